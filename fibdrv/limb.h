@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Operations on one or two 64-bit limbs. Everything that knows of 128-bit
+ * products is here, so this is the file that an architecture's own
+ * instructions (mulx, adcx, umulh) would replace.
+ *
+ * 128-bit integers are only ever added, multiplied and shifted: dividing them
+ * would call __udivti3(), which the kernel does not have.
+ */
+#ifndef FIBDRV_LIMB_H
+#define FIBDRV_LIMB_H
+
+#include "port.h"
+
+#define LIMB_BITS 64
+
+/* a * b; the high half goes to *hi, the low half is returned. */
+static inline u64 limb_mul(u64 *hi, u64 a, u64 b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	*hi = (u64)(product >> LIMB_BITS);
+	return (u64)product;
+}
+
+/*
+ * a * b + c + *carry; the high half goes to *carry, the low half is returned.
+ * It cannot overflow: (2^64 - 1)^2 + 2 * (2^64 - 1) is 2^128 - 1.
+ */
+static inline u64 limb_mul_add(u64 *carry, u64 a, u64 b, u64 c)
+{
+	unsigned __int128 sum = (unsigned __int128)a * b + c + *carry;
+
+	*carry = (u64)(sum >> LIMB_BITS);
+	return (u64)sum;
+}
+
+/* a + b + *carry; *carry is 0 or 1 before and after. */
+static inline u64 limb_add(u64 *carry, u64 a, u64 b)
+{
+	u64 partial = a + b;
+	u64 sum = partial + *carry;
+
+	*carry = (partial < a) | (sum < partial);
+	return sum;
+}
+
+/* a - b - *borrow; *borrow is 0 or 1 before and after. */
+static inline u64 limb_sub(u64 *borrow, u64 a, u64 b)
+{
+	u64 partial = a - b;
+	u64 difference = partial - *borrow;
+
+	*borrow = (a < b) | (partial < *borrow);
+	return difference;
+}
+
+/*
+ * floor((2^128 - 1) / d) - 2^64 for a d whose top bit is set: the reciprocal
+ * that limb_div() multiplies by. Two steps of schoolbook division with 32-bit
+ * digits (Knuth, TAOCP volume 2, 4.3.1, algorithm D), so the only divisions
+ * are 64-bit ones.
+ */
+static inline u64 limb_reciprocal(u64 d)
+{
+	const u64 d1 = d >> 32, d0 = d & 0xffffffff;
+	u64 rest = ~d, quotient = 0;
+	int digit;
+
+	for (digit = 0; digit < 2; digit++) {
+		u64 q = rest / d1;
+		u64 r = rest % d1;
+
+		/* Every digit that is brought down is 2^32 - 1. */
+		while (q >> 32 || q * d0 > (r << 32 | 0xffffffff)) {
+			q--;
+			r += d1;
+			if (r >> 32)
+				break;
+		}
+		rest = (rest << 32 | 0xffffffff) - q * d;
+		quotient = quotient << 32 | q;
+	}
+	return quotient;
+}
+
+/*
+ * (high * 2^64 + low) / d, where high < d, the top bit of d is set and v is
+ * limb_reciprocal(d); the remainder goes to *rest. N. Moeller, T. Granlund,
+ * "Improved division by invariant integers" (2011), algorithm 4.
+ */
+static inline u64 limb_div(u64 *rest, u64 high, u64 low, u64 d, u64 v)
+{
+	u64 q1, q0, r, carry = 0;
+
+	q0 = limb_mul(&q1, v, high);
+	q0 = limb_add(&carry, q0, low);
+	q1 += high + carry + 1;
+	r = low - q1 * d;
+	if (r > q0) {
+		q1--;
+		r += d;
+	}
+	if (r >= d) {
+		q1++;
+		r -= d;
+	}
+	*rest = r;
+	return q1;
+}
+
+#endif /* FIBDRV_LIMB_H */

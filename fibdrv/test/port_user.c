@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/*
+ * User-space memory and polling for the arithmetic under test. Memory comes
+ * filled with rubbish, because the kernel's is only zero where the
+ * distribution chose init_on_alloc.
+ */
+#include <stdlib.h>
+
+#include "port_user.h"
+#include "../port.h"
+
+struct port_faults port_faults;
+
+void *port_alloc(size_t count, size_t size)
+{
+	void *memory;
+
+	if (port_faults.fail_alloc && !--port_faults.fail_alloc)
+		return NULL;
+	memory = malloc(count * size);
+	if (memory) {
+		memset(memory, 0xa5, count * size);
+		port_faults.allocated++;
+	}
+	return memory;
+}
+
+void port_free(const void *memory)
+{
+	if (memory)
+		port_faults.allocated--;
+	free((void *)memory);
+}
+
+int port_poll(void)
+{
+	return port_faults.interrupt && !--port_faults.interrupt ? -EINTR : 0;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* Faults that a test can order from the user-space port, and its balance. */
+#ifndef FIBDRV_TEST_PORT_USER_H
+#define FIBDRV_TEST_PORT_USER_H
+
+struct port_faults {
+	unsigned long fail_alloc;	/* this allocation from now fails; 0: none */
+	unsigned long interrupt;	/* this poll from now says -EINTR; 0: none */
+	long allocated;			/* allocations not yet freed */
+};
+
+extern struct port_faults port_faults;
+
+#endif /* FIBDRV_TEST_PORT_USER_H */
