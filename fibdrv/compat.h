@@ -7,6 +7,7 @@
 #define FIBDRV_COMPAT_H
 
 #include <linux/device.h>
+#include <linux/slab.h>
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 10, 0)
@@ -38,6 +39,15 @@ static inline struct class *compat_class_create(const char *name)
 #define compat_devnode_device const struct device
 #else
 #define compat_devnode_device struct device
+#endif
+
+/*
+ * kzalloc_obj() takes the object and not its size since v7.0, commit
+ * 2932ba8d9c99 ("slab: Introduce kmalloc_obj() and family"). It went into
+ * stable kernels as well (6.18), so a version says nothing; the macro does.
+ */
+#ifndef kzalloc_obj
+#define kzalloc_obj(object, gfp) kzalloc(sizeof(object), gfp)
 #endif
 
 #endif /* FIBDRV_COMPAT_H */

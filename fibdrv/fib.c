@@ -21,7 +21,7 @@
 
 /* Logarithms of the golden ratio and of the root of 5, times 2^96. */
 #define FIXED_POINT 96
-#define FIXED(high, low) ((unsigned __int128)(high) << 64 | (low))
+#define FIXED(high, low) ((__uint128_t)(high) << 64 | (low))
 #define LOG2_PHI	FIXED(0x00b1b9d68aULL, 0x8e53425de48fc742ULL)
 #define LOG2_ROOT5	FIXED(0x012934f097ULL, 0x9a3715fc9257edfeULL)
 #define LOG10_PHI	FIXED(0x00358036c8ULL, 0x2451b7f365d3db23ULL)

@@ -17,7 +17,7 @@
 
 #include "compat.h"
 #include "fib.h"
-#include "fibdrv.h"
+#include "fibdrv_file.h"
 
 #define FIBDRV_NODE	"fibonacci"
 #define FIBDRV_CLASS	"fibdrv"
@@ -54,7 +54,7 @@ static int fibdrv_open(struct inode *inode, struct file *file)
 {
 	struct fibdrv_file *ff;
 
-	ff = kzalloc(sizeof(*ff), GFP_KERNEL_ACCOUNT);
+	ff = kzalloc_obj(*ff, GFP_KERNEL_ACCOUNT);
 	if (!ff)
 		return -ENOMEM;
 	mutex_init(&ff->position);

@@ -35,7 +35,7 @@
 #include <linux/uaccess.h>
 
 #include "fib.h"
-#include "fibdrv.h"
+#include "fibdrv_file.h"
 #include "radix.h"
 
 size_t fibdrv_record_size(u64 n, u32 format)

@@ -17,7 +17,7 @@
 /* a * b; the high half goes to *hi, the low half is returned. */
 static inline u64 limb_mul(u64 *hi, u64 a, u64 b)
 {
-	unsigned __int128 product = (unsigned __int128)a * b;
+	__uint128_t product = (__uint128_t)a * b;
 
 	*hi = (u64)(product >> LIMB_BITS);
 	return (u64)product;
@@ -29,7 +29,7 @@ static inline u64 limb_mul(u64 *hi, u64 a, u64 b)
  */
 static inline u64 limb_mul_add(u64 *carry, u64 a, u64 b, u64 c)
 {
-	unsigned __int128 sum = (unsigned __int128)a * b + c + *carry;
+	__uint128_t sum = (__uint128_t)a * b + c + *carry;
 
 	*carry = (u64)(sum >> LIMB_BITS);
 	return (u64)sum;

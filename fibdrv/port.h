@@ -55,11 +55,12 @@ static inline int port_poll(void)
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-typedef uint32_t u32;
-typedef uint64_t u64;
+#include <linux/types.h>
+
+typedef __u32 u32;
+typedef __u64 u64;
 
 void *port_alloc(size_t count, size_t size);
 void port_free(const void *memory);

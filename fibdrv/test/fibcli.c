@@ -62,7 +62,8 @@ int main(int argc, char **argv)
 	} else if (argc == 4 && !strcmp(argv[2], "--interrupt")) {
 		interrupt = strtoul(argv[3], NULL, 10);
 	} else if (argc != 2) {
-		fprintf(stderr, "usage: fibcli decimal|hex|binary [--fail-alloc K | --interrupt K] < indices\n");
+		fputs("usage: fibcli FORMAT [--fail-alloc K | --interrupt K] < indices\n",
+		      stderr);
 		return 2;
 	}
 

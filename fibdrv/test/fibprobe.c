@@ -7,7 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -91,9 +91,9 @@ static long long number(const char *text)
 	return value;
 }
 
-static uint32_t format_number(const char *name)
+static __u32 format_number(const char *name)
 {
-	uint32_t i;
+	__u32 i;
 
 	for (i = 0; i < 3; i++)
 		if (!strcmp(name, formats[i]))
@@ -102,7 +102,7 @@ static uint32_t format_number(const char *name)
 	return 0;
 }
 
-static int open_device(const char *device, uint32_t format)
+static int open_device(const char *device, __u32 format)
 {
 	struct fibdrv_format wanted = { .format = format };
 	int fd = open(device, O_RDONLY | O_CLOEXEC);
@@ -117,7 +117,7 @@ static int open_device(const char *device, uint32_t format)
 /* The bytes of record n; 1 past the end, where a read is to give 0. */
 static size_t record_size(int fd, long long n)
 {
-	struct fibdrv_size size = { .index = (uint64_t)n };
+	struct fibdrv_size size = { .index = (__u64)n };
 
 	if (!ioctl(fd, FIBDRV_IOC_SIZE, &size))
 		return size.bytes;
@@ -136,28 +136,28 @@ static void *allocate(size_t size)
 }
 
 /* Prints the outcome of a read that returned @got, of an expected @size. */
-static void print_record(uint32_t format, const unsigned char *buf, ssize_t got,
+static void print_record(__u32 format, const unsigned char *buf, ssize_t got,
 			 size_t size)
 {
 	ssize_t i;
 
-	if (got < 0)
+	if (got < 0) {
 		puts(error_name(errno));
-	else if (got == 0)
+	} else if (got == 0) {
 		puts("EOF");
-	else if ((size_t)got != size ||
-		 (format != FIBDRV_FORMAT_BINARY && buf[got - 1] != '\n'))
+	} else if ((size_t)got != size ||
+		   (format != FIBDRV_FORMAT_BINARY && buf[got - 1] != '\n')) {
 		puts("MALFORMED");
-	else if (format != FIBDRV_FORMAT_BINARY)
+	} else if (format != FIBDRV_FORMAT_BINARY) {
 		fwrite(buf, 1, (size_t)got, stdout);
-	else {
+	} else {
 		for (i = 0; i < got; i++)
 			printf("%02x", buf[i]);
 		putchar('\n');
 	}
 }
 
-static void pread_and_print(int fd, uint32_t format, long long n)
+static void pread_and_print(int fd, __u32 format, long long n)
 {
 	size_t size = record_size(fd, n);
 	unsigned char *buf = allocate(size);
@@ -170,7 +170,7 @@ static void pread_and_print(int fd, uint32_t format, long long n)
 
 static void command_read(int argc, char **argv)
 {
-	uint32_t format;
+	__u32 format;
 	char word[64];
 	int fd, i;
 
@@ -299,12 +299,12 @@ static void command_threads(int argc, char **argv)
 	}
 }
 
-static int64_t now_ns(void)
+static long long now_ns(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC_RAW, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	return (long long)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 static void command_time(int argc, char **argv)
@@ -324,7 +324,7 @@ static void command_time(int argc, char **argv)
 	memset(buf, 0, size);		/* no page fault while time is taken */
 	while (repeat-- > 0) {
 		struct fibdrv_stats stats;
-		int64_t begun = now_ns(), took;
+		long long begun = now_ns(), took;
 		ssize_t got = pread(fd, buf, size, n);
 
 		took = now_ns() - begun;
@@ -334,7 +334,7 @@ static void command_time(int argc, char **argv)
 		}
 		if (ioctl(fd, FIBDRV_IOC_STATS, &stats))
 			die("FIBDRV_IOC_STATS");
-		printf("%" PRId64 "\t%llu\t%llu\t%llu\n", took,
+		printf("%lld\t%llu\t%llu\t%llu\n", took,
 		       (unsigned long long)stats.compute_ns,
 		       (unsigned long long)stats.format_ns,
 		       (unsigned long long)stats.copy_ns);

@@ -41,9 +41,9 @@ static unsigned char *make_buffer(enum buffer_kind kind, size_t *page)
 enum operation { READ, PREAD, LSEEK, IOCTL, WRITE, POLL, OPEN_WRITE };
 
 #define INDEX_61	((1LL << 61) - 2)
-#define INDEX_63	INT64_MAX
+#define INDEX_63	LLONG_MAX
 /* An offset that counts from the end; no other case is anywhere near. */
-#define END(distance)	(INT64_MIN + 1000 + (distance))
+#define END(distance)	(LLONG_MIN + 1000 + (distance))
 
 static struct fibdrv_size size_flags = { .index = 1, .flags = 1 };
 static struct fibdrv_size size_reserved = { .index = 1, .reserved = 1 };
@@ -54,7 +54,7 @@ static struct fibdrv_format format_flags = { .flags = 1 };
 static const struct edge_case {
 	const char *name;
 	enum operation operation;
-	int64_t offset;			/* or the ioctl request */
+	long long offset;			/* or the ioctl request */
 	size_t count;
 	enum buffer_kind buffer;
 	int argument;			/* whence, or flags of open */
@@ -67,7 +67,7 @@ static const struct edge_case {
 	{ "read-count-1", READ, .count = 1 },
 	{ "read-count-exact", READ, .count = 2 },
 	{ "read-count-2g", READ, .count = 0x7ffff000 },
-	{ "read-count-ssize-max", READ, .count = INT64_MAX },
+	{ "read-count-ssize-max", READ, .count = LLONG_MAX },
 	{ "read-count-size-max", READ, .count = SIZE_MAX },
 	{ "read-unmapped", READ, .count = 64, .buffer = UNMAPPED },
 	{ "read-readonly", READ, .count = 64, .buffer = READ_ONLY },
@@ -106,7 +106,7 @@ static const struct edge_case {
 	{ "lseek-whence-99", LSEEK, .offset = 0, .argument = 99 },
 	{ "ioctl-unknown", IOCTL, .offset = _IO(FIBDRV_IOC_MAGIC, 99) },
 	{ "ioctl-other-magic", IOCTL, .offset = _IOR('T', 3, struct fibdrv_stats) },
-	{ "ioctl-other-size", IOCTL, .offset = _IOW(FIBDRV_IOC_MAGIC, 2, uint32_t) },
+	{ "ioctl-other-size", IOCTL, .offset = _IOW(FIBDRV_IOC_MAGIC, 2, __u32) },
 	{ "ioctl-size-null", IOCTL, .offset = FIBDRV_IOC_SIZE },
 	{ "ioctl-format-null", IOCTL, .offset = FIBDRV_IOC_FORMAT },
 	{ "ioctl-stats-null", IOCTL, .offset = FIBDRV_IOC_STATS },
@@ -125,14 +125,14 @@ static const struct edge_case {
 
 #define CASE_COUNT (sizeof(cases) / sizeof(*cases))
 
-static long long run_operation(const struct edge_case *c, int fd, int64_t end,
+static long long run_operation(const struct edge_case *c, int fd, long long end,
 			       unsigned char *buf)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN | POLLOUT };
-	int64_t offset = c->offset;
+	long long offset = c->offset;
 
 	/* Only END() makes offsets this low. */
-	if (c->operation != IOCTL && offset < INT64_MIN + 2000)
+	if (c->operation != IOCTL && offset < LLONG_MIN + 2000)
 		offset = end + (offset - END(0));
 	switch (c->operation) {
 	case READ:
@@ -160,7 +160,7 @@ static void run_case(const char *device, const struct edge_case *c)
 	size_t page, i, touched = 0;
 	unsigned char *buf;
 	long long before, after, result;
-	int64_t end;
+	long long end;
 	int error;
 	int fd = open(device, flags | O_CLOEXEC);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* What the driver's own files share: an open file, and its operations. */
-#ifndef FIBDRV_H
-#define FIBDRV_H
+#ifndef FIBDRV_FILE_H
+#define FIBDRV_FILE_H
 
 #include <linux/fs.h>
 #include <linux/mutex.h>
@@ -20,9 +20,9 @@
  * @stats: of the last successful read.
  */
 struct fibdrv_file {
-	struct mutex position;
+	struct mutex position;	/* over every use of f_pos */
 	u32 format;
-	spinlock_t stats_lock;
+	spinlock_t stats_lock;	/* over every use of stats */
 	struct fibdrv_stats stats;
 };
 
@@ -37,4 +37,4 @@ ssize_t fibdrv_read(struct file *file, char __user *buf, size_t count,
 		    loff_t *ppos);
 loff_t fibdrv_llseek(struct file *file, loff_t offset, int whence);
 
-#endif /* FIBDRV_H */
+#endif /* FIBDRV_FILE_H */
