@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""Strict decoding of TOML and JSON into frozen dataclasses.
+
+Data that people write gets an error that names file, key and the nearest valid word. cattrs does the
+decoding; this module only turns its findings into one line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cattrs
+from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
+from cattrs.strategies import configure_union_passthrough
+
+from vmlab.errors import UsageError, nearest
+
+T = TypeVar("T")
+
+
+def _exactly(kind: type) -> Any:
+    def check(value: object, _: type) -> object:
+        # bool is an int to isinstance; `cpus = true` is still a mistake.
+        if type(value) is not kind:
+            raise TypeError(f"expected {kind.__name__}, got {value!r}")
+        return value
+
+    return check
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
+    # cattrs coerces by default: `line = 6.1`, a float, would become "6.1" and `6.10` as well.
+    for kind in (str, int, bool):
+        converter.register_structure_hook(kind, _exactly(kind))
+    converter.register_structure_hook(Path, lambda value, _: Path(value))
+    converter.register_unstructure_hook(Path, str)
+    configure_union_passthrough(str | int | float | bool | None, converter)
+    return converter
+
+
+_CONVERTER = _converter()
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; `UsageError` naming the file and line when it is not TOML or not there."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"no such file: {path}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid TOML: {error}", hint="correct the line it names") from None
+
+
+def structure(data: object, kind: type[T], *, where: str) -> T:
+    """`data` as a `kind`, or one `UsageError` that begins with `where` and names the key."""
+    try:
+        return _CONVERTER.structure(data, kind)
+    except (ClassValidationError, IterableValidationError) as error:
+        key, message, hint = _first_fault(error, kind)
+        at = f"{where}: {key}" if key else where
+        raise UsageError(f"{at}: {message}", hint=hint) from None
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise UsageError(f"{where}: {error}") from None
+
+
+def unstructure(record: object) -> Any:
+    """A record as plain lists, dicts, strings and numbers, ready for JSON."""
+    return _CONVERTER.unstructure(record)
+
+
+def _first_fault(error: BaseException, kind: type) -> tuple[str, str, str]:
+    """Key path, message and hint of the first leaf in cattrs's tree of errors."""
+    keys: list[str] = []
+    while isinstance(error, ClassValidationError | IterableValidationError):
+        if isinstance(error, ClassValidationError):
+            kind = error.cl or kind
+        error = error.exceptions[0]
+        for note in getattr(error, "__notes__", ()):
+            name = getattr(note, "name", None)
+            index = getattr(note, "index", None)
+            if name is not None:
+                keys.append(str(name))
+            elif index is not None:
+                keys.append(f"[{index}]")
+    path = ".".join(keys).replace(".[", "[")
+    if isinstance(error, ForbiddenExtraKeysError):
+        extra = sorted(error.extra_fields)[0]
+        known = [field.name for field in dataclasses.fields(error.cl)] if dataclasses.is_dataclass(error.cl) else []
+        return (f"{path}.{extra}" if path else extra, "unknown key", nearest(extra, known))
+    if isinstance(error, KeyError):
+        return (path or str(error.args[0]), "this key is missing", "")
+    if isinstance(error, ValueError) and "is not a valid" in str(error):
+        word, _, name = str(error).partition(" is not a valid ")
+        choices = _enum_words(name)
+        return (path, f"unknown word {word}", nearest(word.strip("'"), choices))
+    return (path, str(error), "")
+
+
+def _enum_words(name: str) -> list[str]:
+    def subclasses(kind: type) -> list[type]:
+        return [kind] + [deeper for child in kind.__subclasses__() for deeper in subclasses(child)]
+
+    for kind in subclasses(enum.StrEnum):
+        if kind.__name__ == name:
+            return [str(member) for member in kind]  # type: ignore[attr-defined]
+    return []

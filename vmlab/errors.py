@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""Every error the lab raises on purpose, by whose fault it is.
+
+    VmlabError
+    ├── UsageError      you: a wrong option, name or file
+    ├── HostError       this host: a program, a permission, memory or disk is missing
+    ├── AssetError      an image or a package: not there, not reachable, damaged
+    ├── ModuleError     the module under test; a test result, not a breakdown
+    │   ├── BuildError      it does not compile, or came out for another kernel
+    │   └── GuestError      a command in the guest, or loading the module, failed
+    └── MachineLost     nobody knows yet: QEMU ended, or the guest stopped answering
+
+A lost machine is never a failed test, and a failed test never a lost machine.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class VmlabError(Exception):
+    """Something the lab can explain: what happened, and what to type next.
+
+    `message` is lower case and names the value at fault; `hint` is one thing to try; `detail` holds the
+    evidence (a console's tail, a compiler's output) and is shown below the line, never in it.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", detail: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.detail = detail
+
+    def __str__(self) -> str:
+        line = f"{self.message} ({self.hint})" if self.hint else self.message
+        return f"{line}\n{self.detail.rstrip()}" if self.detail else line
+
+    @property
+    def one_line(self) -> str:
+        """The error without its evidence, as it stands after `vmlab: `."""
+        return str(self).splitlines()[0]
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword arguments do not survive the default pickling, and pytest-xdist pickles.
+        return (_rebuild, (type(self), self.message, self.hint, self.detail))
+
+
+def _rebuild(kind: type[VmlabError], message: str, hint: str, detail: str) -> VmlabError:
+    return kind(message, hint=hint, detail=detail)
+
+
+class UsageError(VmlabError):
+    """The user asked for something that is not there or makes no sense."""
+
+
+class HostError(VmlabError):
+    """This host cannot do what was asked."""
+
+
+class AssetError(VmlabError):
+    """An image, or a package it is made of, cannot be had or cannot be trusted."""
+
+
+class ModuleError(VmlabError):
+    """The module under test is at fault: this is a result."""
+
+
+class BuildError(ModuleError):
+    """The module does not build for this kernel."""
+
+
+class GuestError(ModuleError):
+    """A command in the guest did not do what the test asked of it."""
+
+
+class MachineLost(VmlabError):
+    """QEMU ended or the guest stopped answering: no verdict on the module follows from this."""
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """A hint naming the known word most like `word`, or all of them when none is close."""
+    known = sorted(words)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(known)}" if known else "there are none"

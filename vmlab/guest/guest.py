@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""The guest's verbs. It does not know what carries its commands."""
+
+from __future__ import annotations
+
+import shlex
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from vmlab.errors import GuestError, MachineLost
+from vmlab.guest.transport import CommandTooSlow, Completed, Transport, TransportLost
+from vmlab.host.limits import Limits
+from vmlab.wait import wait_until
+
+_SHOWN_LINES = 30
+
+
+class Guest:
+    """A running system that takes commands.
+
+    Commands run as the ordinary user; `sudo` is passwordless. Every call has a time limit, by default the one for
+    this guest's accelerator. A guest that is gone raises `MachineLost` with the console's tail.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        limits: Limits,
+        console_tail: Callable[[], str],
+        require_alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._transport = transport
+        self.limits = limits
+        self._console_tail = console_tail
+        self._require_alive = require_alive
+
+    def run(self, command: str, *, timeout_s: float | None = None) -> Completed:
+        """Run a shell command and return how it ended, whatever its status.
+
+        Raises `GuestError` when it takes longer than `timeout_s` while the guest still answers, and
+        `MachineLost` when the guest does not.
+        """
+        limit_s = self.limits.command_s if timeout_s is None else timeout_s
+        try:
+            return self._transport.run(command, timeout_s=limit_s)
+        except CommandTooSlow:
+            self._require_answer()
+            raise GuestError(
+                f"{_short(command)!r} took longer than {limit_s:.0f} s; the guest still answers",
+                hint="give it a larger timeout_s, or find what it waits for",
+            ) from None
+        except TransportLost as lost:
+            raise self._lost(f"during {_short(command)!r}: {lost}") from None
+
+    def succeed(self, command: str, *, timeout_s: float | None = None) -> str:
+        """Run a command that must end with status 0 and return its standard output; else `GuestError`."""
+        done = self.run(command, timeout_s=timeout_s)
+        if not done.ok:
+            raise GuestError(f"{_short(command)!r} ended with status {done.status}", detail=_output(done))
+        return done.stdout
+
+    def fail(self, command: str, *, timeout_s: float | None = None) -> Completed:
+        """Run a command that must end with a status other than 0; else `GuestError`."""
+        done = self.run(command, timeout_s=timeout_s)
+        if done.ok:
+            raise GuestError(f"{_short(command)!r} succeeded and should have failed", detail=_output(done))
+        return done
+
+    def wait_until(self, command: str, *, timeout_s: float | None = None) -> str:
+        """Repeat a command until it ends with status 0 and return its output; `MachineLost` when it never does."""
+        limit_s = self.limits.command_s if timeout_s is None else timeout_s
+        last: list[Completed] = []
+
+        def attempt() -> Completed | None:
+            last[:] = [self.run(command, timeout_s=limit_s)]
+            return last[0] if last[0].ok else None
+
+        try:
+            done = wait_until(attempt, timeout_s=limit_s, describe=repr(_short(command)), interval_s=0.2)
+        except MachineLost as error:
+            # The guest answered every time: what failed is what the test waited for.
+            raise GuestError(error.message, detail=_output(last[0]) if last else "") from None
+        return done.stdout
+
+    def put(self, local: Path, remote: str, *, timeout_s: float | None = None) -> None:
+        """Copy a file into the guest, with its permission bits; `GuestError` when the path is refused."""
+        limit_s = self.limits.command_s if timeout_s is None else timeout_s
+        self._copy(lambda: self._transport.put(local, remote, timeout_s=limit_s), f"copy {local.name!r} to {remote!r}")
+
+    def get(self, remote: str, local: Path, *, timeout_s: float | None = None) -> None:
+        """Copy a file out of the guest; `GuestError` when it is not there or not readable."""
+        limit_s = self.limits.command_s if timeout_s is None else timeout_s
+        self._copy(lambda: self._transport.get(remote, local, timeout_s=limit_s), f"copy {remote!r} out")
+
+    def read(self, path: str) -> str:
+        """The text of a file, read as root."""
+        return self.succeed(f"sudo cat {shlex.quote(path)}")
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _copy(self, act: Callable[[], None], what: str) -> None:
+        try:
+            act()
+        except CommandTooSlow as slow:
+            self._require_answer()
+            raise GuestError(f"cannot {what}: {slow}") from None
+        except TransportLost as lost:
+            raise self._lost(f"while trying to {what}: {lost}") from None
+        except OSError as error:
+            raise GuestError(f"cannot {what}: {error.strerror or error}") from None
+
+    def _require_answer(self) -> None:
+        """Tell a slow command from a dead guest: an echo with a nonce must come back."""
+        nonce = uuid.uuid4().hex
+        try:
+            answer = self._transport.run(f"echo {nonce}", timeout_s=self.limits.connect_s)
+        except (CommandTooSlow, TransportLost) as silence:
+            raise self._lost(f"it does not answer: {silence}") from None
+        if answer.stdout.strip() != nonce:
+            raise self._lost(f"it answered {answer.stdout.strip()!r} to an echo")
+
+    def _lost(self, how: str) -> MachineLost:
+        try:
+            self._require_alive()
+        except MachineLost as ended:
+            return ended
+        return MachineLost(f"the guest was lost {how}", detail=self._console_tail())
+
+
+def _short(command: str) -> str:
+    line = " ".join(command.split())
+    return line if len(line) <= 100 else f"{line[:97]}…"
+
+
+def _output(done: Completed) -> str:
+    lines = [line for part in (done.stdout, done.stderr) for line in part.rstrip().splitlines()]
+    return "\n".join(lines[-_SHOWN_LINES:])

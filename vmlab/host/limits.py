@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+"""Every time limit of the lab, scaled by how fast guests run here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vmlab.host.accelerator import Accelerator
+
+_TCG_FACTOR = 8.0
+"""How much longer an emulated guest may take. Boots measured 38 to 80 s on two cores against 5 to 8 s under
+KVM; a build of one file 65 s against a few seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Time limits in seconds for guests on one accelerator."""
+
+    boot_s: float
+    connect_s: float
+    command_s: float
+    build_s: float
+    load_s: float
+    power_off_s: float
+
+
+def limits_for(accelerator: Accelerator, *, patience: float = 1.0) -> Limits:
+    """The limits for an accelerator, each multiplied by the user's patience."""
+    factor = patience * (_TCG_FACTOR if accelerator is Accelerator.TCG else 1.0)
+    return Limits(
+        boot_s=60 * factor,
+        connect_s=10 * factor,
+        command_s=30 * factor,
+        build_s=120 * factor,
+        load_s=30 * factor,
+        power_off_s=15 * factor,
+    )

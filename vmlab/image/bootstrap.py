@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""Running mmdebstrap: its scratch space, its time limit, and what its failures mean."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from vmlab.errors import AssetError, HostError
+from vmlab.process import find_program, run
+from vmlab.store import remove_tree
+
+Progress = Callable[[str], None]
+"""Told what is being done now, in a few words."""
+
+_SCRATCH_PARENT = Path("/var/tmp")
+_NEEDED_MIB = 3072
+_UNREACHABLE = re.compile(
+    r"Could not resolve|Unable to connect|Connection (?:refused|timed out|failed)|Temporary failure resolving"
+    r"|Failed to fetch|does not have a Release file|Could not connect|Cannot initiate the connection"
+)
+_NO_SPACE = re.compile(r"No space left on device|not enough free space|Disk quota exceeded")
+_NO_NAMESPACE = re.compile(r"unshare|newuidmap|subuid|user namespace", re.IGNORECASE)
+
+
+def mmdebstrap(
+    arguments: Sequence[str], *, directory: Path, log: Path, what: str, progress: Progress, timeout_s: float
+) -> None:
+    """Run mmdebstrap in `directory` (where its special hooks read and write); its output goes to `log`.
+
+    As root it works in mode `root`, else in mode `unshare`. Raises `HostError` for a missing program, disk or
+    permission, `AssetError` for a mirror that does not answer or a package that is not there. Leaves nothing
+    behind, whatever happens.
+    """
+    if find_program("mmdebstrap") is None:
+        raise HostError("mmdebstrap is not installed", hint="vmlab setup")
+    progress(what)
+    with _scratch() as scratch:
+        argv = [*_namespace(), "mmdebstrap", "--mode=auto", "--format=null", *_keyring(), *arguments]
+        ended = run(
+            argv,
+            timeout_s=timeout_s,
+            directory=directory,
+            environment={"TMPDIR": str(scratch), "PYTHONNOUSERSITE": "1"},
+            log=log,
+            on_line=lambda line: _report(line, what, progress),
+        )
+    if not ended.ok:
+        raise _explain(ended.output, ended.tail, what)
+
+
+def _namespace() -> list[str]:
+    """As root, mounts and processes of their own, which end with mmdebstrap even when it is killed.
+
+    mmdebstrap's mode `root` mounts /proc and /sys in the host's own namespace; mode `unshare` makes its own.
+    """
+    if os.geteuid() != 0:
+        return []
+    return ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL"]
+
+
+def _keyring() -> list[str]:
+    # On a host that is no Debian, apt's own trusted keys do not know Debian's archive.
+    keyring = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+    return [f"--keyring={keyring}"] if keyring.is_file() else []
+
+
+def _report(line: str, what: str, progress: Progress) -> None:
+    for mark, doing in (("Get:", "downloading"), ("Unpacking ", "unpacking"), ("Setting up ", "setting up")):
+        if line.startswith(mark):
+            progress(f"{what}: {doing} {' '.join(line.removeprefix(mark).split()[:5])[:60]}")
+
+
+def _explain(output: str, tail: str, what: str) -> HostError | AssetError:
+    if _NO_SPACE.search(output):
+        return HostError(
+            f"{what}: no space left on device",
+            hint=f"free some in {_SCRATCH_PARENT} and the store (`vmlab images prune`)",
+            detail=tail,
+        )
+    unreachable = _UNREACHABLE.search(output)
+    if unreachable:
+        line = next(line for line in output.splitlines() if unreachable[0] in line).strip()
+        return AssetError(
+            f"{what}: the package mirror cannot be reached: {line}",
+            hint="check the network and its proxy, or name another mirror with --vmlab-mirror URL",
+            detail=tail,
+        )
+    if "Unable to locate package" in output or "has no installation candidate" in output:
+        line = next(line for line in output.splitlines() if "Unable to locate" in line or "no installation" in line)
+        return AssetError(f"{what}: {line.removeprefix('E: ')}", hint="vmlab images refresh", detail=tail)
+    if os.geteuid() != 0 and _NO_NAMESPACE.search(output):
+        return HostError(
+            f"{what}: this user may not make user namespaces, which mmdebstrap needs without root",
+            hint="install uidmap and give the user a range in /etc/subuid and /etc/subgid, or run as root",
+            detail=tail,
+        )
+    return AssetError(f"{what}: mmdebstrap failed", hint="the end of its output is below", detail=tail)
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    """A directory in /var/tmp for unpacked roots: /tmp is often a small tmpfs.
+
+    World-writable because mmdebstrap's unshared user must reach it. Named by pid, so that what a killed
+    process left is found and removed by the next.
+    """
+    free_mib = shutil.disk_usage(_SCRATCH_PARENT).free // 2**20
+    if free_mib < _NEEDED_MIB:
+        raise HostError(
+            f"no space left: {_SCRATCH_PARENT} has {free_mib} MiB free and an image takes {_NEEDED_MIB} while it is made",
+            hint="free some; `vmlab images prune` shows what the lab holds",
+        )
+    _remove_left_behind()
+    path = Path(tempfile.mkdtemp(prefix=f"vmlab-{os.getpid()}-", dir=_SCRATCH_PARENT))
+    path.chmod(0o777 | stat.S_ISVTX)
+    try:
+        yield path
+    finally:
+        _remove_unshared(path)
+
+
+def _remove_left_behind() -> None:
+    for path in _SCRATCH_PARENT.glob("vmlab-*-*"):
+        pid = path.name.split("-")[1]
+        with contextlib.suppress(OSError):
+            if pid.isdigit() and path.stat().st_uid == os.geteuid() and not Path("/proc", pid).exists():
+                _remove_unshared(path)
+
+
+def _remove_unshared(path: Path) -> None:
+    """Remove a tree that may hold files of the subordinate users of an unshared mmdebstrap."""
+    if os.geteuid() != 0 and any(path.iterdir()):
+        run(["mmdebstrap", "--unshare-helper", "rm", "-rf", *map(str, path.iterdir())], timeout_s=120)
+    remove_tree(path)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""The lab's own SSH keys: one for its user, one that all its guests present. Never the user's keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vmlab.errors import AssetError
+from vmlab.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabKeys:
+    """Paths of the private keys (the public ones lie beside them, `.pub`)."""
+
+    user: Path
+    host: Path
+
+    def public(self, private: Path) -> str:
+        return private.with_suffix(".pub").read_text(encoding="ascii").strip()
+
+
+def lab_keys(store: Store) -> LabKeys:
+    """The store's Ed25519 keys, made once; they go into every image, so images belong to their store."""
+    directory = store.directory("keys")
+    keys = LabKeys(user=directory / "user", host=directory / "host")
+    with store.lock("keys"):
+        for private in (keys.user, keys.host):
+            if not private.with_suffix(".pub").is_file():
+                _make(private)
+    return keys
+
+
+def _make(private: Path) -> None:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    text = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    try:
+        private.touch(mode=0o600)
+        private.write_bytes(text)
+        # The public half is written last: where it is, the private one is whole.
+        private.with_suffix(".pub").write_bytes(public + b"\n")
+    except OSError as error:
+        raise AssetError(f"cannot make an SSH key in {str(private.parent)!r}: {error.strerror}") from error

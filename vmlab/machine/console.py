@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""The serial console: a file that QEMU writes from power-on, read here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+# Terminal sequences that systemd and firmware print: no information in a log.
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_TAIL_LINES = 25
+
+
+class Console:
+    """Reads a console file; it may not be there yet, and may grow while it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def text(self) -> str:
+        """All that was printed so far, without terminal sequences; bytes that are no UTF-8 are shown as such."""
+        try:
+            raw = self.path.read_bytes()
+        except FileNotFoundError:
+            return ""
+        return clean(raw.decode("utf-8", errors="backslashreplace"))
+
+    def tail(self, lines: int = _TAIL_LINES) -> str:
+        """The last lines, as evidence below an error."""
+        last = self.text().rstrip().splitlines()[-lines:]
+        return "\n".join(["--- console, last lines ---", *last]) if last else "--- the console is empty ---"
+
+    def last_line(self) -> str:
+        lines = self.text().rstrip().splitlines()
+        return lines[-1] if lines else "nothing on the console"
+
+
+def clean(text: str) -> str:
+    """Console text without terminal sequences, carriage returns and NULs."""
+    return _ESCAPE.sub("", text).replace("\r", "").replace("\0", "")

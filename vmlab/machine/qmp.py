@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""QEMU's monitor over an inherited socket, as plain calls.
+
+qemu.qmp is asynchronous; one event loop in a thread of its own serves all machines of this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import re
+import socket
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from qemu.qmp import QMPClient
+from qemu.qmp.error import QMPError
+
+from vmlab.errors import MachineLost
+
+T = TypeVar("T")
+
+_CALL_TIMEOUT_S = 30.0
+
+
+@functools.cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="vmlab-qmp", daemon=True).start()
+    # It reports a vanished QEMU as an error of its own; the lab tells that in its own words.
+    logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
+    return loop
+
+
+def on_lasting_thread(function: Callable[[], T]) -> T:
+    """Run `function` on the loop's thread, which lives as long as this process.
+
+    A child's parent-death signal follows the thread that spawned it (prctl(2)), not the process.
+    """
+
+    async def call() -> T:
+        return function()
+
+    return asyncio.run_coroutine_threadsafe(call(), _loop()).result()
+
+
+class Monitor:
+    """A QMP connection to one QEMU."""
+
+    def __init__(self, ours: socket.socket) -> None:
+        self._client = QMPClient()
+        self._socket = ours
+
+    def connect(self, *, timeout_s: float = _CALL_TIMEOUT_S) -> None:
+        """Read QEMU's greeting and negotiate; `MachineLost` when it ended first."""
+        self._wait(self._client.connect(self._socket), timeout_s)
+
+    def execute(self, command: str, *, timeout_s: float = _CALL_TIMEOUT_S, **arguments: object) -> Any:
+        """Run a QMP command and return its result; `MachineLost` when QEMU is gone or refuses."""
+        return self._wait(self._client.execute(command, arguments or None), timeout_s)
+
+    def forwarded_port(self) -> int:
+        """The host port that QEMU picked for the guest's SSH: `info usernet`'s HOST_FORWARD row."""
+        text = str(self.execute("human-monitor-command", **{"command-line": "info usernet"}))
+        match = re.search(r"HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)", text)
+        if match is None:
+            raise MachineLost("QEMU forwards no port to the guest", detail=text)
+        return int(match[1])
+
+    def close(self) -> None:
+        """Let go of the connection; safe at any time."""
+        with contextlib.suppress(MachineLost):
+            self._wait(self._client.disconnect(), 5)
+        self._socket.close()
+
+    def _wait(self, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
+        future = asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, timeout_s), _loop())
+        try:
+            return future.result()
+        except TimeoutError:
+            raise MachineLost(f"QEMU's monitor gave no answer in {timeout_s:.0f} s") from None
+        except (QMPError, OSError, EOFError) as error:
+            raise MachineLost(f"QEMU's monitor is gone: {error}") from None

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MIT
+"""One table of settings: default < `[tool.vmlab]` in pyproject.toml < environment < option.
+
+A setting is declared here once. Its option (`--vmlab-accel`), its environment variable (`VMLAB_ACCEL`), its
+key (`accel`), its help and its check all come from the declaration, and every value remembers where it came
+from. An unknown key is an error with the nearest word.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from vmlab.decode import read_toml
+from vmlab.errors import UsageError, nearest
+
+
+class AcceleratorChoice(StrEnum):
+    """What the user asks for; what it becomes is `host.accelerator`'s verdict."""
+
+    AUTO = "auto"
+    KVM = "kvm"
+    TCG = "tcg"
+
+
+class BuildPlace(StrEnum):
+    """Where the module is compiled."""
+
+    AUTO = "auto"
+    HOST = "host"
+    GUEST = "guest"
+
+
+class CompilerPolicy(StrEnum):
+    """What to do when the kernel's own compiler is not there, only another version."""
+
+    REFUSE = "refuse"
+    WAIVE = "waive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One declared setting: `parse` turns text into its value or raises `ValueError`."""
+
+    name: str
+    default: str
+    parse: Callable[[str], Any]
+    metavar: str
+    help: str
+
+    @property
+    def option(self) -> str:
+        return f"--vmlab-{self.name.replace('_', '-')}"
+
+    @property
+    def variable(self) -> str:
+        return f"VMLAB_{self.name.upper()}"
+
+
+def _between(low: float, high: float, kind: type) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        value = kind(text)
+        if not low <= value <= high:
+            raise ValueError(f"must lie between {low:g} and {high:g}")
+        return value
+
+    return parse
+
+
+def _words(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
+    def parse(text: str) -> StrEnum:
+        try:
+            return kind(text)
+        except ValueError:
+            raise ValueError(nearest(text, [str(word) for word in kind])) from None
+
+    return parse
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(name="target", default="", parse=str, metavar="GLOBS",
+            help="targets by exact glob, comma-separated: 'debian13-*', 'all'; default: the default matrix"),
+    Setting(name="module", default="fibdrv", parse=_path, metavar="DIR",
+            help="directory with the module's Kbuild file or Makefile"),
+    Setting(name="accel", default="auto", parse=_words(AcceleratorChoice), metavar="auto|kvm|tcg",
+            help="auto proves KVM and falls back to TCG with a reason; kvm demands it; tcg skips the question"),
+    Setting(name="build", default="auto", parse=_words(BuildPlace), metavar="auto|host|guest",
+            help="where to compile: in the guest, or with its compiler in its root file system on the host"),
+    Setting(name="compiler", default="refuse", parse=_words(CompilerPolicy), metavar="refuse|waive",
+            help="what to do when only another version than the kernel's own compiler is there"),
+    Setting(name="memory_mib", default="1024", parse=_between(256, 65536, int), metavar="MIB",
+            help="memory of a guest"),
+    Setting(name="cpus", default="2", parse=_between(1, 64, int), metavar="N", help="processors of a guest"),
+    Setting(name="patience", default="1", parse=_between(0.1, 100, float), metavar="FACTOR",
+            help="multiplies every time limit: raise it on a slow or busy host"),
+    Setting(name="store", default=platformdirs.user_cache_dir("vmlab"), parse=_path, metavar="DIR",
+            help="where images and builds are cached"),
+    Setting(name="report", default="build/vmlab", parse=_path, metavar="DIR",
+            help="where results, JUnit XML and console logs go"),
+    Setting(name="mirror", default="", parse=str, metavar="URL",
+            help="Debian mirror; default: the host's own if it is a Debian, else mmdebstrap's"),
+    Setting(name="index_days", default="7", parse=_between(0, 3650, float), metavar="DAYS",
+            help="how long a kernel line stays resolved to one version before the index is asked again"),
+)
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of a run; `origin` tells where each came from."""
+
+    target: str
+    module: Path
+    accel: AcceleratorChoice
+    build: BuildPlace
+    compiler: CompilerPolicy
+    memory_mib: int
+    cpus: int
+    patience: float
+    store: Path
+    report: Path
+    mirror: str
+    index_days: float
+    origin: Mapping[str, str]
+
+
+def load_settings(
+    options: Mapping[str, str | None],
+    *,
+    directory: Path,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Merge the four places into one record; `UsageError` names the place of a bad value.
+
+    `options` maps setting names to what was given on the command line (None: not given); `directory` is where
+    pyproject.toml is looked for, and what relative paths in it are relative to.
+    """
+    given: dict[str, tuple[str, str]] = {s.name: (s.default, "default") for s in SETTINGS}
+    given |= _from_project(directory)
+    given |= _from_environment(os.environ if environment is None else environment)
+    given |= {
+        name: (text, _BY_NAME[name].option) for name, text in options.items() if text is not None and name in _BY_NAME
+    }
+    values: dict[str, Any] = {}
+    for name, (text, origin) in given.items():
+        setting = _BY_NAME[name]
+        relative = setting.parse is _path and origin in ("default", _PROJECT)
+        try:
+            values[name] = setting.parse(str(directory / text) if relative else text)
+        except ValueError as error:
+            where = origin if origin == setting.option else f"{setting.name} ({origin})"
+            raise UsageError(f"{where}: {text!r} is no {setting.metavar}", hint=str(error)) from None
+    return Settings(**values, origin={name: origin for name, (_, origin) in given.items()})
+
+
+_PROJECT = "pyproject.toml"
+
+
+def _from_project(directory: Path) -> dict[str, tuple[str, str]]:
+    path = directory / _PROJECT
+    if not path.is_file():
+        return {}
+    tool = read_toml(path).get("tool", {})
+    table = tool.get("vmlab", {}) if isinstance(tool, dict) else {}
+    for name in table:
+        if name not in _BY_NAME:
+            raise UsageError(f"{path}: [tool.vmlab] {name}: unknown key", hint=nearest(name, _BY_NAME))
+    return {name: (_as_text(value), _PROJECT) for name, value in table.items()}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    found = {}
+    for variable, text in environment.items():
+        if not variable.startswith("VMLAB_"):
+            continue
+        name = variable.removeprefix("VMLAB_").lower()
+        if name not in _BY_NAME:
+            known = [setting.variable for setting in SETTINGS]
+            raise UsageError(f"{variable}: unknown environment variable", hint=nearest(variable, known))
+        found[name] = (text, variable)
+    return found
+
+
+def _as_text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: MIT
+"""The content-addressed cache: published whole or not at all, built once, named by all that went into it.
+
+    objects/<kind>/<digest>/    a sealed object: its files and manifest.json
+    locks/                      one lock per object, so that parallel runs build it once
+    tmp/                        work in progress; what no live builder holds is rubbish
+    notes/                      small JSON facts with a date: verdicts on this host, resolved versions
+    keys/                       the lab's own SSH keys
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from vmlab.errors import AssetError, HostError
+from vmlab.process import run
+
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """A sealed object in the store."""
+
+    kind: str
+    digest: str
+    path: Path
+    inputs: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    """What its builder learned and wants remembered, such as package versions."""
+    created: float
+    size_bytes: int
+    is_new: bool = False
+
+    def file(self, name: str) -> Path:
+        return self.path / name
+
+
+def digest_of(inputs: Mapping[str, Any]) -> str:
+    """The name of an object with these inputs: 20 hex digits, 80 bits, of a SHA-256."""
+    text = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+class Store:
+    """A directory of sealed objects. Cheap to make: it touches the disk only when asked for something."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def find(self, kind: str, inputs: Mapping[str, Any]) -> StoredObject | None:
+        """The object with these inputs, if it is there whole; marks it used.
+
+        Raises `AssetError` when a file is not as it was sealed. A file whose size and modification time are as
+        recorded is believed; any other is hashed.
+        """
+        path = self._object_path(kind, digest_of(inputs))
+        if not (path / _MANIFEST).is_file():
+            return None
+        found = _load(path)
+        _check(path, found, deep=False)
+        with contextlib.suppress(OSError):
+            os.utime(path / _MANIFEST)
+        return found
+
+    def obtain(
+        self,
+        kind: str,
+        inputs: Mapping[str, Any],
+        build: Callable[[Path], Mapping[str, Any]],
+        *,
+        waiting: Callable[[], None] = lambda: None,
+    ) -> StoredObject:
+        """The object with these inputs, built into a fresh directory by `build` if it is not there.
+
+        One process builds, the others wait (`waiting` is called once when that happens). `build` returns the
+        object's facts. When it raises, nothing is left behind. `is_new` tells whether it was built now.
+        """
+        found = self.find(kind, inputs)
+        if found is not None:
+            return found
+        digest = digest_of(inputs)
+        with self.lock(f"{kind}-{digest}", waiting=waiting):
+            found = self.find(kind, inputs)
+            if found is not None:
+                return found
+            work = self._fresh_directory(f"{kind}-{digest}")
+            try:
+                facts = build(work)
+                return self._publish(kind, digest, inputs, facts, work)
+            except OSError as error:
+                raise disk_error(error, self.root) from error
+            finally:
+                remove_tree(work)
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Every sealed object, by kind and age."""
+        found = [_load(path.parent) for path in self.root.glob(f"objects/*/*/{_MANIFEST}")]
+        yield from sorted(found, key=lambda item: (item.kind, item.created))
+
+    def verify(self, item: StoredObject) -> None:
+        """Hash every file of an object; `AssetError` names the first that differs from when it was sealed."""
+        _check(item.path, item, deep=True)
+
+    def remove(self, item: StoredObject) -> None:
+        """Take an object away whole: it is renamed first, so that no reader sees half of it."""
+        with self.lock(f"{item.kind}-{item.digest}"):
+            grave = self._fresh_directory(f"{item.kind}-{item.digest}") / "old"
+            with contextlib.suppress(FileNotFoundError):
+                item.path.rename(grave)
+            remove_tree(grave.parent)
+
+    def last_used(self, item: StoredObject) -> float:
+        try:
+            return (item.path / _MANIFEST).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    def remove_rubbish(self) -> int:
+        """Delete work that no live builder holds; returns how many directories that were."""
+        count = 0
+        for path in (self.root / "tmp").glob("*"):
+            name = path.name.rpartition(".")[0]
+            try:
+                with FileLock(self.root / "locks" / f"{name}.lock", timeout=0):
+                    remove_tree(path)
+                    count += 1
+            except Timeout:
+                continue
+        return count
+
+    @contextlib.contextmanager
+    def lock(self, name: str, *, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold the machine-wide lock of that name; the kernel frees it when its holder dies."""
+        directory = self._directory("locks")
+        held = FileLock(directory / f"{name}.lock")
+        try:
+            held.acquire(timeout=0)
+        except Timeout:
+            waiting()
+            held.acquire(poll_interval=0.2)
+        try:
+            yield
+        finally:
+            held.release()
+
+    def note(self, name: str) -> tuple[Any, float] | None:
+        """A remembered fact and its age in seconds; None when it is not there or not readable as JSON."""
+        path = self.root / "notes" / f"{name}.json"
+        try:
+            return json.loads(path.read_text(encoding="utf-8")), max(0.0, time.time() - path.stat().st_mtime)
+        except (OSError, ValueError):
+            return None
+
+    def remember(self, name: str, fact: object) -> None:
+        """Keep a fact under a name, replacing the old one at once."""
+        path = self._directory("notes") / f"{name}.json"
+        replace_file(path, json.dumps(fact, indent=1))
+
+    def directory(self, name: str) -> Path:
+        """A directory of the store that is not content-addressed, such as `keys` or `downloads`."""
+        return self._directory(name)
+
+    def _object_path(self, kind: str, digest: str) -> Path:
+        return self.root / "objects" / kind / digest
+
+    def _directory(self, name: str) -> Path:
+        path = self.root / name
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise disk_error(error, self.root) from error
+        return path
+
+    def _fresh_directory(self, name: str) -> Path:
+        work = self._directory("tmp") / f"{name}.{os.getpid()}"
+        for old in work.parent.glob(f"{name}.*"):
+            remove_tree(old)
+        work.mkdir()
+        return work
+
+    def _publish(
+        self, kind: str, digest: str, inputs: Mapping[str, Any], facts: Mapping[str, Any], work: Path
+    ) -> StoredObject:
+        manifest = {"schema": 1, "inputs": inputs, "facts": dict(facts), "created": time.time(), "files": _survey(work)}
+        (work / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        _sync(work)
+        final = self._object_path(kind, digest)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        work.rename(final)
+        return _load(final, is_new=True)
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a small file so that readers see the old one or the new one, never half."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise disk_error(error, path.parent) from error
+
+
+def disk_error(error: OSError, path: Path) -> HostError:
+    """The lab's word for a failed write, with the free space when that was the cause."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        free_mib = shutil.disk_usage(path).free // 2**20 if path.exists() else 0
+        return HostError(
+            f"no space left in {str(path)!r}: {free_mib} MiB free",
+            hint="free some with `vmlab images prune`, or name a larger place with --vmlab-store",
+        )
+    return HostError(f"cannot write to {str(path)!r}: {error.strerror}", hint="name another place with --vmlab-store")
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a directory, if it is there, without leaving its file system: a mount below it is not ours to empty.
+
+    Read-only directories, which unpacked root file systems have, are opened first.
+    """
+    if not path.exists():
+        return
+    locked = ["-xdev", "-type", "d", "!", "-perm", "-700", "-exec", "chmod", "u+rwx", "{}", ";"]
+    run(["find", str(path), *locked], timeout_s=600)
+    removed = run(["rm", "-rf", "--one-file-system", "--", str(path)], timeout_s=600)
+    if not removed.ok:
+        raise HostError(f"cannot remove {str(path)!r}", hint="remove it by hand", detail=removed.tail)
+
+
+def _load(path: Path, *, is_new: bool = False) -> StoredObject:
+    try:
+        manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
+        return StoredObject(
+            kind=path.parent.name,
+            digest=path.name,
+            path=path,
+            inputs=manifest["inputs"],
+            facts=manifest["facts"],
+            created=manifest["created"],
+            size_bytes=sum(row["size"] for row in manifest["files"].values()),
+            is_new=is_new,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AssetError(
+            f"{path.parent.name} {path.name} in the store is damaged: its manifest cannot be read ({error})",
+            hint="vmlab images prune --damaged",
+        ) from error
+
+
+def _survey(directory: Path) -> dict[str, dict[str, Any]]:
+    """What is in a directory: for a file its size, time and hash; for a folder in it, those of its whole tree."""
+    rows = {}
+    for path in sorted(directory.iterdir()):
+        size, digest = _tree(path) if path.is_dir() else (path.stat().st_size, _sha256(path))
+        rows[path.name] = {"size": size, "sha256": digest, "mtime_ns": path.stat().st_mtime_ns}
+    return rows
+
+
+def _check(path: Path, item: StoredObject, *, deep: bool) -> None:
+    files = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))["files"]
+    for name, row in files.items():
+        file = path / name
+        try:
+            found = file.stat()
+        except FileNotFoundError:
+            raise _damaged(item, name, "is missing") from None
+        is_tree = file.is_dir()
+        as_sealed = found.st_mtime_ns == row["mtime_ns"] and (is_tree or found.st_size == row["size"])
+        if as_sealed and not deep:
+            continue
+        digest = _tree(file)[1] if is_tree else _sha256(file)
+        if digest != row["sha256"]:
+            raise _damaged(item, name, f"has SHA-256 {digest[:12]}… and was sealed with {row['sha256'][:12]}…")
+
+
+def _damaged(item: StoredObject, name: str, how: str) -> AssetError:
+    label = item.facts.get("target", item.digest)
+    return AssetError(
+        f"{item.kind} {label} in the store is damaged: {name} {how}",
+        hint="`vmlab images prune --damaged` removes it; the next run builds it anew",
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _tree(directory: Path) -> tuple[int, str]:
+    """Size and digest of a tree: names, link targets and contents."""
+    total, digest = 0, hashlib.sha256()
+    for folder, folders, names in os.walk(directory):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(folder, name)
+            digest.update(f"{path.relative_to(directory)}\0".encode())
+            if path.is_symlink():
+                digest.update(os.readlink(path).encode())
+            elif path.is_file():
+                total += path.stat().st_size
+                digest.update(bytes.fromhex(_sha256(path)))
+    return total, digest.hexdigest()
+
+
+def _sync(directory: Path) -> None:
+    """Reach the disk before the rename does: a power cut must not leave a manifest over empty files."""
+    for path in (*directory.iterdir(), directory):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+"""The matrix: which kernels there are to test on, read strictly from images/targets/*.toml.
+
+A target names a kernel *line* (6.12) and a flavour, not a version: the newest version of that line is found
+in the distribution's index when its image is built, and recorded with it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from vmlab.decode import read_toml, structure
+from vmlab.errors import UsageError, nearest
+
+
+class Flavour(StrEnum):
+    """Which of a distribution's builds of one kernel line.
+
+    Debian's cloud kernels lack whole subsystems and boot fastest; rt is PREEMPT_RT.
+    """
+
+    CLOUD = "cloud"
+    GENERIC = "generic"
+    RT = "rt"
+
+
+class Architecture(StrEnum):
+    """Debian's names of the processor architectures."""
+
+    AMD64 = "amd64"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """A distribution's release: what a target's root file system is made from."""
+
+    id: str
+    distribution: str
+    codename: str
+    pockets: tuple[str, ...]
+    """Archive suites to install from: the release itself, its updates, its security suite."""
+    packages: tuple[str, ...] = ()
+    """Packages that this suite's guests have besides those of every guest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A row of the matrix."""
+
+    id: str
+    suite: Suite
+    line: str
+    flavour: Flavour
+    architecture: Architecture
+    pockets: tuple[str, ...]
+    is_default: bool
+    note: str = ""
+
+    @property
+    def release_pattern(self) -> re.Pattern[str]:
+        """Matches this line's and flavour's kernel releases, with the ABI or patch level as its only group.
+
+        Debian names releases `6.1.0-56-cloud-amd64` and, since 6.12, `6.12.117+deb13-cloud-amd64`.
+        """
+        suffix = {Flavour.CLOUD: "-cloud", Flavour.GENERIC: "", Flavour.RT: "-rt"}[self.flavour]
+        middle = r"(?:0-)?([0-9][0-9a-z.+~]*(?:\.[0-9]+)*)"
+        return re.compile(rf"^{re.escape(self.line)}\.{middle}{suffix}-{self.architecture}$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TargetRow:
+    """A target as people write it."""
+
+    id: str
+    suite: str
+    line: str
+    flavour: Flavour = Flavour.CLOUD
+    architecture: Architecture = Architecture.AMD64
+    pockets: tuple[str, ...] = ()
+    default: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Catalogue:
+    suite: tuple[Suite, ...] = ()
+    target: tuple[_TargetRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """All targets, in the order of the files."""
+
+    targets: tuple[Target, ...] = field(default=())
+
+    def select(self, globs: str) -> tuple[Target, ...]:
+        """The targets that `globs` (comma-separated, exact) names; the default matrix for an empty string.
+
+        'all' is every target. Raises `UsageError` for a glob that matches none, with the nearest id.
+        """
+        words = [word.strip() for word in globs.split(",") if word.strip()]
+        if not words:
+            return tuple(target for target in self.targets if target.is_default)
+        chosen: set[str] = set()
+        ids = [target.id for target in self.targets]
+        for word in words:
+            matched = ids if word == "all" else fnmatch.filter(ids, word)
+            if not matched:
+                raise UsageError(f"unknown target {word!r}", hint=f"{nearest(word, ids)} `vmlab targets` lists all")
+            chosen.update(matched)
+        return tuple(target for target in self.targets if target.id in chosen)
+
+
+def catalogue_directory() -> Path:
+    """Where images/ lies: beside the package in a checkout, inside it when installed from a wheel."""
+    package = Path(__file__).parent
+    beside = package.parent / "images"
+    return beside if (beside / "targets").is_dir() else package / "_images"
+
+
+def load_matrix(directory: Path | None = None) -> Matrix:
+    """Read every targets/*.toml under `directory`; `UsageError` names file, key and the nearest valid word."""
+    folder = (directory or catalogue_directory()) / "targets"
+    files = sorted(folder.glob("*.toml"))
+    if not files:
+        raise UsageError(f"no target files in {folder}", hint="a checkout or an installed vmlab has some")
+    targets: list[Target] = []
+    for path in files:
+        targets += _read_catalogue(path)
+    _refuse_duplicates(targets)
+    return Matrix(tuple(targets))
+
+
+def _read_catalogue(path: Path) -> list[Target]:
+    catalogue = structure(read_toml(path), _Catalogue, where=str(path))
+    suites = {suite.id: suite for suite in catalogue.suite}
+    return [_target(row, suites, path) for row in catalogue.target]
+
+
+def _target(row: _TargetRow, suites: dict[str, Suite], path: Path) -> Target:
+    suite = suites.get(row.suite)
+    if suite is None:
+        raise UsageError(f"{path}: target {row.id!r}: suite: unknown suite {row.suite!r}", hint=nearest(row.suite, suites))
+    if not re.fullmatch(r"\d+\.\d+", row.line):
+        raise UsageError(f"{path}: target {row.id!r}: line: {row.line!r} is no kernel line", hint="like '6.12'")
+    suffix = "" if row.flavour is Flavour.CLOUD else f"-{row.flavour}"
+    expected = f"{suite.id}-{row.line}{suffix}"
+    if row.id != expected:
+        raise UsageError(f"{path}: target {row.id!r}: id does not say what it is", hint=f"name it {expected!r}")
+    return Target(
+        id=row.id,
+        suite=suite,
+        line=row.line,
+        flavour=row.flavour,
+        architecture=row.architecture,
+        pockets=suite.pockets + row.pockets,
+        is_default=row.default,
+        note=row.note,
+    )
+
+
+def _refuse_duplicates(targets: list[Target]) -> None:
+    seen: set[str] = set()
+    for target in targets:
+        if target.id in seen:
+            raise UsageError(f"target {target.id!r} is there twice", hint="remove one row from images/targets/")
+        seen.add(target.id)
