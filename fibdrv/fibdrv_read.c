@@ -53,8 +53,9 @@ size_t fibdrv_record_size(u64 n, u32 format)
 }
 
 /*
- * Replace a number by its text, so that both are never held for longer than the
- * conversion takes. Gives NULL-safe memory in *record, for port_free().
+ * Turn a number into its record. The number is used up, also on failure, so
+ * that both are held for no longer than the conversion takes; the record is the
+ * caller's, for port_free().
  */
 static int format_record(void **record, struct fib_number *number,
 			 size_t size, u32 format)
