@@ -102,10 +102,7 @@ def _first_fault(error: BaseException, kind: type) -> tuple[str, str, str]:
 
 
 def _enum_words(name: str) -> list[str]:
-    def subclasses(kind: type) -> list[type]:
-        return [kind] + [deeper for child in kind.__subclasses__() for deeper in subclasses(child)]
-
-    for kind in subclasses(enum.StrEnum):
+    for kind in enum.StrEnum.__subclasses__():
         if kind.__name__ == name:
-            return [str(member) for member in kind]  # type: ignore[attr-defined]
+            return [str(member) for member in kind]
     return []

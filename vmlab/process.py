@@ -7,6 +7,7 @@ ends; has a time limit; and never meets a shell it did not ask for.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -162,7 +163,5 @@ def _feed(stdin: IO[str], text: str) -> None:
 
 
 def _signal_session(pid: int, number: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass

@@ -17,7 +17,6 @@ from typing import Any
 
 import platformdirs
 
-from vmlab.decode import read_toml
 from vmlab.errors import UsageError, nearest
 
 
@@ -88,29 +87,80 @@ def _path(text: str) -> Path:
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting(name="target", default="", parse=str, metavar="GLOBS",
-            help="targets by exact glob, comma-separated: 'debian13-*', 'all'; default: the default matrix"),
-    Setting(name="module", default="fibdrv", parse=_path, metavar="DIR",
-            help="directory with the module's Kbuild file or Makefile"),
-    Setting(name="accel", default="auto", parse=_words(AcceleratorChoice), metavar="auto|kvm|tcg",
-            help="auto proves KVM and falls back to TCG with a reason; kvm demands it; tcg skips the question"),
-    Setting(name="build", default="auto", parse=_words(BuildPlace), metavar="auto|host|guest",
-            help="where to compile: in the guest, or with its compiler in its root file system on the host"),
-    Setting(name="compiler", default="refuse", parse=_words(CompilerPolicy), metavar="refuse|waive",
-            help="what to do when only another version than the kernel's own compiler is there"),
-    Setting(name="memory_mib", default="1024", parse=_between(256, 65536, int), metavar="MIB",
-            help="memory of a guest"),
+    Setting(
+        name="target",
+        default="",
+        parse=str,
+        metavar="GLOBS",
+        help="targets by exact glob, comma-separated: 'debian13-*', 'all'; default: the default matrix",
+    ),
+    Setting(
+        name="module",
+        default="fibdrv",
+        parse=_path,
+        metavar="DIR",
+        help="directory with the module's Kbuild file or Makefile",
+    ),
+    Setting(
+        name="accel",
+        default="auto",
+        parse=_words(AcceleratorChoice),
+        metavar="auto|kvm|tcg",
+        help="auto proves KVM and falls back to TCG with a reason; kvm demands it; tcg skips the question",
+    ),
+    Setting(
+        name="build",
+        default="auto",
+        parse=_words(BuildPlace),
+        metavar="auto|host|guest",
+        help="where to compile: in the guest, or with its compiler in its root file system on the host",
+    ),
+    Setting(
+        name="compiler",
+        default="refuse",
+        parse=_words(CompilerPolicy),
+        metavar="refuse|waive",
+        help="what to do when only another version than the kernel's own compiler is there",
+    ),
+    Setting(
+        name="memory_mib", default="1024", parse=_between(256, 65536, int), metavar="MIB", help="memory of a guest"
+    ),
     Setting(name="cpus", default="2", parse=_between(1, 64, int), metavar="N", help="processors of a guest"),
-    Setting(name="patience", default="1", parse=_between(0.1, 100, float), metavar="FACTOR",
-            help="multiplies every time limit: raise it on a slow or busy host"),
-    Setting(name="store", default=platformdirs.user_cache_dir("vmlab"), parse=_path, metavar="DIR",
-            help="where images and builds are cached"),
-    Setting(name="report", default="build/vmlab", parse=_path, metavar="DIR",
-            help="where results, JUnit XML and console logs go"),
-    Setting(name="mirror", default="", parse=str, metavar="URL",
-            help="Debian mirror; default: the host's own if it is a Debian, else mmdebstrap's"),
-    Setting(name="index_days", default="7", parse=_between(0, 3650, float), metavar="DAYS",
-            help="how long a kernel line stays resolved to one version before the index is asked again"),
+    Setting(
+        name="patience",
+        default="1",
+        parse=_between(0.1, 100, float),
+        metavar="FACTOR",
+        help="multiplies every time limit: raise it on a slow or busy host",
+    ),
+    Setting(
+        name="store",
+        default=platformdirs.user_cache_dir("vmlab"),
+        parse=_path,
+        metavar="DIR",
+        help="where images and builds are cached",
+    ),
+    Setting(
+        name="report",
+        default="build/vmlab",
+        parse=_path,
+        metavar="DIR",
+        help="where results, JUnit XML and console logs go",
+    ),
+    Setting(
+        name="mirror",
+        default="",
+        parse=str,
+        metavar="URL",
+        help="Debian mirror; default: the host's own if it is a Debian, else mmdebstrap's",
+    ),
+    Setting(
+        name="index_days",
+        default="7",
+        parse=_between(0, 3650, float),
+        metavar="DAYS",
+        help="how long a kernel line stays resolved to one version before the index is asked again",
+    ),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -167,6 +217,8 @@ _PROJECT = "pyproject.toml"
 
 
 def _from_project(directory: Path) -> dict[str, tuple[str, str]]:
+    from vmlab.decode import read_toml  # a pytest run without guests never gets here
+
     path = directory / _PROJECT
     if not path.is_file():
         return {}

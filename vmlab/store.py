@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The content-addressed cache: published whole or not at all, built once, named by all that went into it.
 
-    objects/<kind>/<digest>/    a sealed object: its files and manifest.json
-    locks/                      one lock per object, so that parallel runs build it once
-    tmp/                        work in progress; what no live builder holds is rubbish
-    notes/                      small JSON facts with a date: verdicts on this host, resolved versions
-    keys/                       the lab's own SSH keys
+objects/<kind>/<digest>/    a sealed object: its files and manifest.json
+locks/                      one lock per object, so that parallel runs build it once
+tmp/                        work in progress; what no live builder holds is rubbish
+notes/                      small JSON facts with a date: verdicts on this host, resolved versions
+keys/                       the lab's own SSH keys
 """
 
 from __future__ import annotations
@@ -307,7 +307,7 @@ def _tree(directory: Path) -> tuple[int, str]:
             path = Path(folder, name)
             digest.update(f"{path.relative_to(directory)}\0".encode())
             if path.is_symlink():
-                digest.update(os.readlink(path).encode())
+                digest.update(str(path.readlink()).encode())
             elif path.is_file():
                 total += path.stat().st_size
                 digest.update(bytes.fromhex(_sha256(path)))

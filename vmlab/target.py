@@ -144,7 +144,9 @@ def _read_catalogue(path: Path) -> list[Target]:
 def _target(row: _TargetRow, suites: dict[str, Suite], path: Path) -> Target:
     suite = suites.get(row.suite)
     if suite is None:
-        raise UsageError(f"{path}: target {row.id!r}: suite: unknown suite {row.suite!r}", hint=nearest(row.suite, suites))
+        raise UsageError(
+            f"{path}: target {row.id!r}: suite: unknown suite {row.suite!r}", hint=nearest(row.suite, suites)
+        )
     if not re.fullmatch(r"\d+\.\d+", row.line):
         raise UsageError(f"{path}: target {row.id!r}: line: {row.line!r} is no kernel line", hint="like '6.12'")
     suffix = "" if row.flavour is Flavour.CLOUD else f"-{row.flavour}"

@@ -38,6 +38,7 @@ class Address:
     host_key: str
     user_key: Path
     host: str = "127.0.0.1"
+    user: str = GUEST_USER
 
 
 class SshTransport:
@@ -161,7 +162,7 @@ def _connection(address: Address, prepared: socket.socket, step_timeout_s: float
     connection = fabric.Connection(
         host=address.host,
         port=address.port,
-        user=GUEST_USER,
+        user=address.user,
         config=config,
         connect_kwargs={
             "sock": prepared,

@@ -50,6 +50,9 @@ def mmdebstrap(
             environment={"TMPDIR": str(scratch), "PYTHONNOUSERSITE": "1"},
             log=log,
             on_line=lambda line: _report(line, what, progress),
+            # unshare(1) holds back SIGTERM while it waits, and takes its namespace down when it is killed;
+            # an unshared mmdebstrap cleans up after itself on SIGTERM.
+            death_signal="KILL" if os.geteuid() == 0 else "TERM",
         )
     if not ended.ok:
         raise _explain(ended.output, ended.tail, what)
@@ -114,7 +117,7 @@ def _scratch() -> Iterator[Path]:
     free_mib = shutil.disk_usage(_SCRATCH_PARENT).free // 2**20
     if free_mib < _NEEDED_MIB:
         raise HostError(
-            f"no space left: {_SCRATCH_PARENT} has {free_mib} MiB free and an image takes {_NEEDED_MIB} while it is made",
+            f"no space left: {_SCRATCH_PARENT} has {free_mib} MiB free, making an image takes {_NEEDED_MIB}",
             hint="free some; `vmlab images prune` shows what the lab holds",
         )
     _remove_left_behind()

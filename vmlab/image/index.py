@@ -115,7 +115,9 @@ def _is_satisfied(relation: str, by_name: Mapping[str, list[Package]]) -> bool:
 
 def _compare(version: str, operator: str, wanted: str) -> bool:
     left, right = version_key(version), version_key(wanted)
-    return {"=": left == right, ">=": left >= right, "<=": left <= right, ">>": left > right, "<<": left < right}[operator]
+    return {"=": left == right, ">=": left >= right, "<=": left <= right, ">>": left > right, "<<": left < right}[
+        operator
+    ]
 
 
 @functools.total_ordering
@@ -146,4 +148,4 @@ def version_key(version: str) -> tuple[object, ...]:
 
 def _part_key(part: str) -> tuple[object, ...]:
     pieces = re.findall(r"(\D*)(\d*)", part)
-    return (tuple((_Word(word), int(number or 0)) for word, number in pieces if word or number) + ((_Word(""), 0),),)
+    return ((*((_Word(word), int(number or 0)) for word, number in pieces if word or number), (_Word(""), 0)),)

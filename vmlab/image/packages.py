@@ -19,7 +19,7 @@ from typing import Any
 from vmlab.decode import read_toml, structure, unstructure
 from vmlab.errors import AssetError
 from vmlab.image.bootstrap import Progress, mmdebstrap
-from vmlab.image.image import Image
+from vmlab.image.image import GUEST_USER, Image
 from vmlab.image.index import KernelPackages, newest_kernel, parse_packages, version_key
 from vmlab.image.keys import LabKeys, lab_keys
 from vmlab.image.mirrors import find_mirrors
@@ -27,7 +27,7 @@ from vmlab.settings import Settings
 from vmlab.store import Store, StoredObject, digest_of
 from vmlab.target import Suite, Target, catalogue_directory
 
-_REVISION = 1
+_REVISION = 2
 """Raised when the steps below change what comes out, so that images made by the old steps are not taken."""
 
 _DISK_SIZE = "4G"
@@ -245,12 +245,15 @@ def _build_image(
         {
             "etc/ssh/ssh_host_ed25519_key": keys.host.read_text(),
             "etc/ssh/ssh_host_ed25519_key.pub": keys.public(keys.host) + "\n",
-            "etc/ssh/authorized_keys/lab": keys.public(keys.user) + "\n",
+            **{f"etc/ssh/authorized_keys/{user}": keys.public(keys.user) + "\n" for user in (GUEST_USER, "root")},
         },
         private=("etc/ssh/ssh_host_ed25519_key",),
     )
     downloads = store.directory(f"downloads/{target.suite.id}")
     sources = "\n".join(map(mirrors.source_line, target.pockets))
+    # A backported kernel may need a newer linux-base, which apt takes from backports only when told to.
+    extra = target.pockets[len(target.suite.pockets) :]
+    release = f"-t {extra[-1]} " if extra else ""
     chroot = 'DEBIAN_FRONTEND=noninteractive chroot "$1"'
     mmdebstrap(
         [
@@ -262,13 +265,12 @@ def _build_image(
             "--customize-hook=tar-in keys.tar /",
             f"""--customize-hook=printf '%s\\n' '{sources}' >"$1/etc/apt/sources.list" """,
             f"--customize-hook={chroot} apt-get update",
-            f"--customize-hook={chroot} apt-get install --yes --no-install-recommends "
+            f"--customize-hook={chroot} apt-get install --yes --no-install-recommends {release}"
             f"-o Dpkg::Options::=--force-unsafe-io -o APT::Keep-Downloaded-Packages=true "
             f"{kernel.image}={kernel.version} {kernel.headers}={kernel.version}",
             '--customize-hook=rm -f "$1"/var/cache/apt/archives/lock; rm -rf "$1"/var/cache/apt/archives/partial',
             f"--customize-hook=sync-out /var/cache/apt/archives {downloads}",
-            f"--customize-hook={chroot} sh -c 'apt-get clean; rm -rf /var/lib/apt/lists/*; "
-            "dpkg-query -W >/packages'",
+            f"--customize-hook={chroot} sh -c 'apt-get clean; rm -rf /var/lib/apt/lists/*; dpkg-query -W >/packages'",
             "--customize-hook=download /packages packages",
             '--customize-hook=rm "$1/packages"',
             f"--customize-hook=RELEASE={kernel.release} DISK_SIZE={_DISK_SIZE}\n{recipe.seal}",
@@ -334,7 +336,9 @@ def _image(target: Target, stored: StoredObject, keys: LabKeys) -> Image:
     try:
         release, packages = stored.facts["release"], stored.facts["packages"]
     except KeyError as error:
-        raise AssetError(f"image {target.id}: its manifest lacks {error}", hint=f"vmlab images rm {target.id}") from None
+        raise AssetError(
+            f"image {target.id}: its manifest lacks {error}", hint=f"vmlab images rm {target.id}"
+        ) from None
     return Image(
         target_id=target.id,
         digest=stored.digest,
@@ -349,4 +353,3 @@ def _image(target: Target, stored: StoredObject, keys: LabKeys) -> Image:
         host_key=keys.public(keys.host),
         user_key=keys.user,
     )
-

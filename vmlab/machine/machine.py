@@ -150,8 +150,6 @@ class Machine:
 
 
 def _make_overlay(base: Path, overlay: Path) -> None:
-    made = run(
-        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(base), str(overlay)], timeout_s=60
-    )
+    made = run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(base), str(overlay)], timeout_s=60)
     if not made.ok:
         raise AssetError(f"cannot make a disk on top of {str(base)!r}", hint="vmlab images verify", detail=made.tail)

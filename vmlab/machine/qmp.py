@@ -13,7 +13,7 @@ import logging
 import re
 import socket
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from qemu.qmp import QMPClient
@@ -58,13 +58,19 @@ class Monitor:
         """Read QEMU's greeting and negotiate; `MachineLost` when it ended first."""
         self._wait(self._client.connect(self._socket), timeout_s)
 
-    def execute(self, command: str, *, timeout_s: float = _CALL_TIMEOUT_S, **arguments: object) -> Any:
+    def execute(
+        self,
+        command: str,
+        arguments: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float = _CALL_TIMEOUT_S,
+    ) -> Any:
         """Run a QMP command and return its result; `MachineLost` when QEMU is gone or refuses."""
-        return self._wait(self._client.execute(command, arguments or None), timeout_s)
+        return self._wait(self._client.execute(command, dict(arguments or {}) or None), timeout_s)
 
     def forwarded_port(self) -> int:
         """The host port that QEMU picked for the guest's SSH: `info usernet`'s HOST_FORWARD row."""
-        text = str(self.execute("human-monitor-command", **{"command-line": "info usernet"}))
+        text = str(self.execute("human-monitor-command", {"command-line": "info usernet"}))
         match = re.search(r"HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)", text)
         if match is None:
             raise MachineLost("QEMU forwards no port to the guest", detail=text)

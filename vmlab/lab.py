@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: MIT
+"""Target, image, machine, guest, module: the only place that wires the layers together."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from vmlab.errors import HostError
+from vmlab.guest.guest import Guest
+from vmlab.guest.ssh import Address, SshTransport, connect
+from vmlab.host.accelerator import Accelerator, Verdict, choose_accelerator, qemu_version
+from vmlab.host.limits import Limits, limits_for
+from vmlab.image.image import Image
+from vmlab.image.packages import obtain_image
+from vmlab.machine.argv import MachineSpec, machine_spec, proof_argv
+from vmlab.machine.machine import Machine
+from vmlab.module.build import Built, build_module, compile_program
+from vmlab.module.place import GuestPlace, HostPlace, Place, require_host_place
+from vmlab.module.source import Source, read_source
+from vmlab.report.model import Provenance, TargetFacts
+from vmlab.settings import BuildPlace, Settings
+from vmlab.store import Store, digest_of
+from vmlab.target import Matrix, Target, load_matrix
+from vmlab.timing.series import TimingSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booted:
+    """A guest that answers, and the machine it runs in."""
+
+    guest: Guest
+    machine: Machine
+    boot_s: float
+
+
+class Lab:
+    """Everything a run shares: settings, store, and what it has learned about each target so far.
+
+    Cheap to make; images, boots and builds happen when asked for. `progress` hears what is being done,
+    `notice` what the user should know at the end.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        progress: Callable[[str], None] = lambda _: None,
+        notice: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.settings = settings
+        self.store = Store(settings.store)
+        self.progress = progress
+        self.notice = notice
+        self.facts: dict[str, TargetFacts] = {}
+        self._images: dict[str, Image] = {}
+        self._boot_numbers = itertools.count(1)
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        return load_matrix()
+
+    @cached_property
+    def targets(self) -> tuple[Target, ...]:
+        """The targets that the settings choose."""
+        return self.matrix.select(self.settings.target)
+
+    @cached_property
+    def source(self) -> Source:
+        """The module's sources."""
+        return read_source(self.settings.module)
+
+    @cached_property
+    def qemu_version(self) -> str:
+        return qemu_version()
+
+    def image(self, target: Target) -> Image:
+        """The target's image; built if it is not in the store (minutes, network)."""
+        if target.id not in self._images:
+            version = self.qemu_version  # without QEMU there is no point in building anything
+            started = time.monotonic()
+            image = obtain_image(target, self.store, self.settings, progress=self.progress, notice=self.notice)
+            self._images[target.id] = image
+            self._learn_image(target, image, version, time.monotonic() - started)
+        return self._images[target.id]
+
+    def verdict(self, image: Image) -> Verdict:
+        """KVM or TCG for this image's kernel, proved on this host; remembered until the host boots again."""
+        spec = machine_spec(image, Accelerator.KVM, cpus=self.settings.cpus, memory_mib=self.settings.memory_mib)
+        return choose_accelerator(
+            self.settings.accel,
+            store=self.store,
+            qemu_version=self.qemu_version,
+            kvm_argv=lambda console: proof_argv(spec, console=console),
+        )
+
+    def limits(self, image: Image) -> Limits:
+        return limits_for(self.verdict(image).accelerator, patience=self.settings.patience)
+
+    @contextlib.contextmanager
+    def boot(self, target: Target) -> Iterator[Booted]:
+        """A freshly booted guest for the length of a `with` block. Costs a boot: 25 to 80 s under TCG."""
+        image = self.image(target)
+        verdict = self.verdict(image)
+        limits = self.limits(image)
+        spec = machine_spec(image, verdict.accelerator, cpus=self.settings.cpus, memory_mib=self.settings.memory_mib)
+        console = self._console_path(target)
+        self.progress(f"{target.id}: booting {image.release} ({verdict.accelerator})")
+        with Machine(image, spec, console=console) as machine:
+            guest = _connect(machine, image, limits)
+            with contextlib.closing(guest):
+                boot_s = time.monotonic() - machine.started
+                self._learn_boot(target, boot_s, console)
+                self.progress(f"{target.id}: booted in {boot_s:.0f} s")
+                yield Booted(guest=guest, machine=machine, boot_s=boot_s)
+
+    def build_place(self, image: Image) -> BuildPlace:
+        """Where to compile: as asked, else on the host under TCG when it can be, else in the guest."""
+        if self.settings.build is not BuildPlace.AUTO:
+            if self.settings.build is BuildPlace.HOST:
+                require_host_place(image)
+            return self.settings.build
+        if self.verdict(image).accelerator is Accelerator.KVM:
+            return BuildPlace.GUEST
+        try:
+            require_host_place(image)
+        except HostError as error:
+            self.notice(f"modules are built in the guest: {error.message}")
+            return BuildPlace.GUEST
+        return BuildPlace.HOST
+
+    def build(self, target: Target, guest: Callable[[], Guest], *, place: BuildPlace | None = None) -> Built:
+        """The module built for a target, from the cache or now; `guest` is called when it takes a guest.
+
+        Raises `BuildError` when it does not compile or does not fit.
+        """
+        image = self.image(target)
+        where = place or self.build_place(image)
+        self.progress(f"{target.id}: building {self.source.name} ({where})")
+        built = build_module(
+            self.source,
+            image,
+            lambda: self._open_place(where, image, guest),
+            where,
+            self.store,
+            policy=self.settings.compiler,
+            timeout_s=self.limits(image).build_s,
+        )
+        self._learn_build(target, built)
+        return built
+
+    def program(self, target: Target, main: str, guest: Callable[[], Guest]) -> Path:
+        """A C program among the module's sources, compiled for a target's user space; cached like the module."""
+        image = self.image(target)
+        inputs = {"source": self.source.digest, "main": main, "image": image.digest}
+
+        def build(work: Path) -> dict[str, str]:
+            with contextlib.closing(self._open_place(self.build_place(image), image, guest)) as place:
+                compile_program(self.source, main, image, place, work / "program", timeout_s=self.limits(image).build_s)
+            return {"name": main}
+
+        return self.store.obtain("program", inputs, build).file("program")
+
+    def _open_place(self, where: BuildPlace, image: Image, guest: Callable[[], Guest]) -> Place:
+        return GuestPlace(guest()) if where is BuildPlace.GUEST else HostPlace(image)
+
+    def _console_path(self, target: Target) -> Path:
+        directory = self.settings.report / "consoles"
+        directory.mkdir(parents=True, exist_ok=True)
+        name = f"{target.id}-{digest_of({'time': time.time_ns()})[:6]}-{next(self._boot_numbers)}.log"
+        return directory / name
+
+    def _learn_image(self, target: Target, image: Image, version: str, took_s: float) -> None:
+        verdict = self.verdict(image)
+        spec: MachineSpec = machine_spec(
+            image, verdict.accelerator, cpus=self.settings.cpus, memory_mib=self.settings.memory_mib
+        )
+        provenance = Provenance(
+            release=image.release,
+            kernel_package=image.packages.get(f"linux-image-{image.release}", ""),
+            image=image.digest,
+            qemu=version,
+            accelerator=str(verdict.accelerator),
+            accelerator_reason=verdict.reason,
+            cpu_model=spec.cpu_model,
+            cpus=spec.cpus,
+            memory_mib=spec.memory_mib,
+            timing_source=str(TimingSource.CLOCK),
+        )
+        state = "built" if image.is_new else "cached"
+        self.facts[target.id] = TargetFacts(provenance=provenance, image=state, image_s=took_s, boot_s=0.0, boots=0)
+
+    def _learn_boot(self, target: Target, boot_s: float, console: Path) -> None:
+        known = self.facts[target.id]
+        first = known.boot_s or boot_s
+        self.facts[target.id] = dataclasses.replace(
+            known, boot_s=first, boots=known.boots + 1, consoles=(*known.consoles, str(console))
+        )
+
+    def _learn_build(self, target: Target, built: Built) -> None:
+        known = self.facts[target.id]
+        provenance = dataclasses.replace(
+            known.provenance,
+            kernel_compiler=built.kernel_compiler.text,
+            compiler=built.compiler.text,
+            compiler_match=str(built.match),
+            build_place=str(built.place),
+        )
+        self.facts[target.id] = dataclasses.replace(
+            known,
+            provenance=provenance,
+            build_s=built.duration_s,
+            build_is_cached=built.is_cached,
+            build_warnings=built.warnings,
+        )
+
+
+def _connect(machine: Machine, image: Image, limits: Limits) -> Guest:
+    address = Address(port=machine.ssh_port, host_key=image.host_key, user_key=image.user_key)
+
+    def reach(where: Address, wait_s: float) -> SshTransport:
+        return connect(
+            where,
+            timeout_s=wait_s,
+            step_timeout_s=limits.connect_s,
+            require_alive=machine.require_alive,
+            evidence=machine.console.tail,
+        )
+
+    return Guest(
+        reach(address, limits.boot_s),
+        root_transport=lambda: reach(dataclasses.replace(address, user="root"), limits.connect_s),
+        limits=limits,
+        console_tail=machine.console.tail,
+        require_alive=machine.require_alive,
+    )

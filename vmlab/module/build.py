@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""Building the module for a kernel with the compiler that built that kernel."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vmlab.decode import structure, unstructure
+from vmlab.errors import BuildError
+from vmlab.image.image import Image
+from vmlab.module.compiler import (
+    Compiler,
+    Match,
+    candidates,
+    compare,
+    kernel_compiler,
+    parse_compiler,
+    refuse_other_version,
+)
+from vmlab.module.inspect import ModuleInfo, inspect_module, require_fit
+from vmlab.module.place import Place
+from vmlab.module.source import Source
+from vmlab.settings import BuildPlace, CompilerPolicy
+from vmlab.store import Store, StoredObject
+
+_FIRST_ERROR = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+):(?:\d+:)? (?:fatal )?error: (?P<text>.*)$", re.MULTILINE)
+_MODPOST = re.compile(r"^ERROR: (?:modpost: )?(?P<text>.*)$", re.MULTILINE)
+_MAKE = re.compile(r"^make.*\*\*\* (?P<text>.*)$", re.MULTILINE)
+_WARNING = re.compile(r"^.*\bwarning: .*$", re.MULTILINE | re.IGNORECASE)
+_NAMES = "/build/.names"
+"""Where a compiler that goes by another name than the kernel's gets a link with the kernel's name for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A module built for one kernel."""
+
+    ko: Path
+    info: ModuleInfo
+    kernel_compiler: Compiler
+    compiler: Compiler
+    match: Match
+    place: BuildPlace
+    warnings: tuple[str, ...]
+    log: Path
+    duration_s: float
+    """What the build took when it was done, not what finding it in the cache took."""
+    is_cached: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """What is remembered with a cached build."""
+
+    ko: str
+    kernel_compiler: Compiler
+    compiler: Compiler
+    match: Match
+    warnings: tuple[str, ...]
+    duration_s: float
+
+
+def build_module(
+    source: Source,
+    image: Image,
+    place: Callable[[], Place],
+    place_name: BuildPlace,
+    store: Store,
+    *,
+    policy: CompilerPolicy,
+    timeout_s: float,
+) -> Built:
+    """The module built for an image's kernel, from the cache or now, in the place that `place` opens.
+
+    Raises `BuildError` when it does not compile (with the compiler's first error), when the compiler is another
+    version than the kernel's and that is not waived, or when what came out does not fit the kernel.
+    """
+    inputs = {
+        "source": source.digest,
+        "name": source.name,
+        "image": image.digest,
+        "place": str(place_name),
+        "policy": str(policy),
+    }
+
+    def build(work: Path) -> Mapping[str, Any]:
+        opened = place()
+        try:
+            facts = _build(source, image, opened, work, policy=policy, timeout_s=timeout_s)
+        finally:
+            opened.close()
+        return dict(unstructure(facts))
+
+    built = _read(store.obtain("module", inputs, build), place_name)
+    is_waived = policy is CompilerPolicy.WAIVE
+    require_fit(built.info, release=image.release, compiler_version=built.compiler.version, is_waived=is_waived)
+    return built
+
+
+def _read(stored: StoredObject, place_name: BuildPlace) -> Built:
+    facts = structure(stored.facts, _Facts, where=f"module {stored.digest}")
+    ko = stored.file(facts.ko)
+    return Built(
+        ko=ko,
+        info=inspect_module(ko),
+        kernel_compiler=facts.kernel_compiler,
+        compiler=facts.compiler,
+        match=facts.match,
+        place=place_name,
+        warnings=facts.warnings,
+        log=stored.file("build.log"),
+        duration_s=facts.duration_s,
+        is_cached=not stored.is_new,
+    )
+
+
+def _build(
+    source: Source, image: Image, place: Place, work: Path, *, policy: CompilerPolicy, timeout_s: float
+) -> _Facts:
+    kernel = kernel_compiler(_kernel_config(place, image.release, timeout_s))
+    found = find_compiler(kernel, place, timeout_s=timeout_s)
+    if policy is CompilerPolicy.REFUSE:
+        refuse_other_version(kernel, found)
+    place.put_tree(source.directory, list(source.files), source.name)
+    command = make_command(source.name, image.release, kernel, found)
+    started = time.monotonic()
+    outcome = place.run(command, timeout_s=timeout_s)
+    duration_s = time.monotonic() - started
+    (work / "build.log").write_text(f"$ {command}\n{outcome.output}", encoding="utf-8")
+    if outcome.status != 0:
+        raise build_failure(source, image.release, outcome.output)
+    ko = _pick(place.run(f"find {shlex.quote(source.name)} -name '*.ko'", timeout_s=timeout_s).output, source)
+    place.get(ko, work / Path(ko).name)
+    return _Facts(
+        ko=Path(ko).name,
+        kernel_compiler=kernel,
+        compiler=found,
+        match=compare(kernel, found),
+        warnings=tuple(_WARNING.findall(outcome.output)),
+        duration_s=duration_s,
+    )
+
+
+def find_compiler(kernel: Compiler, place: Place, *, timeout_s: float) -> Compiler:
+    """The compiler in a place that is most like the kernel's; `BuildError` when there is none at all."""
+    names = " ".join(map(shlex.quote, candidates(kernel)))
+    probe = f'for cc in {names}; do command -v "$cc" >/dev/null && "$cc" --version | head -n 1; done; true'
+    found = [parse_compiler(line) for line in place.run(probe, timeout_s=timeout_s).output.splitlines() if line]
+    if not found:
+        raise BuildError(f"there is no compiler: looked for {names}", hint=f"the kernel was built by {kernel.text!r}")
+    order = list(Match)
+    return min(found, key=lambda compiler: order.index(compare(kernel, compiler)))
+
+
+def make_command(name: str, release: str, kernel: Compiler, found: Compiler) -> str:
+    """The shell command that builds `/build/<name>` with the compiler found, called by the kernel's name for it.
+
+    Kbuild compares `$CC --version`'s first line, which begins with the name the compiler was called by. A link
+    with the kernel's name for the same compiler silences its warning at the cause; another version keeps its own
+    name and its warning.
+    """
+    is_other_name = found.name != kernel.name and compare(kernel, found) is not Match.OTHER_VERSION
+    cc = kernel.name if is_other_name else found.name
+    make = f"make -j2 -C /lib/modules/{release}/build M=/build/{shlex.quote(name)} CC={shlex.quote(cc)} modules"
+    if not is_other_name:
+        return make
+    link = f'mkdir -p {_NAMES} && ln -sf "$(command -v {shlex.quote(found.name)})" {_NAMES}/{shlex.quote(cc)}'
+    return f"{link} && PATH={_NAMES}:$PATH {make}"
+
+
+def build_failure(source: Source, release: str, output: str) -> BuildError:
+    """What went wrong, from the build's output: the compiler's first error, else modpost's, else make's."""
+    first = _FIRST_ERROR.search(output)
+    detail = "\n".join(output.rstrip().splitlines()[-25:])
+    if first is not None:
+        file = first["file"].removeprefix(f"/build/{source.name}/")
+        return BuildError(
+            f"{source.name} does not build on {release}: {file}:{first['line']}: {first['text']}", detail=detail
+        )
+    for pattern in (_MODPOST, _MAKE):
+        match = pattern.search(output)
+        if match is not None:
+            return BuildError(f"{source.name} does not build on {release}: {match['text']}", detail=detail)
+    return BuildError(f"{source.name} does not build on {release}", detail=detail)
+
+
+def _kernel_config(place: Place, release: str, timeout_s: float) -> str:
+    command = f"grep -h CONFIG_CC_VERSION_TEXT /lib/modules/{release}/build/.config /boot/config-{release} 2>/dev/null"
+    return place.run(f"{command}; true", timeout_s=timeout_s).output
+
+
+def _pick(listing: str, source: Source) -> str:
+    found = sorted(line.strip() for line in listing.splitlines() if line.strip().endswith(".ko"))
+    if not found:
+        raise BuildError(
+            f"{source.name} built, and no .ko came out", hint="its Kbuild file needs a line `obj-m := NAME.o`"
+        )
+    if len(found) == 1:
+        return found[0]
+    named = [path for path in found if Path(path).stem.replace("-", "_") == source.name.replace("-", "_")]
+    if len(named) == 1:
+        return named[0]
+    names = ", ".join(Path(path).name for path in found)
+    raise BuildError(f"{source.name} makes several modules: {names}", hint="name the one to test like its directory")
+
+
+def compile_program(tree: Source, main: str, image: Image, place: Place, local: Path, *, timeout_s: float) -> None:
+    """Compile the C program `main`, a file in `tree` whose other files it may include, to run in a guest."""
+    place.put_tree(tree.directory, list(tree.files), "program")
+    command = f"gcc -std=gnu11 -O2 -Wall -Wextra -pthread -o program/out program/{shlex.quote(main)}"
+    outcome = place.run(command, timeout_s=timeout_s)
+    if outcome.status != 0:
+        first = _FIRST_ERROR.search(outcome.output)
+        where = f": {first[0]}" if first else ""
+        raise BuildError(f"{main} does not compile for {image.target_id}{where}", detail=outcome.output)
+    place.get("program/out", local)
+    local.chmod(0o755)

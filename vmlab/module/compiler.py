@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""Which compiler built a kernel, and whether the one at hand is the same. Pure.
+
+The kernel's Makefile compares two *texts*, the first line of `$CC --version` then and now, and warns that "the
+compiler differs from the one used to build the kernel" also when only the program's name does (scripts in
+Makefile since v5.13, commit 9202c160b1c8). What matters is the version: gcc's plugins, its stack protector and
+the options that Kconfig found it to know depend on it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from vmlab.errors import BuildError
+
+_TEXT = re.compile(r"^(?P<name>\S+)\s+(?:\((?P<packaging>[^()]*(?:\([^()]*\)[^()]*)*)\)\s+)?(?P<version>\d+(?:\.\d+)+)")
+_CLANG = re.compile(r"^(?P<packaging>.*?)clang version (?P<version>\d+(?:\.\d+)+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiler:
+    """A compiler as the first line of its `--version` tells."""
+
+    name: str
+    """The name it was called by, such as `x86_64-linux-gnu-gcc-14`."""
+    packaging: str
+    """The distribution's revision, such as `Debian 14.2.0-19`."""
+    version: str
+    text: str
+
+    @property
+    def family(self) -> str:
+        return "clang" if "clang" in self.name else "gcc"
+
+    @property
+    def major(self) -> str:
+        return self.version.split(".")[0]
+
+
+class Match(StrEnum):
+    """How the compiler at hand compares to the kernel's."""
+
+    SAME = "same"
+    OTHER_NAME = "other name"
+    OTHER_PACKAGING = "other packaging revision"
+    OTHER_VERSION = "other version"
+
+
+def parse_compiler(text: str) -> Compiler:
+    """The compiler that a line of `--version`, or CONFIG_CC_VERSION_TEXT, describes; `BuildError` if none."""
+    line = text.strip().splitlines()[0].strip('"') if text.strip() else ""
+    clang = _CLANG.match(line)
+    if clang is not None:
+        return Compiler(name="clang", packaging=clang["packaging"].strip(), version=clang["version"], text=line)
+    match = _TEXT.match(line)
+    if match is None:
+        raise BuildError(f"no compiler can be read from {line!r}", hint="is it the first line of `cc --version`?")
+    return Compiler(name=match["name"], packaging=match["packaging"] or "", version=match["version"], text=line)
+
+
+def kernel_compiler(config: str, banner: str = "") -> Compiler:
+    """The compiler that built a kernel: CONFIG_CC_VERSION_TEXT of its .config, else its banner's.
+
+    `banner` is /proc/version; v5.8 and later have the config's text too (commit 8b59cd81dc5e).
+    """
+    match = re.search(r'^CONFIG_CC_VERSION_TEXT="(.+)"$', config, re.MULTILINE)
+    if match is not None:
+        return parse_compiler(match[1])
+    in_banner = re.search(r"\(((?:\S*gcc|\S*clang)\S*\s[^,]*),", banner)
+    if in_banner is not None:
+        return parse_compiler(in_banner[1])
+    raise BuildError("the kernel does not tell which compiler built it", hint="it has no CONFIG_CC_VERSION_TEXT")
+
+
+def candidates(kernel: Compiler) -> tuple[str, ...]:
+    """Program names to look for, the kernel's own first; the last resort is the unversioned one."""
+    family, major = kernel.family, kernel.major
+    names = (kernel.name, f"{family}-{major}", f"x86_64-linux-gnu-{family}-{major}", family)
+    return tuple(dict.fromkeys(names))
+
+
+def compare(kernel: Compiler, at_hand: Compiler) -> Match:
+    """How alike two compilers are, from harmless to not."""
+    if kernel.family != at_hand.family or kernel.version != at_hand.version:
+        return Match.OTHER_VERSION
+    if kernel.packaging != at_hand.packaging:
+        return Match.OTHER_PACKAGING
+    return Match.SAME if kernel.name == at_hand.name else Match.OTHER_NAME
+
+
+def refuse_other_version(kernel: Compiler, at_hand: Compiler) -> None:
+    """Raise `BuildError` naming both versions when they differ."""
+    if compare(kernel, at_hand) is Match.OTHER_VERSION:
+        raise BuildError(
+            f"the kernel was built with {kernel.family} {kernel.version} ({kernel.text!r}) and the compiler at hand "
+            f"is {at_hand.family} {at_hand.version} ({at_hand.text!r})",
+            hint=f"install {kernel.family}-{kernel.major} there, or waive it with --vmlab-compiler waive",
+        )

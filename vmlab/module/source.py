@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""The module's sources on the host: which files they are, and their digest."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from vmlab.errors import UsageError
+
+# What an earlier build in the user's own tree left there is not a source, and would make the result depend on it.
+_BY_PRODUCTS = (".ko", ".o", ".a", ".mod", ".mod.c", ".cmd", ".d", ".symvers", ".order", ".pyc")
+_SKIPPED_FOLDERS = frozenset({".git", "__pycache__", ".tmp_versions", ".venv", ".nox"})
+_LARGEST_MIB = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A module's directory."""
+
+    directory: Path
+    files: tuple[str, ...]
+    digest: str
+
+    @property
+    def name(self) -> str:
+        return self.directory.name
+
+
+def read_source(directory: Path) -> Source:
+    """The sources in a directory; `UsageError` when it has neither a Kbuild file nor a Makefile."""
+    if not directory.is_dir():
+        raise UsageError(f"no such module directory: {str(directory)!r}", hint="name one with --vmlab-module DIR")
+    if not any((directory / name).is_file() for name in ("Kbuild", "Makefile")):
+        raise UsageError(
+            f"{str(directory)!r} has neither a Kbuild file nor a Makefile",
+            hint="a Kbuild file with `obj-m := NAME.o` is enough",
+        )
+    files = [path for path in sorted(directory.rglob("*")) if _is_source(path, directory)]
+    size = sum(path.stat().st_size for path in files)
+    if size > _LARGEST_MIB * 2**20:
+        raise UsageError(
+            f"{str(directory)!r} holds {size // 2**20} MiB, more than the {_LARGEST_MIB} MiB a module's sources may",
+            hint="name the module's own directory with --vmlab-module",
+        )
+    digest = hashlib.sha256()
+    for path in files:
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(directory)}\0{path.stat().st_mode & 0o111}\0{len(content)}\0".encode())
+        digest.update(content)
+    return Source(
+        directory=directory,
+        files=tuple(str(path.relative_to(directory)) for path in files),
+        digest=digest.hexdigest(),
+    )
+
+
+def _is_source(path: Path, directory: Path) -> bool:
+    inside = path.relative_to(directory).parts
+    return (
+        path.is_file() and not path.name.endswith(_BY_PRODUCTS) and not any(part in _SKIPPED_FOLDERS for part in inside)
+    )

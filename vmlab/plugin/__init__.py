@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""The pytest plugin: options, markers, and which test runs on which target. No logic of its own.
+
+Nothing heavy is imported before a test asks for a guest: every pytest run on a machine with vmlab installed
+passes through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vmlab.plugin.fixtures import (
+    booted_guest,
+    guest,
+    loaded_module,
+    module,
+    program,
+    record_series,
+    target,
+    vmlab_lab,
+    vmlab_shared,
+)
+from vmlab.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from vmlab.plugin.session import GuestSession
+
+__all__ = [
+    "booted_guest",
+    "guest",
+    "loaded_module",
+    "module",
+    "program",
+    "record_series",
+    "target",
+    "vmlab_lab",
+    "vmlab_shared",
+]
+
+_SESSION = pytest.StashKey["GuestSession"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("vmlab", "kernel modules on real kernels")
+    for setting in SETTINGS:
+        group.addoption(
+            setting.option, dest=f"vmlab_{setting.name}", default=None, metavar=setting.metavar, help=setting.help
+        )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes minutes; runs with `nox -s soak`, not in the matrix")
+    if config.getoption("vmlab_target") is not None or config.getoption("vmlab_module") is not None:
+        # Asked for by name, so a wrong name is told before anything else happens.
+        session_of(config).check_choices()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "target" in metafunc.fixturenames:
+        targets = session_of(metafunc.config).targets()
+        metafunc.parametrize("target", targets, ids=[chosen.id for chosen in targets], indirect=True, scope="session")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    config = session.config
+    is_asked = config.getoption("vmlab_target") is not None or config.getoption("vmlab_module") is not None
+    if is_asked and not config.option.collectonly and not any("target" in _fixtures(item) for item in session.items):
+        raise pytest.UsageError("targets or a module were named, and no test that uses a guest was selected")
+    if any("target" in _fixtures(item) for item in session.items):
+        session_of(config).start_reporting(config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    if "guest" not in _fixtures(item) and "booted_guest" not in _fixtures(item):
+        return (yield)
+    watch = session_of(item.config).watch(item)
+    try:
+        result = yield
+    except BaseException as error:
+        watch.explain(error)
+        raise
+    watch.require_quiet()
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if "target" in _fixtures(item):
+        session_of(item.config).describe(item, call, report)
+    return report
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    if report.failed and ("vmlab.outcome", "lost") in getattr(report, "user_properties", ()):
+        return "lost", "L", "LOST"
+    if report.failed and ("vmlab.outcome", "not run") in getattr(report, "user_properties", ()):
+        return "not run", "N", "NOT RUN"
+    return None
+
+
+def session_of(config: pytest.Config) -> GuestSession:
+    """This run's lab and what it found so far; made, with all its imports, when first asked for."""
+    if _SESSION not in config.stash:
+        from vmlab.plugin.session import GuestSession
+
+        config.stash[_SESSION] = GuestSession(config)
+    return config.stash[_SESSION]
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return getattr(item, "fixturenames", [])

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+"""Collects results for the table and the result file, also from xdist's workers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+import vmlab
+from vmlab.decode import structure, unstructure
+from vmlab.errors import VmlabError
+from vmlab.lab import Lab
+from vmlab.report.files import write_result
+from vmlab.report.model import SCHEMA, Outcome, RunResult, TargetFacts, TargetResult, TestResult
+from vmlab.report.terminal import render
+from vmlab.timing.series import Series
+
+_WORKER_OUTPUT = "vmlab"
+_LOG_WIDTH = 170
+
+
+class Reporter:
+    """Hears every test's reports and puts them together per target."""
+
+    def __init__(self, lab: Lab, *, series: list[Series], notices: list[str]) -> None:
+        self._lab = lab
+        self._series = series
+        self._notices = notices
+        self._started = datetime.now(UTC)
+        self._facts: dict[str, TargetFacts] = {}
+        self._tests: dict[tuple[str, str], TestResult] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        properties = dict(report.user_properties)
+        target = properties.get("vmlab.target")
+        if not isinstance(target, str):
+            return
+        key = (target, report.nodeid)
+        before = self._tests.get(key)
+        outcome = _outcome(report, str(properties.get("vmlab.outcome", "")))
+        spent = report.duration + (before.duration_s if before else 0.0)
+        if before is not None and (outcome is Outcome.PASSED or before.outcome not in (Outcome.PASSED,)):
+            outcome, reason = before.outcome, before.reason
+        else:
+            reason = _reason(report) if outcome is not Outcome.PASSED else ""
+        self._tests[key] = TestResult(
+            test=_short_name(report.nodeid), target=target, outcome=outcome, duration_s=spent, reason=reason
+        )
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """A worker of xdist ended: take over what it learned."""
+        del error
+        text = getattr(node, "workeroutput", {}).get(_WORKER_OUTPUT)
+        if text is None:
+            return
+        data = json.loads(text)
+        self._facts |= {key: structure(row, TargetFacts, where="worker") for key, row in data["facts"].items()}
+        self._series += [structure(row, Series, where="worker") for row in data["series"]]
+        self._notices += [notice for notice in data["notices"] if notice not in self._notices]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            facts = {key: unstructure(row) for key, row in self._lab.facts.items()}
+            series = [unstructure(row) for row in self._series]
+            output[_WORKER_OUTPUT] = json.dumps({"facts": facts, "series": series, "notices": self._notices})
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        result = self.result()
+        if not any(row.tests for row in result.targets):
+            return
+        writer = terminalreporter
+        writer.section("kernels")
+        color = bool(writer.config.get_terminal_writer().hasmarkup)
+        # A log has no width of its own: only a terminal may fold the table.
+        width = writer.config.get_terminal_writer().fullwidth if color else _LOG_WIDTH
+        writer.write(render(result, width=width, color=color))
+        try:
+            writer.write_line(f"results: {write_result(result, self._lab.settings.report)}")
+        except VmlabError as error:
+            writer.write_line(f"vmlab: {error.one_line}", red=True)
+
+    def result(self) -> RunResult:
+        """The run so far."""
+        facts = self._facts | self._lab.facts
+        order = [target.id for target in self._lab.matrix.targets]
+        seen = sorted({target for target, _ in self._tests}, key=order.index)
+        settings = self._lab.settings
+        return RunResult(
+            schema=SCHEMA,
+            vmlab=vmlab.__version__,
+            started=self._started.isoformat(timespec="seconds"),
+            module=settings.module.name,
+            settings={name: f"{getattr(settings, name)} ({origin})" for name, origin in settings.origin.items()},
+            targets=tuple(
+                TargetResult(
+                    target=target,
+                    facts=facts.get(target),
+                    tests=tuple(test for (of, _), test in self._tests.items() if of == target),
+                )
+                for target in seen
+            ),
+            series=tuple(self._series),
+            notices=tuple(self._notices),
+        )
+
+
+def show_progress(config: pytest.Config) -> Callable[[str], None]:
+    """A line per step on a terminal, at most a few a second, and each new step on a pipe."""
+    shown_step, shown_at = "", 0.0
+
+    def progress(text: str) -> None:
+        nonlocal shown_step, shown_at
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is None or config.option.verbose < 0:
+            return
+        step = ":".join(text.split(":")[:2])
+        is_terminal = bool(config.get_terminal_writer().hasmarkup)
+        if step == shown_step and (not is_terminal or time.monotonic() - shown_at < 0.3):
+            return
+        capture = config.pluginmanager.get_plugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+            _write(reporter, text if is_terminal else step, same_line=is_terminal and step == shown_step)
+        shown_step, shown_at = step, time.monotonic()
+
+    return progress
+
+
+def _write(reporter: pytest.TerminalReporter, text: str, *, same_line: bool) -> None:
+    if same_line:
+        reporter.rewrite(f"  {text}", erase=True)
+    else:
+        reporter.ensure_newline()
+        reporter.write(f"  {text}" if reporter.config.get_terminal_writer().hasmarkup else f"  {text}\n", flush=True)
+
+
+def _outcome(report: pytest.TestReport, marked: str) -> Outcome:
+    if report.passed:
+        return Outcome.PASSED
+    if report.skipped:
+        return Outcome.SKIPPED
+    if marked:
+        return Outcome(marked)
+    return Outcome.FAILED if report.when == "call" else Outcome.ERROR
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """One line: the kernel's own words where it had any, else the exception's."""
+    for name, text in report.sections:
+        if name.endswith("kernel log"):
+            first = text.strip().splitlines()[0]
+            return f"kernel: {first.partition('] ')[2].strip() or first}"
+    if isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2])
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = crash.message if crash is not None else str(report.longrepr or "")
+    line = text.strip().splitlines()[0] if text.strip() else ""
+    return line.removeprefix("vmlab.errors.").removeprefix("vmlab.plugin.shared.")
+
+
+def _short_name(nodeid: str) -> str:
+    return nodeid.rpartition("/")[2].removeprefix("test_").replace(".py::", "::")

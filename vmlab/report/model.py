@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""The one model that every report reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from vmlab.timing.series import Series
+
+SCHEMA = 1
+"""Raised when a field changes its meaning or goes away; a new field is no new version."""
+
+
+class Outcome(StrEnum):
+    """How a test ended on a target."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    SKIPPED = "skipped"
+    LOST = "lost"
+    """The machine went away: nothing is known about the module."""
+    NOT_RUN = "not run"
+    """The target was given up before this test."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What a target's results depended on."""
+
+    release: str
+    kernel_package: str
+    image: str
+    """Digest of the image."""
+    qemu: str
+    accelerator: str
+    accelerator_reason: str
+    cpu_model: str
+    cpus: int
+    memory_mib: int
+    timing_source: str
+    kernel_compiler: str = ""
+    compiler: str = ""
+    compiler_match: str = ""
+    build_place: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetFacts:
+    """What was learned while a target was made ready."""
+
+    provenance: Provenance
+    image: str
+    """`built` or `cached`."""
+    image_s: float
+    boot_s: float
+    boots: int
+    build_s: float | None = None
+    build_is_cached: bool = False
+    build_warnings: tuple[str, ...] = ()
+    consoles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestResult:
+    """One test on one target."""
+
+    __test__ = False
+
+    test: str
+    target: str
+    outcome: Outcome
+    duration_s: float
+    reason: str = ""
+    """One line: why it did not pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetResult:
+    """A row of the table."""
+
+    target: str
+    facts: TargetFacts | None
+    tests: tuple[TestResult, ...]
+
+    def count(self, *outcomes: Outcome) -> int:
+        return sum(test.outcome in outcomes for test in self.tests)
+
+    @property
+    def is_green(self) -> bool:
+        """Something passed and nothing went wrong: a target on which all was skipped holds nothing."""
+        return self.count(Outcome.PASSED) > 0 and not self.faults
+
+    @property
+    def faults(self) -> tuple[TestResult, ...]:
+        fine = (Outcome.PASSED, Outcome.SKIPPED)
+        return tuple(test for test in self.tests if test.outcome not in fine)
+
+    @property
+    def duration_s(self) -> float:
+        return sum(test.duration_s for test in self.tests)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """A whole run, as it is written to results.json."""
+
+    schema: int
+    vmlab: str
+    started: str
+    module: str
+    settings: Mapping[str, str]
+    targets: tuple[TargetResult, ...]
+    series: tuple[Series, ...] = field(default=())
+    notices: tuple[str, ...] = field(default=())

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""The table at the end of a run."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vmlab.report.model import Outcome, RunResult, TargetResult
+
+_MOST_REASONS = 3
+
+
+def render(result: RunResult, *, width: int, color: bool) -> str:
+    """A row per target, then why what is red is red, then what the user should know."""
+    stream = io.StringIO()
+    console = Console(
+        file=stream, width=max(width, 80), force_terminal=color, no_color=not color, highlight=False, soft_wrap=False
+    )
+    console.print(_table(result))
+    for row in result.targets:
+        for line in _reasons(row):
+            console.print(Text(line), overflow="ellipsis", no_wrap=True)
+    for notice in result.notices:
+        console.print(Text(f"note: {notice}"))
+    return stream.getvalue()
+
+
+def _table(result: RunResult) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("target", "kernel", "compiler", "accel", "image"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("boot", "build", "passed", "failed", "skipped", "time"):
+        table.add_column(heading, justify="right")
+    for row in result.targets:
+        table.add_row(*_cells(row), style="" if row.is_green else "red")
+    return table
+
+
+def _cells(row: TargetResult) -> tuple[str, ...]:
+    facts = row.facts
+    failed = row.count(Outcome.FAILED, Outcome.ERROR)
+    lost = row.count(Outcome.LOST)
+    not_run = row.count(Outcome.NOT_RUN)
+    failures = str(failed) + (f" +{lost} lost" if lost else "") + (f" +{not_run} not run" if not_run else "")
+    counts = (str(row.count(Outcome.PASSED)), failures, str(row.count(Outcome.SKIPPED)), _seconds(row.duration_s))
+    if facts is None:
+        return (row.target, "-", "-", "-", "-", "-", "-", *counts)
+    build = "-"
+    if facts.build_s is not None:
+        build = "cached" if facts.build_is_cached else f"{_seconds(facts.build_s)} {facts.provenance.build_place}"
+    return (
+        row.target,
+        facts.provenance.release,
+        _compiler(facts.provenance.compiler),
+        facts.provenance.accelerator,
+        facts.image if facts.image == "cached" else f"built {_seconds(facts.image_s)}",
+        _seconds(facts.boot_s),
+        build,
+        *counts,
+    )
+
+
+def _compiler(text: str) -> str:
+    """`gcc-12 12.2.0` out of `gcc-12 (Debian 12.2.0-14) 12.2.0`."""
+    name, _, rest = text.partition(" (")
+    version = rest.partition(") ")[2].split(" ")[0]
+    return f"{name.removeprefix('x86_64-linux-gnu-')} {version}".strip() or "-"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def _reasons(row: TargetResult) -> list[str]:
+    """The distinct reasons of a target's faults, most frequent first: a hundred equal failures read as one."""
+    counted: dict[str, list[str]] = {}
+    for test in row.faults:
+        counted.setdefault(test.reason or str(test.outcome), []).append(test.test)
+    ranked = sorted(counted.items(), key=lambda pair: -len(pair[1]))
+    lines = []
+    for reason, tests in ranked[:_MOST_REASONS]:
+        more = f" (and {len(tests) - 1} more)" if len(tests) > 1 else ""
+        lines.append(f"{row.target}: {tests[0]}{more}: {reason}")
+    if len(ranked) > _MOST_REASONS:
+        lines.append(f"{row.target}: {len(ranked) - _MOST_REASONS} more reasons in results.json")
+    return lines
