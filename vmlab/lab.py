@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from vmlab.errors import HostError
+from vmlab.errors import HostError, MachineLost
 from vmlab.guest.guest import Guest
 from vmlab.guest.ssh import Address, SshTransport, connect
 from vmlab.host.accelerator import Accelerator, Verdict, choose_accelerator, qemu_version
 from vmlab.host.limits import Limits, limits_for
 from vmlab.image.image import Image
-from vmlab.image.packages import obtain_image
+from vmlab.image.packages import cached_image, obtain_image
 from vmlab.machine.argv import MachineSpec, machine_spec, proof_argv
 from vmlab.machine.machine import Machine
 from vmlab.module.build import Built, build_module, compile_program
@@ -38,6 +38,11 @@ class Booted:
     guest: Guest
     machine: Machine
     boot_s: float
+    transport: SshTransport
+
+    def open_shell(self, command: str) -> int:
+        """Hand the terminal to the guest, or run one command in it; returns the exit status."""
+        return self.transport.interact(command)
 
 
 class Lab:
@@ -90,9 +95,17 @@ class Lab:
             self._learn_image(target, image, version, time.monotonic() - started)
         return self._images[target.id]
 
+    def any_cached_image(self) -> Image | None:
+        """Some image that is in the store already, to prove KVM with; None when there is none."""
+        for target in self.matrix.targets:
+            image = cached_image(target, self.store)
+            if image is not None:
+                return image
+        return None
+
     def verdict(self, image: Image) -> Verdict:
         """KVM or TCG for this image's kernel, proved on this host; remembered until the host boots again."""
-        spec = machine_spec(image, Accelerator.KVM, cpus=self.settings.cpus, memory_mib=self.settings.memory_mib)
+        spec = self._spec(image, Accelerator.KVM)
         return choose_accelerator(
             self.settings.accel,
             store=self.store,
@@ -105,20 +118,37 @@ class Lab:
 
     @contextlib.contextmanager
     def boot(self, target: Target) -> Iterator[Booted]:
-        """A freshly booted guest for the length of a `with` block. Costs a boot: 25 to 80 s under TCG."""
+        """A freshly booted guest for the length of a `with` block. Costs a boot: 25 to 80 s under TCG.
+
+        A boot that is lost before the guest ever answered is tried once more, and said: nothing of the module was
+        in it. Raises `MachineLost` when the second is lost too.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                booted = self._boot(target, stack)
+            except MachineLost as lost:
+                self.notice(f"{target.id}: a boot was lost and tried again: {lost.message}")
+                booted = self._boot(target, stack)
+            yield booted
+
+    def _boot(self, target: Target, stack: contextlib.ExitStack) -> Booted:
         image = self.image(target)
         verdict = self.verdict(image)
         limits = self.limits(image)
-        spec = machine_spec(image, verdict.accelerator, cpus=self.settings.cpus, memory_mib=self.settings.memory_mib)
         console = self._console_path(target)
         self.progress(f"{target.id}: booting {image.release} ({verdict.accelerator})")
-        with Machine(image, spec, console=console) as machine:
-            guest = _connect(machine, image, limits)
-            with contextlib.closing(guest):
-                boot_s = time.monotonic() - machine.started
-                self._learn_boot(target, boot_s, console)
-                self.progress(f"{target.id}: booted in {boot_s:.0f} s")
-                yield Booted(guest=guest, machine=machine, boot_s=boot_s)
+        with contextlib.ExitStack() as attempt:
+            machine = attempt.enter_context(Machine(image, self._spec(image, verdict.accelerator), console=console))
+            guest, transport = _connect(machine, image, limits)
+            attempt.callback(guest.close)
+            boot_s = time.monotonic() - machine.started
+            stack.push(attempt.pop_all())
+        self._learn_boot(target, boot_s, console)
+        self.progress(f"{target.id}: booted in {boot_s:.0f} s")
+        return Booted(guest=guest, machine=machine, boot_s=boot_s, transport=transport)
+
+    def _spec(self, image: Image, accelerator: Accelerator) -> MachineSpec:
+        return machine_spec(image, accelerator, cpus=self.settings.cpus, memory_mib=self.settings.memory_mib)
 
     def build_place(self, image: Image) -> BuildPlace:
         """Where to compile: as asked, else on the host under TCG when it can be, else in the guest."""
@@ -178,9 +208,7 @@ class Lab:
 
     def _learn_image(self, target: Target, image: Image, version: str, took_s: float) -> None:
         verdict = self.verdict(image)
-        spec: MachineSpec = machine_spec(
-            image, verdict.accelerator, cpus=self.settings.cpus, memory_mib=self.settings.memory_mib
-        )
+        spec = self._spec(image, verdict.accelerator)
         provenance = Provenance(
             release=image.release,
             kernel_package=image.packages.get(f"linux-image-{image.release}", ""),
@@ -221,7 +249,7 @@ class Lab:
         )
 
 
-def _connect(machine: Machine, image: Image, limits: Limits) -> Guest:
+def _connect(machine: Machine, image: Image, limits: Limits) -> tuple[Guest, SshTransport]:
     address = Address(port=machine.ssh_port, host_key=image.host_key, user_key=image.user_key)
 
     def reach(where: Address, wait_s: float) -> SshTransport:
@@ -233,10 +261,12 @@ def _connect(machine: Machine, image: Image, limits: Limits) -> Guest:
             evidence=machine.console.tail,
         )
 
-    return Guest(
-        reach(address, limits.boot_s),
+    transport = reach(address, limits.boot_s)
+    guest = Guest(
+        transport,
         root_transport=lambda: reach(dataclasses.replace(address, user="root"), limits.connect_s),
         limits=limits,
         console_tail=machine.console.tail,
         require_alive=machine.require_alive,
     )
+    return guest, transport

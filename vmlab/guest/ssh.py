@@ -74,6 +74,12 @@ class SshTransport:
         with _translated(f"get {remote}", timeout_s), self._files(timeout_s) as files:
             files.get(remote, str(local))
 
+    def interact(self, command: str) -> int:
+        """Hand the terminal to a login shell, or to one command; returns its exit status."""
+        if command:
+            return int(self._connection.run(command, warn=True, pty=False, in_stream=False).exited)
+        return int(self._connection.shell(warn=True).exited)
+
     def close(self) -> None:
         with contextlib.suppress(*_LOST, OSError):
             self._connection.close()

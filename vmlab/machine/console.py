@@ -8,6 +8,7 @@ from pathlib import Path
 
 # Terminal sequences that systemd and firmware print: no information in a log.
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_PANIC = re.compile(r"Kernel panic - not syncing: ?([^\n]*)")
 _TAIL_LINES = 25
 
 
@@ -29,6 +30,11 @@ class Console:
         """The last lines, as evidence below an error."""
         last = self.text().rstrip().splitlines()[-lines:]
         return "\n".join(["--- console, last lines ---", *last]) if last else "--- the console is empty ---"
+
+    def panic(self) -> str:
+        """What the kernel said when it panicked; empty when it did not."""
+        match = _PANIC.search(self.text())
+        return match[1].strip() if match else ""
 
     def last_line(self) -> str:
         lines = self.text().rstrip().splitlines()

@@ -67,10 +67,13 @@ class Machine:
         return self._child is not None and self._child.poll() is None
 
     def require_alive(self) -> None:
-        """Raise `MachineLost` with QEMU's own words and the console's tail when the process has ended."""
+        """Raise `MachineLost` with the console's tail when QEMU has ended or the kernel has panicked."""
         if not self.is_alive():
             status = self._child.returncode if self._child else None
             raise MachineLost(f"QEMU ended with status {status}", detail=f"{self._complaint()}\n{self.console.tail()}")
+        panic = self.console.panic()
+        if panic:
+            raise MachineLost(f"the kernel panicked: {panic}", detail=self.console.tail())
 
     def stop(self) -> None:
         """End QEMU, politely, then firmly, and remove its overlay. Safe to call again."""

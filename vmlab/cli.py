@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""The `vmlab` command. No logic of its own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vmlab import __version__
+from vmlab.errors import UsageError, VmlabError
+from vmlab.settings import SETTINGS, Settings, load_settings
+
+if TYPE_CHECKING:
+    from vmlab.lab import Lab
+
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; returns the exit status: 0 fine, 1 a fault, 2 wrong usage, 130 interrupted."""
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    try:
+        settings = load_settings(
+            {setting.name: getattr(chosen, f"vmlab_{setting.name}", None) for setting in SETTINGS}, directory=Path.cwd()
+        )
+        act: Callable[[argparse.Namespace, Settings], int] = chosen.act
+        return act(chosen, settings)
+    except VmlabError as error:
+        print(f"vmlab: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        print("vmlab: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # `vmlab targets | head`: nobody reads on, and that is fine.
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="vmlab", description="A test lab for out-of-tree Linux kernel modules.")
+    parser.add_argument("--version", action="version", version=f"vmlab {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, act: Callable[[argparse.Namespace, Settings], int], text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.set_defaults(act=act)
+        group = made.add_argument_group("settings")
+        for setting in SETTINGS:
+            group.add_argument(
+                setting.option,
+                dest=f"vmlab_{setting.name}",
+                metavar=setting.metavar,
+                help=f"{setting.help} [{setting.variable}]".replace("%", "%%"),
+            )
+        return made
+
+    command("targets", _targets, "list the kernels there are to test on")
+    doctor = command("doctor", _doctor, "say what this host can do, and what to type to improve it")
+    doctor.add_argument("--json", action="store_true", help="for a bug report")
+    command("setup", _setup, "install what the lab needs on this host, as root or with passwordless sudo")
+    shell = command("shell", _shell, "boot a target and open a shell in it")
+    shell.add_argument("name", metavar="TARGET")
+    shell.add_argument("words", nargs="*", metavar="COMMAND", help="run this instead, and end with its status")
+    images = command("images", _images, "what is in the store: ls, verify, prune, refresh")
+    images.add_argument("action", choices=("ls", "verify", "prune", "refresh"))
+    images.add_argument("names", nargs="*", metavar="TARGET", help="only these targets' images")
+    images.add_argument("--all", action="store_true", help="prune: everything, also what is in use by the matrix")
+    images.add_argument("--damaged", action="store_true", help="prune: only what is damaged")
+    return parser
+
+
+def _lab(settings: Settings) -> Lab:
+    from vmlab.lab import Lab
+
+    return Lab(settings, progress=_progress(), notice=lambda text: print(f"note: {text}", file=sys.stderr))
+
+
+def _progress() -> Callable[[str], None]:
+    shown = ""
+    is_terminal = sys.stderr.isatty()
+
+    def progress(text: str) -> None:
+        nonlocal shown
+        if is_terminal:
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+        else:
+            step = ":".join(text.split(":")[:2])
+            if step != shown:
+                print(step, file=sys.stderr, flush=True)
+            shown = step
+
+    return progress
+
+
+def _targets(_: argparse.Namespace, settings: Settings) -> int:
+    from vmlab.report.listing import print_targets
+
+    lab = _lab(settings)
+    print_targets(lab.matrix, lab.store, chosen=lab.targets)
+    return 0
+
+
+def _doctor(chosen: argparse.Namespace, settings: Settings) -> int:
+    from vmlab.doctor import examine
+    from vmlab.report.listing import print_facts
+
+    facts, is_usable = examine(_lab(settings))
+    print_facts(facts, as_json=chosen.json)
+    return 0 if is_usable else 1
+
+
+def _setup(_: argparse.Namespace, __: Settings) -> int:
+    from vmlab.host.install import set_up
+
+    set_up(lambda text: print(f"vmlab: {text}", flush=True))
+    return 0
+
+
+def _shell(chosen: argparse.Namespace, settings: Settings) -> int:
+    lab = _lab(settings)
+    targets = lab.matrix.select(chosen.name)
+    if len(targets) != 1:
+        raise UsageError(f"{chosen.name!r} names {len(targets)} targets", hint="a shell takes one")
+    with lab.boot(targets[0]) as booted:
+        print(file=sys.stderr)
+        return booted.open_shell(" ".join(chosen.words))
+
+
+def _images(chosen: argparse.Namespace, settings: Settings) -> int:
+    from vmlab import upkeep
+    from vmlab.report.listing import print_objects
+
+    lab = _lab(settings)
+    targets = lab.matrix.select(",".join(chosen.names)) if chosen.names else ()
+    if chosen.action == "ls":
+        print_objects(lab.store, upkeep.chosen_objects(lab.store, targets))
+    elif chosen.action == "verify":
+        return 0 if upkeep.verify(lab.store, targets, say=print) else 1
+    elif chosen.action == "refresh":
+        upkeep.refresh(lab, targets or lab.targets, say=print)
+    else:
+        upkeep.prune(lab, targets, is_all=chosen.all, is_damaged_only=chosen.damaged, say=print)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""What this host can do for the lab, tried where it can be."""
+
+from __future__ import annotations
+
+from vmlab.errors import VmlabError
+from vmlab.host.accelerator import Accelerator
+from vmlab.host.facts import Fact, Grade, host_facts, is_usable
+from vmlab.lab import Lab
+
+
+def examine(lab: Lab) -> tuple[list[Fact], bool]:
+    """Facts about this host, and whether guests can run on it. Starts QEMU for up to 12 s, once per host boot."""
+    facts = [*host_facts(lab.settings.store, memory_mib=lab.settings.memory_mib), *_qemu(lab)]
+    return facts, is_usable(facts)
+
+
+def _qemu(lab: Lab) -> list[Fact]:
+    try:
+        version = lab.qemu_version
+    except VmlabError as error:
+        return [Fact(topic="QEMU", grade=Grade.BAD, finding=error.message, advice="vmlab setup")]
+    return [Fact(topic="QEMU", grade=Grade.GOOD, finding=version), _accelerator(lab)]
+
+
+def _accelerator(lab: Lab) -> Fact:
+    """KVM is proved with a kernel of the lab's own: without an image there is none to prove it with."""
+    image = lab.any_cached_image()
+    if image is None:
+        return Fact(
+            topic="accelerator",
+            grade=Grade.SLOW,
+            finding="not known yet: KVM is proved by booting a kernel, and no image is in the store",
+            advice="vmlab shell debian12-6.1 true",
+        )
+    try:
+        verdict = lab.verdict(image)
+    except VmlabError as error:
+        return Fact(topic="accelerator", grade=Grade.BAD, finding=error.message, advice=error.hint)
+    is_fast = verdict.accelerator is Accelerator.KVM
+    return Fact(
+        topic="accelerator",
+        grade=Grade.GOOD if is_fast else Grade.SLOW,
+        finding=f"{verdict.accelerator}: {verdict.reason}",
+        advice="" if is_fast else "guests are emulated, about ten times slower; everything works",
+    )

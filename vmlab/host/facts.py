@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""What this host is, as `vmlab doctor` tells it: each fact with what was looked at."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from vmlab.host.install import install_command, lacks_subordinate_ids, missing_requirements
+
+
+class Grade(StrEnum):
+    """What a fact means for the lab."""
+
+    GOOD = "good"
+    SLOW = "slow"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One thing about the host; `advice` is what to type to improve it."""
+
+    topic: str
+    grade: Grade
+    finding: str
+    advice: str = ""
+
+
+def host_facts(store: Path, *, memory_mib: int) -> list[Fact]:
+    """All that can be seen without starting QEMU; takes milliseconds."""
+    return [_programs(), _unprivileged(), _cores(), _memory(memory_mib), _disk(store), _disk(Path("/var/tmp"))]
+
+
+def is_usable(facts: list[Fact]) -> bool:
+    return all(fact.grade is not Grade.BAD for fact in facts)
+
+
+def _programs() -> Fact:
+    missing = missing_requirements()
+    if missing:
+        return Fact(
+            topic="programs",
+            grade=Grade.BAD,
+            finding=f"missing: {', '.join(f'{row.name} ({row.reason})' for row in missing)}",
+            advice=f"sudo {install_command(missing)}",
+        )
+    return Fact(topic="programs", grade=Grade.GOOD, finding="all there")
+
+
+def _unprivileged() -> Fact:
+    if os.geteuid() == 0:
+        return Fact(topic="user", grade=Grade.GOOD, finding="root")
+    if lacks_subordinate_ids():
+        return Fact(
+            topic="user",
+            grade=Grade.BAD,
+            finding="ordinary, without a range in /etc/subuid and /etc/subgid, which building images takes",
+            advice="vmlab setup",
+        )
+    return Fact(topic="user", grade=Grade.GOOD, finding="ordinary, with subordinate ids: images can be built")
+
+
+def _cores() -> Fact:
+    cores = len(os.sched_getaffinity(0))
+    model = _processor_model()
+    return Fact(topic="processor", grade=Grade.GOOD if cores > 1 else Grade.SLOW, finding=f"{cores} × {model}")
+
+
+def _processor_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _memory(guest_mib: int) -> Fact:
+    available = available_memory_mib()
+    if available < guest_mib:
+        return Fact(
+            topic="memory",
+            grade=Grade.BAD,
+            finding=f"{available} MiB available, a guest takes {guest_mib} MiB",
+            advice="close something, or give guests less: --vmlab-memory-mib 512",
+        )
+    return Fact(
+        topic="memory",
+        grade=Grade.GOOD,
+        finding=f"{available} MiB available: room for {available // guest_mib} guests of {guest_mib} MiB",
+    )
+
+
+def available_memory_mib() -> int:
+    """MemAvailable of /proc/meminfo."""
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) // 1024
+    return 0
+
+
+def _disk(path: Path) -> Fact:
+    there = next(folder for folder in (path, *path.parents) if folder.exists())
+    free_gib = shutil.disk_usage(there).free / 2**30
+    enough = free_gib >= 4
+    return Fact(
+        topic="disk",
+        grade=Grade.GOOD if enough else Grade.BAD,
+        finding=f"{free_gib:.0f} GiB free in {path}; a target takes 1.5 GiB, 3 GiB in /var/tmp while it is made",
+        advice="" if enough else "vmlab images prune, or --vmlab-store DIR",
+    )

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""The programs that the lab needs from this host, and installing them where that is allowed."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vmlab.errors import HostError
+from vmlab.process import find_program, run
+
+_INSTALL_TIMEOUT_S = 1800
+_SUBORDINATE_IDS = "100000-165535"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """A program (or a file) and the Debian package, of the same name on Ubuntu, that brings it."""
+
+    name: str
+    package: str
+    reason: str
+    is_for_ordinary_users_only: bool = False
+
+    def is_there(self) -> bool:
+        return Path(self.name).exists() if self.name.startswith("/") else find_program(self.name) is not None
+
+
+REQUIREMENTS = (
+    Requirement(name="qemu-system-x86_64", package="qemu-system-x86", reason="runs the guests"),
+    Requirement(name="qemu-img", package="qemu-utils", reason="makes their disks"),
+    Requirement(name="mmdebstrap", package="mmdebstrap", reason="makes images out of packages"),
+    Requirement(
+        name="/usr/share/keyrings/debian-archive-keyring.gpg",
+        package="debian-archive-keyring",
+        reason="verifies Debian's packages",
+    ),
+    Requirement(
+        name="newuidmap",
+        package="uidmap",
+        reason="lets an ordinary user run mmdebstrap",
+        is_for_ordinary_users_only=True,
+    ),
+    Requirement(name="setpriv", package="util-linux", reason="ties QEMU's life to the lab's"),
+)
+
+
+def missing_requirements() -> list[Requirement]:
+    """What the lab needs and this host lacks."""
+    is_root = os.geteuid() == 0
+    return [row for row in REQUIREMENTS if not row.is_there() and not (is_root and row.is_for_ordinary_users_only)]
+
+
+def install_command(requirements: list[Requirement]) -> str:
+    """What to type, as root or with sudo, to install them."""
+    packages = " ".join(row.package for row in requirements)
+    return f"apt-get install -y --no-install-recommends {packages}"
+
+
+def set_up(say: Callable[[str], None]) -> None:
+    """Install what is missing, as root or with passwordless sudo; else `HostError` with the command to type.
+
+    Costs nothing when all is there; needs the package mirrors when not.
+    """
+    missing = missing_requirements()
+    if missing:
+        prefix = _privilege(missing)
+        say(f"installing {', '.join(row.package for row in missing)}")
+        _apt([*prefix, "apt-get", "update", "-q"])
+        _apt([*prefix, *install_command(missing).split()])
+        still = missing_requirements()
+        if still:
+            raise HostError(f"still missing after installation: {', '.join(row.name for row in still)}")
+    _allow_subordinate_ids(say)
+
+
+def lacks_subordinate_ids() -> bool:
+    """Whether this ordinary user has no range in /etc/subuid or /etc/subgid, which mmdebstrap then needs."""
+    if os.geteuid() == 0:
+        return False
+    user = getpass.getuser()
+    return not all(_has_range(Path(name), user) for name in ("/etc/subuid", "/etc/subgid"))
+
+
+def _has_range(path: Path, user: str) -> bool:
+    try:
+        rows = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    return any(row.split(":")[0] in (user, str(os.getuid())) for row in rows)
+
+
+def _allow_subordinate_ids(say: Callable[[str], None]) -> None:
+    if not lacks_subordinate_ids():
+        return
+    user = getpass.getuser()
+    command = f"usermod --add-subuids {_SUBORDINATE_IDS} --add-subgids {_SUBORDINATE_IDS} {user}"
+    if not _may_sudo():
+        raise HostError(f"{user} has no range in /etc/subuid and /etc/subgid", hint=f"type: sudo {command}")
+    say(f"giving {user} a range of subordinate user ids")
+    done = run(["sudo", "-n", *command.split()], timeout_s=60)
+    if not done.ok:
+        raise HostError(f"cannot give {user} a range in /etc/subuid", hint=f"type: sudo {command}", detail=done.tail)
+
+
+def _privilege(missing: list[Requirement]) -> list[str]:
+    """The words before apt-get; `HostError` with the exact command when this user may not install."""
+    names = ", ".join(row.name for row in missing)
+    if find_program("apt-get") is None:
+        raise HostError(f"missing on this host: {names}", hint="install them with this host's package manager")
+    if os.geteuid() == 0:
+        return []
+    if _may_sudo():
+        return ["sudo", "-n"]
+    raise HostError(f"missing on this host: {names}", hint=f"type: sudo {install_command(missing)}")
+
+
+def _may_sudo() -> bool:
+    return find_program("sudo") is not None and run(["sudo", "-n", "true"], timeout_s=30).ok
+
+
+def _apt(argv: list[str]) -> None:
+    done = run(argv, timeout_s=_INSTALL_TIMEOUT_S, environment={"DEBIAN_FRONTEND": "noninteractive"})
+    if not done.ok:
+        raise HostError(f"{' '.join(argv)} failed", hint="its output is below", detail=done.tail)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+"""What `vmlab targets`, `vmlab doctor` and `vmlab images ls` print."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from vmlab.decode import unstructure
+from vmlab.host.facts import Fact, Grade
+from vmlab.store import Store, StoredObject
+from vmlab.target import Matrix, Target
+
+_LOG_WIDTH = 160
+
+
+def print_targets(matrix: Matrix, store: Store, *, chosen: Sequence[Target]) -> None:
+    """A row per target; those that a run would take now are marked."""
+    releases = {item.facts["target"]: item.facts["release"] for item in store.objects() if item.kind == "image"}
+    table = _table("", "target", "line", "flavour", "suite", "image", "")
+    for target in matrix.targets:
+        mark = "*" if target in chosen else ""
+        image = releases.get(target.id, "to be built")
+        table.add_row(mark, target.id, target.line, target.flavour, target.suite.codename, image, target.note)
+    _print(table)
+    print("* runs now; choose others with --vmlab-target")
+
+
+def print_facts(facts: Sequence[Fact], *, as_json: bool) -> None:
+    """What the doctor found."""
+    if as_json:
+        print(json.dumps([unstructure(fact) for fact in facts], indent=1))
+        return
+    table = _table("", "", "")
+    for fact in facts:
+        style = {Grade.GOOD: "green", Grade.SLOW: "yellow", Grade.BAD: "red"}[fact.grade]
+        table.add_row(f"[{style}]{fact.grade}[/]", fact.topic, fact.finding)
+        if fact.advice:
+            table.add_row("", "", f"→ {fact.advice}")
+    _print(table)
+
+
+def print_objects(store: Store, items: Sequence[StoredObject]) -> None:
+    """What is in the store, with sizes."""
+    table = _table("kind", "what", "kernel", "size", "last used", "digest")
+    for item in items:
+        what = str(
+            item.facts.get("target") or item.facts.get("name") or item.facts.get("ko") or item.inputs["codename"]
+        )
+        days = (time.time() - store.last_used(item)) / 86400
+        age = "today" if days < 1 else f"{days:.0f} days ago"
+        size = f"{item.size_bytes / 2**20:.0f} MiB"
+        table.add_row(item.kind, what, str(item.facts.get("release", "")), size, age, item.digest)
+    _print(table)
+    total = sum(item.size_bytes for item in items)
+    print(f"{total / 2**30:.1f} GiB in {store.root}")
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(headings))
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _print(table: Table) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_LOG_WIDTH)
+    console.print(table)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""Looking after the store: verify, prune, refresh."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from vmlab.errors import AssetError, VmlabError
+from vmlab.image.packages import load_recipe, resolve
+from vmlab.lab import Lab
+from vmlab.store import Store, StoredObject, remove_tree
+from vmlab.target import Target
+
+Say = Callable[[str], None]
+
+
+def label(item: StoredObject) -> str:
+    """What a person calls an object."""
+    for key in ("target", "name", "ko"):
+        if key in item.facts:
+            return str(item.facts[key])
+    return str(item.inputs.get("codename", item.digest))
+
+
+def chosen_objects(store: Store, targets: Sequence[Target]) -> list[StoredObject]:
+    """All objects, or the images of some targets."""
+    ids = {target.id for target in targets}
+    return [item for item in store.objects() if not ids or item.facts.get("target") in ids]
+
+
+def verify(store: Store, targets: Sequence[Target], *, say: Say) -> bool:
+    """Hash every object and say which are as they were sealed; False when one is not."""
+    is_whole = True
+    for item in chosen_objects(store, targets):
+        try:
+            store.verify(item)
+            say(f"whole    {item.kind:8} {label(item)}")
+        except AssetError as error:
+            is_whole = False
+            say(f"damaged  {item.kind:8} {label(item)}: {error.message}")
+    return is_whole
+
+
+def prune(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only: bool, say: Say) -> None:
+    """Remove what no run will take again: superseded images, bases and builds, downloads, rubbish.
+
+    With `targets`, their images; with `is_all`, everything but the keys; with `is_damaged_only`, what is damaged.
+    """
+    store = lab.store
+    freed = 0
+    for item in _doomed(store, targets, is_all=is_all, is_damaged_only=is_damaged_only):
+        store.remove(item)
+        freed += item.size_bytes
+        say(f"removed  {item.kind:8} {label(item)}  {item.size_bytes / 2**20:.0f} MiB")
+    rubbish = store.remove_rubbish()
+    if rubbish:
+        say(f"removed  {rubbish} unfinished works")
+    if not targets and not is_damaged_only:
+        remove_tree(store.root / "downloads")
+    say(f"{freed / 2**30:.1f} GiB freed")
+
+
+def _doomed(store: Store, targets: Sequence[Target], *, is_all: bool, is_damaged_only: bool) -> Iterable[StoredObject]:
+    items = chosen_objects(store, targets)
+    if is_damaged_only:
+        return [item for item in items if not _is_whole(store, item)]
+    if targets or is_all:
+        return items
+    newest = {(item.kind, label(item)): item.digest for item in items}  # objects come oldest first
+    images = {item.digest for item in items if item.kind == "image" and newest[item.kind, label(item)] == item.digest}
+    bases = {item.inputs.get("base") for item in items if item.digest in images}
+    keep = images | bases
+    return [item for item in items if item.digest not in keep and item.inputs.get("image") not in images]
+
+
+def _is_whole(store: Store, item: StoredObject) -> bool:
+    try:
+        store.verify(item)
+    except VmlabError:
+        return False
+    return True
+
+
+def refresh(lab: Lab, targets: Sequence[Target], *, say: Say) -> None:
+    """Ask the index again which version each target's line is at; the next run builds what changed."""
+    for target in targets:
+        recipe = load_recipe(target.suite.distribution)
+        found = resolve(target, recipe, lab.store, lab.settings, progress=lab.progress, refresh=True)
+        say(f"{target.id}: {found.kernel.release} ({found.kernel.version})")
