@@ -139,8 +139,8 @@ def resolve(
     if known is not None and not refresh and known[1] < settings.index_days * 86400:
         return structure(known[0], Resolution, where=name)
     try:
-        text = _read_index(target, settings, store, progress)
-        resolution = choose(target, text, _guest_packages(target.suite, recipe))
+        index = _read_index(target, settings, store, progress)
+        resolution = choose(target, index, _guest_packages(target.suite, recipe))
     except AssetError as error:
         if known is None or refresh or "no kernel of line" in error.message:
             raise
@@ -150,23 +150,28 @@ def resolve(
     return resolution
 
 
-def choose(target: Target, index: str, names: tuple[str, ...]) -> Resolution:
-    """Pick from the text of all of a target's Packages files. Pure."""
-    packages = list(parse_packages(index, names))
+def choose(target: Target, index: Mapping[str, str], names: tuple[str, ...]) -> Resolution:
+    """Pick from the texts of a target's Packages files, by pocket. Pure.
+
+    The kernel may come from any of its pockets, what every guest has only from the suite's own: a target with
+    backports shares its suite's base.
+    """
+    kernels = [package for text in index.values() for package in parse_packages(text)]
     versions: dict[str, str] = {}
-    for package in packages:
-        if package.name in names:
+    for pocket in target.suite.pockets:
+        for package in parse_packages(index.get(pocket, ""), names):
             older = versions.get(package.name)
-            if older is None or version_key(package.version) > version_key(older):
+            if package.name in names and (older is None or version_key(package.version) > version_key(older)):
                 versions[package.name] = package.version
-    return Resolution(kernel=newest_kernel(target, packages), versions=versions)
+    return Resolution(kernel=newest_kernel(target, kernels), versions=versions)
 
 
 def _guest_packages(suite: Suite, recipe: Recipe) -> tuple[str, ...]:
     return recipe.packages + suite.packages
 
 
-def _read_index(target: Target, settings: Settings, store: Store, progress: Progress) -> str:
+def _read_index(target: Target, settings: Settings, store: Store, progress: Progress) -> dict[str, str]:
+    """The texts of the Packages files, by pocket."""
     mirrors = find_mirrors(settings.mirror)
     with tempfile.TemporaryDirectory(prefix="index-", dir=store.directory("tmp")) as temporary:
         work = Path(temporary)
@@ -184,8 +189,13 @@ def _read_index(target: Target, settings: Settings, store: Store, progress: Prog
             progress=progress,
             timeout_s=_INDEX_TIMEOUT_S * settings.patience,
         )
-        texts = [path.read_text(encoding="utf-8") for path in sorted((work / "lists").glob("*_Packages"))]
-    return "\n\n".join(texts)
+        return {
+            pocket: "\n\n".join(
+                path.read_text(encoding="utf-8")
+                for path in sorted((work / "lists").glob(f"*_dists_{pocket}_main_*_Packages"))
+            )
+            for pocket in target.pockets
+        }
 
 
 def _base_inputs(suite: Suite, recipe: Recipe, resolution: Resolution) -> Mapping[str, Any]:

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""The sessions: `nox -s matrix`, `tests`, `lint`, `types`, `docs`, `bench`, `soak`."""
+
+from __future__ import annotations
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+# What CI boots: the oldest, the most used and the newest line.
+CI_TARGETS = "debian11-5.10,debian12-6.1,debian13-7.3"
+GUEST_TESTS = ("tests/fibdrv", "tests/lab")
+
+
+def _install(session: nox.Session, *extra: str) -> None:
+    session.install("-e", ".[test]", *extra)
+
+
+def _prepare(session: nox.Session) -> None:
+    """The Python environment, and the host's programs through its package manager."""
+    _install(session)
+    session.run("vmlab", "setup")
+
+
+@nox.session
+def matrix(session: nox.Session) -> None:
+    """Boot the kernels, build the module on each, test it: the main job. Options after `--` go to pytest."""
+    _prepare(session)
+    session.run("pytest", "tests/fibdrv", "-m", "not slow", "--junitxml=build/vmlab/junit.xml", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Lint, types, unit tests, and the guest tests on the oldest, the most used and the newest kernel."""
+    session.notify("lint")
+    session.notify("types")
+    _prepare(session)
+    session.run("pytest", "tests/unit", "tests/plugin", "-q")
+    session.run("pytest", *GUEST_TESTS, "-m", "not slow", "--vmlab-target", CI_TARGETS, *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """What takes long: the tests marked slow, on the default matrix."""
+    _prepare(session)
+    session.run("pytest", *GUEST_TESTS, "-m", "slow", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and spelling."""
+    session.install("ruff", "codespell")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("codespell")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy --strict."""
+    _install(session, "mypy", "nox")
+    session.run("mypy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, every warning an error."""
+    _install(session, "-r", "docs/requirements.txt")
+    session.run("sphinx-build", "-W", "--keep-going", "-n", "-b", "html", "docs", "build/docs")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure every stated limit; `nox -s bench -- matrix` those whose name begins so."""
+    _prepare(session)
+    session.run("python", "tests/bench/run.py", *session.posargs)
