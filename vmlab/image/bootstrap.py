@@ -3,23 +3,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import shutil
-import stat
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vmlab.errors import AssetError, HostError
 from vmlab.process import find_program, run
+from vmlab.scratch import PARENT, scratch_directory
 from vmlab.store import remove_tree
 
 Progress = Callable[[str], None]
 """Told what is being done now, in a few words."""
 
-_SCRATCH_PARENT = Path("/var/tmp")
 _NEEDED_MIB = 3072
 _UNREACHABLE = re.compile(
     r"Could not resolve|Unable to connect|Connection (?:refused|timed out|failed)|Temporary failure resolving"
@@ -41,7 +37,10 @@ def mmdebstrap(
     if find_program("mmdebstrap") is None:
         raise HostError("mmdebstrap is not installed", hint="vmlab setup")
     progress(what)
-    with _scratch() as scratch:
+    # World-writable, because mmdebstrap's unshared user must reach it.
+    with scratch_directory(
+        needed_mib=_NEEDED_MIB, what="making an image", mode=0o1777, remove=_remove_unshared
+    ) as scratch:
         argv = [*_namespace(), "mmdebstrap", "--mode=auto", "--format=null", *_keyring(), *arguments]
         ended = run(
             argv,
@@ -84,7 +83,7 @@ def _explain(output: str, tail: str, what: str) -> HostError | AssetError:
     if _NO_SPACE.search(output):
         return HostError(
             f"{what}: no space left on device",
-            hint=f"free some in {_SCRATCH_PARENT} and the store (`vmlab images prune`)",
+            hint=f"free some in {PARENT} and the store (`vmlab images prune`)",
             detail=tail,
         )
     unreachable = _UNREACHABLE.search(output)
@@ -105,36 +104,6 @@ def _explain(output: str, tail: str, what: str) -> HostError | AssetError:
             detail=tail,
         )
     return AssetError(f"{what}: mmdebstrap failed", hint="the end of its output is below", detail=tail)
-
-
-@contextlib.contextmanager
-def _scratch() -> Iterator[Path]:
-    """A directory in /var/tmp for unpacked roots: /tmp is often a small tmpfs.
-
-    World-writable because mmdebstrap's unshared user must reach it. Named by pid, so that what a killed
-    process left is found and removed by the next.
-    """
-    free_mib = shutil.disk_usage(_SCRATCH_PARENT).free // 2**20
-    if free_mib < _NEEDED_MIB:
-        raise HostError(
-            f"no space left: {_SCRATCH_PARENT} has {free_mib} MiB free, making an image takes {_NEEDED_MIB}",
-            hint="free some; `vmlab images prune` shows what the lab holds",
-        )
-    _remove_left_behind()
-    path = Path(tempfile.mkdtemp(prefix=f"vmlab-{os.getpid()}-", dir=_SCRATCH_PARENT))
-    path.chmod(0o777 | stat.S_ISVTX)
-    try:
-        yield path
-    finally:
-        _remove_unshared(path)
-
-
-def _remove_left_behind() -> None:
-    for path in _SCRATCH_PARENT.glob("vmlab-*-*"):
-        pid = path.name.split("-")[1]
-        with contextlib.suppress(OSError):
-            if pid.isdigit() and path.stat().st_uid == os.geteuid() and not Path("/proc", pid).exists():
-                _remove_unshared(path)
 
 
 def _remove_unshared(path: Path) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -17,8 +16,11 @@ from vmlab.machine.argv import MachineSpec, qemu_argv
 from vmlab.machine.console import Console
 from vmlab.machine.qmp import Monitor, on_lasting_thread
 from vmlab.process import end, find_program, run, tied_to_parent
+from vmlab.scratch import scratch_directory
 
 _POLITE_S = 3.0
+_OVERLAY_MIB = 512
+"""Room to start with: a guest that boots and builds a module writes about 100 MiB."""
 
 
 class Machine:
@@ -80,7 +82,7 @@ class Machine:
         self._stack.close()
 
     def _start(self, stack: contextlib.ExitStack) -> None:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vmlab-", dir="/var/tmp")))
+        directory = stack.enter_context(scratch_directory(needed_mib=_OVERLAY_MIB, what="a guest's disk"))
         overlay = directory / "disk.qcow2"
         self._complaints = directory / "qemu.err"
         _make_overlay(self.image.disk, overlay)
