@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import functools
-import operator
 import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,9 +35,10 @@ def _exactly(kind: type) -> Any:
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
     # cattrs coerces by default: `line = 6.1`, a float, would become "6.1" and `6.10` as well.
-    # Not by `register_structure_hook`: that holds for subclasses too, and every StrEnum is a str.
     for kind in (str, int, bool):
-        converter.register_structure_hook_func(functools.partial(operator.is_, kind), _exactly(kind))
+        converter.register_structure_hook(kind, _exactly(kind))
+    # A hook holds for subclasses too, and every StrEnum is a str: without one of its own any word would do.
+    converter.register_structure_hook(enum.StrEnum, lambda value, kind: kind(value))
     converter.register_structure_hook(Path, lambda value, _: Path(value))
     converter.register_unstructure_hook(Path, str)
     configure_union_passthrough(str | int | float | bool | None, converter)
