@@ -89,14 +89,17 @@ def run(
             child.wait(timeout=timeout_s)
         except subprocess.TimeoutExpired:
             end(child, grace_s=grace_s)
+            _signal_session(child.pid, signal.SIGKILL)
             reader.join(5)
             raise HostError(
                 f"{shlex.join(argv[:3])} … took longer than {timeout_s:.0f} s and was stopped",
                 detail="\n".join(lines[-25:]),
             ) from None
         finally:
-            # Also on Ctrl-C: nothing that was started here outlives the call.
+            # Also on Ctrl-C: nothing that was started here outlives the call. A process that the program left in
+            # the background would hold its output open, and closing that would wait for it without limit.
             end(child, grace_s=grace_s)
+            _signal_session(child.pid, signal.SIGKILL)
             reader.join(5)
             if sink is not None:
                 sink.close()
