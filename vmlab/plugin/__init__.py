@@ -22,6 +22,7 @@ from vmlab.plugin.fixtures import (
     target,
     vmlab_lab,
     vmlab_shared,
+    vmlab_target,
 )
 from vmlab.settings import SETTINGS
 
@@ -38,6 +39,7 @@ __all__ = [
     "target",
     "vmlab_lab",
     "vmlab_shared",
+    "vmlab_target",
 ]
 
 _SESSION = pytest.StashKey["GuestSession"]()
@@ -59,25 +61,27 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "target" in metafunc.fixturenames:
+    # Not `target` itself: a project that has nothing to do with guests may well call something of its own so.
+    if "vmlab_target" in metafunc.fixturenames:
         targets = session_of(metafunc.config).targets()
-        metafunc.parametrize("target", targets, ids=[chosen.id for chosen in targets], indirect=True, scope="session")
+        ids = [chosen.id for chosen in targets]
+        metafunc.parametrize("vmlab_target", targets, ids=ids, indirect=True, scope="session")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     is_asked = config.getoption("vmlab_target") is not None or config.getoption("vmlab_module") is not None
-    if is_asked and not config.option.collectonly and not any("target" in _fixtures(item) for item in session.items):
+    if is_asked and not config.option.collectonly and not any(_uses_a_target(item) for item in session.items):
         raise pytest.UsageError("targets or a module were named, and no test that uses a guest was selected")
-    if any("target" in _fixtures(item) for item in session.items):
+    if any(_uses_a_target(item) for item in session.items):
         session_of(config).start_reporting(config)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    if "guest" not in _fixtures(item) and "booted_guest" not in _fixtures(item):
+    watch = session_of(item.config).watch(item) if _uses_a_target(item) else None
+    if watch is None:
         return (yield)
-    watch = session_of(item.config).watch(item)
     try:
         result = yield
     except BaseException as error:
@@ -92,7 +96,7 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if "target" in _fixtures(item):
+    if _uses_a_target(item):
         session_of(item.config).describe(item, call, report)
     return report
 
@@ -114,5 +118,5 @@ def session_of(config: pytest.Config) -> GuestSession:
     return config.stash[_SESSION]
 
 
-def _fixtures(item: pytest.Item) -> list[str]:
-    return getattr(item, "fixturenames", [])
+def _uses_a_target(item: pytest.Item) -> bool:
+    return "vmlab_target" in getattr(item, "fixturenames", ())

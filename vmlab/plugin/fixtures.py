@@ -36,20 +36,26 @@ def vmlab_lab(pytestconfig: pytest.Config) -> Lab:
 
 
 @pytest.fixture(scope="session")
-def target(request: pytest.FixtureRequest) -> Target:
-    """The row of the matrix that this test runs on. Scope: session, once per target. Cost: none."""
+def vmlab_target(request: pytest.FixtureRequest) -> Target:
+    """What the plugin parametrizes every test with that uses a guest. Scope: session, once per target. Cost: none."""
     chosen: Target = request.param
     return chosen
 
 
 @pytest.fixture(scope="session")
-def vmlab_shared(vmlab_lab: Lab, target: Target) -> Iterator[SharedGuest]:
+def target(vmlab_target: Target) -> Target:
+    """The row of the matrix that this test runs on. Scope: session, once per target. Cost: none."""
+    return vmlab_target
+
+
+@pytest.fixture(scope="session")
+def vmlab_shared(vmlab_lab: Lab, vmlab_target: Target) -> Iterator[SharedGuest]:
     """The target's shared guest, not yet booted. Scope: session, one per target. Cost: none until asked."""
     import contextlib
 
     from vmlab.plugin.shared import SharedGuest
 
-    with contextlib.closing(SharedGuest(vmlab_lab, target)) as shared:
+    with contextlib.closing(SharedGuest(vmlab_lab, vmlab_target)) as shared:
         yield shared
 
 
@@ -61,17 +67,17 @@ def guest(vmlab_shared: SharedGuest) -> Guest:
 
 
 @pytest.fixture
-def booted_guest(vmlab_lab: Lab, target: Target) -> Iterator[Guest]:
+def booted_guest(vmlab_lab: Lab, vmlab_target: Target) -> Iterator[Guest]:
     """A guest booted for this test alone. Scope: test. Cost: a boot, 25 to 80 s under TCG."""
-    with vmlab_lab.boot(target) as booted:
+    with vmlab_lab.boot(vmlab_target) as booted:
         yield booted.guest
 
 
 @pytest.fixture(scope="session")
-def module(vmlab_lab: Lab, target: Target, vmlab_shared: SharedGuest) -> Built:
+def module(vmlab_lab: Lab, vmlab_target: Target, vmlab_shared: SharedGuest) -> Built:
     """The module of --vmlab-module, built for the target. Scope: session, once per target. Cost: a build; seconds on
     the host, a minute in a guest under TCG, nothing from the cache."""
-    return vmlab_lab.build(target, vmlab_shared.get)
+    return vmlab_lab.build(vmlab_target, vmlab_shared.get)
 
 
 @pytest.fixture
@@ -86,12 +92,12 @@ def loaded_module(guest: Guest, module: Built) -> Built:
 
 
 @pytest.fixture
-def program(vmlab_lab: Lab, target: Target, vmlab_shared: SharedGuest, guest: Guest) -> Callable[[str], str]:
+def program(vmlab_lab: Lab, vmlab_target: Target, vmlab_shared: SharedGuest, guest: Guest) -> Callable[[str], str]:
     """Compile a C program that lies among the module's sources, named by its path there, and copy it into `guest`;
     returns its path in the guest. Scope: test. Cost: a compilation the first time, then a copy."""
 
     def prepare(main: str) -> str:
-        compiled = vmlab_lab.program(target, main, vmlab_shared.get)
+        compiled = vmlab_lab.program(vmlab_target, main, vmlab_shared.get)
         path = f"/tmp/{Path(main).stem}-{compiled.parent.name}"
         if not guest.run(f"test -x {path}").ok:
             guest.put(compiled, path)

@@ -51,17 +51,18 @@ class GuestSession:
             self._reporter = Reporter(self.lab, series=self.series, notices=self.notices)
             config.pluginmanager.register(self._reporter, "vmlab-reporter")
 
-    def watch(self, item: pytest.Item) -> KernelWatch:
-        """Look at the kernel log from now on, on the guest that a test uses."""
+    def watch(self, item: pytest.Item) -> KernelWatch | None:
+        """Look at the kernel log from now on, on the guest that a test uses; None when it uses none."""
         funcargs: Mapping[str, object] = getattr(item, "funcargs", {})
         used = funcargs.get("guest") or funcargs.get("booted_guest")
         shared = funcargs.get("vmlab_shared") if funcargs.get("guest") is not None else None
-        assert isinstance(used, Guest)
+        if not isinstance(used, Guest):
+            return None
         return KernelWatch.begin(used, item, shared if isinstance(shared, SharedGuest) else None)
 
     def describe(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Put on a test's report what a reader needs: target, kernel, and the lab's own words for a fault."""
-        target = getattr(item, "callspec", None) and item.callspec.params.get("target")  # type: ignore[attr-defined]
+        target = getattr(item, "callspec", None) and item.callspec.params.get("vmlab_target")  # type: ignore[attr-defined]
         if isinstance(target, Target):
             self._describe_target(target, report)
         if call.excinfo is None or not isinstance(call.excinfo.value, VmlabError):
