@@ -224,6 +224,8 @@ def _from_project(directory: Path) -> dict[str, tuple[str, str]]:
         return {}
     tool = read_toml(path).get("tool", {})
     table = tool.get("vmlab", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: [tool.vmlab] is no table", hint="write `[tool.vmlab]`, once")
     for name in table:
         if name not in _BY_NAME:
             raise UsageError(f"{path}: [tool.vmlab] {name}: unknown key", hint=nearest(name, _BY_NAME))
