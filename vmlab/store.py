@@ -199,6 +199,7 @@ class Store:
         _sync(work)
         final = self._object_path(kind, digest)
         final.parent.mkdir(parents=True, exist_ok=True)
+        remove_tree(final)  # an object that lost its manifest: `find` does not know it
         work.rename(final)
         return _load(final, is_new=True)
 
