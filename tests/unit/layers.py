@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""Reads a tree of Python files and says where an import, or a call, breaks the house's rules."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+# Lowest first. A module belongs to the longest prefix that fits; it may import from its own layer and from below.
+LAYERS: tuple[tuple[str, ...], ...] = (
+    (
+        "vmlab.errors",
+        "vmlab.decode",
+        "vmlab.target",
+        "vmlab.settings",
+        "vmlab.store",
+        "vmlab.process",
+        "vmlab.scratch",
+        "vmlab.wait",
+    ),
+    ("vmlab.image",),
+    ("vmlab.host",),
+    ("vmlab.machine",),
+    ("vmlab.guest",),
+    ("vmlab.module",),
+    ("vmlab.timing",),
+    ("vmlab.report",),
+    ("vmlab.lab",),
+    ("vmlab.plugin", "vmlab.cli", "vmlab.doctor", "vmlab.upkeep"),
+)
+GUARDED = {
+    "fabric": "vmlab.guest.ssh",
+    "paramiko": "vmlab.guest.ssh",
+    "invoke": "vmlab.guest.ssh",
+    "pytest": "vmlab.plugin",
+    "_pytest": "vmlab.plugin",
+}
+"""Which module alone may import a library."""
+LONGEST_LINES = 400
+
+
+def breaches(root: Path) -> list[str]:
+    """Every broken rule in the package below `root`, as `file:line: what`."""
+    return [breach for path in sorted(root.rglob("*.py")) for breach in _breaches_of(path, root)]
+
+
+def _breaches_of(path: Path, root: Path) -> Iterator[str]:
+    name = _module_name(path, root)
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    if not lines or lines[0] != "# SPDX-License-Identifier: MIT":
+        yield f"{name}:1: no SPDX line"
+    if len(lines) > LONGEST_LINES:
+        yield f"{name}:{len(lines)}: more than {LONGEST_LINES} lines"
+    # The bare package is imported by the reports for its version and imports nothing itself.
+    own = 0 if name == "vmlab" else _layer(name)
+    if own is None:
+        yield f"{name}:1: belongs to no layer"
+        return
+    tree = ast.parse(text)
+    for line, imported in _imports(tree, name, is_package=path.name == "__init__.py"):
+        theirs = _layer(imported)
+        if theirs is not None and theirs > own:
+            yield f"{name}:{line}: imports {imported}, which is above it"
+        if name == "vmlab":
+            yield f"{name}:{line}: imports {imported}"
+        if f"{imported}.".startswith("qemu.qmp.legacy."):
+            yield f"{name}:{line}: imports {imported}"
+        guard = GUARDED.get(imported.split(".")[0])
+        if guard is not None and not f"{name}.".startswith(f"{guard}."):
+            yield f"{name}:{line}: imports {imported}, which is {guard}'s"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "shell" and not _is_false(node.value):
+            yield f"{name}:{node.value.lineno}: shell="
+        if isinstance(node, ast.Attribute) and (ast.unparse(node) in ("os.system", "os.popen")):
+            yield f"{name}:{node.lineno}: {ast.unparse(node)}"
+
+
+def _module_name(path: Path, root: Path) -> str:
+    parts = path.relative_to(root.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _layer(name: str) -> int | None:
+    for number, prefixes in enumerate(LAYERS):
+        if any(f"{name}.".startswith(f"{prefix}.") for prefix in prefixes):
+            return number
+    return None
+
+
+def _imports(tree: ast.Module, name: str, *, is_package: bool) -> Iterator[tuple[int, str]]:
+    """Everything imported, also inside functions; what only a type checker sees is free."""
+    unseen = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if id(node) in unseen:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names if alias.name != "__future__")
+        elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
+            base = node.module or ""
+            if node.level:
+                parts = name.split(".")
+                kept = parts[: len(parts) - node.level + is_package]
+                base = ".".join([*kept, base] if base else kept)
+            # `from vmlab import lab` imports the module vmlab.lab.
+            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+
+
+def _is_false(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value is False
