@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""fibdrv on every target's kernel, over SSH."""

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""What fibdrv's tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from vmlab.guest.guest import Guest
+from vmlab.module.build import Built
+from vmlab.module.load import is_loaded, remove
+
+from .probe import Probe
+
+
+@pytest.fixture
+def probe_path(program: Callable[[str], str]) -> str:
+    """Where `fibprobe` lies in the guest, whether or not the module is loaded."""
+    return program("test/fibprobe.c")
+
+
+@pytest.fixture
+def probe(guest: Guest, loaded_module: Built, probe_path: str) -> Probe:
+    """`fibprobe`, with the module loaded in the guest."""
+    del loaded_module
+    return Probe(guest, probe_path)
+
+
+@pytest.fixture
+def unloaded_module(guest: Guest, module: Built) -> Iterator[str]:
+    """The path in the guest of a module that is not loaded, for a test to load; unloaded again afterwards."""
+    if is_loaded(guest, module.info.name):
+        remove(guest, module.info.name)
+    path = f"/tmp/{module.ko.name}"
+    guest.put(module.ko, path)
+    yield path
+    if is_loaded(guest, module.info.name):
+        remove(guest, module.info.name)

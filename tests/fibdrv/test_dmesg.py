@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""What the kernel log says of fibdrv, and who may read it."""
+
+from __future__ import annotations
+
+import pytest
+
+from vmlab.guest.guest import Guest
+
+from .probe import DEVICE, Probe
+from .traces import LOADED, UNLOADED, dmesg_of
+
+RESTRICTION = "/proc/sys/kernel/dmesg_restrict"
+
+
+def test_loading_says_one_line(guest: Guest, unloaded_module: str) -> None:
+    lines = dmesg_of(guest, f"insmod {unloaded_module}")
+    assert len(lines) == 1
+    said = LOADED.fullmatch(lines[0])
+    assert said is not None, f"loading says {lines[0]!r}"
+    assert guest.succeed("awk '$2 == \"fibonacci\" { print $1 }' /proc/devices").strip() == said[1]
+
+
+@pytest.mark.usefixtures("loaded_module")
+def test_unloading_says_one_line(guest: Guest) -> None:
+    assert dmesg_of(guest, "rmmod fibdrv") == [UNLOADED]
+
+
+def test_no_call_says_anything(probe: Probe) -> None:
+    path, seq = probe.path, "seq 0 500"
+    calls = [
+        f"head -n 500 {DEVICE}",
+        f"{seq} | {path} read {DEVICE} hex -",
+        f"{path} errno {DEVICE} all",
+        f"{path} threads {DEVICE} 4 50",
+    ]
+    assert dmesg_of(probe.guest, f"{{ {' && '.join(calls)}; }} > /dev/null") == []
+
+
+@pytest.mark.usefixtures("loaded_module")
+def test_ordinary_user_reads_the_log_as_far_as_this_kernel_lets(guest: Guest) -> None:
+    _require_log_as_restricted(guest)
+
+
+@pytest.mark.usefixtures("loaded_module")
+@pytest.mark.parametrize("restriction", ["0", "1"])
+def test_ordinary_user_reads_the_log_with_dmesg_restrict(guest: Guest, restriction: str) -> None:
+    before = guest.succeed(f"cat {RESTRICTION}").strip()
+    try:
+        guest.succeed(f"sudo sh -c 'echo {restriction} > {RESTRICTION}'")
+        assert _require_log_as_restricted(guest) == restriction
+    finally:
+        guest.succeed(f"sudo sh -c 'echo {before} > {RESTRICTION}'")
+    assert guest.succeed(f"cat {RESTRICTION}").strip() == before
+
+
+def _require_log_as_restricted(guest: Guest) -> str:
+    """`dmesg` by the user has to work or not as the kernel's own setting, which is returned, implies."""
+    restriction = guest.succeed(f"cat {RESTRICTION}").strip()
+    asked = guest.run("dmesg")
+    if restriction == "0":
+        assert asked.ok, asked.stderr
+        assert any(LOADED.search(line) for line in asked.stdout.splitlines())
+    else:
+        assert not asked.ok
+        assert "Operation not permitted" in asked.stderr
+        assert asked.stdout == ""
+    return restriction

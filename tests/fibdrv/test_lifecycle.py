@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""Loading, refusing to load, and unloading without a trace."""
+
+from __future__ import annotations
+
+import pytest
+
+from vmlab.guest.guest import Guest
+
+from .probe import DEVICE
+from .traces import EVERYTHING, LOADED, UNLOADED, dmesg_of, left_behind
+
+
+def test_twenty_loads_and_unloads_say_a_line_each_and_nothing_else(guest: Guest, unloaded_module: str) -> None:
+    _require_cycles(guest, unloaded_module, 20)
+
+
+@pytest.mark.slow
+def test_two_hundred_loads_and_unloads_say_a_line_each_and_nothing_else(guest: Guest, unloaded_module: str) -> None:
+    _require_cycles(guest, unloaded_module, 200)
+
+
+def _require_cycles(guest: Guest, module: str, count: int) -> None:
+    cycle = f"insmod {module} && head -n 9 {DEVICE} | tail -n 1 && rmmod fibdrv"
+    output = f"/tmp/cycles-{count}"
+    lines = dmesg_of(guest, f"for i in $(seq {count}); do {cycle} || exit 1; done > {output}")
+    assert guest.succeed(f"cat {output}").split() == ["21"] * count
+    loads, unloads = lines[::2], lines[1::2]
+    strange = [line for line in loads if not LOADED.fullmatch(line)] + [line for line in unloads if line != UNLOADED]
+    assert not strange, f"the kernel says {strange[0]!r}"
+    assert (len(loads), len(unloads)) == (count, count)
+    assert left_behind(guest) == set()
+
+
+def test_loading_twice_is_refused(guest: Guest, unloaded_module: str) -> None:
+    done = guest.run(f"sudo sh -c 'insmod {unloaded_module} && insmod {unloaded_module}'")
+    assert not done.ok
+    assert "File exists" in done.stderr
+    assert guest.succeed(f"head -n 3 {DEVICE}").split() == ["0", "1", "1"]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "reason"),
+    [
+        ("max_n=0", "fibdrv: max_n is 0, but must be 1 to 1000000000"),
+        ("max_n=1000000001", "fibdrv: max_n is 1000000001, but must be 1 to 1000000000"),
+        ("max_n=-1", "fibdrv: `-1' invalid for parameter `max_n'"),
+        ("max_n=many", "fibdrv: `many' invalid for parameter `max_n'"),
+        ("format=nonsense", "fibdrv: format is 'nonsense', but must be decimal, hex or binary"),
+    ],
+)
+def test_wrong_parameter_is_refused_and_leaves_nothing_behind(
+    guest: Guest, unloaded_module: str, parameter: str, reason: str
+) -> None:
+    answer = "/tmp/refused"
+    lines = dmesg_of(guest, f"! LC_ALL=C insmod {unloaded_module} {parameter} 2> {answer}")
+    # kmod's words for EINVAL.
+    assert "Invalid parameters" in guest.succeed(f"cat {answer}")
+    assert lines == [reason]
+    assert left_behind(guest) == set()
+    assert guest.succeed(f"sudo insmod {unloaded_module} && head -n 3 {DEVICE}").split() == ["0", "1", "1"]
+
+
+@pytest.mark.usefixtures("loaded_module")
+def test_unloading_while_the_device_is_open_is_refused(guest: Guest) -> None:
+    done = guest.run(f"exec 3< {DEVICE}; sudo rmmod fibdrv")
+    assert not done.ok
+    assert "fibdrv is in use" in done.stderr
+    assert left_behind(guest) == EVERYTHING
+    # The shell that held it has ended.
+    guest.succeed("sudo rmmod fibdrv")
+
+
+def test_unloading_leaves_nothing_behind(guest: Guest, unloaded_module: str) -> None:
+    guest.succeed(f"sudo insmod {unloaded_module}")
+    assert left_behind(guest) == EVERYTHING
+    guest.succeed("sudo rmmod fibdrv")
+    assert left_behind(guest) == set()
+    assert "No such file or directory" in guest.fail(f"LC_ALL=C cat {DEVICE}").stderr

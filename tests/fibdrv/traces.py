@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""What fibdrv leaves in a guest: its lines in the kernel log, its node, its number."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from vmlab.guest.guest import Guest
+
+from .probe import DEVICE
+
+UNLOADED = "fibdrv: unloaded"
+LOADED = re.compile(rf"fibdrv: {DEVICE} is (\d+):0, F\(0\) to F\(10000000\), in decimal")
+
+_STAMP = re.compile(r"^\[ *\d+\.\d+\] ")
+# The kernel says each once between two boots, on behalf of the first module that is not its own.
+_TAINT_NOTICES = ("loading out-of-tree module taints kernel", "module verification failed: ")
+_OTHERS = re.compile(r"^(?:systemd|audit|clocksource: |hrtimer: |sched: |random: |perf: )")
+"""What may be logged at any time by someone else: systemd, and the kernel on slow clocks and processors."""
+
+_PLACES = {
+    "module": "grep '^fibdrv ' /proc/modules",
+    "its sysfs directory": "ls -d /sys/module/fibdrv",
+    "number": "grep fibonacci /proc/devices",
+    "class": "ls -d /sys/class/fibdrv",
+    "device": "ls -d /sys/devices/virtual/fibdrv",
+    "node": f"ls {DEVICE}",
+}
+
+
+def left_behind(guest: Guest) -> set[str]:
+    """Which of fibdrv's traces a guest has: all of them while it is loaded, none otherwise."""
+    looks = [f"{look} >/dev/null 2>&1 && echo {shlex.quote(name)}" for name, look in _PLACES.items()]
+    return set(guest.succeed("; ".join([*looks, "true"])).splitlines())
+
+
+EVERYTHING = set(_PLACES)
+
+
+def dmesg_of(guest: Guest, command: str) -> list[str]:
+    """What root's `dmesg` has to say of a command run by root: the log after a mark set before it."""
+    mark = "vmlab: from here on"
+    script = f"echo {mark} > /dev/kmsg; {command}; status=$?; dmesg; exit $status"
+    output = guest.succeed(f"sudo sh -c {shlex.quote(script)}")
+    lines = [_STAMP.sub("", line) for line in output.splitlines()]
+    last_mark = len(lines) - 1 - lines[::-1].index(mark)
+    return without_notices(lines[last_mark + 1 :])
+
+
+def without_notices(lines: list[str]) -> list[str]:
+    """Log lines without those that a first out-of-tree module brings, and those that are not about modules at all."""
+    return [line for line in lines if not any(notice in line for notice in _TAINT_NOTICES) and not _OTHERS.match(line)]
