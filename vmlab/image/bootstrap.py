@@ -21,7 +21,7 @@ _UNREACHABLE = re.compile(
     r"Could not resolve|Unable to connect|Connection (?:refused|timed out|failed)|Temporary failure resolving"
     r"|Failed to fetch|does not have a Release file|Could not connect|Cannot initiate the connection"
 )
-_NO_SPACE = re.compile(r"No space left on device|not enough free space|Disk quota exceeded")
+_NO_SPACE = re.compile(r"No space left on device|enough free space|Disk quota exceeded")
 _NO_NAMESPACE = re.compile(r"unshare|newuidmap|subuid|user namespace", re.IGNORECASE)
 
 

@@ -173,7 +173,12 @@ def _guest_packages(suite: Suite, recipe: Recipe) -> tuple[str, ...]:
 def _read_index(target: Target, settings: Settings, store: Store, progress: Progress) -> dict[str, str]:
     """The texts of the Packages files, by pocket."""
     mirrors = find_mirrors(settings.mirror)
-    with tempfile.TemporaryDirectory(prefix="index-", dir=store.directory("tmp")) as temporary:
+    # Named and locked as `Store.remove_rubbish` expects, which takes away what no live run holds.
+    name = f"index-{target.id}"
+    with (
+        store.lock(name),
+        tempfile.TemporaryDirectory(prefix=f"{name}.", dir=store.directory("tmp")) as temporary,
+    ):
         work = Path(temporary)
         mmdebstrap(
             [
