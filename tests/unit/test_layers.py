@@ -6,9 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.layers import breaches
 
 import vmlab
+from tests.unit.layers import breaches
 
 _PACKAGE = Path(vmlab.__file__).parent
 _SPDX = "# SPDX-License-Identifier: MIT\n"

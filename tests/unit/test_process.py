@@ -97,7 +97,7 @@ def test_the_administrators_directories_are_searched_too(monkeypatch: pytest.Mon
 def test_time_out_ends_the_whole_session_with_its_grandchildren(tmp_path: Path) -> None:
     pids = tmp_path / "pid"
     script = f"sh -c 'sleep 1000 & echo $! > {pids}; wait' & echo begun; wait"
-    with pytest.raises(HostError, match="took longer than .* and was stopped") as caught:
+    with pytest.raises(HostError, match=r"took longer than .* and was stopped") as caught:
         run(["sh", "-c", script], timeout_s=0.5, grace_s=5)
     assert caught.value.detail == "begun\n"
     _require_gone(_pid_in(pids))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from vmlab.errors import AssetError, BuildError, HostError
-from vmlab.store import Store, StoredObject, digest_of, disk_error
+from vmlab.store import Store, digest_of, disk_error
 
 INPUTS = {"kernel": "6.1.0-56", "packages": ["gcc-12"]}
 
@@ -40,7 +40,7 @@ def _rubbish(store: Store) -> list[Path]:
     return list((store.root / "tmp").glob("*"))
 
 
-def _damage(item: StoredObject, store: Store) -> str:
+def _damage(store: Store) -> str:
     with pytest.raises(AssetError) as caught:
         store.obtain("image", INPUTS, _must_not_run)
     assert "vmlab images prune --damaged" in caught.value.hint
@@ -113,25 +113,25 @@ def test_a_store_that_cannot_be_made_is_the_hosts_fault(tmp_path: Path) -> None:
 def test_a_truncated_file_is_found(store: Store) -> None:
     item = store.obtain("image", INPUTS, _fill)
     os.truncate(item.file("disk"), 100)
-    assert "image debian12-6.1 in the store is damaged: disk has SHA-256" in _damage(item, store)
+    assert "image debian12-6.1 in the store is damaged: disk has SHA-256" in _damage(store)
 
 
 def test_a_flipped_byte_is_found(store: Store) -> None:
     item = store.obtain("image", INPUTS, _fill)
     _flip(item.file("disk"))
-    assert "disk has SHA-256" in _damage(item, store)
+    assert "disk has SHA-256" in _damage(store)
 
 
 def test_a_missing_file_and_a_missing_folder_are_found(store: Store) -> None:
     item = store.obtain("image", INPUTS, _fill)
     item.file("disk").unlink()
-    assert "disk is missing" in _damage(item, store)
+    assert "disk is missing" in _damage(store)
 
 
 def test_a_manifest_that_is_no_json_is_damage(store: Store) -> None:
     item = store.obtain("image", INPUTS, _fill)
     item.file("manifest.json").write_text("{")
-    assert "its manifest cannot be read" in _damage(item, store)
+    assert "its manifest cannot be read" in _damage(store)
 
 
 def test_a_touched_file_with_the_same_bytes_is_fine(store: Store) -> None:

@@ -69,7 +69,7 @@ def test_all_is_every_target(matrix: Matrix) -> None:
 
 
 def test_an_unknown_target_is_refused_with_the_nearest_also_beside_a_known_one(matrix: Matrix) -> None:
-    with pytest.raises(UsageError, match="unknown target 'debian12-6.2'") as caught:
+    with pytest.raises(UsageError, match=r"unknown target 'debian12-6.2'") as caught:
         matrix.select("debian11-5.10, debian12-6.2")
     assert "did you mean 'debian12-6.1" in caught.value.hint
 
@@ -163,7 +163,7 @@ def test_a_row_without_its_line_is_refused(write: Write) -> None:
 
 
 def test_the_same_id_twice_is_refused(write: Write) -> None:
-    with pytest.raises(UsageError, match="'debian12-6.1' is there twice"):
+    with pytest.raises(UsageError, match=r"'debian12-6.1' is there twice"):
         load_matrix(write(SUITE + _row() + _row()))
 
 
