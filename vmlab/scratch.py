@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Directories for things that are large and short-lived: overlays, unpacked roots.
 
-They lie in /var/tmp, since /tmp is often a small tmpfs, and carry the pid of their process, so that what a
-killed one left is found and removed by the next.
+They lie in /var/tmp, since /tmp is often a small tmpfs, and are locked as long as their process lives, so that
+what a killed one left is found and removed by the next.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
@@ -34,10 +35,11 @@ def scratch_directory(
         )
     path = Path(tempfile.mkdtemp(prefix=f"vmlab-{os.getpid()}-", dir=PARENT))
     path.chmod(mode)
-    try:
-        yield path
-    finally:
-        remove(path)
+    with _held(path):
+        try:
+            yield path
+        finally:
+            remove(path)
 
 
 def remove_left_behind(remove: Callable[[Path], None] = remove_tree) -> None:
@@ -45,5 +47,19 @@ def remove_left_behind(remove: Callable[[Path], None] = remove_tree) -> None:
     for path in PARENT.glob("vmlab-*-*"):
         pid = path.name.split("-")[1]
         with contextlib.suppress(OSError):
-            if pid.isdigit() and path.stat().st_uid == os.geteuid() and not Path("/proc", pid).exists():
+            if not pid.isdigit() or path.stat().st_uid != os.geteuid() or Path("/proc", pid).exists():
+                continue
+            # The process may live in another container, where it has another pid; its lock counts here too.
+            with _held(path):
                 remove(path)
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Hold the directory's lock, which the kernel frees when this process ends; `BlockingIOError` when it is held."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)

@@ -10,20 +10,29 @@ from collections.abc import Iterator, Mapping
 from vmlab.errors import GuestError
 from vmlab.guest.guest import Guest
 from vmlab.guest.kernel_log import last_sequence, read_log
+from vmlab.guest.splat import describe, find_splats
 from vmlab.module.build import Built
 
 _DIRECTORY = "/tmp"
 
 
 def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None = None) -> None:
-    """Copy the module in and `insmod` it; `GuestError` with what the kernel said when it refuses."""
+    """Copy the module in and `insmod` it.
+
+    Raises `GuestError` with what the kernel said when it refuses, and when it reports trouble while it loads; the
+    module is then in the kernel, and the guest not to be trusted.
+    """
     before = last_sequence(read_log(guest))
     path = f"{_DIRECTORY}/{built.ko.name}"
     guest.put(built.ko, path)
     words = [f"{key}={value}" for key, value in (parameters or {}).items()]
     done = guest.run(f"sudo insmod {shlex.join([path, *words])}", timeout_s=guest.limits.load_s)
+    records = read_log(guest, after=before)
+    splats = find_splats(records)
+    if splats:
+        raise GuestError(f"kernel: {splats[0].title}", detail=describe(splats))
     if not done.ok:
-        said = "\n".join(map(str, read_log(guest, after=before)))
+        said = "\n".join(map(str, records))
         answer = (done.stderr or done.stdout).strip().splitlines()
         reason = answer[-1] if answer else f"insmod ended with status {done.status}"
         raise GuestError(f"{built.info.name} does not load: {reason}", detail=f"the kernel said:\n{said}")

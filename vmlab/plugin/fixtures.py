@@ -81,13 +81,18 @@ def module(vmlab_lab: Lab, vmlab_target: Target, vmlab_shared: SharedGuest) -> B
 
 
 @pytest.fixture
-def loaded_module(guest: Guest, module: Built) -> Built:
+def loaded_module(guest: Guest, module: Built, vmlab_shared: SharedGuest) -> Built:
     """The module, loaded in `guest` with its default parameters. Scope: test; it stays loaded for the next. Cost: an
     `insmod` when it is not loaded yet. Fails when loading it makes the kernel report trouble."""
+    from vmlab.errors import ModuleError
     from vmlab.module.load import insert, is_loaded
 
     if not is_loaded(guest, module.info.name):
-        insert(guest, module)
+        try:
+            insert(guest, module)
+        except ModuleError as error:
+            vmlab_shared.mark_dirty(error.message)
+            raise
     return module
 
 
