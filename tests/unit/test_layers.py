@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import vmlab
-from tests.unit.layers import breaches
+from unit.layers import breaches
 
 _PACKAGE = Path(vmlab.__file__).parent
 _SPDX = "# SPDX-License-Identifier: MIT\n"

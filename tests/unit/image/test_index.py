@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.fakes import target
+from unit.fakes import target
 from vmlab.errors import AssetError
 from vmlab.image.index import Package, newest_kernel, parse_packages
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.fakes import target
+from unit.fakes import target
 from vmlab.errors import AssetError, UsageError
 from vmlab.image import packages
 from vmlab.image.packages import Recipe, choose, load_recipe, resolve

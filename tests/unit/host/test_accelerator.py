@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""KVM counts only when it ran the kernel, within a bounded time, and the verdict has a reason.
+
+A small shell script stands for QEMU.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from vmlab.errors import HostError
+from vmlab.host import accelerator
+from vmlab.host.accelerator import Accelerator, Verdict, choose_accelerator, qemu_version
+from vmlab.process import Finished
+from vmlab.settings import AcceleratorChoice
+from vmlab.store import Store
+
+_BANNER = 'echo "[    0.000000] Linux version 6.1.0-56-cloud-amd64" >"$1"; exec sleep 1000'
+
+
+@dataclass
+class Host:
+    """A host whose QEMU is a script: what it does, and how often it was started."""
+
+    directory: Path
+    script: str = _BANNER
+
+    @property
+    def runs(self) -> int:
+        journal = self.directory / "runs"
+        return len(journal.read_text().splitlines()) if journal.exists() else 0
+
+    def argv(self, console: Path, flag: str = "-smp 2") -> Sequence[str]:
+        script = f"echo run >>{self.directory}/runs; {self.script}"
+        return ["sh", "-c", script, "qemu", str(console), flag]
+
+    def choose(
+        self,
+        choice: AcceleratorChoice = AcceleratorChoice.AUTO,
+        *,
+        version: str = "7.2.22",
+        flag: str = "-smp 2",
+        timeout_s: float = 5.0,
+        device: Path | None = None,
+    ) -> Verdict:
+        return choose_accelerator(
+            choice,
+            store=Store(self.directory / "store"),
+            qemu_version=version,
+            kvm_argv=lambda console: self.argv(console, flag),
+            device=device or self.directory / "kvm",
+            timeout_s=timeout_s,
+        )
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    (tmp_path / "kvm").touch()
+    return Host(tmp_path)
+
+
+def test_kvm_is_proved_by_the_kernels_first_line(host: Host) -> None:
+    verdict = host.choose()
+    assert verdict.accelerator is Accelerator.KVM
+    assert "the kernel's first line came after" in verdict.reason
+
+
+def test_the_proof_ends_as_soon_as_the_line_is_there(host: Host) -> None:
+    started = time.monotonic()
+    host.choose(timeout_s=60)
+    assert time.monotonic() - started < 5
+
+
+def test_silence_means_tcg_within_the_time_limit(host: Host) -> None:
+    host.script = f"echo $$ >{host.directory}/pid; exec sleep 1000"
+    started = time.monotonic()
+    verdict = host.choose(timeout_s=0.5)
+    assert time.monotonic() - started < 5
+    assert verdict.accelerator is Accelerator.TCG
+    assert verdict.reason.startswith("KVM was tried and the kernel printed nothing in")
+    assert not Path("/proc", (host.directory / "pid").read_text().strip()).exists()
+
+
+def test_firmware_that_speaks_is_no_kernel(host: Host) -> None:
+    host.script = 'echo "SeaBIOS (version 1.16.2)" >"$1"; exec sleep 1000'
+    assert host.choose(timeout_s=0.5).accelerator is Accelerator.TCG
+
+
+def test_an_abort_means_tcg_with_qemus_words_at_once(host: Host) -> None:
+    host.script = "echo 'qemu: error: failed to set MSR 0x48f' >&2; exit 134"
+    started = time.monotonic()
+    verdict = host.choose(timeout_s=60)
+    assert time.monotonic() - started < 5
+    assert verdict.accelerator is Accelerator.TCG
+    assert verdict.reason == "KVM was tried and QEMU ended with status 134: qemu: error: failed to set MSR 0x48f"
+
+
+def test_an_abort_without_words_says_so(host: Host) -> None:
+    host.script = "exit 1"
+    assert "QEMU ended with status 1: no message" in host.choose().reason
+
+
+@pytest.mark.parametrize("script", [_BANNER, "echo 'failed to set MSR' >&2; exit 1"])
+def test_the_verdict_is_remembered(host: Host, script: str) -> None:
+    host.script = script
+    first = host.choose()
+    assert host.choose() == first
+    assert host.runs == 1
+
+
+@pytest.mark.parametrize(("version", "flag"), [("8.0.0", "-smp 2"), ("7.2.22", "-smp 4")])
+def test_another_qemu_or_other_flags_are_tried_anew(host: Host, version: str, flag: str) -> None:
+    host.choose()
+    host.choose(version=version, flag=flag)
+    assert host.runs == 2
+
+
+def test_a_host_that_booted_again_is_tried_anew(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.choose()
+    monkeypatch.setattr(Path, "read_text", _with_another_boot(Path.read_text))
+    host.choose()
+    monkeypatch.undo()
+    assert host.runs == 2
+
+
+def _with_another_boot(read_text: Callable[..., str]) -> Callable[..., str]:
+    def read(path: Path, encoding: str | None = None) -> str:
+        return "another-boot\n" if path.name == "boot_id" else read_text(path, encoding=encoding)
+
+    return read
+
+
+def test_kvm_demanded_and_refused_is_one_line(host: Host) -> None:
+    host.script = "echo 'failed to set MSR' >&2; exit 1"
+    with pytest.raises(HostError, match=r"KVM was asked for and cannot be had: .*failed to set MSR") as caught:
+        host.choose(AcceleratorChoice.KVM)
+    assert "\n" not in str(caught.value)
+
+
+def test_kvm_demanded_and_proved_is_kvm(host: Host) -> None:
+    assert host.choose(AcceleratorChoice.KVM).accelerator is Accelerator.KVM
+
+
+def test_tcg_asks_nothing(host: Host) -> None:
+    verdict = host.choose(AcceleratorChoice.TCG)
+    assert verdict == Verdict(accelerator=Accelerator.TCG, reason="asked for")
+    assert host.runs == 0
+
+
+def test_a_device_that_is_not_there_means_tcg_without_a_try(host: Host) -> None:
+    verdict = host.choose(device=host.directory / "none")
+    assert verdict.accelerator is Accelerator.TCG
+    assert verdict.reason == f"there is no {host.directory}/none"
+    assert host.runs == 0
+
+
+def test_a_device_that_may_not_be_opened_says_how_to_get_it(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    verdict = host.choose()
+    assert verdict.accelerator is Accelerator.TCG
+    assert "may not be opened by this user" in verdict.reason
+    assert "usermod -aG kvm" in verdict.reason
+    assert host.runs == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        (
+            "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)\nCopyright\n",
+            "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)",
+        ),
+        ("QEMU emulator version 9.1.0\nCopyright\n", "9.1.0"),
+    ],
+)
+def test_qemus_version_is_its_own_word(monkeypatch: pytest.MonkeyPatch, said: str, version: str) -> None:
+    monkeypatch.setattr(accelerator, "run", lambda argv, **_: Finished(argv=tuple(argv), status=0, output=said))
+    assert qemu_version() == version
+
+
+def test_a_host_without_qemu_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accelerator, "QEMU", "qemu-system-no-such")
+    with pytest.raises(HostError) as caught:
+        qemu_version()
+    assert "vmlab setup" in str(caught.value)
+    assert "\n" not in str(caught.value)

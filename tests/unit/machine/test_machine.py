@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""One QEMU process, with a script for QEMU: what a refusal means, and that nothing is left."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from unit.fakes import image
+from vmlab import scratch
+from vmlab.errors import AssetError, HostError, MachineLost
+from vmlab.host.accelerator import Accelerator
+from vmlab.machine.argv import machine_spec
+from vmlab.machine.machine import Machine
+
+Install = Callable[[str, str], None]
+
+# A QEMU that greets, says yes to everything and names a port; it ends at `quit`. Its monitor is the descriptor
+# that its arguments name.
+_WELL = """\
+#!{python}
+import json, os, re, socket, sys, time
+argv = " ".join(sys.argv)
+open("{directory}/pid", "w").write(str(os.getpid()))
+open(re.search(r"file,id=console,path=(\\S+)", argv)[1], "w").write("Linux version 6.1\\n")
+monitor = socket.socket(fileno=int(re.search(r"fd=(\\d+)", argv)[1]))
+send = lambda message: monitor.sendall(json.dumps(message).encode() + b"\\r\\n")
+send({{"QMP": {{"version": {{"qemu": {{"micro": 0, "minor": 2, "major": 7}}, "package": ""}}, "capabilities": []}}}})
+while raw := monitor.recv(65536):
+    request = json.loads(raw)
+    known = "TCP[HOST_FORWARD]  12  127.0.0.1 40123  10.0.2.15 22 0 0"
+    answer = known if request["execute"] == "human-monitor-command" else {{}}
+    send({{"return": answer, "id": request.get("id")}})
+    if request["execute"] == "quit":
+        sys.exit(0)
+"""
+
+
+@pytest.fixture(autouse=True)
+def scratch_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    parent = tmp_path / "scratch"
+    parent.mkdir()
+    monkeypatch.setattr(scratch, "PARENT", parent)
+    return parent
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+
+    def install(name: str, text: str) -> None:
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+
+    install("qemu-img", "#!/bin/sh\nexit 0\n")
+    return install
+
+
+def _machine(directory: Path) -> Machine:
+    described = image(directory)
+    spec = machine_spec(described, Accelerator.TCG, cpus=2, memory_mib=1024)
+    return Machine(described, spec, console=directory / "console")
+
+
+@pytest.fixture
+def well(tmp_path: Path, install: Install) -> Machine:
+    install("qemu-system-x86_64", _WELL.format(python=sys.executable, directory=tmp_path))
+    return _machine(tmp_path)
+
+
+def test_a_machine_has_a_port_a_console_and_an_end(well: Machine, scratch_parent: Path) -> None:
+    with well as machine:
+        assert machine.ssh_port == 40123
+        assert machine.is_alive()
+        assert machine.console.last_line() == "Linux version 6.1"
+        machine.require_alive()
+        assert len(list(scratch_parent.iterdir())) == 1
+        pid = machine.pid
+    assert not Path("/proc", str(pid)).exists()
+    assert not machine.is_alive()
+    assert list(scratch_parent.iterdir()) == []
+    machine.stop()
+
+
+def test_a_machine_is_given_back_when_the_block_fails(well: Machine, scratch_parent: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), well:
+        raise KeyboardInterrupt
+    assert not well.is_alive()
+    assert list(scratch_parent.iterdir()) == []
+
+
+def test_a_qemu_that_was_killed_is_lost_with_the_consoles_tail(well: Machine) -> None:
+    with well as machine:
+        os.kill(machine.pid, 9)
+        while machine.is_alive():
+            pass
+        with pytest.raises(MachineLost, match="QEMU ended with status -9") as caught:
+            machine.require_alive()
+    assert "Linux version 6.1" in caught.value.detail
+
+
+def test_a_kernel_that_panicked_is_lost_though_qemu_runs(well: Machine) -> None:
+    with well as machine:
+        machine.console.path.write_text("[    2.0] Kernel panic - not syncing: Attempted to kill init!\n")
+        with pytest.raises(MachineLost, match="Attempted to kill init"):
+            machine.require_alive()
+
+
+def test_a_qemu_that_refuses_is_the_hosts_fault_in_its_words(
+    tmp_path: Path, install: Install, scratch_parent: Path
+) -> None:
+    install("qemu-system-x86_64", "#!/bin/sh\necho 'qemu: cannot set up guest memory: no memory' >&2; exit 1\n")
+    with pytest.raises(HostError, match="QEMU did not start: qemu: cannot set up guest memory"), _machine(tmp_path):
+        pass
+    assert list(scratch_parent.iterdir()) == []
+
+
+def test_a_qemu_that_cannot_read_its_disk_is_the_images_fault(tmp_path: Path, install: Install) -> None:
+    install("qemu-system-x86_64", '#!/bin/sh\necho "qemu: -drive: Image is not in qcow2 format" >&2; exit 1\n')
+    with pytest.raises(AssetError, match=r"cannot read the image of debian12-6\.1") as caught, _machine(tmp_path):
+        pass
+    assert caught.value.hint == "vmlab images verify"
+
+
+def test_a_qemu_that_ends_without_a_word_is_lost(tmp_path: Path, install: Install) -> None:
+    install("qemu-system-x86_64", "#!/bin/sh\nexit 0\n")
+    with pytest.raises(MachineLost), _machine(tmp_path):
+        pass
+
+
+def test_a_disk_that_cannot_be_made_is_the_images_fault(tmp_path: Path, install: Install) -> None:
+    install("qemu-img", "#!/bin/sh\necho 'Could not open backing file'; exit 1\n")
+    with pytest.raises(AssetError, match="cannot make a disk on top of") as caught, _machine(tmp_path):
+        pass
+    assert "Could not open backing file" in caught.value.detail
+
+
+def test_a_host_without_qemu_is_told_how_to_get_it(
+    tmp_path: Path, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del install
+    monkeypatch.setattr("vmlab.machine.argv.QEMU", "qemu-system-no-such")
+    with pytest.raises(HostError, match="qemu-system-no-such is not installed") as caught, _machine(tmp_path):
+        pass
+    assert caught.value.hint == "vmlab setup"
+
+
+def test_a_machine_that_was_never_started_has_no_monitor(tmp_path: Path) -> None:
+    machine = _machine(tmp_path)
+    machine.stop()
+    assert machine.pid == 0
+    with pytest.raises(MachineLost, match="not started"):
+        _ = machine.monitor
