@@ -46,7 +46,8 @@ def remove_left_behind(remove: Callable[[Path], None] = remove_tree) -> None:
     """Remove the directories of this user's processes that are gone."""
     for path in PARENT.glob("vmlab-*-*"):
         pid = path.name.split("-")[1]
-        with contextlib.suppress(OSError):
+        # What cannot be removed, such as files of an unshared mmdebstrap, is no reason not to go on.
+        with contextlib.suppress(OSError, HostError):
             if not pid.isdigit() or path.stat().st_uid != os.geteuid() or Path("/proc", pid).exists():
                 continue
             # The process may live in another container, where it has another pid; its lock counts here too.

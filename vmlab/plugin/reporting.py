@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -50,7 +51,7 @@ class Reporter:
         else:
             reason = _reason(report) if outcome is not Outcome.PASSED else ""
         self._tests[key] = TestResult(
-            test=_short_name(report.nodeid), target=target, outcome=outcome, duration_s=spent, reason=reason
+            test=_short_name(report.nodeid, target), target=target, outcome=outcome, duration_s=spent, reason=reason
         )
 
     @pytest.hookimpl(optionalhook=True)
@@ -164,8 +165,11 @@ def _reason(report: pytest.TestReport) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     text = crash.message if crash is not None else str(report.longrepr or "")
     line = text.strip().splitlines()[0] if text.strip() else ""
-    return line.removeprefix("vmlab.errors.").removeprefix("vmlab.plugin.shared.")
+    # The lab's errors say whose fault it is in their own words; of others the class is half the message.
+    return re.sub(r"^vmlab\.[\w.]+: ", "", line)
 
 
-def _short_name(nodeid: str) -> str:
-    return nodeid.rpartition("/")[2].removeprefix("test_").replace(".py::", "::")
+def _short_name(nodeid: str, target: str) -> str:
+    """`node::test_ordinary_user_can_read` out of a node id; the target stands beside it already."""
+    name = nodeid.rpartition("/")[2].removeprefix("test_").replace(".py::", "::")
+    return name.removesuffix(f"[{target}]")

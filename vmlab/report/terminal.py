@@ -23,7 +23,7 @@ def render(result: RunResult, *, width: int, color: bool) -> str:
     console.print(_table(result))
     for row in result.targets:
         for line in _reasons(row):
-            console.print(Text(line), overflow="ellipsis", no_wrap=True)
+            console.print(Text(line), soft_wrap=True)
     for notice in result.notices:
         console.print(Text(f"note: {notice}"))
     return stream.getvalue()
@@ -83,8 +83,8 @@ def _reasons(row: TargetResult) -> list[str]:
     ranked = sorted(counted.items(), key=lambda pair: -len(pair[1]))
     lines = []
     for reason, tests in ranked[:_MOST_REASONS]:
-        more = f" (and {len(tests) - 1} more)" if len(tests) > 1 else ""
-        lines.append(f"{row.target}: {tests[0]}{more}: {reason}")
+        more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
+        lines.append(f"{row.target}: {reason}  [{tests[0]}{more}]")
     if len(ranked) > _MOST_REASONS:
         lines.append(f"{row.target}: {len(ranked) - _MOST_REASONS} more reasons in results.json")
     return lines
