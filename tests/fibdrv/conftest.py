@@ -9,7 +9,6 @@ import pytest
 
 from vmlab.guest.guest import Guest
 from vmlab.module.build import Built
-from vmlab.module.load import is_loaded, remove
 
 from .probe import Probe
 
@@ -30,10 +29,10 @@ def probe(guest: Guest, loaded_module: Built, probe_path: str) -> Probe:
 @pytest.fixture
 def unloaded_module(guest: Guest, module: Built) -> Iterator[str]:
     """The path in the guest of a module that is not loaded, for a test to load; unloaded again afterwards."""
-    if is_loaded(guest, module.info.name):
-        remove(guest, module.info.name)
+    # As root, not through sudo, which takes half a second each time under TCG.
+    unload = f"if grep -q '^{module.info.name} ' /proc/modules; then rmmod {module.info.name}; fi"
+    guest.as_root(unload)
     path = f"/tmp/{module.ko.name}"
     guest.put(module.ko, path)
     yield path
-    if is_loaded(guest, module.info.name):
-        remove(guest, module.info.name)
+    guest.as_root(unload)

@@ -11,6 +11,9 @@ from vmlab.guest.guest import Guest
 DEVICE = "/dev/fibonacci"
 _LONGEST_COMMAND = 100_000
 """Linux takes 128 KiB for one word of a command line, which is what the shell's whole command is."""
+_PATIENCE = 0.25
+"""How much of the guest's time limit a command gets. All of them take a second or two, and broken arithmetic may
+never end: a minute under TCG is enough for the kernel's watchdog to report that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +32,15 @@ class Probe:
     guest: Guest
     path: str
 
-    def read(self, indices: Iterable[int], form: str = "decimal", *, timeout_s: float | None = None) -> dict[int, str]:
+    def read(self, indices: Iterable[int], form: str = "decimal", *, patience: float = _PATIENCE) -> dict[int, str]:
         """Each index's record by `pread`; an error's name, `EOF` or `MALFORMED` where there is none."""
         words = " ".join(map(str, indices))
         assert len(words) < _LONGEST_COMMAND, "too many indices for one command"
-        output = self.guest.succeed(f"{self.path} read {DEVICE} {form} {words}", timeout_s=timeout_s)
-        return _by_index(output)
+        return _by_index(self._run(f"{self.path} read {DEVICE} {form} {words}", patience))
 
-    def read_range(
-        self, first: int, last: int, form: str = "decimal", *, timeout_s: float | None = None
-    ) -> dict[int, str]:
+    def read_range(self, first: int, last: int, form: str = "decimal") -> dict[int, str]:
         """The records from `first` to `last` by `pread`."""
-        command = f"seq {first} {last} | {self.path} read {DEVICE} {form} -"
-        return _by_index(self.guest.succeed(command, timeout_s=timeout_s))
+        return _by_index(self._run(f"seq {first} {last} | {self.path} read {DEVICE} {form} -"))
 
     def numbers(self, indices: Iterable[int]) -> dict[int, int]:
         """Each index's number, read in hex: Python's own way from decimal takes time that grows with the square."""
@@ -52,19 +51,19 @@ class Probe:
 
     def sequence(self, start: int, count: int) -> list[tuple[int, str]]:
         """`count` reads one after the other from a position: the position before each, and the record."""
-        output = self.guest.succeed(f"{self.path} seq {DEVICE} {start} {count}")
+        output = self._run(f"{self.path} seq {DEVICE} {start} {count}")
         return [(int(n), text) for n, text in _fields(output)]
 
     def edges(self, *, as_root: bool = False) -> dict[str, Edge]:
         """How every edge case that the program knows ended."""
         sudo = "sudo " if as_root else ""
-        rows = _fields(self.guest.succeed(f"{sudo}{self.path} errno {DEVICE} all"))
+        rows = _fields(self._run(f"{sudo}{self.path} errno {DEVICE} all"))
         return {name: Edge(*rest) for name, *rest in rows}
 
     def threads(self, threads: int, reads: int, start: int) -> dict[int, list[str]]:
         """What each of several threads that read one open file got, in the order it got it."""
         got: dict[int, list[str]] = {number: [] for number in range(threads)}
-        for thread, text in _fields(self.guest.succeed(f"{self.path} threads {DEVICE} {threads} {reads} {start}")):
+        for thread, text in _fields(self._run(f"{self.path} threads {DEVICE} {threads} {reads} {start}")):
             got[int(thread)].append(text)
         return got
 
@@ -73,13 +72,16 @@ class Probe:
         copying in it."""
         parts = [f"echo {n}; {self.path} time {DEVICE} {n} {repeat}" for n, repeat in sizes]
         taken: dict[int, list[tuple[int, int, int, int]]] = {}
-        for fields in _fields(self.guest.succeed(" && ".join(parts))):
+        for fields in _fields(self._run(" && ".join(parts))):
             if len(fields) == 1:
                 last = taken.setdefault(int(fields[0]), [])
             else:
                 total, compute, formatting, copy = map(int, fields)
                 last.append((total, compute, formatting, copy))
         return taken
+
+    def _run(self, command: str, patience: float = _PATIENCE) -> str:
+        return self.guest.succeed(command, timeout_s=patience * self.guest.limits.command_s)
 
 
 def _fields(output: str) -> list[list[str]]:
