@@ -48,7 +48,8 @@ class Running:
         """Wait until the run has made a file in its report directory."""
         deadline = time.monotonic() + timeout_s
         while not (self.report / name).exists():
-            assert time.monotonic() < deadline and self.child.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            assert self.child.poll() is None, self.log.read_text()
             time.sleep(0.1)
 
     def left_behind(self, *, within_s: float = 15) -> list[str]:

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT, ZOO, Finished, Running
 from vmlab.errors import MachineLost
 from vmlab.guest.ssh import Address, connect
 from vmlab.lab import Lab
 from vmlab.machine.argv import machine_spec
 from vmlab.machine.machine import Machine
 from vmlab.target import Target
+
+from .conftest import ROOT, ZOO, Finished, Running
 
 Finish = Callable[..., Finished]
 Start = Callable[..., Running]

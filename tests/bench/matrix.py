@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""The limits of the main job: the matrix cold and warm, the unit tests, and what everybody else's pytest pays."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rows import Limit, Measured
+
+ROOT = Path(__file__).parents[2]
+_PAIRS = 9
+
+
+def _pytest(*arguments: str, directory: Path = ROOT) -> float:
+    """Seconds that a pytest run took; it must be green."""
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    took = time.monotonic() - started
+    if done.returncode != 0:
+        raise RuntimeError(f"pytest ended with status {done.returncode}:\n{done.stdout[-3000:]}")
+    return took
+
+
+def _matrix(store: Path | None) -> Measured:
+    with tempfile.TemporaryDirectory() as report:
+        options = ["tests/fibdrv", "-m", "not slow", "--vmlab-report", report]
+        seconds = _pytest(*options, *(["--vmlab-store", str(store)] if store else []))
+        targets = json.loads(Path(report, "results.json").read_text())["targets"]
+    facts = [row["facts"] for row in targets]
+    return Measured(
+        value=seconds,
+        conditions={
+            "targets": ", ".join(row["target"] for row in targets),
+            "accelerator": ", ".join(sorted({fact["provenance"]["accelerator"] for fact in facts})),
+            "images": ", ".join(sorted({fact["image"] for fact in facts})),
+            "boot_s": ", ".join(f"{fact['boot_s']:.0f}" for fact in facts),
+            "repetitions": "1",
+        },
+    )
+
+
+def cold() -> Measured:
+    """Four targets from nothing: an empty store, so everything is downloaded, made, booted, built and tested."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as store:
+        return _matrix(Path(store))
+
+
+def warm() -> Measured:
+    """The same again with all images and builds cached; made first where they are not."""
+    measured = _matrix(None)
+    return measured if measured.conditions["images"] == "cached" else _matrix(None)
+
+
+def unit_tests() -> Measured:
+    """The unit tests' wall clock, the interpreter's start included."""
+    return Measured(value=_pytest("tests/unit"), conditions={"repetitions": "1"})
+
+
+def plugin_overhead() -> Measured:
+    """What a pytest run with nothing to do with guests pays: with and without the plugin in turn.
+
+    The fastest of each, since a busy host only ever adds time.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "test_nothing.py").write_text("def test_nothing():\n    pass\n")
+        with_plugin, without = [], []
+        for _ in range(_PAIRS):
+            with_plugin.append(_pytest(directory=Path(directory)))
+            without.append(_pytest("-p", "no:vmlab.plugin", directory=Path(directory)))
+    difference_ms = (min(with_plugin) - min(without)) * 1000
+    ratio = min(with_plugin) / min(without)
+    return Measured(value=difference_ms, conditions={"pairs": str(_PAIRS), "ratio": f"{ratio:.3f}"})
+
+
+LIMITS = (
+    Limit(name="matrix.plugin_overhead", limit=100, unit="ms", measure=plugin_overhead),
+    Limit(name="matrix.unit_tests", limit=20, unit="s", measure=unit_tests),
+    Limit(name="matrix.warm", limit=6 * 60, unit="s", measure=warm),
+    Limit(name="matrix.cold", limit=25 * 60, unit="s", measure=cold),
+)

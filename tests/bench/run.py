@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+"""Measure every stated limit: a table, build/bench.json, and a status that is not zero when one does not hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import matrix
+from rich.console import Console
+from rich.table import Table
+from rows import Limit, broken_row, row
+
+LIMITS: tuple[Limit, ...] = matrix.LIMITS
+RESULT = Path("build/bench.json")
+
+
+def main(prefixes: list[str]) -> int:
+    """Run the benchmarks whose names begin with one of `prefixes`; all of them when there is none."""
+    chosen = [limit for limit in LIMITS if not prefixes or limit.name.startswith(tuple(prefixes))]
+    if not chosen:
+        print(f"no benchmark begins so; there are: {', '.join(limit.name for limit in LIMITS)}", file=sys.stderr)
+        return 2
+    rows = []
+    for limit in chosen:
+        print(f"measuring {limit.name}", flush=True)
+        load_before = os.getloadavg()[0]
+        try:
+            rows.append(row(limit, limit.measure(), load_before))
+        except (RuntimeError, OSError, KeyError, ValueError) as error:
+            rows.append(broken_row(limit, str(error)))
+        RESULT.parent.mkdir(exist_ok=True)
+        RESULT.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+    _show(rows)
+    return 0 if all(entry["holds"] for entry in rows) else 1
+
+
+def _show(rows: list[dict[str, object]]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "value", "limit", "unit", "holds", "conditions"):
+        table.add_column(heading, overflow="fold")
+    for entry in rows:
+        conditions = entry["conditions"]
+        assert isinstance(conditions, dict)
+        told = "; ".join(f"{key} {value}" for key, value in conditions.items())
+        cells = [str(entry[key]) for key in ("name", "value", "limit", "unit")]
+        table.add_row(*cells, "yes" if entry["holds"] else "NO", told)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
