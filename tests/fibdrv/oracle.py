@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 # Python refuses to make text of more than 4,300 digits from an integer, F(20,570), until told otherwise.
 sys.set_int_max_str_digits(0)
@@ -59,17 +59,25 @@ def differences(given: Mapping[int, str], form: str, expected: Mapping[int, int]
     """One sentence for each record that is not the expected number's."""
     wrong = []
     for n, number in expected.items():
-        wanted = record(number, form)
-        if given.get(n) != wanted:
-            wrong.append(f"F({n}) in {form} is {_short(given.get(n, 'missing'))}, not {_short(wanted)}")
+        got, wanted = given.get(n, "missing"), record(number, form)
+        if got != wanted:
+            wrong.append(f"F({n}) in {form} is {_contrast(got, wanted)}")
     return wrong
 
 
-def first_of(wrong: Iterable[str]) -> str:
+def first_of(wrong: Sequence[str]) -> str:
     """The first of several sentences and how many there are, for one line of a report."""
-    found = list(wrong)
-    return f"{found[0]} (and {len(found) - 1} more)" if len(found) > 1 else "".join(found)
+    return f"{wrong[0]} (and {len(wrong) - 1} more)" if len(wrong) > 1 else "".join(wrong)
+
+
+def _contrast(got: str, wanted: str) -> str:
+    """Both texts, or of long ones a piece of each, from where they differ."""
+    if len(got) != len(wanted) or len(wanted) <= _SHOWN:
+        return f"{_short(got)}, not {_short(wanted)}"
+    place = next(position for position, pair in enumerate(zip(got, wanted, strict=True)) if pair[0] != pair[1])
+    piece = slice(place, place + _SHOWN // 2)
+    return f"{got[piece]}…, not {wanted[piece]}…, from character {place + 1} of {len(wanted)} on"
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}…{text[-_SHOWN // 2 :]} ({len(text)} characters)"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}… ({len(text)} characters)"

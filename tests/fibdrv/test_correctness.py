@@ -104,12 +104,14 @@ def test_greatest_common_divisor_of_two_numbers_is_the_number_of_the_indices(pro
 def test_reading_ends_after_max_n(guest: Guest, unloaded_module: str, probe_path: str) -> None:
     guest.succeed(f"sudo insmod {unloaded_module} max_n=100")
     probe = Probe(guest, probe_path)
-    assert probe.sequence(98, 10) == [
-        (98, "135301852344706746049"),
-        (99, "218922995834555169026"),
-        (100, "354224848179261915075"),
-        (101, "EOF"),
-    ]
+    got = probe.sequence(98, 10)
+    assert [n for n, _ in got] == [98, 99, 100, 101], f"reading on from 98 gives {first_of(list(map(str, got)))}"
+    assert dict(got) == {
+        98: "135301852344706746049",
+        99: "218922995834555169026",
+        100: "354224848179261915075",
+        101: "EOF",
+    }
     assert probe.read([100, 101, 10_000]) == {100: "354224848179261915075", 101: "EOF", 10_000: "EOF"}
     assert guest.succeed(f"head -n 200 {DEVICE} | wc -l").strip() == "101"
 
@@ -124,7 +126,8 @@ def test_reading_ends_after_max_n(guest: Guest, unloaded_module: str, probe_path
 def test_format_can_be_chosen_at_load(guest: Guest, unloaded_module: str, form: str, look: str, base: int) -> None:
     # F(0) to F(13) are a byte each in binary.
     text = guest.succeed(f"sudo insmod {unloaded_module} format={form} && {look} {DEVICE}")
-    assert [int(word, base) for word in text.split()] == by_addition(13)
+    got = [int(word, base) for word in text.split()]
+    assert got == by_addition(13), f"with format={form} at load, reading on from 0 gives {got}"
 
 
 def test_default_range_ends_at_ten_million(probe: Probe) -> None:
