@@ -28,7 +28,7 @@ def _prepare(session: nox.Session) -> None:
 def matrix(session: nox.Session) -> None:
     """Boot the kernels, build the module on each, test it: the main job. Options after `--` go to pytest."""
     _prepare(session)
-    session.run("pytest", "tests/fibdrv", "-m", "not slow", "--junitxml=build/vmlab/junit.xml", *session.posargs)
+    session.run("pytest", "tests/fibdrv", "--junitxml=build/vmlab/junit.xml", *session.posargs)
 
 
 @nox.session
@@ -38,7 +38,7 @@ def tests(session: nox.Session) -> None:
     session.notify("types")
     _prepare(session)
     session.run("pytest", "tests/unit", "tests/plugin", "-q")
-    session.run("pytest", *GUEST_TESTS, "-m", "not slow", "--vmlab-target", CI_TARGETS, *session.posargs)
+    session.run("pytest", *GUEST_TESTS, "--vmlab-target", CI_TARGETS, *session.posargs)
 
 
 @nox.session

@@ -81,6 +81,9 @@ class MachineLost(VmlabError):
 def nearest(word: str, words: Iterable[str]) -> str:
     """A hint naming the known word most like `word`, or all of them when none is close."""
     known = sorted(words)
+    longer = [candidate for candidate in known if word and candidate.startswith(word)]
+    if longer:
+        return f"did you mean {longer[0]!r}?"
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"
