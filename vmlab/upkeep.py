@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from vmlab.errors import AssetError, VmlabError
-from vmlab.image.packages import load_recipe, resolve
+from vmlab.image.recipe import load_recipe
+from vmlab.image.resolve import resolve
 from vmlab.lab import Lab
 from vmlab.store import Store, StoredObject, remove_tree
 from vmlab.target import Target

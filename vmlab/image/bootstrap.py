@@ -11,7 +11,7 @@ from pathlib import Path
 from vmlab.errors import AssetError, HostError
 from vmlab.process import find_program, run
 from vmlab.scratch import PARENT, scratch_directory
-from vmlab.store import remove_tree
+from vmlab.store import Store, remove_tree
 
 Progress = Callable[[str], None]
 """Told what is being done now, in a few words."""
@@ -111,3 +111,10 @@ def _remove_unshared(path: Path) -> None:
     if os.geteuid() != 0 and any(path.iterdir()):
         run(["mmdebstrap", "--unshare-helper", "rm", "-rf", *map(str, path.iterdir())], timeout_s=120)
     remove_tree(path)
+
+
+def fresh_log(store: Store, name: str) -> Path:
+    """Where a build's output goes: the last one of each name is kept."""
+    log = store.directory("logs") / f"{name}.log"
+    log.unlink(missing_ok=True)
+    return log

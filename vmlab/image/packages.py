@@ -7,74 +7,27 @@ is made once and shared by its targets. A target's image is the base with its ke
 
 from __future__ import annotations
 
-import io
 import subprocess
-import tarfile
-import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vmlab.decode import read_toml, structure, unstructure
+from vmlab.decode import unstructure
 from vmlab.errors import AssetError
-from vmlab.image.bootstrap import Progress, mmdebstrap
+from vmlab.image.bootstrap import Progress, fresh_log, mmdebstrap
 from vmlab.image.image import GUEST_USER, Image
-from vmlab.image.index import KernelPackages, newest_kernel, parse_packages, version_key
+from vmlab.image.index import KernelPackages
 from vmlab.image.keys import LabKeys, lab_keys
 from vmlab.image.mirrors import find_mirrors
+from vmlab.image.recipe import Recipe, guest_packages, load_recipe, write_overlay
+from vmlab.image.resolve import Resolution, resolve
 from vmlab.settings import Settings
 from vmlab.store import Store, StoredObject, digest_of
-from vmlab.target import Suite, Target, catalogue_directory
-
-_REVISION = 2
-"""Raised when the steps below change what comes out, so that images made by the old steps are not taken."""
+from vmlab.target import Suite, Target
 
 _DISK_SIZE = "4G"
-_INDEX_TIMEOUT_S = 600
 _BASE_TIMEOUT_S = 1800
 _IMAGE_TIMEOUT_S = 1800
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """How a distribution's guests are made; every byte of it is an input of the image."""
-
-    packages: tuple[str, ...]
-    setup: str
-    pack: str
-    seal: str
-    overlay: Mapping[str, str]
-
-    @property
-    def digest(self) -> str:
-        return digest_of(unstructure(self) | {"revision": _REVISION})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _PackageList:
-    packages: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolution:
-    """What the index offered for a target, when it was asked."""
-
-    kernel: KernelPackages
-    versions: Mapping[str, str]
-    """The newest version in the suite of every package that its guests have."""
-
-
-def load_recipe(distribution: str, directory: Path | None = None) -> Recipe:
-    """The recipe in images/recipes/<distribution>."""
-    folder = (directory or catalogue_directory()) / "recipes" / distribution
-    if not folder.is_dir():
-        raise AssetError(f"no recipe for {distribution!r}", hint=f"there is none in {folder.parent}")
-    listed = structure(read_toml(folder / "packages.toml"), _PackageList, where=str(folder / "packages.toml"))
-    overlay = folder / "overlay"
-    files = {str(path.relative_to(overlay)): path.read_text() for path in sorted(overlay.rglob("*")) if path.is_file()}
-    setup, pack, seal = ((folder / name).read_text() for name in ("setup", "pack", "seal"))
-    return Recipe(packages=listed.packages, setup=setup, pack=pack, seal=seal, overlay=files)
 
 
 def obtain_image(
@@ -120,89 +73,6 @@ def cached_image(target: Target, store: Store) -> Image | None:
     return _image(target, stored[-1], lab_keys(store)) if stored else None
 
 
-def resolve(
-    target: Target,
-    recipe: Recipe,
-    store: Store,
-    settings: Settings,
-    *,
-    progress: Progress = lambda _: None,
-    notice: Callable[[str], None] = lambda _: None,
-    refresh: bool = False,
-) -> Resolution:
-    """What the index offers for a target; asked again when the last answer is older than `index_days`.
-
-    When the mirror is away and there is an older answer, that one is taken and `notice` says so.
-    """
-    name = f"resolved-{target.id}-{digest_of({'packages': _guest_packages(target.suite, recipe)})}"
-    known = store.note(name)
-    if known is not None and not refresh and known[1] < settings.index_days * 86400:
-        return structure(known[0], Resolution, where=name)
-    try:
-        index = _read_index(target, settings, store, progress)
-        resolution = choose(target, index, _guest_packages(target.suite, recipe))
-    except AssetError as error:
-        if known is None or refresh or "no kernel of line" in error.message:
-            raise
-        notice(f"{target.id}: {error.message}; going on with what was resolved {known[1] / 86400:.0f} days ago")
-        return structure(known[0], Resolution, where=name)
-    store.remember(name, unstructure(resolution))
-    return resolution
-
-
-def choose(target: Target, index: Mapping[str, str], names: tuple[str, ...]) -> Resolution:
-    """Pick from the texts of a target's Packages files, by pocket. Pure.
-
-    The kernel may come from any of its pockets, what every guest has only from the suite's own: a target with
-    backports shares its suite's base.
-    """
-    kernels = [package for text in index.values() for package in parse_packages(text)]
-    versions: dict[str, str] = {}
-    for pocket in target.suite.pockets:
-        for package in parse_packages(index.get(pocket, ""), names):
-            older = versions.get(package.name)
-            if package.name in names and (older is None or version_key(package.version) > version_key(older)):
-                versions[package.name] = package.version
-    return Resolution(kernel=newest_kernel(target, kernels), versions=versions)
-
-
-def _guest_packages(suite: Suite, recipe: Recipe) -> tuple[str, ...]:
-    return recipe.packages + suite.packages
-
-
-def _read_index(target: Target, settings: Settings, store: Store, progress: Progress) -> dict[str, str]:
-    """The texts of the Packages files, by pocket."""
-    mirrors = find_mirrors(settings.mirror)
-    # Named and locked as `Store.remove_rubbish` expects, which takes away what no live run holds.
-    name = f"index-{target.id}"
-    with (
-        store.lock(name),
-        tempfile.TemporaryDirectory(prefix=f"{name}.", dir=store.directory("tmp")) as temporary,
-    ):
-        work = Path(temporary)
-        mmdebstrap(
-            [
-                "--variant=custom",
-                "--customize-hook=sync-out /var/lib/apt/lists lists",
-                target.suite.codename,
-                "/dev/null",
-                *map(mirrors.source_line, target.pockets),
-            ],
-            directory=work,
-            log=_log(store, f"index-{target.id}"),
-            what=f"{target.id}: asking the package index",
-            progress=progress,
-            timeout_s=_INDEX_TIMEOUT_S * settings.patience,
-        )
-        return {
-            pocket: "\n\n".join(
-                path.read_text(encoding="utf-8")
-                for path in sorted((work / "lists").glob(f"*_dists_{pocket}_main_*_Packages"))
-            )
-            for pocket in target.pockets
-        }
-
-
 def _base_inputs(suite: Suite, recipe: Recipe, resolution: Resolution) -> Mapping[str, Any]:
     return {
         "codename": suite.codename,
@@ -219,7 +89,7 @@ def _obtain_base(
 
     def build(work: Path) -> Mapping[str, Any]:
         mirrors = find_mirrors(settings.mirror)
-        _write_overlay(work / "overlay.tar", {**recipe.overlay, "setup": recipe.setup}, executable=("setup",))
+        write_overlay(work / "overlay.tar", {**recipe.overlay, "setup": recipe.setup}, executable=("setup",))
         mmdebstrap(
             [
                 "--variant=apt",
@@ -227,7 +97,7 @@ def _obtain_base(
                 "--dpkgopt=force-unsafe-io",
                 "--dpkgopt=path-exclude=/usr/share/man/*",
                 "--dpkgopt=path-exclude=/usr/share/locale/*",
-                f"--include={','.join(_guest_packages(suite, recipe))}",
+                f"--include={','.join(guest_packages(suite, recipe))}",
                 "--customize-hook=tar-in overlay.tar /",
                 '--customize-hook=chroot "$1" /setup && rm "$1/setup"',
                 f"--customize-hook={recipe.pack}",
@@ -237,7 +107,7 @@ def _obtain_base(
                 *map(mirrors.source_line, suite.pockets),
             ],
             directory=work,
-            log=_log(store, f"base-{suite.id}"),
+            log=fresh_log(store, f"base-{suite.id}"),
             what=f"{suite.id}: making the suite's base",
             progress=progress,
             timeout_s=_BASE_TIMEOUT_S * settings.patience,
@@ -261,7 +131,7 @@ def _build_image(
 ) -> Mapping[str, Any]:
     mirrors = find_mirrors(settings.mirror)
     (work / "base.tar").symlink_to(base.file("base.tar"))
-    _write_overlay(
+    write_overlay(
         work / "keys.tar",
         {
             "etc/ssh/ssh_host_ed25519_key": keys.host.read_text(),
@@ -303,7 +173,7 @@ def _build_image(
             "/dev/null",
         ],
         directory=work,
-        log=_log(store, f"image-{target.id}"),
+        log=fresh_log(store, f"image-{target.id}"),
         what=f"{target.id}: making the image of {kernel.release}",
         progress=progress,
         timeout_s=_IMAGE_TIMEOUT_S * settings.patience,
@@ -323,18 +193,6 @@ def _installed(listing: Path) -> dict[str, str]:
     return {name.partition(":")[0]: version for name, version in rows if name.startswith(wanted)}
 
 
-def _write_overlay(
-    path: Path, files: Mapping[str, str], *, executable: tuple[str, ...] = (), private: tuple[str, ...] = ()
-) -> None:
-    """A tar with every file owned by root, whoever builds, and the same bytes every time."""
-    with tarfile.open(path, "w") as archive:
-        for name, text in sorted(files.items()):
-            row = tarfile.TarInfo(f"./{name}")
-            row.size = len(text.encode())
-            row.mode = 0o755 if name in executable else 0o600 if name in private else 0o644
-            archive.addfile(row, io.BytesIO(text.encode()))
-
-
 def _unpack_tools(archive: Path, directory: Path) -> None:
     """Unpack as plain files of this user: the tool root is read in a namespace where this user is root."""
     directory.mkdir()
@@ -345,12 +203,6 @@ def _unpack_tools(archive: Path, directory: Path) -> None:
     subprocess.run(["chmod", "-R", "u+rwX", str(directory)], check=True)
     for name in ("dev", "proc", "build", "tmp"):
         (directory / name).mkdir(exist_ok=True)
-
-
-def _log(store: Store, name: str) -> Path:
-    log = store.directory("logs") / f"{name}.log"
-    log.unlink(missing_ok=True)
-    return log
 
 
 def _image(target: Target, stored: StoredObject, keys: LabKeys) -> Image:

@@ -11,8 +11,9 @@ import pytest
 
 from unit.fakes import target
 from vmlab.errors import AssetError, UsageError
-from vmlab.image import packages
-from vmlab.image.packages import Recipe, choose, load_recipe, resolve
+from vmlab.image import resolve as resolving
+from vmlab.image.recipe import Recipe, load_recipe
+from vmlab.image.resolve import choose, resolve
 from vmlab.settings import Settings, load_settings
 from vmlab.store import Store
 from vmlab.target import catalogue_directory
@@ -74,7 +75,7 @@ class Index:
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch) -> Index:
     index = Index(_OLDER)
-    monkeypatch.setattr(packages, "_read_index", index)
+    monkeypatch.setattr(resolving, "_read_index", index)
     return index
 
 
@@ -141,7 +142,7 @@ def test_work_on_the_index_is_no_rubbish_to_another_run(
         (directory / "lists").mkdir()
         (directory / "lists" / "example.org_debian_dists_bookworm_main_binary-amd64_Packages").write_text(_NEWER)
 
-    monkeypatch.setattr(packages, "mmdebstrap", mmdebstrap)
+    monkeypatch.setattr(resolving, "mmdebstrap", mmdebstrap)
     settings = _settings(tmp_path, mirror="http://mirror.invalid/debian")
     resolution = resolve(TARGET, load_recipe("debian"), store, settings)
     assert resolution.kernel.version == "6.1.170-1"

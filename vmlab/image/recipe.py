@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""How a distribution's guests are made: images/recipes/, as data."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vmlab.decode import read_toml, structure, unstructure
+from vmlab.errors import AssetError
+from vmlab.store import digest_of
+from vmlab.target import Suite, catalogue_directory
+
+_REVISION = 2
+"""Raised when the steps below change what comes out, so that images made by the old steps are not taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a distribution's guests are made; every byte of it is an input of the image."""
+
+    packages: tuple[str, ...]
+    setup: str
+    pack: str
+    seal: str
+    overlay: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        return digest_of(unstructure(self) | {"revision": _REVISION})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PackageList:
+    packages: tuple[str, ...]
+
+
+def load_recipe(distribution: str, directory: Path | None = None) -> Recipe:
+    """The recipe in images/recipes/<distribution>."""
+    folder = (directory or catalogue_directory()) / "recipes" / distribution
+    if not folder.is_dir():
+        raise AssetError(f"no recipe for {distribution!r}", hint=f"there is none in {folder.parent}")
+    listed = structure(read_toml(folder / "packages.toml"), _PackageList, where=str(folder / "packages.toml"))
+    overlay = folder / "overlay"
+    files = {str(path.relative_to(overlay)): path.read_text() for path in sorted(overlay.rglob("*")) if path.is_file()}
+    setup, pack, seal = ((folder / name).read_text() for name in ("setup", "pack", "seal"))
+    return Recipe(packages=listed.packages, setup=setup, pack=pack, seal=seal, overlay=files)
+
+
+def guest_packages(suite: Suite, recipe: Recipe) -> tuple[str, ...]:
+    """What every guest of a suite has, besides its kernel and compiler."""
+    return recipe.packages + suite.packages
+
+
+def write_overlay(
+    path: Path, files: Mapping[str, str], *, executable: tuple[str, ...] = (), private: tuple[str, ...] = ()
+) -> None:
+    """A tar with every file owned by root, whoever builds, and the same bytes every time."""
+    with tarfile.open(path, "w") as archive:
+        for name, text in sorted(files.items()):
+            row = tarfile.TarInfo(f"./{name}")
+            row.size = len(text.encode())
+            row.mode = 0o755 if name in executable else 0o600 if name in private else 0o644
+            archive.addfile(row, io.BytesIO(text.encode()))
