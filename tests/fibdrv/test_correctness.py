@@ -105,7 +105,8 @@ def test_reading_ends_after_max_n(guest: Guest, unloaded_module: str, probe_path
     guest.succeed(f"sudo insmod {unloaded_module} max_n=100")
     probe = Probe(guest, probe_path)
     got = probe.sequence(98, 10)
-    assert [n for n, _ in got] == [98, 99, 100, 101], f"reading on from 98 gives {first_of(list(map(str, got)))}"
+    positions = [n for n, _ in got]
+    assert positions == [98, 99, 100, 101], f"reading on from 98, the positions are {positions}"
     assert dict(got) == {
         98: "135301852344706746049",
         99: "218922995834555169026",
