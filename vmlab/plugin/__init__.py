@@ -77,6 +77,24 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         session_of(config).start_reporting(config)
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if session.config.pluginmanager.hasplugin("dsession"):
+        # The controller of xdist's workers collects no items, so it learns from their reports what there is.
+        session.config.pluginmanager.register(_Controller(session.config), "vmlab-controller")
+
+
+class _Controller:
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._is_reporting = False
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not self._is_reporting and any(name == "vmlab.target" for name, _ in report.user_properties):
+            self._is_reporting = True
+            # A plugin that is registered during a hook's call does not hear that call.
+            session_of(self._config).start_reporting(self._config).pytest_runtest_logreport(report)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     watch = session_of(item.config).watch(item) if _uses_a_target(item) else None

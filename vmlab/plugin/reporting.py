@@ -76,10 +76,11 @@ class Reporter:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        result = self.result()
-        if not any(row.tests for row in result.targets):
-            return
         writer = terminalreporter
+        result = self.result()
+        if hasattr(writer.config, "workerinput") or not any(row.tests for row in result.targets):
+            return
+        _write_lost(writer)
         writer.section("kernels")
         color = bool(writer.config.get_terminal_writer().hasmarkup)
         # A log has no width of its own: only a terminal may fold the table.
@@ -113,6 +114,16 @@ class Reporter:
             series=tuple(self._series),
             notices=tuple(self._notices),
         )
+
+
+def _write_lost(reporter: pytest.TerminalReporter) -> None:
+    """The evidence for each lost machine: pytest itself shows only that of failures and errors."""
+    lost = reporter.stats.get("lost", [])
+    if lost:
+        reporter.section("LOST")
+    for report in lost:
+        reporter.write_sep("_", report.head_line)
+        report.toterminal(reporter.config.get_terminal_writer())
 
 
 def show_progress(config: pytest.Config) -> Callable[[str], None]:

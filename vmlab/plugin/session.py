@@ -45,11 +45,12 @@ class GuestSession:
         with usage_errors():
             return self.lab.targets
 
-    def start_reporting(self, config: pytest.Config) -> None:
+    def start_reporting(self, config: pytest.Config) -> Reporter:
         """From here on results are collected for the table and the result file."""
         if self._reporter is None:
             self._reporter = Reporter(self.lab, series=self.series, notices=self.notices)
             config.pluginmanager.register(self._reporter, "vmlab-reporter")
+        return self._reporter
 
     def watch(self, item: pytest.Item) -> KernelWatch | None:
         """Look at the kernel log from now on, on the guest that a test uses; None when it uses none."""
@@ -69,12 +70,22 @@ class GuestSession:
             return
         error = call.excinfo.value
         if isinstance(error, GivenUp):
-            report.user_properties.append((_OUTCOME, "not run"))
+            self._describe_outcome("not run", item, report)
         elif isinstance(error, MachineLost):
-            report.user_properties.append((_OUTCOME, "lost"))
+            self._describe_outcome("lost", item, report)
+            shared = getattr(item, "funcargs", {}).get("vmlab_shared")
+            if isinstance(shared, SharedGuest):
+                # Also when a fixture lost it, before or after the test: the next test gets another guest.
+                shared.mark_dirty(error.message)
         if call.when == "setup" or isinstance(error, MachineLost):
             # The traceback would lead through the lab, where the fault is not.
             report.longrepr = call.excinfo.getrepr(style="value")
+
+    def _describe_outcome(self, word: str, item: pytest.Item, report: pytest.TestReport) -> None:
+        # On the item too: JUnit XML is made from the report of the teardown.
+        for properties in (item.user_properties, report.user_properties):
+            if (_OUTCOME, word) not in properties:
+                properties.append((_OUTCOME, word))
 
     def _describe_target(self, target: Target, report: pytest.TestReport) -> None:
         properties = {"vmlab.target": target.id}

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+"""Options, wrong names, and runs that have nothing to do with guests."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from vmlab.settings import SETTINGS
+
+from .inner import Inner
+
+pytest_plugins = ["pytester"]
+
+_NO_GUEST = "def test_sum():\n    assert 1 + 1 == 2\n"
+_HEAVY = ("fabric", "paramiko", "invoke", "qemu", "cattrs", "rich", "elftools", "cryptography", "filelock", "tomllib")
+
+
+def _usage_error(result: pytest.RunResult) -> str:
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in result.outlines + result.errlines if "vmlab:" in line]
+    return line
+
+
+def test_every_setting_is_an_option_with_its_help(pytester: pytest.Pytester) -> None:
+    shown = pytester.runpytest_inprocess("--help").stdout.str()
+    for setting in SETTINGS:
+        assert f"{setting.option}={setting.metavar}" in shown
+
+
+def test_an_unknown_target_is_one_line_with_the_nearest(inner: Inner) -> None:
+    inner.tests(sum=_NO_GUEST)
+    line = _usage_error(inner.run(target="debian12-6.2"))
+    assert "unknown target 'debian12-6.2' (did you mean 'debian12-6.1" in line
+
+
+def test_a_module_directory_without_a_kbuild_file_is_one_line(inner: Inner) -> None:
+    inner.tests(sum=_NO_GUEST)
+    inner.pytester.mkdir("empty")
+    line = _usage_error(inner.run("--vmlab-module", "empty"))
+    assert "has neither a Kbuild file nor a Makefile" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--vmlab-accel", "kmv"), "--vmlab-accel: 'kmv' is no auto|kvm|tcg (did you mean 'kvm'?)"),
+        (("--vmlab-cpus", "0"), "--vmlab-cpus: '0' is no N"),
+    ],
+)
+def test_a_wrong_value_is_one_line(inner: Inner, options: tuple[str, str], words: str) -> None:
+    inner.tests(sum=_NO_GUEST)
+    assert words in _usage_error(inner.run(*options))
+
+
+@pytest.mark.parametrize("extra", [("-k", "nothing"), ("-k", "sum")])
+def test_naming_a_target_and_selecting_no_guest_test_does_not_pass(inner: Inner, extra: tuple[str, str]) -> None:
+    inner.tests(sum=_NO_GUEST, guest="def test_guest(guest): pass")
+    assert inner.run(*extra).ret != pytest.ExitCode.OK
+
+
+def test_targets_are_in_the_ids_as_a_person_types_them(inner: Inner) -> None:
+    inner.tests(guest="def test_guest(guest): pass\ndef test_target(target): assert target.id")
+    result = inner.run("--collect-only", "-q", target="debian12-6.1,debian13-6.12-rt")
+    assert result.outlines[:4] == [
+        "test_guest.py::test_guest[debian12-6.1]",
+        "test_guest.py::test_target[debian12-6.1]",
+        "test_guest.py::test_guest[debian13-6.12-rt]",
+        "test_guest.py::test_target[debian13-6.12-rt]",
+    ]
+
+
+def test_without_a_choice_the_default_matrix_runs(inner: Inner) -> None:
+    inner.tests(target="def test_target(target): pass")
+    result = inner.pytester.runpytest_inprocess("--collect-only", "-q")
+    assert sum(line.startswith("test_target.py::test_target[") for line in result.outlines) == 4
+
+
+def test_a_projects_own_target_and_guest_are_left_alone(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def target():
+            return "mine"
+
+        @pytest.fixture
+        def guest():
+            return "mine too"
+
+        def test_fixtures(target, guest):
+            assert (target, guest) == ("mine", "mine too")
+
+        @pytest.mark.parametrize("target", [1, 2])
+        def test_parameters(target):
+            assert target in (1, 2)
+        """
+    )
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(passed=3)
+    assert "kernels" not in result.stdout.str()
+
+
+def test_a_run_without_guests_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        f"""
+        import sys
+
+        def test_imports():
+            assert "vmlab.plugin" in sys.modules
+            heavy = [name for name in sys.modules if name.split(".")[0] in {_HEAVY}]
+            assert heavy == []
+            assert "vmlab.lab" not in sys.modules
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest")
+    result.assert_outcomes(passed=1)
+    assert "kernels" not in result.stdout.str()
+
+
+def test_the_plugin_itself_imports_little_beyond_pytest() -> None:
+    code = "import sys, pytest; before = set(sys.modules); import vmlab.plugin; print(len(set(sys.modules) - before))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(said.stdout) < 25
+
+
+def test_the_slow_marker_is_known(inner: Inner) -> None:
+    inner.tests(slow="import pytest\n@pytest.mark.slow\ndef test_slow(target): pass\n")
+    inner.run("--strict-markers").assert_outcomes(passed=1)

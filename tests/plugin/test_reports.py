@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""What a run leaves: the table, the result file and the JUnit properties, alone and with xdist's workers."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from .inner import Inner
+
+pytest_plugins = ["pytester"]
+
+_TESTS = """
+import pytest
+from vmlab.timing.series import Point, Series, TimingSource
+
+def test_good(guest, record_series, target):
+    point = Point(n=1, samples=(1.0, 2.0))
+    record_series(Series(name="fib", target=target.id, source=TimingSource.CLOCK, unit="ns", points=(point,)))
+
+def test_bad(guest):
+    assert 1 == 2
+
+def test_splat(guest):
+    guest.succeed("splat")
+
+def test_lost(guest):
+    guest.succeed("die")
+
+@pytest.mark.skip(reason="not here")
+def test_skipped(guest):
+    pass
+
+@pytest.mark.xfail(reason="known")
+def test_known(guest):
+    assert 1 == 2
+"""
+_OUTCOMES = {
+    "test_good": "passed",
+    "test_bad": "failed",
+    "test_splat": "failed",
+    "test_lost": "lost",
+    "test_skipped": "skipped",
+    "test_known": "skipped",
+}
+# `-n 2` alone would start workers of the outer run's kind; `-p xdist` is there by its entry point.
+_ALONE_AND_WITH_WORKERS = pytest.mark.parametrize(
+    "workers", [(), ("-n", "2", "--dist", "load")], ids=["alone", "two workers"]
+)
+
+
+@_ALONE_AND_WITH_WORKERS
+def test_the_table_the_file_and_the_properties_agree(inner: Inner, workers: tuple[str, ...]) -> None:
+    inner.tests(all=_TESTS)
+    result = inner.run(*workers, "--junitxml", "junit.xml")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+    assert inner.outcomes() == _OUTCOMES
+    data = inner.result()
+    (row,) = data["targets"]
+    assert row["target"] == "debian12-6.1"
+    assert row["facts"]["provenance"]["release"] == "6.1.0-56-cloud-amd64"
+    assert [(series["name"], series["target"], series["source"]) for series in data["series"]] == [
+        ("fib", "debian12-6.1", "clock")
+    ]
+    assert data["module"] == "fibdrv"
+    assert data["settings"]["target"] == "debian12-6.1 (--vmlab-target)"
+
+    result.stdout.fnmatch_lines(
+        [
+            "*= kernels =*",
+            "target * kernel * compiler * accel * image * passed * failed * skipped *",
+            "debian12-6.1 * 6.1.0-56-cloud-amd64 * gcc-12 12.2.0 * tcg * cached * 1 * 2 +1 lost * 2 *",
+            "debian12-6.1: *[[]all::test_*]",
+            "results: *results.json",
+        ]
+    )
+
+    properties = _properties(inner)
+    assert set(properties) == set(_OUTCOMES)
+    for name in ("test_good", "test_bad", "test_lost"):
+        assert properties[name]["vmlab.target"] == "debian12-6.1"
+        assert properties[name]["vmlab.kernel"] == "6.1.0-56-cloud-amd64"
+        assert properties[name]["vmlab.accelerator"] == "tcg"
+        assert properties[name]["vmlab.compiler"] == "gcc-12 (Debian 12.2.0-14) 12.2.0"
+        assert properties[name]["vmlab.console"].startswith("console-")
+    assert properties["test_lost"]["vmlab.outcome"] == "lost"
+    assert "vmlab.outcome" not in properties["test_bad"]
+
+
+def _properties(inner: Inner) -> dict[str, dict[str, str]]:
+    """Test name to its JUnit properties; a property that stands there twice is an error."""
+    found: dict[str, dict[str, str]] = {}
+    for case in ElementTree.parse(inner.pytester.path / "junit.xml").iter("testcase"):
+        pairs = [(item.get("name", ""), item.get("value", "")) for item in case.iter("property")]
+        assert len(pairs) == len(dict(pairs)), f"{case.get('name')}: {pairs}"
+        found[str(case.get("name")).partition("[")[0]] = dict(pairs)
+    return found
+
+
+@_ALONE_AND_WITH_WORKERS
+def test_a_run_that_passes_is_green_and_says_so(inner: Inner, workers: tuple[str, ...]) -> None:
+    inner.tests(all="def test_good(guest): pass\n")
+    result = inner.run(*workers, target="debian12-6.1,debian13-6.12")
+    assert result.ret == pytest.ExitCode.OK
+    assert [row["target"] for row in inner.result()["targets"]] == ["debian12-6.1", "debian13-6.12"]
+    result.stdout.fnmatch_lines(["*2 passed*"])
+
+
+def test_naming_a_target_and_selecting_nothing_does_not_pass_with_workers_either(inner: Inner) -> None:
+    inner.tests(all="def test_good(guest): pass\n")
+    assert inner.run("-n", "2", "-k", "nothing").ret != pytest.ExitCode.OK
+
+
+def test_a_disk_that_refuses_the_result_file_is_told_and_does_not_hide_the_table(inner: Inner) -> None:
+    inner.tests(all="def test_good(guest): pass\n")
+    (inner.pytester.path / "file").write_text("")
+    result = inner.run("--vmlab-report", "file/report")
+    result.stdout.fnmatch_lines(["*= kernels =*", "debian12-6.1 *", "vmlab: *"])
+    assert "INTERNALERROR" not in result.stdout.str()
+
+
+def test_a_run_of_other_tests_prints_no_table(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_sum():\n    assert 1 + 1 == 2\n")
+    result = pytester.runpytest_inprocess()
+    assert "kernels" not in result.stdout.str()
+    assert not (pytester.path / "build").exists()
