@@ -43,6 +43,13 @@ class CompilerPolicy(StrEnum):
     WAIVE = "waive"
 
 
+class StaleIndex(StrEnum):
+    """What to do with a package index whose date of expiry has passed, as those of frozen mirrors have."""
+
+    REFUSE = "refuse"
+    ACCEPT = "accept"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """One declared setting: `parse` turns text into its value or raises `ValueError`."""
@@ -155,6 +162,13 @@ SETTINGS: tuple[Setting, ...] = (
         help="Debian mirror; default: the host's own if it is a Debian, else mmdebstrap's",
     ),
     Setting(
+        name="stale_index",
+        default="refuse",
+        parse=_words(StaleIndex),
+        metavar="refuse|accept",
+        help="whether a mirror may serve an index that has expired, as a frozen one does",
+    ),
+    Setting(
         name="index_days",
         default="7",
         parse=_between(0, 3650, float),
@@ -180,6 +194,7 @@ class Settings:
     store: Path
     report: Path
     mirror: str
+    stale_index: StaleIndex
     index_days: float
     origin: Mapping[str, str]
 

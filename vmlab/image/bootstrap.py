@@ -22,6 +22,7 @@ _UNREACHABLE = re.compile(
     r"|Failed to fetch|does not have a Release file|Could not connect|Cannot initiate the connection"
 )
 _NO_SPACE = re.compile(r"No space left on device|enough free space|Disk quota exceeded")
+_EXPIRED = re.compile(r"Release file for .* is expired")
 _NO_NAMESPACE = re.compile(r"unshare|newuidmap|subuid|user namespace", re.IGNORECASE)
 
 
@@ -92,6 +93,13 @@ def _explain(output: str, tail: str, what: str) -> HostError | AssetError:
         return AssetError(
             f"{what}: the package mirror cannot be reached: {line}",
             hint="check the network and its proxy, or name another mirror with --vmlab-mirror URL",
+            detail=tail,
+        )
+    if _EXPIRED.search(output):
+        line = next(line for line in output.splitlines() if _EXPIRED.search(line))
+        return AssetError(
+            f"{what}: the mirror's index has expired: {line.removeprefix('E: ')}",
+            hint="name another mirror with --vmlab-mirror URL, or take it as it is: --vmlab-stale-index accept",
             detail=tail,
         )
     if "Unable to locate package" in output or "has no installation candidate" in output:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vmlab.errors import HostError
 from vmlab.process import find_program, run
+from vmlab.settings import StaleIndex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,11 @@ class Mirrors:
         """A pocket as a one-line entry of sources.list(5)."""
         url = self.security if pocket.endswith("-security") else self.main
         return f"deb {url} {pocket} main"
+
+
+def index_options(stale: StaleIndex) -> list[str]:
+    """mmdebstrap's options for a mirror that may be frozen; apt.conf(5), Acquire::Check-Valid-Until."""
+    return ['--aptopt=Acquire::Check-Valid-Until "false"'] if stale is StaleIndex.ACCEPT else []
 
 
 def find_mirrors(named: str) -> Mirrors:

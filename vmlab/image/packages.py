@@ -18,10 +18,10 @@ from vmlab.image.bootstrap import Progress, fresh_log, mmdebstrap
 from vmlab.image.image import GUEST_USER, Image
 from vmlab.image.index import KernelPackages
 from vmlab.image.keys import LabKeys, lab_keys
-from vmlab.image.mirrors import find_mirrors
+from vmlab.image.mirrors import find_mirrors, index_options
 from vmlab.image.recipe import Recipe, guest_packages, load_recipe, write_overlay
 from vmlab.image.resolve import Resolution, resolve
-from vmlab.settings import Settings
+from vmlab.settings import Settings, StaleIndex
 from vmlab.store import Store, StoredObject, digest_of
 from vmlab.target import Suite, Target
 
@@ -94,6 +94,7 @@ def _obtain_base(
             [
                 "--variant=apt",
                 '--aptopt=APT::Install-Recommends "false"',
+                *index_options(settings.stale_index),
                 "--dpkgopt=force-unsafe-io",
                 "--dpkgopt=path-exclude=/usr/share/man/*",
                 "--dpkgopt=path-exclude=/usr/share/locale/*",
@@ -145,6 +146,7 @@ def _build_image(
     # A backported kernel may need a newer linux-base, which apt takes from backports only when told to.
     extra = target.pockets[len(target.suite.pockets) :]
     release = f"-t {extra[-1]} " if extra else ""
+    is_fresh = "false" if settings.stale_index is StaleIndex.ACCEPT else "true"
     chroot = 'DEBIAN_FRONTEND=noninteractive chroot "$1"'
     mmdebstrap(
         [
@@ -155,7 +157,7 @@ def _build_image(
             f"--setup-hook=sync-in {downloads} /var/cache/apt/archives",
             "--customize-hook=tar-in keys.tar /",
             f"""--customize-hook=printf '%s\\n' '{sources}' >"$1/etc/apt/sources.list" """,
-            f"--customize-hook={chroot} apt-get update",
+            f"--customize-hook={chroot} apt-get -o Acquire::Check-Valid-Until={is_fresh} update",
             f"--customize-hook={chroot} apt-get install --yes --no-install-recommends {release}"
             f"-o Dpkg::Options::=--force-unsafe-io -o APT::Keep-Downloaded-Packages=true "
             f"{kernel.image}={kernel.version} {kernel.headers}={kernel.version}",

@@ -12,7 +12,7 @@ from vmlab.decode import structure, unstructure
 from vmlab.errors import AssetError
 from vmlab.image.bootstrap import Progress, fresh_log, mmdebstrap
 from vmlab.image.index import KernelPackages, newest_kernel, parse_packages, version_key
-from vmlab.image.mirrors import find_mirrors
+from vmlab.image.mirrors import find_mirrors, index_options
 from vmlab.image.recipe import Recipe, guest_packages
 from vmlab.settings import Settings
 from vmlab.store import Store, digest_of
@@ -89,6 +89,7 @@ def _read_index(target: Target, settings: Settings, store: Store, progress: Prog
         mmdebstrap(
             [
                 "--variant=custom",
+                *index_options(settings.stale_index),
                 "--customize-hook=sync-out /var/lib/apt/lists lists",
                 target.suite.codename,
                 "/dev/null",
