@@ -9,14 +9,17 @@ from pathlib import Path
 from vmlab.decode import structure, unstructure
 from vmlab.errors import UsageError
 from vmlab.report.model import SCHEMA, RunResult
-from vmlab.store import replace_file
+from vmlab.store import disk_error, replace_file
 
 RESULT_FILE = "results.json"
 
 
 def write_result(result: RunResult, directory: Path) -> Path:
     """Write results.json whole or not at all; `HostError` when the disk refuses."""
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(error, directory) from error
     path = directory / RESULT_FILE
     replace_file(path, json.dumps(unstructure(result), indent=1) + "\n")
     return path
