@@ -13,7 +13,7 @@ from vmlab.guest.guest import Guest
 # (Documentation/ABI/testing/dev-kmsg).
 _READ = "dd if=/dev/kmsg bs=8192 iflag=nonblock status=none 2>/dev/null; true"
 _RECORD = re.compile(r"^(?P<prefix>\d+),(?P<sequence>\d+),(?P<time_us>\d+),[^;]*;(?P<text>.*)$")
-_ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
+_ESCAPED = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,4 +65,7 @@ def last_sequence(records: Sequence[LogRecord]) -> int:
 
 
 def _unescape(text: str) -> str:
-    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
+    # Byte by byte, so that a character of several bytes is several escapes.
+    return _ESCAPED.sub(
+        lambda match: bytes.fromhex(match[0].replace("\\x", "")).decode("utf-8", errors="backslashreplace"), text
+    )

@@ -49,7 +49,7 @@ class SshTransport:
 
     def run(self, command: str, *, timeout_s: float) -> Completed:
         started = time.monotonic()
-        with _translated(command, timeout_s):
+        with self._translated(command, timeout_s):
             # The second line keeps the shell from replacing itself by the command: a command that a signal
             # ended would then have no status at all, like one whose connection broke.
             result = self._connection.run(
@@ -66,12 +66,12 @@ class SshTransport:
         )
 
     def put(self, local: Path, remote: str, *, timeout_s: float) -> None:
-        with _translated(f"put {remote}", timeout_s), self._files(timeout_s) as files:
+        with self._translated(f"put {remote}", timeout_s), self._files(timeout_s) as files:
             files.put(str(local), remote, confirm=True)
             files.chmod(remote, local.stat().st_mode & 0o777)
 
     def get(self, remote: str, local: Path, *, timeout_s: float) -> None:
-        with _translated(f"get {remote}", timeout_s), self._files(timeout_s) as files:
+        with self._translated(f"get {remote}", timeout_s), self._files(timeout_s) as files:
             files.get(remote, str(local))
 
     def interact(self, command: str) -> int:
@@ -83,6 +83,24 @@ class SshTransport:
     def close(self) -> None:
         with contextlib.suppress(*_LOST, OSError):
             self._connection.close()
+
+    @contextlib.contextmanager
+    def _translated(self, what: str, timeout_s: float) -> Iterator[None]:
+        """The libraries' many ways to say 'too slow' and 'gone', as the two that the guest knows."""
+        if not self._connection.is_connected:
+            # fabric would connect anew, on a socket that is spent.
+            raise TransportLost("the connection has ended")
+        try:
+            yield
+        except (CommandTimedOut, TimeoutError):
+            raise CommandTooSlow(f"{what!r} took longer than {timeout_s:.0f} s") from None
+        except (paramiko.SSHException, EOFError, ConnectionError, ThreadException) as error:
+            raise TransportLost(f"{type(error).__name__}: {error}".strip(": ")) from None
+        except OSError as error:
+            # A refused path is one; so is paramiko's word for a connection that ended in between.
+            if self._connection.is_connected and str(error) != "Socket is closed":
+                raise
+            raise TransportLost(str(error)) from None
 
     @contextlib.contextmanager
     def _files(self, timeout_s: float) -> Iterator[paramiko.SFTPClient]:
@@ -186,14 +204,3 @@ def _connection(address: Address, prepared: socket.socket, step_timeout_s: float
     key = paramiko.Ed25519Key(data=base64.b64decode(encoded))
     connection.client.get_host_keys().add(f"[{address.host}]:{address.port}", kind, key)
     return connection
-
-
-@contextlib.contextmanager
-def _translated(what: str, timeout_s: float) -> Iterator[None]:
-    """The libraries' many ways to say 'too slow' and 'gone', as the two that the guest knows."""
-    try:
-        yield
-    except (CommandTimedOut, TimeoutError):
-        raise CommandTooSlow(f"{what!r} took longer than {timeout_s:.0f} s") from None
-    except (paramiko.SSHException, EOFError, ConnectionError, ThreadException) as error:
-        raise TransportLost(f"{type(error).__name__}: {error}".strip(": ")) from None
