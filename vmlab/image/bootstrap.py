@@ -21,6 +21,7 @@ _UNREACHABLE = re.compile(
     r"Could not resolve|Unable to connect|Connection (?:refused|timed out|failed)|Temporary failure resolving"
     r"|Failed to fetch|does not have a Release file|Could not connect|Cannot initiate the connection"
 )
+_LACKING = re.compile(r"Failed to fetch .*\.deb\s+404 ")
 _NO_SPACE = re.compile(r"No space left on device|enough free space|Disk quota exceeded")
 _EXPIRED = re.compile(r"Release file for .* is expired")
 _NO_NAMESPACE = re.compile(r"unshare|newuidmap|subuid|user namespace", re.IGNORECASE)
@@ -85,6 +86,13 @@ def _explain(output: str, tail: str, what: str) -> HostError | AssetError:
         return HostError(
             f"{what}: no space left on device",
             hint=f"free some in {PARENT} and the store (`vmlab images prune`)",
+            detail=tail,
+        )
+    if _LACKING.search(output):
+        line = next(line for line in output.splitlines() if _LACKING.search(line))
+        return AssetError(
+            f"{what}: the mirror lacks a package that its index names: {line.removeprefix('E: ')}",
+            hint="try again later with `vmlab images refresh`, or name another mirror with --vmlab-mirror URL",
             detail=tail,
         )
     unreachable = _UNREACHABLE.search(output)
