@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""A real SSH server on loopback: paramiko's, with this host's shell behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import paramiko
+
+
+class SshServer:
+    """Listens on a port of its own until closed; lets in whoever holds `user_key`."""
+
+    def __init__(self, host_key: paramiko.PKey, user_key: paramiko.PKey) -> None:
+        self._host_key = host_key
+        self._user_key = user_key
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._transports: list[paramiko.Transport] = []
+        self.port = int(self._listener.getsockname()[1])
+        self.logins: list[str] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        """End every connection without a word."""
+        for transport in self._transports:
+            transport.close()
+
+    def close(self) -> None:
+        self._listener.close()
+        self.cut()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                transport = paramiko.Transport(client)
+                transport.add_server_key(self._host_key)
+                transport.set_subsystem_handler("sftp", paramiko.SFTPServer, _Files)
+                self._transports.append(transport)
+                with contextlib.suppress(paramiko.SSHException, EOFError):
+                    transport.start_server(server=_Session(self._user_key, self.logins))
+
+
+class _Session(paramiko.ServerInterface):  # type: ignore[misc]
+    def __init__(self, user_key: paramiko.PKey, logins: list[str]) -> None:
+        self._user_key = user_key
+        self._logins = logins
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        if key.asbytes() != self._user_key.asbytes():
+            return int(paramiko.common.AUTH_FAILED)
+        self._logins.append(username)
+        return int(paramiko.common.AUTH_SUCCESSFUL)
+
+    def get_allowed_auths(self, username: str) -> str:
+        del username
+        return "publickey"
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        del chanid
+        return int(paramiko.common.OPEN_SUCCEEDED if kind == "session" else 1)
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        threading.Thread(target=_execute, args=(channel, command.decode()), daemon=True).start()
+        return True
+
+
+def _execute(channel: paramiko.Channel, command: str) -> None:
+    with (
+        contextlib.suppress(OSError, EOFError),
+        subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child,
+    ):
+        pumps = [
+            threading.Thread(target=_pump, args=(child.stdout, channel.sendall), daemon=True),
+            threading.Thread(target=_pump, args=(child.stderr, channel.sendall_stderr), daemon=True),
+        ]
+        for pump in pumps:
+            pump.start()
+        for pump in pumps:
+            pump.join()
+        channel.send_exit_status(child.wait())
+        channel.close()
+
+
+def _pump(stream: Any, send: Any) -> None:
+    with contextlib.suppress(OSError):
+        while block := stream.read1(32768):
+            send(block)
+
+
+class _Files(paramiko.SFTPServerInterface):  # type: ignore[misc]
+    def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> Any:
+        del attr
+        try:
+            descriptor = os.open(path, flags, 0o644)
+        except OSError as error:
+            return paramiko.SFTPServer.convert_errno(error.errno or 0)
+        handle = paramiko.SFTPHandle(flags)
+        stream = os.fdopen(descriptor, "rb" if flags & 3 == os.O_RDONLY else "wb")
+        handle.readfile = handle.writefile = stream
+        return handle
+
+    def stat(self, path: str) -> Any:
+        try:
+            return paramiko.SFTPAttributes.from_stat(Path(path).stat())
+        except OSError as error:
+            return paramiko.SFTPServer.convert_errno(error.errno or 0)
+
+    def chattr(self, path: str, attr: paramiko.SFTPAttributes) -> int:
+        Path(path).chmod(attr.st_mode or 0o644)
+        return int(paramiko.sftp.SFTP_OK)

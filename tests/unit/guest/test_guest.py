@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""The guest's verbs over a fake transport: a slow command is a result, a dead guest is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from unit.fakes import FakeTransport, completed, guest
+from vmlab.errors import GuestError, MachineLost
+from vmlab.guest.transport import CommandTooSlow, Completed, TransportLost
+
+
+def test_run_returns_what_came_whatever_the_status() -> None:
+    done = guest(FakeTransport({"ls": completed("ls", status=2, stderr="no such file")})).run("ls /none")
+    assert (done.status, done.stderr, done.ok) == (2, "no such file", False)
+
+
+def test_succeed_returns_the_output_and_refuses_another_status_with_the_evidence() -> None:
+    lab = guest(FakeTransport({"uname": "6.1\n", "ls": completed("ls /none", status=2, stdout="a", stderr="b")}))
+    assert lab.succeed("uname -r") == "6.1\n"
+    with pytest.raises(GuestError, match="'ls /none' ended with status 2") as caught:
+        lab.succeed("ls /none")
+    assert caught.value.detail == "a\nb"
+
+
+def test_fail_wants_a_failure() -> None:
+    lab = guest(FakeTransport({"dmesg": completed("dmesg", status=1), "true": "fine"}))
+    assert lab.fail("dmesg").status == 1
+    with pytest.raises(GuestError, match="'true' succeeded and should have failed"):
+        lab.fail("true")
+
+
+def test_wait_until_repeats_until_it_succeeds() -> None:
+    tries = iter([1, 1, 0])
+
+    def answer(command: str) -> Completed:
+        return completed(command, status=next(tries), stdout="up")
+
+    transport = FakeTransport({"test": answer})
+    assert guest(transport).wait_until("test -e /dev/fibonacci", timeout_s=5) == "up"
+    assert len(transport.commands) == 3
+
+
+def test_waiting_in_vain_is_a_result_since_the_guest_answered() -> None:
+    lab = guest(FakeTransport({"test": completed("test", status=1, stderr="not yet")}))
+    with pytest.raises(GuestError, match="gave up waiting for 'test -e /x'") as caught:
+        lab.wait_until("test -e /x", timeout_s=0.01)
+    assert caught.value.detail == "not yet"
+
+
+def test_every_call_has_a_time_limit() -> None:
+    transport = FakeTransport()
+    lab = guest(transport)
+    lab.run("a")
+    lab.run("b", timeout_s=7)
+    lab.put(Path("/x"), "/y")
+    assert transport.limits == [lab.limits.command_s, 7, lab.limits.command_s]
+
+
+def test_a_slow_command_in_a_living_guest_is_a_result() -> None:
+    with pytest.raises(GuestError, match="took longer than 1 s; the guest still answers"):
+        guest(FakeTransport({"sleep": CommandTooSlow()})).run("sleep 1000", timeout_s=1)
+
+
+@pytest.mark.parametrize("silence", [CommandTooSlow("slow"), TransportLost("EOF"), "something else"])
+def test_a_slow_command_in_a_dead_guest_is_no_result(silence: Exception | str) -> None:
+    transport = FakeTransport({"sleep": CommandTooSlow(), "echo": silence})
+    with pytest.raises(MachineLost) as caught:
+        guest(transport).run("sleep 1000")
+    assert caught.value.detail == "console: Kernel panic - not syncing"
+
+
+def test_a_lost_connection_is_a_lost_machine_with_the_consoles_tail() -> None:
+    with pytest.raises(MachineLost, match="lost during 'cat x': EOFError") as caught:
+        guest(FakeTransport({"cat": TransportLost("EOFError")})).run("cat x")
+    assert caught.value.detail == "console: Kernel panic - not syncing"
+
+
+def test_qemus_end_explains_a_lost_connection_better() -> None:
+    def ended() -> None:
+        raise MachineLost("QEMU ended with status -9")
+
+    with pytest.raises(MachineLost, match="QEMU ended with status -9"):
+        guest(FakeTransport({"cat": TransportLost("EOFError")}), require_alive=ended).run("cat x")
+
+
+def test_a_refused_file_is_a_result_and_a_lost_one_is_not() -> None:
+    transport = FakeTransport({"put": PermissionError(13, "Permission denied"), "get": TransportLost("EOF")})
+    lab = guest(transport)
+    with pytest.raises(GuestError, match=r"cannot copy 'x.ko' to '/root/x.ko': Permission denied"):
+        lab.put(Path("/a/x.ko"), "/root/x.ko")
+    with pytest.raises(MachineLost, match="while trying to copy '/etc/hostname' out"):
+        lab.get("/etc/hostname", Path("/a/x"))
+
+
+def test_a_slow_copy_into_a_living_guest_is_a_result() -> None:
+    with pytest.raises(GuestError, match="cannot copy"):
+        guest(FakeTransport({"put": CommandTooSlow("put took long")})).put(Path("/a"), "/b")
+
+
+def test_root_has_a_connection_of_its_own_opened_once() -> None:
+    user, root = FakeTransport(), FakeTransport({"cat": "secret"})
+    lab = guest(user, root=root)
+    assert lab.read("/proc/kallsyms") == "secret"
+    assert lab.as_root("id") == ""
+    assert user.commands == []
+    assert root.commands == ["cat /proc/kallsyms", "id"]
+    lab.close()
+    assert user.is_closed
+    assert root.is_closed
+
+
+def test_a_command_of_root_that_fails_is_a_result() -> None:
+    with pytest.raises(GuestError, match="ended with status 1"):
+        guest(FakeTransport({"cat": completed("cat /x", status=1)})).read("/x")
+
+
+def test_a_long_command_is_shortened_in_the_message() -> None:
+    with pytest.raises(GuestError) as caught:
+        guest(FakeTransport({"false": completed("false " + "x" * 500, status=1)})).succeed("false " + "x" * 500)
+    assert len(caught.value.message) < 150

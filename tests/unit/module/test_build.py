@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: MIT
+"""Building: the right command, the right reason when it fails, and no second build of the same thing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from unit.fakes import image
+from vmlab.errors import BuildError
+from vmlab.module import build
+from vmlab.module.build import Built, build_failure, build_module, find_compiler, make_command
+from vmlab.module.compiler import Match, parse_compiler
+from vmlab.module.inspect import ModuleInfo
+from vmlab.module.place import Outcome
+from vmlab.module.source import Source, read_source
+from vmlab.settings import BuildPlace, CompilerPolicy
+from vmlab.store import Store
+
+_RELEASE = "6.1.0-56-cloud-amd64"
+_KERNEL = "gcc-12 (Debian 12.2.0-14) 12.2.0"
+_OTHER_NAME = "x86_64-linux-gnu-gcc-12 (Debian 12.2.0-14) 12.2.0"
+_OTHER_VERSION = "gcc-14 (Debian 14.2.0-19) 14.2.0"
+
+
+class FakePlace:
+    """Answers a build's commands by what they are for."""
+
+    name = BuildPlace.HOST
+
+    def __init__(self, *, compilers: str = _KERNEL, make: Outcome | None = None, listing: str = "fib/fib.ko\n") -> None:
+        self.compilers = compilers
+        self.make = make or Outcome(status=0, output="  CC [M]  fib.o\n")
+        self.listing = listing
+        self.commands: list[str] = []
+        self.is_closed = False
+
+    def put_tree(self, source: Path, files: list[str], name: str) -> None:
+        self.commands.append(f"put {len(files)} of {source.name} as {name}")
+
+    def run(self, command: str, *, timeout_s: float) -> Outcome:
+        assert timeout_s > 0
+        self.commands.append(command)
+        if "CONFIG_CC_VERSION_TEXT" in command:
+            return Outcome(status=0, output=f'CONFIG_CC_VERSION_TEXT="{_KERNEL}"\n')
+        if "--version" in command:
+            return Outcome(status=0, output=self.compilers)
+        if command.startswith("find "):
+            return Outcome(status=0, output=self.listing)
+        return self.make
+
+    def get(self, name: str, local: Path) -> None:
+        local.write_text(name)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    (tmp_path / "fib").mkdir()
+    (tmp_path / "fib" / "Kbuild").write_text("obj-m := fib.o\n")
+    (tmp_path / "fib" / "fib.c").write_text("int x;\n")
+    return read_source(tmp_path / "fib")
+
+
+@pytest.fixture(autouse=True)
+def _every_file_is_a_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    info = ModuleInfo(
+        name="fib", vermagic=f"{_RELEASE} SMP", license="GPL", compilers=("GCC: (Debian 12.2.0-14) 12.2.0",)
+    )
+    monkeypatch.setattr(build, "inspect_module", lambda _: info)
+
+
+def _build(source: Source, place: FakePlace, store: Store, *, policy: CompilerPolicy = CompilerPolicy.REFUSE) -> Built:
+    return build_module(
+        source, image(Path("/i"), release=_RELEASE), lambda: place, BuildPlace.HOST, store, policy=policy, timeout_s=10
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def test_the_same_compiler_is_called_by_its_name() -> None:
+    kernel = parse_compiler(_KERNEL)
+    assert make_command("fib", _RELEASE, kernel, kernel) == (
+        f"make -j2 -C /lib/modules/{_RELEASE}/build M=/build/fib CC=gcc-12 modules"
+    )
+
+
+def test_the_same_compiler_of_another_name_gets_a_link_with_the_kernels() -> None:
+    command = make_command("fib", _RELEASE, parse_compiler(_KERNEL), parse_compiler(_OTHER_NAME))
+    assert 'ln -sf "$(command -v x86_64-linux-gnu-gcc-12)" /build/.names/gcc-12' in command
+    assert command.endswith("CC=gcc-12 modules")
+    assert "PATH=/build/.names:$PATH make " in command
+
+
+def test_another_version_keeps_its_own_name_and_the_kernels_warning() -> None:
+    command = make_command("fib", _RELEASE, parse_compiler(_KERNEL), parse_compiler(_OTHER_VERSION))
+    assert "CC=gcc-14 " in command
+    assert "ln -s" not in command
+
+
+def test_a_name_with_a_blank_is_quoted() -> None:
+    kernel = parse_compiler(_KERNEL)
+    assert "M=/build/'my module' " in make_command("my module", _RELEASE, kernel, kernel)
+
+
+def test_the_compiler_most_like_the_kernels_is_taken() -> None:
+    place = FakePlace(compilers=f"{_OTHER_VERSION}\n{_OTHER_NAME}\n")
+    assert find_compiler(parse_compiler(_KERNEL), place, timeout_s=5).text == _OTHER_NAME
+
+
+def test_no_compiler_at_all_is_told_with_what_was_looked_for() -> None:
+    with pytest.raises(BuildError, match="no compiler: looked for gcc-12") as caught:
+        find_compiler(parse_compiler(_KERNEL), FakePlace(compilers=""), timeout_s=5)
+    assert _KERNEL in caught.value.hint
+
+
+def test_a_module_is_built_once_per_content(source: Source, store: Store) -> None:
+    first, second = FakePlace(), FakePlace()
+    built = _build(source, first, store)
+    again = _build(source, second, store)
+    assert (built.is_cached, again.is_cached) == (False, True)
+    assert built.match is Match.SAME
+    assert built.ko.read_text() == "fib/fib.ko"
+    assert first.is_closed
+    assert second.commands == []
+    assert again.duration_s == built.duration_s
+    (source.directory / "fib.c").write_text("int y;\n")
+    assert not _build(read_source(source.directory), second, store).is_cached
+
+
+def test_warnings_are_kept_with_the_build(source: Source, store: Store) -> None:
+    output = "  CC [M]  fib.o\n/build/fib/fib.c:3:5: warning: unused variable 'x'\n"
+    built = _build(source, FakePlace(make=Outcome(status=0, output=output)), store)
+    assert built.warnings == ("/build/fib/fib.c:3:5: warning: unused variable 'x'",)
+    assert "unused variable" in built.log.read_text()
+
+
+def test_another_compiler_version_is_refused_before_anything_is_built(source: Source, store: Store) -> None:
+    place = FakePlace(compilers=_OTHER_VERSION)
+    with pytest.raises(BuildError, match=r"gcc 12\.2\.0.*gcc 14\.2\.0"):
+        _build(source, place, store)
+    assert not any("make" in command for command in place.commands)
+    assert place.is_closed
+
+
+def test_another_compiler_version_can_be_waived(source: Source, store: Store) -> None:
+    built = _build(source, FakePlace(compilers=_OTHER_VERSION), store, policy=CompilerPolicy.WAIVE)
+    assert built.match is Match.OTHER_VERSION
+
+
+def test_a_failed_build_is_not_cached(source: Source, store: Store) -> None:
+    with pytest.raises(BuildError):
+        _build(source, FakePlace(make=Outcome(status=2, output="make: *** [Makefile:1: x] Error 2\n")), store)
+    assert not _build(source, FakePlace(), store).is_cached
+
+
+@pytest.mark.parametrize(
+    ("listing", "words"),
+    [
+        ("", "no .ko came out"),
+        ("fib/one.ko\nfib/two.ko\n", "makes several modules: one.ko, two.ko"),
+    ],
+)
+def test_which_module_came_out_must_be_clear(source: Source, store: Store, listing: str, words: str) -> None:
+    with pytest.raises(BuildError) as caught:
+        _build(source, FakePlace(listing=listing), store)
+    assert words in caught.value.message
+
+
+def test_of_several_modules_the_one_named_like_its_directory_is_taken(source: Source, store: Store) -> None:
+    assert _build(source, FakePlace(listing="fib/a.ko\nfib/fib.ko\n"), store).ko.name == "fib.ko"
+
+
+_COMPILER = """\
+make: Entering directory '/usr/src/linux-headers-6.1.0-56-cloud-amd64'
+  CC [M]  /build/fib/src/fib.o
+/build/fib/src/fib.c: In function 'fib_read':
+/build/fib/src/fib.c:42:9: error: 'undeclared' undeclared (first use in this function)
+/build/fib/src/fib.c:50:1: error: a second one
+make[1]: *** [scripts/Makefile.build:250: /build/fib/src/fib.o] Error 1
+"""
+_HEADER = "/build/fib/fib.c:1:10: fatal error: nothing.h: No such file or directory\ncompilation terminated.\n"
+_IN_7_3 = "fib.c:7:2: error: #error no\nmake[2]: *** [x] Error 1\n"
+_MODPOST = 'ERROR: modpost: "no_such_symbol" [/build/fib/fib.ko] undefined!\nmake[1]: *** [x] Error 1\n'
+_MODPOST_5_10 = 'ERROR: "no_such_symbol" [/build/fib/fib.ko] undefined!\n'
+_MAKE = "make[2]: *** No rule to make target '/build/fib/none.o', needed by '/build/fib/fib.o'.  Stop.\n"
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        (_COMPILER, "src/fib.c:42: 'undeclared' undeclared (first use in this function)"),
+        (_HEADER, "fib.c:1: nothing.h: No such file or directory"),
+        (_IN_7_3, "fib.c:7: #error no"),
+        (_MODPOST, '"no_such_symbol" [/build/fib/fib.ko] undefined!'),
+        (_MODPOST_5_10, '"no_such_symbol" [/build/fib/fib.ko] undefined!'),
+        (_MAKE, "No rule to make target '/build/fib/none.o', needed by '/build/fib/fib.o'.  Stop."),
+    ],
+    ids=["compiler", "header", "relative", "modpost", "modpost of 5.10", "make"],
+)
+def test_a_failure_names_kernel_place_and_first_error(source: Source, output: str, reason: str) -> None:
+    error = build_failure(source, _RELEASE, output)
+    assert error.message == f"fib does not build on {_RELEASE}: {reason}"
+    assert error.detail.splitlines()[-1] == output.splitlines()[-1]
+
+
+def test_a_failure_without_words_is_still_a_failure(source: Source) -> None:
+    assert build_failure(source, _RELEASE, "").message == f"fib does not build on {_RELEASE}"

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""A module's sources: which files count, and that their digest follows them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from vmlab.errors import UsageError
+from vmlab.module import source
+from vmlab.module.source import read_source
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "Kbuild").write_text("obj-m := fib.o\n")
+    (tmp_path / "src" / "fib.c").write_text("int x;\n")
+    return tmp_path
+
+
+def test_the_files_and_the_name_are_the_directorys(tree: Path) -> None:
+    found = read_source(tree)
+    assert found.files == ("Kbuild", "src/fib.c")
+    assert found.name == tree.name
+
+
+@pytest.mark.parametrize("change", ["content", "new file", "rename", "executable", "removal"])
+def test_the_digest_follows_every_change(tree: Path, change: str) -> None:
+    before = read_source(tree).digest
+    path = tree / "src" / "fib.c"
+    {
+        "content": lambda: path.write_text("int y;\n"),
+        "new file": lambda: (tree / "bn.c").write_text(""),
+        "rename": lambda: path.rename(tree / "src" / "fab.c"),
+        "executable": lambda: path.chmod(0o755),
+        "removal": lambda: path.unlink(),
+    }[change]()
+    assert read_source(tree).digest != before
+
+
+def test_times_do_not_count(tree: Path) -> None:
+    before = read_source(tree).digest
+    os.utime(tree / "Kbuild", (1, 1))
+    assert read_source(tree).digest == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fib.ko",
+        "fib.o",
+        "fib.mod",
+        "fib.mod.c",
+        ".fib.o.cmd",
+        "Module.symvers",
+        "modules.order",
+        "__pycache__/x.py",
+        ".git/HEAD",
+    ],
+)
+def test_what_an_earlier_build_left_does_not_count(tree: Path, name: str) -> None:
+    before = read_source(tree)
+    (tree / name).parent.mkdir(exist_ok=True)
+    (tree / name).write_text("left behind")
+    assert read_source(tree) == before
+
+
+def test_a_makefile_is_enough_and_neither_is_not(tree: Path) -> None:
+    (tree / "Kbuild").rename(tree / "Makefile")
+    assert read_source(tree).files == ("Makefile", "src/fib.c")
+    (tree / "Makefile").unlink()
+    with pytest.raises(UsageError, match="neither a Kbuild file nor a Makefile") as caught:
+        read_source(tree)
+    assert "obj-m" in caught.value.hint
+
+
+def test_a_directory_that_is_not_there_is_told(tree: Path) -> None:
+    for path in (tree / "none", tree / "Kbuild"):
+        with pytest.raises(UsageError, match="no such module directory"):
+            read_source(path)
+
+
+def test_a_whole_kernel_tree_is_not_taken_for_a_module(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "_LARGEST_MIB", 1)
+    (tree / "big").write_bytes(bytes(3 * 2**20))
+    with pytest.raises(UsageError, match="holds 3 MiB, more than the 1 MiB"):
+        read_source(tree)
