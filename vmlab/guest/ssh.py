@@ -56,6 +56,9 @@ class SshTransport:
                 f"{command}\nexit $?", hide=True, warn=True, in_stream=False, timeout=timeout_s, encoding="utf-8"
             )
         if result.exited == -1:
+            # invoke's timer closes the channel before it counts as expired: a command it ended may come back so.
+            if time.monotonic() - started >= timeout_s:
+                raise CommandTooSlow(f"{command!r} took longer than {timeout_s:.0f} s")
             raise TransportLost("the connection ended before the command did")
         return Completed(
             command=command,
