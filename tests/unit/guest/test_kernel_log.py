@@ -12,7 +12,7 @@ _LOG = """\
 6,341,6000000,-;usb 1-1: new device
  SUBSYSTEM=usb
  DEVICE=c189:1
-4,345,7500000,c,caller=T94;fibdrv: a\\x5cb, caf\\xc3\\xa9
+4,345,7500000,c,caller=T94;fibdrv: a\\x5cb, \\xe2\\x82\\xac 5
 """
 
 
@@ -29,7 +29,7 @@ def test_a_records_dictionary_is_left_out_and_gaps_are_fine() -> None:
 
 
 def test_escaped_bytes_are_text_again() -> None:
-    assert parse_kmsg(_LOG)[3].text == "fibdrv: a\\b, café"
+    assert parse_kmsg(_LOG)[3].text == "fibdrv: a\\b, € 5"
 
 
 def test_a_message_of_several_lines_is_one_record() -> None:

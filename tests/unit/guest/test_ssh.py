@@ -122,6 +122,15 @@ def test_a_slow_command_is_told_from_a_lost_one(reach: Connect) -> None:
     assert transport.run("echo still here", timeout_s=10).stdout == "still here\n"
 
 
+def test_a_timer_that_is_slow_to_expire_does_not_make_a_slow_command_a_lost_one(
+    reach: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # invoke asks whether its timer still runs, and its timer is what woke it.
+    monkeypatch.setattr("invoke.runners.Runner.timed_out", property(lambda _: False))
+    with pytest.raises(CommandTooSlow):
+        reach().run("sleep 1000", timeout_s=0.2)
+
+
 def test_a_connection_cut_under_a_command_is_lost(reach: Connect, server: SshServer) -> None:
     transport = reach()
     timer = threading.Timer(0.3, server.cut)

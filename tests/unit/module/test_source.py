@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,13 +32,14 @@ def test_the_files_and_the_name_are_the_directorys(tree: Path) -> None:
 def test_the_digest_follows_every_change(tree: Path, change: str) -> None:
     before = read_source(tree).digest
     path = tree / "src" / "fib.c"
-    {
+    changes: dict[str, Callable[[], object]] = {
         "content": lambda: path.write_text("int y;\n"),
         "new file": lambda: (tree / "bn.c").write_text(""),
         "rename": lambda: path.rename(tree / "src" / "fab.c"),
         "executable": lambda: path.chmod(0o755),
         "removal": lambda: path.unlink(),
-    }[change]()
+    }
+    changes[change]()
     assert read_source(tree).digest != before
 
 
