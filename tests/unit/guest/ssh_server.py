@@ -43,7 +43,7 @@ class SshServer:
                 transport.add_server_key(self._host_key)
                 transport.set_subsystem_handler("sftp", paramiko.SFTPServer, _Files)
                 self._transports.append(transport)
-                with contextlib.suppress(paramiko.SSHException, EOFError):
+                with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
                     transport.start_server(server=_Session(self._user_key, self.logins))
 
 
