@@ -8,6 +8,7 @@
     ├── ModuleError     the module under test; a test result, not a breakdown
     │   ├── BuildError      it does not compile, or came out for another kernel
     │   └── GuestError      a command in the guest, or loading the module, failed
+    │       └── KernelTrouble   the kernel reported an oops, a WARNING, a stall
     └── MachineLost     nobody knows yet: QEMU ended, or the guest stopped answering
 
 A lost machine is never a failed test, and a failed test never a lost machine.
@@ -72,6 +73,10 @@ class BuildError(ModuleError):
 
 class GuestError(ModuleError):
     """A command in the guest did not do what the test asked of it."""
+
+
+class KernelTrouble(GuestError):
+    """The kernel reported trouble: its own words are the reason, whatever the test saw."""
 
 
 class MachineLost(VmlabError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from vmlab.errors import HostError, MachineLost
+from vmlab.errors import BuildError, HostError, MachineLost
 from vmlab.guest.guest import Guest
 from vmlab.guest.ssh import Address, SshTransport, connect
 from vmlab.host.accelerator import Accelerator, Verdict, choose_accelerator, qemu_version
@@ -65,6 +65,7 @@ class Lab:
         self.notice = notice
         self.facts: dict[str, TargetFacts] = {}
         self._images: dict[str, Image] = {}
+        self._built: dict[str, Built | BuildError] = {}
         self._boot_numbers = itertools.count(1)
 
     @cached_property
@@ -165,13 +166,25 @@ class Lab:
             return BuildPlace.GUEST
         return BuildPlace.HOST
 
-    def build(self, target: Target, guest: Callable[[], Guest], *, place: BuildPlace | None = None) -> Built:
-        """The module built for a target, from the cache or now; `guest` is called when it takes a guest.
+    def build(self, target: Target, guest: Callable[[], Guest]) -> Built:
+        """The module built for a target: once a run, from the cache or now; `guest` is called when it takes a guest.
 
-        Raises `BuildError` when it does not compile or does not fit.
+        Raises `BuildError` when it does not compile or does not fit, each time it is asked for.
         """
+        known = self._built.get(target.id)
+        if known is None:
+            try:
+                known = self._build(target, guest)
+            except BuildError as error:
+                known = error
+            self._built[target.id] = known
+        if isinstance(known, BuildError):
+            raise known
+        return known
+
+    def _build(self, target: Target, guest: Callable[[], Guest]) -> Built:
         image = self.image(target)
-        where = place or self.build_place(image)
+        where = self.build_place(image)
         self.progress(f"{target.id}: building {self.source.name} ({where})")
         built = build_module(
             self.source,

@@ -300,18 +300,20 @@ def _sha256(path: Path) -> str:
 
 
 def _tree(directory: Path) -> tuple[int, str]:
-    """Size and digest of a tree: names, link targets and contents."""
+    """Size and digest of a tree: names, link targets, and contents with their executable bits."""
     total, digest = 0, hashlib.sha256()
     for folder, folders, names in os.walk(directory):
         folders.sort()
-        for name in sorted(names):
+        # A link to a folder is listed among the folders, and not walked into.
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        for name in sorted([*names, *links]):
             path = Path(folder, name)
             digest.update(f"{path.relative_to(directory)}\0".encode())
             if path.is_symlink():
                 digest.update(str(path.readlink()).encode())
             elif path.is_file():
                 total += path.stat().st_size
-                digest.update(bytes.fromhex(_sha256(path)))
+                digest.update(bytes([path.stat().st_mode >> 6 & 1]) + bytes.fromhex(_sha256(path)))
     return total, digest.hexdigest()
 
 

@@ -128,6 +128,8 @@ def _first_line(argv: Sequence[str], console: Path, timeout_s: float) -> float:
                 output, _ = child.communicate(timeout=0.1)
             except subprocess.TimeoutExpired:
                 continue
+            if console.exists() and b"Linux version" in console.read_bytes():
+                return time.monotonic() - started
             words = output.decode(errors="replace").strip().splitlines()
             raise _Silent(f"QEMU ended with status {child.returncode}: {words[0] if words else 'no message'}")
         raise _Silent(f"the kernel printed nothing in {timeout_s:.0f} s")

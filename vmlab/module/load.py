@@ -7,7 +7,7 @@ import contextlib
 import shlex
 from collections.abc import Iterator, Mapping
 
-from vmlab.errors import GuestError
+from vmlab.errors import GuestError, KernelTrouble
 from vmlab.guest.guest import Guest
 from vmlab.guest.kernel_log import last_sequence, read_log
 from vmlab.guest.splat import describe, find_splats
@@ -19,8 +19,8 @@ _DIRECTORY = "/tmp"
 def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None = None) -> None:
     """Copy the module in and `insmod` it.
 
-    Raises `GuestError` with what the kernel said when it refuses, and when it reports trouble while it loads; the
-    module is then in the kernel, and the guest not to be trusted.
+    Raises `GuestError` with what the kernel said when it refuses, and `KernelTrouble` when it reports trouble
+    meanwhile; the guest is then not to be trusted.
     """
     before = last_sequence(read_log(guest))
     path = f"{_DIRECTORY}/{built.ko.name}"
@@ -30,7 +30,7 @@ def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None =
     records = read_log(guest, after=before)
     splats = find_splats(records)
     if splats:
-        raise GuestError(f"kernel: {splats[0].title}", detail=describe(splats))
+        raise KernelTrouble(f"kernel: {splats[0].title}", detail=describe(splats))
     if not done.ok:
         said = "\n".join(map(str, records))
         answer = (done.stderr or done.stdout).strip().splitlines()

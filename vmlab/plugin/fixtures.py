@@ -73,15 +73,15 @@ def booted_guest(vmlab_lab: Lab, vmlab_target: Target) -> Iterator[Guest]:
         yield booted.guest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def module(vmlab_lab: Lab, vmlab_target: Target, vmlab_shared: SharedGuest) -> Built:
-    """The module of --vmlab-module, built for the target. Scope: session, once per target. Cost: a build; seconds on
-    the host, a minute in a guest under TCG, nothing from the cache."""
+    """The module of --vmlab-module, built for the target. Scope: test, one build per target. Cost: the build; seconds
+    on the host, a minute in a guest under TCG, nothing from the cache."""
     return vmlab_lab.build(vmlab_target, vmlab_shared.get)
 
 
 @pytest.fixture
-def loaded_module(guest: Guest, module: Built, vmlab_shared: SharedGuest) -> Built:
+def loaded_module(module: Built, guest: Guest, vmlab_shared: SharedGuest) -> Built:
     """The module, loaded in `guest` with its default parameters. Scope: test; it stays loaded for the next. Cost: an
     `insmod` when it is not loaded yet. Fails when loading it makes the kernel report trouble."""
     from vmlab.errors import ModuleError

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from vmlab.errors import GuestError, MachineLost, VmlabError
+from vmlab.errors import KernelTrouble, MachineLost, VmlabError
 from vmlab.guest.guest import Guest
 from vmlab.guest.kernel_log import last_sequence, read_log
 from vmlab.guest.splat import Splat, describe, find_splats
@@ -36,10 +36,11 @@ class GuestSession:
         self._reporter: Reporter | None = None
 
     def check_choices(self) -> None:
-        """Refuse wrong targets and module directories in one line, before anything runs."""
+        """Refuse wrong targets, and a wrong module that was named, in one line before anything runs."""
         with usage_errors():
             _ = self.lab.targets
-            _ = self.lab.source
+            if self.lab.settings.origin["module"] != "default":
+                _ = self.lab.source
 
     def targets(self) -> tuple[Target, ...]:
         with usage_errors():
@@ -77,7 +78,7 @@ class GuestSession:
             if isinstance(shared, SharedGuest):
                 # Also when a fixture lost it, before or after the test: the next test gets another guest.
                 shared.mark_dirty(error.message)
-        if call.when == "setup" or isinstance(error, MachineLost):
+        if call.when == "setup" or isinstance(error, MachineLost | KernelTrouble):
             # The traceback would lead through the lab, where the fault is not.
             report.longrepr = call.excinfo.getrepr(style="value")
 
@@ -118,10 +119,10 @@ class KernelWatch:
         return cls(guest, item, shared, last_sequence(read_log(guest)))
 
     def require_quiet(self) -> None:
-        """Raise `GuestError` when the kernel reported trouble while the test ran, however the test ended."""
+        """Raise `KernelTrouble` when the kernel reported trouble while the test ran, however the test ended."""
         splats = self._splats()
         if splats:
-            raise GuestError(f"kernel: {splats[0].title}", detail=describe(splats))
+            raise KernelTrouble(f"kernel: {splats[0].title}", detail=describe(splats))
 
     def explain(self, error: BaseException) -> None:
         """Add to a failed test what the kernel reported meanwhile."""
