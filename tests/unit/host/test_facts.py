@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""The doctor's grades: what stops the lab is bad, what slows it is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vmlab.host import facts
+from vmlab.host.facts import Fact, Grade, host_facts, is_usable
+from vmlab.host.install import REQUIREMENTS
+
+
+def _topic(found: list[Fact], topic: str) -> Fact:
+    return next(fact for fact in found if fact.topic == topic)
+
+
+def test_a_missing_program_is_bad_and_its_command_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(facts, "missing_requirements", lambda: [REQUIREMENTS[0]])
+    programs = _topic(host_facts(tmp_path, memory_mib=1024), "programs")
+    assert programs.grade is Grade.BAD
+    assert programs.advice.endswith("qemu-system-x86")
+
+
+def test_memory_for_no_guest_is_bad(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(facts, "available_memory_mib", lambda: 900)
+    assert _topic(host_facts(tmp_path, memory_mib=1024), "memory").grade is Grade.BAD
+    assert _topic(host_facts(tmp_path, memory_mib=512), "memory").grade is Grade.GOOD
+
+
+def test_memory_is_read_from_the_kernel() -> None:
+    assert facts.available_memory_mib() > 0
+
+
+def test_slow_is_usable_and_bad_is_not() -> None:
+    slow = Fact(topic="accelerator", grade=Grade.SLOW, finding="tcg")
+    bad = Fact(topic="programs", grade=Grade.BAD, finding="missing")
+    assert is_usable([slow])
+    assert not is_usable([slow, bad])
+
+
+def test_a_store_that_is_not_there_yet_is_measured_where_it_will_be(tmp_path: Path) -> None:
+    disk = _topic(host_facts(tmp_path / "not" / "yet", memory_mib=256), "disk")
+    assert "GiB free" in disk.finding
