@@ -12,6 +12,8 @@ nox.options.reuse_existing_virtualenvs = True
 # What CI boots: the oldest, the most used and the newest line.
 CI_TARGETS = "debian11-5.10,debian12-6.1,debian13-7.3"
 GUEST_TESTS = ("tests/fibdrv", "tests/lab")
+# As many targets at once as cores and memory hold; an empty target means the default matrix.
+SIDE_BY_SIDE = ("-n", "auto", "--vmlab-target", "")
 
 
 def _install(session: nox.Session, *extra: str) -> None:
@@ -28,7 +30,7 @@ def _prepare(session: nox.Session) -> None:
 def matrix(session: nox.Session) -> None:
     """Boot the kernels, build the module on each, test it: the main job. Options after `--` go to pytest."""
     _prepare(session)
-    session.run("pytest", "tests/fibdrv", "--junitxml=build/vmlab/junit.xml", *session.posargs)
+    session.run("pytest", "tests/fibdrv", *SIDE_BY_SIDE, "--junitxml=build/vmlab/junit.xml", *session.posargs)
 
 
 @nox.session
@@ -38,7 +40,8 @@ def tests(session: nox.Session) -> None:
     session.notify("types")
     _prepare(session)
     session.run("pytest", "tests/unit", "tests/plugin", "-q")
-    session.run("pytest", *GUEST_TESTS, "--vmlab-target", CI_TARGETS, *session.posargs)
+    session.run("pytest", "tests/fibdrv", *SIDE_BY_SIDE, "--vmlab-target", CI_TARGETS, *session.posargs)
+    session.run("pytest", "tests/lab", *SIDE_BY_SIDE, "--vmlab-target", CI_TARGETS, *session.posargs)
 
 
 @nox.session

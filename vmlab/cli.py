@@ -65,7 +65,12 @@ def _parser() -> argparse.ArgumentParser:
     command("setup", _setup, "install what the lab needs on this host, as root or with passwordless sudo")
     shell = command("shell", _shell, "boot a target and open a shell in it")
     shell.add_argument("name", metavar="TARGET")
-    shell.add_argument("words", nargs="*", metavar="COMMAND", help="run this instead, and end with its status")
+    shell.add_argument(
+        "words",
+        nargs=argparse.REMAINDER,
+        metavar="COMMAND",
+        help="run this instead, and end with its status; everything after TARGET belongs to it",
+    )
     images = command("images", _images, "what is in the store: ls, verify, prune, refresh")
     images.add_argument("action", choices=("ls", "verify", "prune", "refresh"))
     images.add_argument("names", nargs="*", metavar="TARGET", help="only these targets' images")
@@ -128,7 +133,8 @@ def _shell(chosen: argparse.Namespace, settings: Settings) -> int:
         raise UsageError(f"{chosen.name!r} names {len(targets)} targets", hint="a shell takes one")
     with lab.boot(targets[0]) as booted:
         print(file=sys.stderr)
-        return booted.open_shell(" ".join(chosen.words))
+        words = chosen.words[1:] if chosen.words[:1] == ["--"] else chosen.words
+        return booted.open_shell(" ".join(words))
 
 
 def _images(chosen: argparse.Namespace, settings: Settings) -> int:

@@ -88,9 +88,11 @@ def start(tmp_path: Path, vmlab_lab: Lab) -> Iterator[Callable[..., Running]]:
         report = tmp_path / f"report-{len(started)}"
         log = tmp_path / f"log-{len(started)}"
         options = ["--vmlab-store", str(store or vmlab_lab.settings.store), "--vmlab-report", str(report)]
+        # Options go before what a command may take for itself.
+        first, rest = arguments[:1], arguments[1:]
         with log.open("w") as output:
             child = subprocess.Popen(
-                [sys.executable, "-m", program, *arguments, *options],
+                [sys.executable, "-m", program, *first, *options, *rest],
                 cwd=ROOT,
                 env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,

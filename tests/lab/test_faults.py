@@ -62,7 +62,7 @@ def test_no_mmdebstrap_is_told_when_an_image_must_be_made(finish: Finish, tmp_pa
 
 def test_an_unreachable_mirror_is_named_as_such(finish: Finish, tmp_path: Path) -> None:
     mirror = "http://127.0.0.1:9/debian"
-    finished = finish("vmlab.cli", "shell", ONE, "true", "--vmlab-mirror", mirror, store=tmp_path / "store")
+    finished = finish("vmlab.cli", "shell", "--vmlab-mirror", mirror, ONE, "true", store=tmp_path / "store")
     assert finished.status == 1
     assert "mirror cannot be reached" in _line(finished)
     assert "--vmlab-mirror" in _line(finished)

@@ -16,7 +16,7 @@ from typing import Any
 
 import fabric
 import paramiko
-from invoke.exceptions import CommandTimedOut, ThreadException
+from invoke.exceptions import CommandTimedOut, ThreadException, UnexpectedExit
 
 from vmlab.errors import AssetError
 from vmlab.guest.transport import CommandTooSlow, Completed, TransportLost
@@ -81,7 +81,11 @@ class SshTransport:
         """Hand the terminal to a login shell, or to one command; returns its exit status."""
         if command:
             return int(self._connection.run(command, warn=True, pty=False, in_stream=False).exited)
-        return int(self._connection.shell(warn=True).exited)
+        try:
+            return int(self._connection.shell().exited)
+        except UnexpectedExit as ended:
+            # A shell ends with the status of its last command: nothing unexpected about it.
+            return int(ended.result.exited)
 
     def close(self) -> None:
         with contextlib.suppress(*_LOST, OSError):

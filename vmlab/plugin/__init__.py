@@ -55,9 +55,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes minutes; runs with `nox -s soak`, not in the matrix")
-    if config.getoption("vmlab_target") is not None or config.getoption("vmlab_module") is not None:
+    if _is_asked(config):
         # Asked for by name, so a wrong name is told before anything else happens.
         session_of(config).check_choices()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
+    if config.getvalue("dist") != "load" or not _is_asked(config):
+        return None  # another way of distributing was chosen, or no guests are meant
+    from vmlab.plugin.scheduling import TargetScheduling
+
+    return TargetScheduling(config, log, [target.id for target in session_of(config).lab.matrix.targets])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    if not _is_asked(config):
+        return None
+    from vmlab.plugin.scheduling import workers_that_fit
+
+    session = session_of(config)
+    return workers_that_fit(targets=len(session.targets()), memory_mib=session.lab.settings.memory_mib)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -70,8 +89,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
-    is_asked = config.getoption("vmlab_target") is not None or config.getoption("vmlab_module") is not None
-    if is_asked and not config.option.collectonly and not any(_uses_a_target(item) for item in session.items):
+    if _is_asked(config) and not config.option.collectonly and not any(_uses_a_target(item) for item in session.items):
         raise pytest.UsageError("targets or a module were named, and no test that uses a guest was selected")
     if any(_uses_a_target(item) for item in session.items):
         session_of(config).start_reporting(config)
@@ -134,6 +152,11 @@ def session_of(config: pytest.Config) -> GuestSession:
 
         config.stash[_SESSION] = GuestSession(config)
     return config.stash[_SESSION]
+
+
+def _is_asked(config: pytest.Config) -> bool:
+    """Whether the command line names targets or a module, and so means guests."""
+    return config.getoption("vmlab_target") is not None or config.getoption("vmlab_module") is not None
 
 
 def _uses_a_target(item: pytest.Item) -> bool:

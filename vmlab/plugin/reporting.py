@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -128,6 +129,8 @@ def _write_lost(reporter: pytest.TerminalReporter) -> None:
 
 def show_progress(config: pytest.Config) -> Callable[[str], None]:
     """A line per step on a terminal, at most a few a second, and each new step on a pipe."""
+    if hasattr(config, "workerinput"):
+        return _show_from_worker()
     shown_step, shown_at = "", 0.0
 
     def progress(text: str) -> None:
@@ -143,6 +146,20 @@ def show_progress(config: pytest.Config) -> Callable[[str], None]:
         with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
             _write(reporter, text if is_terminal else step, same_line=is_terminal and step == shown_step)
         shown_step, shown_at = step, time.monotonic()
+
+    return progress
+
+
+def _show_from_worker() -> Callable[[str], None]:
+    """Each new step on the standard error that xdist's workers share with their controller."""
+    shown_step = ""
+
+    def progress(text: str) -> None:
+        nonlocal shown_step
+        step = ":".join(text.split(":")[:2])
+        if step != shown_step and sys.__stderr__ is not None:
+            print(f"  {step}", file=sys.__stderr__, flush=True)
+        shown_step = step
 
     return progress
 

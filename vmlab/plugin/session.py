@@ -116,7 +116,9 @@ class KernelWatch:
 
     @classmethod
     def begin(cls, guest: Guest, item: pytest.Item, shared: SharedGuest | None) -> KernelWatch:
-        return cls(guest, item, shared, last_sequence(read_log(guest)))
+        # Going on from the last test's look saves one of two, and leaves no gap in which a fixture's trouble hides.
+        after = shared.log_position if shared is not None else None
+        return cls(guest, item, shared, last_sequence(read_log(guest)) if after is None else after)
 
     def require_quiet(self) -> None:
         """Raise `KernelTrouble` when the kernel reported trouble while the test ran, however the test ended."""
@@ -142,13 +144,16 @@ class KernelWatch:
 
     def _splats(self) -> list[Splat]:
         try:
-            splats = find_splats(read_log(self.guest, after=self.after))
+            records = read_log(self.guest, after=self.after)
         except MachineLost as lost:
             if self.shared is not None:
                 self.shared.mark_dirty(lost.message)
             raise
-        if splats and self.shared is not None:
-            self.shared.mark_dirty(splats[0].title)
+        splats = find_splats(records)
+        if self.shared is not None:
+            self.shared.log_position = max(self.after, last_sequence(records))
+            if splats:
+                self.shared.mark_dirty(splats[0].title)
         return splats
 
 

@@ -28,6 +28,8 @@ class SharedGuest:
         self._dirt = ""
         self._first_dirt = ""
         self._boots = 0
+        self.log_position: int | None = None
+        """How far the kernel log was looked through; None on a fresh guest."""
         self._refusal: VmlabError | None = None
 
     def get(self) -> Guest:
@@ -66,4 +68,5 @@ class SharedGuest:
         """Give the guest back."""
         self._guest = None
         self._dirt = ""
+        self.log_position = None
         self._stack.close()

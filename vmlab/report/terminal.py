@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import io
+import re
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vmlab.report.model import Outcome, RunResult, TargetResult
+from vmlab.report.model import Outcome, RunResult, TargetResult, TestResult
 
 _MOST_REASONS = 3
+_VARIES = re.compile(r"CPU[:#]? ?\d+|PID: \d+|CPU#\d+: \S+/\d+|0x[0-9a-f]+|\b[0-9a-f]{8,}\b")
 
 
 def render(result: RunResult, *, width: int, color: bool) -> str:
@@ -77,14 +79,19 @@ def _seconds(seconds: float) -> str:
 
 def _reasons(row: TargetResult) -> list[str]:
     """The distinct reasons of a target's faults, most frequent first: a hundred equal failures read as one."""
-    counted: dict[str, list[str]] = {}
+    counted: dict[str, list[TestResult]] = {}
     for test in row.faults:
-        counted.setdefault(test.reason or str(test.outcome), []).append(test.test)
-    ranked = sorted(counted.items(), key=lambda pair: -len(pair[1]))
+        counted.setdefault(_fingerprint(test), []).append(test)
+    ranked = sorted(counted.values(), key=lambda tests: -len(tests))
     lines = []
-    for reason, tests in ranked[:_MOST_REASONS]:
+    for tests in ranked[:_MOST_REASONS]:
         more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
-        lines.append(f"{row.target}: {reason}  [{tests[0]}{more}]")
+        lines.append(f"{row.target}: {tests[0].reason or tests[0].outcome}  [{tests[0].test}{more}]")
     if len(ranked) > _MOST_REASONS:
         lines.append(f"{row.target}: {len(ranked) - _MOST_REASONS} more reasons in results.json")
     return lines
+
+
+def _fingerprint(test: TestResult) -> str:
+    """A fault's reason without what differs each time it happens: processor, process, addresses."""
+    return _VARIES.sub("#", test.reason or str(test.outcome))
