@@ -130,7 +130,7 @@ def _write_lost(reporter: pytest.TerminalReporter) -> None:
 def show_progress(config: pytest.Config) -> Callable[[str], None]:
     """A line per step on a terminal, at most a few a second, and each new step on a pipe."""
     if hasattr(config, "workerinput"):
-        return _show_from_worker()
+        return _show_from_worker(config)
     shown_step, shown_at = "", 0.0
 
     def progress(text: str) -> None:
@@ -142,15 +142,20 @@ def show_progress(config: pytest.Config) -> Callable[[str], None]:
         is_terminal = bool(config.get_terminal_writer().hasmarkup)
         if step == shown_step and (not is_terminal or time.monotonic() - shown_at < 0.3):
             return
-        capture = config.pluginmanager.get_plugin("capturemanager")
-        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        with _uncaptured(config):
             _write(reporter, text if is_terminal else step, same_line=is_terminal and step == shown_step)
         shown_step, shown_at = step, time.monotonic()
 
     return progress
 
 
-def _show_from_worker() -> Callable[[str], None]:
+def _uncaptured(config: pytest.Config) -> contextlib.AbstractContextManager[None]:
+    """Let what is printed now reach the user, also in the middle of a test."""
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    return capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
+
+
+def _show_from_worker(config: pytest.Config) -> Callable[[str], None]:
     """Each new step on the standard error that xdist's workers share with their controller."""
     shown_step = ""
 
@@ -158,7 +163,8 @@ def _show_from_worker() -> Callable[[str], None]:
         nonlocal shown_step
         step = ":".join(text.split(":")[:2])
         if step != shown_step and sys.__stderr__ is not None:
-            print(f"  {step}", file=sys.__stderr__, flush=True)
+            with _uncaptured(config):
+                print(f"  {step}", file=sys.__stderr__, flush=True)
         shown_step = step
 
     return progress
