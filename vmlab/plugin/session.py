@@ -130,7 +130,10 @@ class KernelWatch:
         """Add to a failed test what the kernel reported meanwhile."""
         if self.shared is not None and isinstance(error, MachineLost):
             self.shared.mark_dirty(error.message)
-        if isinstance(error, MachineLost | pytest.skip.Exception):
+        # After Ctrl-C nobody waits for a guest's answer.
+        if isinstance(
+            error, MachineLost | pytest.skip.Exception | KeyboardInterrupt | SystemExit | pytest.exit.Exception
+        ):
             return
         try:
             splats = self._splats()
