@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import fabric
+import fabric.runners
 import paramiko
 from invoke.exceptions import CommandTimedOut, ThreadException, UnexpectedExit
 
@@ -39,6 +40,16 @@ class Address:
     user_key: Path
     host: str = "127.0.0.1"
     user: str = GUEST_USER
+
+
+class _InterruptibleRemote(fabric.runners.Remote):  # type: ignore[misc]
+    """fabric's runner, without its wait for the command's end after Ctrl-C."""
+
+    def send_interrupt(self, interrupt: KeyboardInterrupt) -> None:
+        # invoke joins the threads that read the command's output before it lets the interrupt through, and they
+        # read until the channel closes.
+        self.kill()
+        raise interrupt
 
 
 class SshTransport:
@@ -189,7 +200,10 @@ def _speaking_socket(address: Address) -> socket.socket:
 
 def _connection(address: Address, prepared: socket.socket, step_timeout_s: float) -> Any:
     # An empty SSH configuration of our own: the user's may rename hosts, add proxies or offer keys.
-    config = fabric.Config(ssh_config=paramiko.SSHConfig.from_file(io.StringIO("")))
+    config = fabric.Config(
+        ssh_config=paramiko.SSHConfig.from_file(io.StringIO("")),
+        overrides={"runners": {"remote": _InterruptibleRemote}},
+    )
     connection = fabric.Connection(
         host=address.host,
         port=address.port,
