@@ -88,7 +88,7 @@ def test_verify_says_which_object_is_damaged_and_fails(tmp_path: Path, capsys: p
 
     item = Store(tmp_path / "store").obtain("image", {"base": "b"}, build)
     assert cli.main(["images", "verify"]) == 0
-    item.file("kernel").write_text("kernal")
+    item.file("kernel").write_text("KERNEL")
     assert cli.main(["images", "verify"]) == 1
     assert "damaged  image    debian12-6.1" in capsys.readouterr().out
     assert cli.main(["images", "prune", "--damaged"]) == 0
