@@ -42,5 +42,5 @@ def _accelerator(lab: Lab) -> Fact:
         topic="accelerator",
         grade=Grade.GOOD if is_fast else Grade.SLOW,
         finding=f"{verdict.accelerator}: {verdict.reason}",
-        advice="" if is_fast else "guests are emulated, about ten times slower; everything works",
+        advice="" if is_fast else "guests are emulated: slower, and everything works",
     )

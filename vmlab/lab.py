@@ -119,7 +119,7 @@ class Lab:
 
     @contextlib.contextmanager
     def boot(self, target: Target) -> Iterator[Booted]:
-        """A freshly booted guest for the length of a `with` block. Costs a boot: 25 to 80 s under TCG.
+        """A freshly booted guest for the length of a `with` block. Costs a boot.
 
         A boot that is lost before the guest ever answered is tried once more, and said: nothing of the module was
         in it. Raises `MachineLost` when the second is lost too.

@@ -20,7 +20,7 @@ from vmlab.machine.argv import machine_spec
 from vmlab.machine.machine import Machine
 from vmlab.target import Target
 
-from .conftest import ROOT, ZOO, Finished, Running
+from .conftest import ZOO, Finished, Running
 
 Finish = Callable[..., Finished]
 Start = Callable[..., Running]
@@ -189,4 +189,3 @@ def test_two_runs_at_once_both_come_out_green(start: Start) -> None:
     assert [running.child.wait(timeout=900) for running in both] == [0, 0]
     results = [json.loads((running.report / "results.json").read_text()) for running in both]
     assert all(result["targets"][0]["target"] == ONE for result in results)
-    assert ROOT.is_dir()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from vmlab.host.accelerator import Accelerator
 
 _TCG_FACTOR = 8.0
-"""How much longer an emulated guest may take. Boots measured 38 to 80 s on two cores against 5 to 8 s under
-KVM; a build of one file 65 s against a few seconds."""
+"""How much longer an emulated guest may take: a generous guess. Boots under TCG on two cores took 22 to 105 s, the
+longer ones on a busy host; nothing was measured under KVM."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from vmlab.scratch import scratch_directory
 
 _POLITE_S = 3.0
 _OVERLAY_MIB = 512
-"""Room to start with: a guest that boots and builds a module writes about 100 MiB."""
+"""Room to start with: a margin for what a guest writes, not a measurement."""
 
 
 class Machine:

@@ -2,8 +2,8 @@
 """Which compiler built a kernel, and whether the one at hand is the same. Pure.
 
 The kernel's Makefile compares two *texts*, the first line of `$CC --version` then and now, and warns that "the
-compiler differs from the one used to build the kernel" also when only the program's name does (scripts in
-Makefile since v5.13, commit 9202c160b1c8). What matters is the version: gcc's plugins, its stack protector and
+compiler differs from the one used to build the kernel" also when only the program's name does (`prepare` in the
+top Makefile; 5.10's has no such check). What matters is the version: gcc's plugins, its stack protector and
 the options that Kconfig found it to know depend on it.
 """
 
@@ -63,7 +63,7 @@ def parse_compiler(text: str) -> Compiler:
 def kernel_compiler(config: str, banner: str = "") -> Compiler:
     """The compiler that built a kernel: CONFIG_CC_VERSION_TEXT of its .config, else its banner's.
 
-    `banner` is /proc/version; v5.8 and later have the config's text too (commit 8b59cd81dc5e).
+    `banner` is /proc/version. Every kernel of the default matrix has the config's text.
     """
     match = re.search(r'^CONFIG_CC_VERSION_TEXT="(.+)"$', config, re.MULTILINE)
     if match is not None:

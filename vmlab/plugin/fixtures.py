@@ -68,7 +68,7 @@ def guest(vmlab_shared: SharedGuest) -> Guest:
 
 @pytest.fixture
 def booted_guest(vmlab_lab: Lab, vmlab_target: Target) -> Iterator[Guest]:
-    """A guest booted for this test alone. Scope: test. Cost: a boot, 25 to 80 s under TCG."""
+    """A guest booted for this test alone. Scope: test. Cost: a boot, 22 to 105 s under TCG on two cores."""
     with vmlab_lab.boot(vmlab_target) as booted:
         yield booted.guest
 

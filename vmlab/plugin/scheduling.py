@@ -18,7 +18,7 @@ from xdist.scheduler import LoadScopeScheduling
 from vmlab.host.facts import available_memory_mib
 
 _MEMORY_BESIDES_GUEST_MIB = 300
-"""What QEMU and a worker take besides the guest's own memory: measured 120 and 100 MiB."""
+"""Set aside for QEMU and a worker, besides the guest's own memory: a margin, not a measurement."""
 
 
 class TargetScheduling(LoadScopeScheduling):  # type: ignore[misc]
