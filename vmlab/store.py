@@ -47,6 +47,14 @@ class StoredObject:
     def file(self, name: str) -> Path:
         return self.path / name
 
+    @property
+    def label(self) -> str:
+        """What a person calls it: its target, program, module or suite."""
+        for key in ("target", "name", "ko"):
+            if key in self.facts:
+                return str(self.facts[key])
+        return str(self.inputs.get("codename", self.digest))
+
 
 def digest_of(inputs: Mapping[str, Any]) -> str:
     """The name of an object with these inputs: 20 hex digits, 80 bits, of a SHA-256."""
@@ -287,9 +295,8 @@ def _check(path: Path, item: StoredObject, *, deep: bool) -> None:
 
 
 def _damaged(item: StoredObject, name: str, how: str) -> AssetError:
-    label = item.facts.get("target", item.digest)
     return AssetError(
-        f"{item.kind} {label} in the store is damaged: {name} {how}",
+        f"{item.kind} {item.label} in the store is damaged: {name} {how}",
         hint="`vmlab images prune --damaged` removes it; the next run builds it anew",
     )
 

@@ -15,14 +15,6 @@ from vmlab.target import Target
 Say = Callable[[str], None]
 
 
-def label(item: StoredObject) -> str:
-    """What a person calls an object."""
-    for key in ("target", "name", "ko"):
-        if key in item.facts:
-            return str(item.facts[key])
-    return str(item.inputs.get("codename", item.digest))
-
-
 def chosen_objects(store: Store, targets: Sequence[Target]) -> list[StoredObject]:
     """All objects, or the images of some targets."""
     ids = {target.id for target in targets}
@@ -35,10 +27,10 @@ def verify(store: Store, targets: Sequence[Target], *, say: Say) -> bool:
     for item in chosen_objects(store, targets):
         try:
             store.verify(item)
-            say(f"whole    {item.kind:8} {label(item)}")
+            say(f"whole    {item.kind:8} {item.label}")
         except AssetError as error:
             is_whole = False
-            say(f"damaged  {item.kind:8} {label(item)}: {error.message}")
+            say(f"damaged  {item.kind:8} {item.label}: {error.message}")
     return is_whole
 
 
@@ -52,7 +44,7 @@ def prune(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only:
     for item in _doomed(store, targets, is_all=is_all, is_damaged_only=is_damaged_only):
         store.remove(item)
         freed += item.size_bytes
-        say(f"removed  {item.kind:8} {label(item)}  {item.size_bytes / 2**20:.0f} MiB")
+        say(f"removed  {item.kind:8} {item.label}  {item.size_bytes / 2**20:.0f} MiB")
     rubbish = store.remove_rubbish()
     if rubbish:
         say(f"removed  {rubbish} unfinished works")
@@ -67,8 +59,8 @@ def _doomed(store: Store, targets: Sequence[Target], *, is_all: bool, is_damaged
         return [item for item in items if not _is_whole(store, item)]
     if targets or is_all:
         return items
-    newest = {(item.kind, label(item)): item.digest for item in items}  # objects come oldest first
-    images = {item.digest for item in items if item.kind == "image" and newest[item.kind, label(item)] == item.digest}
+    newest = {(item.kind, item.label): item.digest for item in items}  # objects come oldest first
+    images = {item.digest for item in items if item.kind == "image" and newest[item.kind, item.label] == item.digest}
     bases = {item.inputs.get("base") for item in items if item.digest in images}
     keep = images | bases
     return [item for item in items if item.digest not in keep and item.inputs.get("image") not in images]

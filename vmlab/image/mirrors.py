@@ -43,7 +43,7 @@ def _of_the_host() -> Mirrors | None:
         return None
     fields = "$(LABEL)|$(REPO_URI)"
     listed = run(["apt-get", "indextargets", "--format", fields, "Created-By: Packages"], timeout_s=60)
-    return _by_label(line.partition("|")[::2] for line in listed.output.splitlines()) if listed.ok else None
+    return _by_label(tuple(line.partition("|")[::2]) for line in listed.output.splitlines()) if listed.ok else None
 
 
 def _by_label(rows: object) -> Mirrors | None:
