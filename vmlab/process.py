@@ -28,6 +28,39 @@ _GUARD = 'if [ "$PPID" = "$1" ]; then shift; exec "$@"; fi'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessIdentity:
+    """A process by pid and start time, in clock ticks since the host's boot: a pid alone is given out again."""
+
+    pid: int
+    started: int
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessIdentity:
+        """The process that has this pid now; `started` is 0 when there is none."""
+        return cls(pid=pid, started=_start_ticks(pid))
+
+    def is_alive(self) -> bool:
+        return self.started != 0 and _start_ticks(self.pid) == self.started
+
+    def kill(self) -> None:
+        """SIGKILL it, if it is still the same."""
+        if self.is_alive():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(self.pid, signal.SIGKILL)
+
+
+def _start_ticks(pid: int) -> int:
+    """Field 22 of /proc/PID/stat (proc(5)); 0 when there is no such process, or only its remains."""
+    try:
+        text = Path("/proc", str(pid), "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0
+    # The second field is a name in brackets, which may hold anything.
+    fields = text.rpartition(")")[2].split()
+    return 0 if fields[0] in "ZX" else int(fields[19])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """What a program left behind."""
 

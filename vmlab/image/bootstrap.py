@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vmlab.errors import AssetError, HostError
 from vmlab.process import find_program, run
-from vmlab.scratch import PARENT, scratch_directory
+from vmlab.scratch import PARENT, ScratchDirectory
 from vmlab.store import Store, remove_tree
 
 Progress = Callable[[str], None]
@@ -40,7 +40,7 @@ def mmdebstrap(
         raise HostError("mmdebstrap is not installed", hint="vmlab setup")
     progress(what)
     # World-writable, because mmdebstrap's unshared user must reach it.
-    with scratch_directory(
+    with ScratchDirectory(
         needed_mib=_NEEDED_MIB, what="making an image", mode=0o1777, remove=_remove_unshared
     ) as scratch:
         argv = [*_namespace(), "mmdebstrap", "--mode=auto", "--format=null", *_keyring(), *arguments]
