@@ -59,6 +59,8 @@ class Setting:
     parse: Callable[[str], Any]
     metavar: str
     help: str
+    is_flag: bool = False
+    """Whether its option takes no value: naming it says yes."""
 
     @property
     def option(self) -> str:
@@ -87,6 +89,16 @@ def _words(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
             raise ValueError(nearest(text, [str(word) for word in kind])) from None
 
     return parse
+
+
+def _yes_or_no(text: str) -> bool:
+    if text.lower() not in ("yes", "no", "true", "false"):
+        raise ValueError("write yes or no")
+    return text.lower() in ("yes", "true")
+
+
+def _budget(text: str) -> float | None:
+    return None if text == "auto" else float(_between(1, 1e6, float)(text))
 
 
 def _path(text: str) -> Path:
@@ -148,6 +160,21 @@ SETTINGS: tuple[Setting, ...] = (
         help="where images and builds are cached",
     ),
     Setting(
+        name="store_gib",
+        default="auto",
+        parse=_budget,
+        metavar="GIB",
+        help="what the store may take; the least recently used goes first. auto: 3/4 of what it has and is free",
+    ),
+    Setting(
+        name="keep",
+        default="no",
+        parse=_yes_or_no,
+        metavar="yes|no",
+        help="leave the guest of a failing test running, and say how to get in; `vmlab reap` ends it",
+        is_flag=True,
+    ),
+    Setting(
         name="report",
         default="build/vmlab",
         parse=_path,
@@ -192,6 +219,8 @@ class Settings:
     cpus: int
     patience: float
     store: Path
+    store_gib: float | None
+    keep: bool
     report: Path
     mirror: str
     stale_index: StaleIndex

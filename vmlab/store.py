@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -26,6 +27,7 @@ from filelock import FileLock, Timeout
 
 from vmlab.errors import AssetError, HostError
 from vmlab.process import run
+from vmlab.seal import first_difference, survey, sync
 
 _MANIFEST = "manifest.json"
 
@@ -42,6 +44,9 @@ class StoredObject:
     """What its builder learned and wants remembered, such as package versions."""
     created: float
     size_bytes: int
+    """What it takes on disk."""
+    seal: str
+    """Digest of what is in it: the same inputs may give other bytes when an object is made again."""
     is_new: bool = False
 
     def file(self, name: str) -> Path:
@@ -49,8 +54,8 @@ class StoredObject:
 
     @property
     def label(self) -> str:
-        """What a person calls it: its target, program, module or suite."""
-        for key in ("target", "name", "ko"):
+        """What a person calls it: its own name, or its target, module or suite."""
+        for key in ("name", "target", "ko"):
             if key in self.facts:
                 return str(self.facts[key])
         return str(self.inputs.get("codename", self.digest))
@@ -63,18 +68,23 @@ def digest_of(inputs: Mapping[str, Any]) -> str:
 
 
 class Store:
-    """A directory of sealed objects. Cheap to make: it touches the disk only when asked for something."""
+    """A directory of sealed objects. Cheap to make: it touches the disk only when asked for something.
 
-    def __init__(self, root: Path) -> None:
+    It keeps to a budget: when an object is added, the least recently used ones make room. Without a figure it is
+    three quarters of what the store has and could have: the rest of a disk is not the lab's.
+    """
+
+    def __init__(self, root: Path, *, budget_gib: float | None = None) -> None:
         self.root = root
+        self._budget_gib = budget_gib
 
     def find(self, kind: str, inputs: Mapping[str, Any]) -> StoredObject | None:
         """The object with these inputs, if it is there whole; marks it used.
 
-        Raises `AssetError` when a file is not as it was sealed. A file whose size and modification time are as
-        recorded is believed; any other is hashed.
+        Raises `AssetError` when a file is not as it was sealed. A large file whose size and modification time are
+        as recorded is believed; any other is hashed.
         """
-        path = self._object_path(kind, digest_of(inputs))
+        path = self.object_path(kind, digest_of(inputs))
         if not (path / _MANIFEST).is_file():
             return None
         found = _load(path)
@@ -107,11 +117,14 @@ class Store:
             work = self._fresh_directory(f"{kind}-{digest}")
             try:
                 facts = build(work)
-                return self._publish(kind, digest, inputs, facts, work)
+                made = self._publish(kind, digest, inputs, facts, work)
             except OSError as error:
                 raise disk_error(error, self.root) from error
             finally:
                 remove_tree(work)
+        with self.hold(made.path):
+            self.keep_to(self.budget_bytes())
+        return made
 
     def objects(self) -> Iterator[StoredObject]:
         """Every sealed object, by kind and age."""
@@ -122,13 +135,61 @@ class Store:
         """Hash every file of an object; `AssetError` names the first that differs from when it was sealed."""
         _check(item.path, item, deep=True)
 
-    def remove(self, item: StoredObject) -> None:
-        """Take an object away whole: it is renamed first, so that no reader sees half of it."""
-        with self.lock(f"{item.kind}-{item.digest}"):
-            grave = self._fresh_directory(f"{item.kind}-{item.digest}") / "old"
+    def remove(self, item: StoredObject) -> bool:
+        """Take an object away whole, renamed first, so that no reader sees half of it; False when it is held."""
+        return self.discard(item.kind, item.digest)
+
+    def discard(self, kind: str, digest: str) -> bool:
+        """Like `remove`, for an object that may be too damaged to be read."""
+        path = self.object_path(kind, digest)
+        with self.lock(f"{kind}-{digest}"), contextlib.ExitStack() as stack:
+            try:
+                stack.callback(os.close, _locked(path / _MANIFEST, fcntl.LOCK_EX))
+            except FileNotFoundError:
+                pass  # gone already, or an object that lost its manifest
+            except BlockingIOError:
+                return False
+            grave = self._fresh_directory(f"{kind}-{digest}") / "old"
             with contextlib.suppress(FileNotFoundError):
-                item.path.rename(grave)
+                path.rename(grave)
             remove_tree(grave.parent)
+        return True
+
+    @contextlib.contextmanager
+    def hold(self, path: Path) -> Iterator[None]:
+        """Keep an object, named by its directory, from being removed for the length of a `with` block.
+
+        Raises `AssetError` when it is gone. The kernel lets go of it when this process dies.
+        """
+        manifest = path / _MANIFEST
+        try:
+            descriptor = _locked(manifest, fcntl.LOCK_SH)
+        except (FileNotFoundError, BlockingIOError):
+            raise AssetError(f"{path.parent.name} {path.name} is being removed from the store") from None
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def keep_to(self, budget_bytes: int) -> list[StoredObject]:
+        """Remove the least recently used objects until the rest fits a budget, never one that is held; returns them."""
+        items = sorted(self.objects(), key=self.last_used)
+        excess = sum(item.size_bytes for item in items) - budget_bytes
+        removed = []
+        for item in items:
+            if excess <= 0:
+                break
+            if self.remove(item):
+                excess -= item.size_bytes
+                removed.append(item)
+        return removed
+
+    def budget_bytes(self) -> int:
+        """What all objects together may take on disk."""
+        if self._budget_gib is not None:
+            return int(self._budget_gib * 2**30)
+        used = sum(item.size_bytes for item in self.objects())
+        return (used + shutil.disk_usage(self._directory(".")).free) * 3 // 4
 
     def last_used(self, item: StoredObject) -> float:
         try:
@@ -181,7 +242,8 @@ class Store:
         """A directory of the store that is not content-addressed, such as `keys` or `downloads`."""
         return self._directory(name)
 
-    def _object_path(self, kind: str, digest: str) -> Path:
+    def object_path(self, kind: str, digest: str) -> Path:
+        """Where an object lies, or will."""
         return self.root / "objects" / kind / digest
 
     def _directory(self, name: str) -> Path:
@@ -202,10 +264,11 @@ class Store:
     def _publish(
         self, kind: str, digest: str, inputs: Mapping[str, Any], facts: Mapping[str, Any], work: Path
     ) -> StoredObject:
-        manifest = {"schema": 1, "inputs": inputs, "facts": dict(facts), "created": time.time(), "files": _survey(work)}
+        sync(work)  # first, since a file that has not reached the disk need not know yet what it takes there
+        manifest = {"schema": 1, "inputs": inputs, "facts": dict(facts), "created": time.time(), "files": survey(work)}
         (work / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        _sync(work)
-        final = self._object_path(kind, digest)
+        sync(work)
+        final = self.object_path(kind, digest)
         final.parent.mkdir(parents=True, exist_ok=True)
         remove_tree(final)  # an object that lost its manifest: `find` does not know it
         work.rename(final)
@@ -248,6 +311,20 @@ def remove_tree(path: Path) -> None:
         raise HostError(f"cannot remove {str(path)!r}", hint="remove it by hand", detail=removed.tail)
 
 
+def _locked(path: Path, how: int) -> int:
+    """A descriptor that holds a file's lock; `BlockingIOError` when another holds it, `FileNotFoundError` when the
+    file was taken away meanwhile."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        if path.stat().st_ino != os.fstat(descriptor).st_ino:
+            raise FileNotFoundError(path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
 def _load(path: Path, *, is_new: bool = False) -> StoredObject:
     try:
         manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
@@ -258,7 +335,8 @@ def _load(path: Path, *, is_new: bool = False) -> StoredObject:
             inputs=manifest["inputs"],
             facts=manifest["facts"],
             created=manifest["created"],
-            size_bytes=sum(row["size"] for row in manifest["files"].values()),
+            size_bytes=sum(row.get("disk", row["size"]) for row in manifest["files"].values()),
+            seal=digest_of(manifest["files"]),
             is_new=is_new,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -268,67 +346,11 @@ def _load(path: Path, *, is_new: bool = False) -> StoredObject:
         ) from error
 
 
-def _survey(directory: Path) -> dict[str, dict[str, Any]]:
-    """What is in a directory: for a file its size, time and hash; for a folder in it, those of its whole tree."""
-    rows = {}
-    for path in sorted(directory.iterdir()):
-        size, digest = _tree(path) if path.is_dir() else (path.stat().st_size, _sha256(path))
-        rows[path.name] = {"size": size, "sha256": digest, "mtime_ns": path.stat().st_mtime_ns}
-    return rows
-
-
 def _check(path: Path, item: StoredObject, *, deep: bool) -> None:
     files = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))["files"]
-    for name, row in files.items():
-        file = path / name
-        try:
-            found = file.stat()
-        except FileNotFoundError:
-            raise _damaged(item, name, "is missing") from None
-        is_tree = file.is_dir()
-        as_sealed = found.st_mtime_ns == row["mtime_ns"] and (is_tree or found.st_size == row["size"])
-        if as_sealed and not deep:
-            continue
-        digest = _tree(file)[1] if is_tree else _sha256(file)
-        if digest != row["sha256"]:
-            raise _damaged(item, name, f"has SHA-256 {digest[:12]}… and was sealed with {row['sha256'][:12]}…")
-
-
-def _damaged(item: StoredObject, name: str, how: str) -> AssetError:
-    return AssetError(
-        f"{item.kind} {item.label} in the store is damaged: {name} {how}",
-        hint="`vmlab images prune --damaged` removes it; the next run builds it anew",
-    )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _tree(directory: Path) -> tuple[int, str]:
-    """Size and digest of a tree: names, link targets, and contents with their executable bits."""
-    total, digest = 0, hashlib.sha256()
-    for folder, folders, names in os.walk(directory):
-        folders.sort()
-        # A link to a folder is listed among the folders, and not walked into.
-        links = [name for name in folders if Path(folder, name).is_symlink()]
-        for name in sorted([*names, *links]):
-            path = Path(folder, name)
-            digest.update(f"{path.relative_to(directory)}\0".encode())
-            if path.is_symlink():
-                digest.update(str(path.readlink()).encode())
-            elif path.is_file():
-                total += path.stat().st_size
-                digest.update(bytes([path.stat().st_mode >> 6 & 1]) + bytes.fromhex(_sha256(path)))
-    return total, digest.hexdigest()
-
-
-def _sync(directory: Path) -> None:
-    """Reach the disk before the rename does: a power cut must not leave a manifest over empty files."""
-    for path in (*directory.iterdir(), directory):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    difference = first_difference(path, files, deep=deep)
+    if difference is not None:
+        raise AssetError(
+            f"{item.kind} {item.label} in the store is damaged: {difference[0]} {difference[1]}",
+            hint="`vmlab images prune --damaged` removes it; the next run builds it anew",
+        )

@@ -27,6 +27,7 @@ def image(directory: Path, *, release: str = "6.1.0-56-cloud-amd64") -> Image:
     return Image(
         target_id="debian12-6.1",
         digest="0" * 20,
+        seal="1" * 20,
         release=release,
         disk=directory / "disk.qcow2",
         kernel=directory / "kernel",

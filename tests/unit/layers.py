@@ -14,6 +14,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "vmlab.decode",
         "vmlab.target",
         "vmlab.settings",
+        "vmlab.seal",
         "vmlab.store",
         "vmlab.process",
         "vmlab.scratch",
@@ -26,8 +27,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vmlab.module",),
     ("vmlab.timing",),
     ("vmlab.report",),
-    ("vmlab.lab",),
-    ("vmlab.plugin", "vmlab.cli", "vmlab.doctor", "vmlab.upkeep"),
+    ("vmlab.lab", "vmlab.forks"),
+    ("vmlab.plugin", "vmlab.cli", "vmlab.doctor", "vmlab.shell", "vmlab.upkeep"),
 )
 GUARDED = {
     "fabric": "vmlab.guest.ssh",

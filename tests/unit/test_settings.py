@@ -134,3 +134,28 @@ def test_a_path_is_relative_to_the_file_that_names_it_or_to_where_one_stands(
 def test_a_list_of_targets_in_the_project_file_is_joined(tmp_path: Path) -> None:
     project = '[tool.vmlab]\ntarget = ["debian12-6.1", "debian13-*"]\n'
     assert _load(tmp_path, project=project).target == "debian12-6.1,debian13-*"
+
+
+@pytest.mark.parametrize(
+    ("text", "keeps"), [("yes", True), ("true", True), ("True", True), ("no", False), ("false", False)]
+)
+def test_a_flag_is_yes_or_no_wherever_it_is_written(tmp_path: Path, text: str, keeps: bool) -> None:
+    assert _load(tmp_path, environment={"VMLAB_KEEP": text}).keep is keeps
+
+
+def test_a_flag_in_the_project_file_may_be_a_boolean(tmp_path: Path) -> None:
+    assert _load(tmp_path, project="[tool.vmlab]\nkeep = true\n").keep is True
+
+
+def test_a_flag_that_is_neither_is_refused(tmp_path: Path) -> None:
+    assert "VMLAB_KEEP" in _refusal(tmp_path, environment={"VMLAB_KEEP": "maybe"})
+
+
+@pytest.mark.parametrize(("text", "budget_gib"), [("auto", None), ("20", 20.0), ("1.5", 1.5)])
+def test_the_stores_budget_is_a_figure_or_follows_the_disk(tmp_path: Path, text: str, budget_gib: float | None) -> None:
+    assert _load(tmp_path, options={"store_gib": text}).store_gib == budget_gib
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "much"])
+def test_a_budget_that_holds_nothing_is_refused(tmp_path: Path, text: str) -> None:
+    assert "--vmlab-store-gib" in _refusal(tmp_path, options={"store_gib": text})

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import time
+from collections import namedtuple
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from vmlab.errors import AssetError, BuildError, HostError
-from vmlab.store import Store, digest_of, disk_error
+from vmlab.store import Store, StoredObject, digest_of, disk_error
 
 INPUTS = {"kernel": "6.1.0-56", "packages": ["gcc-12"]}
 
@@ -147,12 +148,106 @@ def test_an_object_without_its_manifest_is_built_anew(store: Store) -> None:
 
 
 def test_verify_finds_a_flipped_byte_whose_time_was_put_back(store: Store) -> None:
-    item = store.obtain("image", INPUTS, _fill)
+    def fill(work: Path) -> Mapping[str, Any]:
+        (work / "disk").write_bytes(b"disk" * 2**20 + b"more than a look hashes")
+        return {}
+
+    item = store.obtain("image", INPUTS, fill)
     store.verify(item)
     _flip(item.file("disk"), keep_time=True)
     assert store.find("image", INPUTS) is not None
     with pytest.raises(AssetError, match="disk has SHA-256"):
         store.verify(item)
+
+
+def test_a_flipped_byte_in_a_small_file_is_found_at_once_whatever_its_time(store: Store) -> None:
+    item = store.obtain("snapshot", INPUTS, _fill)
+    _flip(item.file("disk"), keep_time=True)
+    with pytest.raises(AssetError, match="disk has SHA-256"):
+        store.find("snapshot", INPUTS)
+
+
+def test_a_file_of_holes_takes_what_is_in_it(store: Store) -> None:
+    def fill(work: Path) -> Mapping[str, Any]:
+        with (work / "ram").open("wb") as file:
+            file.truncate(2**28)
+            file.write(b"x" * 4096)
+        return {}
+
+    assert store.obtain("snapshot", INPUTS, fill).size_bytes < 2**20
+
+
+def test_the_same_inputs_made_again_have_another_seal_when_the_bytes_differ(store: Store) -> None:
+    first = store.obtain("image", INPUTS, _fill)
+    assert store.remove(first)
+
+    def other(work: Path) -> Mapping[str, Any]:
+        (work / "disk").write_bytes(b"other")
+        return {}
+
+    again = store.obtain("image", INPUTS, other)
+    assert again.digest == first.digest
+    assert again.seal != first.seal
+
+
+def test_an_object_that_is_held_is_not_removed(store: Store) -> None:
+    item = store.obtain("image", INPUTS, _fill)
+    with store.hold(item.path):
+        assert not store.remove(item)
+        assert store.find("image", INPUTS) is not None
+    assert store.remove(item)
+
+
+def test_an_object_that_is_gone_cannot_be_held(store: Store) -> None:
+    item = store.obtain("image", INPUTS, _fill)
+    store.remove(item)
+    with pytest.raises(AssetError, match="is being removed"), store.hold(item.path):
+        pass
+
+
+def _of_mib(store: Store, number: int) -> StoredObject:
+    def fill(work: Path) -> Mapping[str, Any]:
+        (work / "disk").write_bytes(bytes([number + 1]) * 2**20)
+        return {"name": str(number)}
+
+    item = store.obtain("image", {"number": number}, fill)
+    os.utime(item.path / "manifest.json", (1000 + number, 1000 + number))
+    return item
+
+
+def _names(store: Store) -> set[str]:
+    return {item.label for item in store.objects()}
+
+
+def test_what_was_not_used_for_longest_makes_room(tmp_path: Path) -> None:
+    store = Store(tmp_path, budget_gib=3.5 / 1024)
+    for number in range(3):
+        _of_mib(store, number)
+    store.find("image", {"number": 0})
+    _of_mib(store, 3)
+    assert _names(store) == {"0", "2", "3"}
+
+
+def test_what_is_held_stays_though_it_was_not_used_for_longest(tmp_path: Path) -> None:
+    store = Store(tmp_path, budget_gib=2.5 / 1024)
+    oldest = _of_mib(store, 0)
+    with store.hold(oldest.path):
+        for number in (1, 2):
+            _of_mib(store, number)
+    assert _names(store) == {"0", "2"}
+
+
+def test_an_object_larger_than_the_budget_stays_when_it_is_made(tmp_path: Path) -> None:
+    store = Store(tmp_path, budget_gib=0.5 / 1024)
+    for number in range(2):
+        _of_mib(store, number)
+    assert _names(store) == {"1"}
+
+
+def test_without_a_figure_the_budget_follows_the_disk(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(0, 0, 4 * 2**30))
+    assert store.budget_bytes() == 3 * 2**30
 
 
 def test_verify_looks_into_a_folder(store: Store) -> None:

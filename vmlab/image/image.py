@@ -20,6 +20,8 @@ class Image:
 
     target_id: str
     digest: str
+    seal: str
+    """Digest of what is in it: an image that is made again has the same name and other bytes."""
     release: str
     disk: Path
     kernel: Path

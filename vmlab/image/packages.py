@@ -217,6 +217,7 @@ def _image(target: Target, stored: StoredObject, keys: LabKeys) -> Image:
     return Image(
         target_id=target.id,
         digest=stored.digest,
+        seal=stored.seal,
         release=release,
         disk=stored.file("disk.qcow2"),
         kernel=stored.file("kernel"),

@@ -48,13 +48,10 @@ def print_objects(store: Store, items: Sequence[StoredObject]) -> None:
     """What is in the store, with sizes."""
     table = _table("kind", "what", "kernel", "size", "last used", "digest")
     for item in items:
-        what = str(
-            item.facts.get("target") or item.facts.get("name") or item.facts.get("ko") or item.inputs["codename"]
-        )
         days = (time.time() - store.last_used(item)) / 86400
         age = "today" if days < 1 else f"{days:.0f} days ago"
         size = f"{item.size_bytes / 2**20:.0f} MiB"
-        table.add_row(item.kind, what, str(item.facts.get("release", "")), size, age, item.digest)
+        table.add_row(item.kind, item.label, str(item.facts.get("release", "")), size, age, item.digest)
     _print(table)
     total = sum(item.size_bytes for item in items)
     print(f"{total / 2**30:.1f} GiB in {store.root}")

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""What is in an object's directory, as its manifest records it: sizes, times, hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_SMALL_BYTES = 4 * 2**20
+"""What is hashed at every look: milliseconds, and a snapshot's device state or a module is worth them."""
+
+
+def survey(directory: Path) -> dict[str, dict[str, Any]]:
+    """A row per file with its size, time and hash; per folder, those of its whole tree.
+
+    `disk` is what a file takes: a guest's memory is mostly holes.
+    """
+    rows = {}
+    for path in sorted(directory.iterdir()):
+        found = path.stat()
+        size, digest = _tree(path) if path.is_dir() else (found.st_size, _sha256(path))
+        disk = size if path.is_dir() else min(size, found.st_blocks * 512)
+        rows[path.name] = {"size": size, "disk": disk, "sha256": digest, "mtime_ns": found.st_mtime_ns}
+    return rows
+
+
+def first_difference(directory: Path, rows: Mapping[str, Mapping[str, Any]], *, deep: bool) -> tuple[str, str] | None:
+    """The first file that is not as it was sealed, and how it differs; None when all are.
+
+    Without `deep`, a large file whose size and time are as recorded is believed.
+    """
+    for name, row in rows.items():
+        file = directory / name
+        try:
+            found = file.stat()
+        except FileNotFoundError:
+            return name, "is missing"
+        is_tree = file.is_dir()
+        as_sealed = found.st_mtime_ns == row["mtime_ns"] and (is_tree or found.st_size == row["size"])
+        is_small = not is_tree and found.st_size <= _SMALL_BYTES
+        if as_sealed and not is_small and not deep:
+            continue
+        digest = _tree(file)[1] if is_tree else _sha256(file)
+        if digest != row["sha256"]:
+            return name, f"has SHA-256 {digest[:12]}… and was sealed with {row['sha256'][:12]}…"
+    return None
+
+
+def sync(directory: Path) -> None:
+    """Reach the disk: a power cut must not leave a manifest over empty files."""
+    for path in (*directory.iterdir(), directory):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _tree(directory: Path) -> tuple[int, str]:
+    """Size and digest of a tree: names, link targets, and contents with their executable bits."""
+    total, digest = 0, hashlib.sha256()
+    for folder, folders, names in os.walk(directory):
+        folders.sort()
+        # A link to a folder is listed among the folders, and not walked into.
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        for name in sorted([*names, *links]):
+            path = Path(folder, name)
+            digest.update(f"{path.relative_to(directory)}\0".encode())
+            if path.is_symlink():
+                digest.update(str(path.readlink()).encode())
+            elif path.is_file():
+                total += path.stat().st_size
+                digest.update(bytes([path.stat().st_mode >> 6 & 1]) + bytes.fromhex(_sha256(path)))
+    return total, digest.hexdigest()
