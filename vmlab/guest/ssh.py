@@ -28,6 +28,7 @@ from vmlab.wait import wait_until
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 _BANNER_WAIT_S = 5.0
+_NO_CHANNEL = "Timeout opening channel."
 _LOST = (paramiko.SSHException, EOFError, ConnectionError, ThreadException, socket.timeout)
 
 
@@ -108,11 +109,15 @@ class SshTransport:
         if not self._connection.is_connected:
             # fabric would connect anew, on a socket that is spent.
             raise TransportLost("the connection has ended")
+        # paramiko waits an hour for a channel that a guest which hangs never opens, and no option of run() reaches it.
+        self._connection.transport.channel_timeout = timeout_s
         try:
             yield
         except (CommandTimedOut, TimeoutError):
             raise CommandTooSlow(f"{what!r} took longer than {timeout_s:.0f} s") from None
         except (paramiko.SSHException, EOFError, ConnectionError, ThreadException) as error:
+            if str(error) == _NO_CHANNEL:
+                raise CommandTooSlow(f"{what!r} could not begin in {timeout_s:.0f} s") from None
             raise TransportLost(f"{type(error).__name__}: {error}".strip(": ")) from None
         except OSError as error:
             # A refused path is one; so is paramiko's word for a connection that ended in between.
