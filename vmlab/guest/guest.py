@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vmlab.errors import GuestError, MachineLost
-from vmlab.guest.transport import CommandTooSlow, Completed, Transport, TransportLost
+from vmlab.guest.kernel_log import KernelLog
+from vmlab.guest.transport import Commands, CommandTooSlow, Completed, Transport, TransportLost
 from vmlab.host.limits import Limits
 from vmlab.wait import wait_until
 
@@ -27,14 +28,16 @@ class Guest:
         self,
         transport: Transport,
         *,
-        root_transport: Callable[[], Transport],
+        root_transport: Callable[[], Commands],
         limits: Limits,
         console_tail: Callable[[], str],
         require_alive: Callable[[], None] = lambda: None,
+        log_position: int | None = None,
     ) -> None:
         self._transport = transport
         self._open_root = root_transport
-        self._root: Transport | None = None
+        self._root: Commands | None = None
+        self.log = KernelLog(self.as_root, position=log_position)
         self.limits = limits
         self._console_tail = console_tail
         self._require_alive = require_alive
@@ -48,19 +51,28 @@ class Guest:
         return self._run(self._transport, command, timeout_s)
 
     def as_root(self, command: str, *, timeout_s: float | None = None) -> str:
-        """Run a command as root that must succeed and return its output, over a second connection.
+        """Run a command as root that must succeed and return its output, past sudo and the test's own connection.
 
-        For what the lab does around tests: under TCG `sudo` costs half a second each time, this a tenth. The
-        connection is opened when first needed, which takes a key exchange.
+        For what the lab does around tests: under TCG `sudo` costs half a second each time, this a twentieth.
         """
+        return self._demand(self.root(command, timeout_s=timeout_s))
+
+    def root(self, command: str, *, timeout_s: float | None = None) -> Completed:
+        """Like `as_root`, and return how the command ended, whatever its status."""
         if self._root is None:
             try:
                 self._root = self._open_root()
             except TransportLost as lost:
                 raise self._lost(f"while connecting as root: {lost}") from None
-        return self._demand(self._run(self._root, command, timeout_s))
+        try:
+            return self._run(self._root, command, timeout_s)
+        except GuestError:
+            # It was too slow, and may keep that connection busy; the next command gets another.
+            self._root.close()
+            self._root = None
+            raise
 
-    def _run(self, transport: Transport, command: str, timeout_s: float | None) -> Completed:
+    def _run(self, transport: Commands, command: str, timeout_s: float | None) -> Completed:
         limit_s = self.limits.command_s if timeout_s is None else timeout_s
         try:
             return transport.run(command, timeout_s=limit_s)
@@ -119,8 +131,13 @@ class Guest:
         """The text of a file, read as root."""
         return self.as_root(f"cat {shlex.quote(path)}")
 
-    def close(self) -> None:
+    def log_out(self) -> None:
+        """Close the connection that tests use; the lab's own, as root, stays."""
         self._transport.close()
+
+    def close(self) -> None:
+        """Close every connection; safe to call again."""
+        self.log_out()
         if self._root is not None:
             self._root.close()
 
@@ -136,7 +153,8 @@ class Guest:
             raise GuestError(f"cannot {what}: {error.strerror or error}") from None
 
     def _require_answer(self) -> None:
-        """Tell a slow command from a dead guest: an echo with a nonce must come back."""
+        """Tell a slow command from a dead guest: an echo with a nonce must come back, unless it is known to be dead."""
+        self._require_alive()
         nonce = uuid.uuid4().hex
         try:
             answer = self._transport.run(f"echo {nonce}", timeout_s=self.limits.connect_s)

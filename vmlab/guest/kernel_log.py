@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""The kernel log as records, read from /dev/kmsg over SSH."""
+"""The kernel log as records, read from /dev/kmsg."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from vmlab.guest.guest import Guest
+from vmlab.guest.line import KERNEL_LOG_FD
 
 # Each read(2) gives one record and blocks after the last, so dd reads without waiting, a record at a time
-# (Documentation/ABI/testing/dev-kmsg).
+# (Documentation/ABI/testing/dev-kmsg). Where the shell has the log open already, only what is new comes.
 _READ = "dd if=/dev/kmsg bs=8192 iflag=nonblock status=none 2>/dev/null; true"
+_READ_ON = f"if [ -e /proc/self/fd/{KERNEL_LOG_FD} ]; then dd bs=8192 iflag=nonblock status=none <&{KERNEL_LOG_FD} "
+_READ_ON += f"2>/dev/null; else {_READ}; fi; true"
+_TAINT = "read -r taint </proc/sys/kernel/tainted; echo $taint"
 _RECORD = re.compile(r"^(?P<prefix>\d+),(?P<sequence>\d+),(?P<time_us>\d+),[^;]*;(?P<text>.*)$")
 _ESCAPED = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
@@ -29,9 +32,37 @@ class LogRecord:
         return f"[{self.time_s:12.6f}] {self.text}"
 
 
-def read_log(guest: Guest, *, after: int = -1) -> list[LogRecord]:
-    """The records with a sequence number above `after`, oldest first; one SSH command as root."""
-    return [record for record in parse_kmsg(guest.as_root(_READ)) if record.sequence > after]
+class KernelLog:
+    """What one guest's kernel has logged, as far as it was read; every reader looks from a position of its own."""
+
+    def __init__(self, as_root: Callable[[str], str], *, position: int | None = None) -> None:
+        """`position` is the last sequence number before which nothing needs to be read, as on a fresh fork."""
+        self._as_root = as_root
+        self._start = position
+        self.taint = 0
+        """The kernel's taint value at the last look; `guest/taint.py` has words for it."""
+        self._records: dict[int, LogRecord] = {}
+
+    def position(self) -> int:
+        """The sequence number of the newest record there is; -1 when there is none. One look at the guest."""
+        self._look(_READ_ON)
+        return max(self._records, default=-1 if self._start is None else self._start)
+
+    def after(self, position: int = -1) -> list[LogRecord]:
+        """The records after a position, oldest first. One look at the guest, at all of the log when it was not read
+        from that far back."""
+        is_known = self._start is not None and position >= self._start
+        self._look(_READ_ON if is_known else _READ)
+        if not is_known:
+            self._start = -1
+        return [self._records[number] for number in sorted(self._records) if number > position]
+
+    def _look(self, command: str) -> None:
+        taint, _, text = self._as_root(f"{_TAINT}; {command}").partition("\n")
+        self.taint = int(taint)
+        self._records.update((record.sequence, record) for record in parse_kmsg(text))
+        if self._start is None and self._records:
+            self._start = min(self._records) - 1
 
 
 def parse_kmsg(text: str) -> list[LogRecord]:
@@ -57,11 +88,6 @@ def parse_kmsg(text: str) -> list[LogRecord]:
                 )
             )
     return records
-
-
-def last_sequence(records: Sequence[LogRecord]) -> int:
-    """The sequence number to continue after; -1 when there is no record."""
-    return records[-1].sequence if records else -1
 
 
 def _unescape(text: str) -> str:

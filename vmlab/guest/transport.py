@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +33,18 @@ class TransportLost(Exception):
     """The connection ended under the command; the text says how."""
 
 
-class Transport(Protocol):
-    """Runs commands and copies files, each within a time limit in seconds."""
+class Commands(Protocol):
+    """Runs commands, each within a time limit in seconds."""
 
     def run(self, command: str, *, timeout_s: float) -> Completed:
         """Run a shell command; raises `CommandTooSlow` or `TransportLost`."""
+
+    def close(self) -> None:
+        """Let go of the connection; safe to call again."""
+
+
+class Transport(Commands, Protocol):
+    """Copies files as well."""
 
     def put(self, local: Path, remote: str, *, timeout_s: float) -> None:
         """Copy a file in; raises `OSError` for a refused path, `CommandTooSlow` or `TransportLost`."""
@@ -43,5 +52,32 @@ class Transport(Protocol):
     def get(self, remote: str, local: Path, *, timeout_s: float) -> None:
         """Copy a file out; raises `OSError` for a refused path, `CommandTooSlow` or `TransportLost`."""
 
+
+T = TypeVar("T", bound=Transport)
+
+
+class LateTransport(Generic[T]):
+    """A connection that is made in the background; whoever uses it first waits for it, or gets what went wrong."""
+
+    def __init__(self, connect: Callable[[], T]) -> None:
+        # The pool's thread ends with the connecting, and that with the machine at the latest.
+        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vmlab-connect")
+        self._made = pool.submit(connect)
+        pool.shutdown(wait=False)
+
+    def settle(self) -> T:
+        """Wait for the connection; raises what making it raised."""
+        return self._made.result()
+
+    def run(self, command: str, *, timeout_s: float) -> Completed:
+        return self.settle().run(command, timeout_s=timeout_s)
+
+    def put(self, local: Path, remote: str, *, timeout_s: float) -> None:
+        self.settle().put(local, remote, timeout_s=timeout_s)
+
+    def get(self, remote: str, local: Path, *, timeout_s: float) -> None:
+        self.settle().get(remote, local, timeout_s=timeout_s)
+
     def close(self) -> None:
-        """Let go of the connection; safe to call again."""
+        """Close the connection once it is made; one that never is, is nothing to close."""
+        self._made.add_done_callback(lambda made: None if made.exception() else made.result().close())

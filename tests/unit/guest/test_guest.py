@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from unit.fakes import FakeTransport, completed, guest
 from vmlab.errors import GuestError, MachineLost
+from vmlab.guest.guest import Guest
 from vmlab.guest.transport import CommandTooSlow, Completed, TransportLost
+from vmlab.host.accelerator import Accelerator
+from vmlab.host.limits import limits_for
 
 
 def test_run_returns_what_came_whatever_the_status() -> None:
@@ -115,6 +119,67 @@ def test_root_has_a_connection_of_its_own_opened_once() -> None:
 def test_a_command_of_root_that_fails_is_a_result() -> None:
     with pytest.raises(GuestError, match="ended with status 1"):
         guest(FakeTransport({"cat": completed("cat /x", status=1)})).read("/x")
+
+
+def test_after_a_command_of_root_that_was_too_slow_the_next_gets_another_connection() -> None:
+    slow, fresh = FakeTransport({"sleep": CommandTooSlow()}), FakeTransport({"id": "0\n"})
+    lab = _opening(FakeTransport(), slow, fresh)
+    with pytest.raises(GuestError, match="took longer than 1 s"):
+        lab.root("sleep 1000", timeout_s=1)
+    assert slow.is_closed
+    assert lab.as_root("id") == "0\n"
+    assert not fresh.is_closed
+    assert slow.commands == ["sleep 1000"], "whether the guest lives is asked on the other connection"
+
+
+def test_a_command_of_root_that_fails_keeps_its_connection() -> None:
+    root = FakeTransport({"cat": completed("cat /x", status=1)})
+    lab = _opening(FakeTransport(), root)
+    assert lab.root("cat /x").status == 1
+    with pytest.raises(GuestError):
+        lab.as_root("cat /x")
+    assert not root.is_closed
+
+
+def test_a_connection_of_root_that_cannot_be_had_is_a_lost_machine() -> None:
+    def refuse() -> FakeTransport:
+        raise TransportLost("no such port")
+
+    lab = _guest(FakeTransport(), refuse)
+    with pytest.raises(MachineLost, match="while connecting as root: no such port") as caught:
+        lab.root("id")
+    assert caught.value.detail == "console: login"
+
+
+def test_logging_out_closes_the_tests_connection_and_not_roots() -> None:
+    user, root = FakeTransport(), FakeTransport()
+    lab = guest(user, root=root)
+    lab.as_root("id")
+    lab.log_out()
+    assert (user.is_closed, root.is_closed) == (True, False)
+    lab.as_root("id")
+    assert root.commands == ["id", "id"]
+
+
+def test_closing_opens_no_connection_as_root_to_close_it() -> None:
+    lab = _opening(FakeTransport())
+    lab.close()
+    lab.close()
+
+
+def _opening(user: FakeTransport, *roots: FakeTransport) -> Guest:
+    """A guest that has one connection as root after another to give, and no more than these."""
+    left = iter(roots)
+    return _guest(user, lambda: next(left))
+
+
+def _guest(user: FakeTransport, open_root: Callable[[], FakeTransport]) -> Guest:
+    return Guest(
+        user,
+        root_transport=open_root,
+        limits=limits_for(Accelerator.KVM),
+        console_tail=lambda: "console: login",
+    )
 
 
 def test_a_long_command_is_shortened_in_the_message() -> None:

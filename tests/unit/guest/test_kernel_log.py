@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from unit.fakes import FakeTransport, guest
-from vmlab.guest.kernel_log import last_sequence, parse_kmsg, read_log
+import pytest
+
+from vmlab.guest.kernel_log import KernelLog, parse_kmsg
 
 _LOG = """\
 6,339,5140900,-;NET: Registered PF_INET6 protocol family
@@ -43,16 +44,63 @@ def test_a_text_that_looks_like_a_prefix_stays_text() -> None:
     assert record.text == "a;b,c;d"
 
 
-def test_an_empty_log_has_no_last_record() -> None:
+class _Kernel:
+    """Answers looks at the log as a guest's shell does: whole, or what is new where it is open already."""
+
+    def __init__(self, log: str, *, has_line: bool) -> None:
+        self.lines = log.splitlines()
+        self.taint = 0
+        self._has_line = has_line
+        self._seen = 0
+        self.looks: list[int] = []
+
+    def __call__(self, command: str) -> str:
+        is_rest = self._has_line and command.count("/proc/self/fd") > 0
+        lines = self.lines[self._seen :] if is_rest else self.lines
+        if is_rest:
+            self._seen = len(self.lines)
+        self.looks.append(len(lines))
+        return "\n".join([str(self.taint), *lines]) + "\n"
+
+
+@pytest.mark.parametrize("has_line", [True, False])
+def test_only_what_came_after_is_given(has_line: bool) -> None:
+    log = KernelLog(_Kernel(_LOG, has_line=has_line))
+    assert log.position() == 345
+    assert [record.sequence for record in log.after(340)] == [341, 345]
+    assert len(log.after()) == 4
+
+
+def test_an_empty_log_has_no_position() -> None:
     assert parse_kmsg("") == []
-    assert last_sequence([]) == -1
-    assert last_sequence(parse_kmsg(_LOG)) == 345
+    assert KernelLog(_Kernel("", has_line=True)).position() == -1
 
 
-def test_only_what_came_after_is_read() -> None:
-    lab = guest(FakeTransport({"dd": _LOG}))
-    assert [record.sequence for record in read_log(lab, after=340)] == [341, 345]
-    assert len(read_log(lab)) == 4
+def test_over_the_line_only_what_is_new_is_read() -> None:
+    kernel = _Kernel(_LOG, has_line=True)
+    log = KernelLog(kernel)
+    before = log.position()
+    kernel.lines.append("4,346,7000000,-;WARNING: something")
+    assert [record.text for record in log.after(before)] == ["WARNING: something"]
+    assert kernel.looks[1:] == [1]
+
+
+def test_a_forks_log_is_read_from_where_it_was_frozen_and_whole_when_asked_for() -> None:
+    kernel = _Kernel(_LOG, has_line=True)
+    kernel("cat /proc/self/fd/9")  # what was read before the freeze
+    kernel.lines.append("4,346,7000000,-;random: crng reseeded due to virtual machine fork")
+    log = KernelLog(kernel, position=345)
+    assert [record.sequence for record in log.after(345)] == [346]
+    assert log.position() == 346
+    assert len(log.after()) == 5
+
+
+def test_the_taint_is_that_of_the_last_look() -> None:
+    kernel = _Kernel(_LOG, has_line=True)
+    log = KernelLog(kernel)
+    kernel.taint = 12288
+    log.position()
+    assert log.taint == 12288
 
 
 def test_a_record_is_shown_as_dmesg_shows_it() -> None:
