@@ -67,11 +67,12 @@ def _unprivileged() -> Fact:
 
 def _cores() -> Fact:
     cores = len(os.sched_getaffinity(0))
-    model = _processor_model()
+    model = processor_model()
     return Fact(topic="processor", grade=Grade.GOOD if cores > 1 else Grade.SLOW, finding=f"{cores} × {model}")
 
 
-def _processor_model() -> str:
+def processor_model() -> str:
+    """The first processor's name, as /proc/cpuinfo has it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -111,6 +112,6 @@ def _disk(path: Path) -> Fact:
     return Fact(
         topic="disk",
         grade=Grade.GOOD if enough else Grade.BAD,
-        finding=f"{free_gib:.0f} GiB free in {path}; a target takes 1.5 GiB, 3 GiB in /var/tmp while it is made",
+        finding=f"{free_gib:.0f} GiB free in {path}; a target takes 2 GiB, and 3 in /var/tmp while it is made",
         advice="" if enough else "vmlab images prune, or --vmlab-store DIR",
     )

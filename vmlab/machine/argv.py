@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from vmlab.host.accelerator import QEMU, Accelerator
 from vmlab.image.image import Image
 
 MAC_ADDRESS = "52:54:00:76:6d:6c"
+LINE_NAME = "org.vmlab.line"
+"""The virtio port that `guest/line.py` speaks over; udev links it in /dev/virtio-ports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,28 @@ class MachineSpec:
     kernel: Path
     initrd: Path
     command_line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """A file that holds a guest's memory; without one it is the process's own."""
+
+    file: Path
+    is_shared: bool
+    """Whether what the guest writes reaches the file, which a snapshot is made of, or stays private, as in a fork."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """What ties one machine to this host; its guest sees none of it."""
+
+    disk: Path
+    console: Path
+    monitor_fd: int
+    line_fd: int
+    memory: Memory | None = None
+    is_incoming: bool = False
+    """Wait for a device state instead of powering on."""
 
 
 def machine_spec(image: Image, accelerator: Accelerator, *, cpus: int, memory_mib: int) -> MachineSpec:
@@ -62,38 +87,61 @@ def kernel_command_line() -> str:
     )
 
 
-def qemu_argv(spec: MachineSpec, *, disk: Path, console: Path, monitor_fd: int) -> list[str]:
-    """The arguments that boot a machine from its overlay `disk`, its serial console going to the file `console`.
+def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
+    """The arguments that start a machine from its overlay, its serial console going to a file.
 
-    The monitor speaks QMP on an inherited socket: a path of a socket may not be longer than 107 bytes. Port 0
-    lets QEMU pick the forwarded port, so that no two machines race for one.
+    Monitor and line speak on inherited sockets: a path of a socket may not be longer than 107 bytes. Port 0
+    lets QEMU pick the forwarded port, so that no two machines race for one. The generation identifier tells
+    kernels that know it (6.12 and newer of Debian's cloud kernels) that they were forked: it is new in each process.
     """
     return [
-        *_base(spec),
-        *("-chardev", f"file,id=console,path={_escaped(console)}", "-serial", "chardev:console"),
-        *("-chardev", f"socket,id=monitor,fd={monitor_fd}", "-mon", "chardev=monitor,mode=control"),
-        *("-drive", f"if=none,id=disk,file={_escaped(disk)},format=qcow2,cache=unsafe,discard=unmap"),
+        *_base(spec, wiring.memory),
+        *("-chardev", f"file,id=console,path={_escaped(wiring.console)}", "-serial", "chardev:console"),
+        *("-chardev", f"socket,id=monitor,fd={wiring.monitor_fd}", "-mon", "chardev=monitor,mode=control"),
+        *("-drive", f"if=none,id=disk,file={_escaped(wiring.disk)},format=qcow2,cache=unsafe,discard=unmap"),
         *("-device", "virtio-blk-pci,drive=disk"),
         *("-netdev", "user,id=net,hostfwd=tcp:127.0.0.1:0-:22"),
         *("-device", f"virtio-net-pci,netdev=net,mac={MAC_ADDRESS},romfile="),
         *("-device", "virtio-rng-pci"),
+        *("-device", "vmgenid,guid=auto"),
+        *("-chardev", f"socket,id=line,fd={wiring.line_fd}", "-device", "virtio-serial-pci"),
+        *("-device", f"virtserialport,chardev=line,name={LINE_NAME}"),
+        *(("-incoming", "defer") if wiring.is_incoming else ()),
     ]
+
+
+def guest_visible_words(spec: MachineSpec) -> list[str]:
+    """The argument list less what differs from machine to machine: two with the same words can share a snapshot."""
+    nowhere = Path("-")
+    bare = dataclasses.replace(spec, kernel=nowhere, initrd=nowhere)
+    memory = Memory(file=nowhere, is_shared=False)
+    return qemu_argv(bare, Wiring(disk=nowhere, console=nowhere, monitor_fd=0, line_fd=0, memory=memory))
 
 
 def proof_argv(spec: MachineSpec, *, console: Path) -> list[str]:
     """The arguments that only start the kernel, to see whether the accelerator runs it."""
-    return [*_base(spec), *("-serial", f"file:{console}")]
+    return [*_base(spec, None), *("-serial", f"file:{console}")]
 
 
-def _base(spec: MachineSpec) -> list[str]:
+def _base(spec: MachineSpec, memory: Memory | None) -> list[str]:
     accelerator = "kvm" if spec.accelerator is Accelerator.KVM else "tcg,thread=multi,tb-size=256"
+    backend = ",memory-backend=ram" if memory else ""
     return [
         QEMU,
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
-        *("-machine", "q35,usb=off,vmport=off,graphics=off", "-accel", accelerator),
+        *("-machine", f"q35,usb=off,vmport=off,graphics=off{backend}", "-accel", accelerator),
         *("-cpu", spec.cpu_model, "-smp", str(spec.cpus), "-m", f"{spec.memory_mib}M"),
+        *(_memory_object(memory, spec.memory_mib) if memory else ()),
         *("-kernel", str(spec.kernel), "-initrd", str(spec.initrd), "-append", spec.command_line),
     ]
+
+
+def _memory_object(memory: Memory, size_mib: int) -> tuple[str, str]:
+    share = "on" if memory.is_shared else "off"
+    return (
+        "-object",
+        f"memory-backend-file,id=ram,size={size_mib}M,mem-path={_escaped(memory.file)},share={share}",
+    )
 
 
 def _escaped(path: Path) -> str:

@@ -1,49 +1,74 @@
 # SPDX-License-Identifier: MIT
-"""One QEMU process: started, watched and given back."""
+"""One machine: started, watched and given back."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
-import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
 
 from vmlab.errors import AssetError, HostError, MachineLost
 from vmlab.image.image import Image
-from vmlab.machine.argv import MachineSpec, qemu_argv
+from vmlab.machine.argv import MachineSpec, Wiring, qemu_argv
 from vmlab.machine.console import Console
-from vmlab.machine.qmp import Monitor, on_lasting_thread
-from vmlab.process import end, find_program, run, tied_to_parent
-from vmlab.scratch import scratch_directory
+from vmlab.machine.qemu import QemuProcess
+from vmlab.machine.qmp import Monitor
+from vmlab.machine.running import MachineRecord, room_for, write_record
+from vmlab.machine.snapshot import Origin, thaw
+from vmlab.process import ProcessIdentity, run
+from vmlab.scratch import ScratchDirectory
+from vmlab.store import disk_error
 
-_POLITE_S = 3.0
 _OVERLAY_MIB = 512
 """Room to start with: a margin for what a guest writes, not a measurement."""
+QEMU_MIB = 300
+"""What a machine takes besides its guest's memory: a margin, not a measurement."""
+FORK_MIB = 450
+"""What a fork may come to take: idle ones of a 1 GiB guest took 140 MiB under TCG; the rest is a margin for tests."""
+
+_KEPT: list[object] = []
+"""What ties a kept machine to this process: letting go of it would look to QEMU like this process's end."""
 
 
 class Machine:
     """A running QEMU with an overlay of its own; a context manager that leaves nothing behind.
 
-    It dies with this process, however that ends: the kernel kills it when the thread that started it is gone.
+    It dies with this process, however that ends. One that `is_keepable` can be left running on purpose.
     """
 
-    def __init__(self, image: Image, spec: MachineSpec, *, console: Path) -> None:
+    def __init__(
+        self,
+        image: Image,
+        spec: MachineSpec,
+        *,
+        console: Path,
+        origin: Origin | None = None,
+        is_keepable: bool = False,
+        room_timeout_s: float = 0.0,
+    ) -> None:
         self.image = image
         self.spec = spec
         self.console = Console(console)
+        self.origin = origin or Origin(base=image.disk)
         self.ssh_port = 0
         self.started = 0.0
+        self.line: socket.socket | None = None
+        """The host's end of the guest's virtio port."""
+        self._is_keepable = is_keepable
+        self._room_timeout_s = room_timeout_s
         self._stack = contextlib.ExitStack()
-        self._child: subprocess.Popen[bytes] | None = None
+        self._qemu: QemuProcess | None = None
         self._monitor: Monitor | None = None
-        self._complaints = Path()
+        self._scratch: ScratchDirectory | None = None
 
     def __enter__(self) -> Machine:
-        """Start QEMU; returns when its monitor answers, long before the guest does.
+        """Start QEMU; returns when its monitor answers, long before a guest that boots does. A fork runs then.
 
-        Raises `HostError` when QEMU refuses to start, `AssetError` when it cannot read the image.
+        Raises `HostError` when QEMU refuses to start or its memory has no room, `AssetError` when it cannot read
+        the image or the snapshot.
         """
         with contextlib.ExitStack() as stack:
             self._start(stack)
@@ -57,7 +82,8 @@ class Machine:
 
     @property
     def pid(self) -> int:
-        return self._child.pid if self._child else 0
+        """QEMU's; 0 before it runs."""
+        return self._qemu.pid if self._qemu else 0
 
     @property
     def monitor(self) -> Monitor:
@@ -66,13 +92,13 @@ class Machine:
         return self._monitor
 
     def is_alive(self) -> bool:
-        return self._child is not None and self._child.poll() is None
+        return self._qemu is not None and self._qemu.status is None
 
     def require_alive(self) -> None:
         """Raise `MachineLost` with the console's tail when QEMU has ended or the kernel has panicked."""
         if not self.is_alive():
-            status = self._child.returncode if self._child else None
-            raise MachineLost(f"QEMU ended with status {status}", detail=f"{self._complaint()}\n{self.console.tail()}")
+            status, words = (self._qemu.status, self._qemu.words) if self._qemu else (None, "")
+            raise MachineLost(f"QEMU ended with status {status}", detail=f"{words}\n{self.console.tail()}")
         panic = self.console.panic()
         if panic:
             raise MachineLost(f"the kernel panicked: {panic}", detail=self.console.tail())
@@ -81,69 +107,91 @@ class Machine:
         """End QEMU, politely, then firmly, and remove its overlay. Safe to call again."""
         self._stack.close()
 
+    def keep(self) -> MachineRecord:
+        """Leave QEMU running when this process ends; `vmlab reap` ends it. Returns how others find it.
+
+        Raises `MachineLost` when it has ended, or was not started `is_keepable`.
+        """
+        if self._qemu is None or self._scratch is None:
+            raise MachineLost("the machine was not started")
+        record = self._record(self._qemu.pid, is_kept=True)
+        leash = self._qemu.let_go()
+        write_record(self._scratch.path, record)
+        self._stack.pop_all()
+        self._scratch.release()
+        _KEPT.append((leash, self._monitor, self.line))
+        return record
+
     def _start(self, stack: contextlib.ExitStack) -> None:
-        directory = stack.enter_context(scratch_directory(needed_mib=_OVERLAY_MIB, what="a guest's disk"))
-        overlay = directory / "disk.qcow2"
-        self._complaints = directory / "qemu.err"
-        _make_overlay(self.image.disk, overlay)
+        scratch = ScratchDirectory(needed_mib=_OVERLAY_MIB if self.origin.overlay is None else 1, what="a guest's disk")
+        self._scratch = scratch
+        stack.callback(scratch.close)
+        overlay = self.origin.overlay or scratch.path / "disk.qcow2"
+        if not overlay.exists():
+            _make_overlay(self.origin.base, overlay)
         ours, theirs = socket.socketpair()
         stack.callback(ours.close)
-        with theirs:
-            argv = qemu_argv(self.spec, disk=overlay, console=self.console.path, monitor_fd=theirs.fileno())
-            self._child = self._spawn(argv, theirs)
-        stack.callback(self._end)
-        self.started = time.monotonic()
-        monitor = Monitor(ours)
-        stack.callback(monitor.close)
-        self._monitor = monitor
+        self.line, far_end = socket.socketpair()
+        stack.callback(self.line.close)
+        with room_for(self._expected_mib(), timeout_s=self._room_timeout_s), theirs, far_end:
+            wiring = Wiring(
+                disk=overlay,
+                console=self.console.path,
+                monitor_fd=theirs.fileno(),
+                line_fd=far_end.fileno(),
+                memory=self.origin.memory,
+                is_incoming=self.origin.state is not None,
+            )
+            self._qemu = QemuProcess(
+                qemu_argv(self.spec, wiring),
+                complaints=scratch.path / "qemu.err",
+                descriptors=(theirs.fileno(), far_end.fileno(), *([scratch.lock_fd] if self._is_keepable else ())),
+                is_keepable=self._is_keepable,
+            )
+            stack.callback(self._end)
+            self.started = time.monotonic()
+            write_record(scratch.path, self._record(self._qemu.pid))
+        self._monitor = monitor = Monitor(ours)
         try:
             monitor.connect()
+            if self.origin.state is not None:
+                thaw(monitor, self.origin.state)
             self.ssh_port = monitor.forwarded_port()
         except MachineLost as lost:
             raise self._refusal(lost) from None
-
-    def _spawn(self, argv: list[str], theirs: socket.socket) -> subprocess.Popen[bytes]:
-        program = find_program(argv[0])
-        if program is None:
-            raise HostError(f"{argv[0]} is not installed", hint="vmlab setup")
-        with self._complaints.open("wb") as complaints:
-            return on_lasting_thread(
-                lambda: subprocess.Popen(
-                    tied_to_parent([program, *argv[1:]]),
-                    stdin=subprocess.DEVNULL,
-                    stdout=complaints,
-                    stderr=complaints,
-                    pass_fds=(theirs.fileno(),),
-                    start_new_session=True,
-                )
-            )
+        write_record(scratch.path, self._record(self._qemu.pid))
 
     def _end(self) -> None:
-        child = self._child
-        if child is None:
-            return
-        if child.poll() is None and self._monitor is not None:
-            # `quit` rather than a signal: QEMU then closes its files itself.
-            with contextlib.suppress(MachineLost):
-                self._monitor.execute("quit", timeout_s=_POLITE_S)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(timeout=_POLITE_S)
-        end(child, grace_s=_POLITE_S)
+        # The monitor last: QEMU is told over it to end.
+        if self._qemu is not None:
+            self._qemu.end(self._monitor)
+        if self._monitor is not None:
+            self._monitor.close()
 
-    def _complaint(self) -> str:
-        try:
-            return self._complaints.read_text(errors="replace").strip()
-        except FileNotFoundError:
-            return ""
+    def _record(self, pid: int, *, is_kept: bool = False) -> MachineRecord:
+        return MachineRecord(
+            target=self.image.target_id,
+            qemu=ProcessIdentity.of(pid),
+            ssh_port=self.ssh_port,
+            console=str(self.console.path),
+            expected_mib=self._expected_mib(),
+            is_kept=is_kept,
+        )
+
+    def _expected_mib(self) -> int:
+        return FORK_MIB if self.origin.state is not None else self.spec.memory_mib + QEMU_MIB
 
     def _refusal(self, lost: MachineLost) -> HostError | AssetError | MachineLost:
         """What it means that QEMU did not come up: its own words decide."""
-        child = self._child
-        if child is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(timeout=_POLITE_S)
-        words = self._complaint()
-        if "qcow2" in words or "disk.qcow2" in words:
+        if self._qemu is None:
+            return lost
+        self._qemu.wait_shortly()
+        words = self._qemu.words
+        if self.origin.state is not None and "migration failed" in words:
+            return AssetError(
+                f"a snapshot of {self.image.target_id} does not load: {words.splitlines()[0]}", detail=words
+            )
+        if "qcow2" in words:
             return AssetError(
                 f"QEMU cannot read the image of {self.image.target_id}",
                 hint="vmlab images verify",
@@ -156,5 +204,8 @@ class Machine:
 
 def _make_overlay(base: Path, overlay: Path) -> None:
     made = run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(base), str(overlay)], timeout_s=60)
-    if not made.ok:
-        raise AssetError(f"cannot make a disk on top of {str(base)!r}", hint="vmlab images verify", detail=made.tail)
+    if made.ok:
+        return
+    if "No space left" in made.output:
+        raise disk_error(OSError(errno.ENOSPC, ""), overlay.parent)
+    raise AssetError(f"cannot make a disk on top of {str(base)!r}", hint="vmlab images verify", detail=made.tail)

@@ -68,6 +68,15 @@ class Monitor:
         """Run a QMP command and return its result; `MachineLost` when QEMU is gone or refuses."""
         return self._wait(self._client.execute(command, dict(arguments or {}) or None), timeout_s)
 
+    def hand_over(self, name: str, descriptor: int) -> None:
+        """Give QEMU an open file under a name, as `fd:NAME` in later commands (QMP's `getfd`)."""
+
+        async def hand() -> None:
+            self._client.send_fd_scm(descriptor)
+            await self._client.execute("getfd", {"fdname": name})
+
+        self._wait(hand(), _CALL_TIMEOUT_S)
+
     def forwarded_port(self) -> int:
         """The host port that QEMU picked for the guest's SSH: `info usernet`'s HOST_FORWARD row."""
         text = str(self.execute("human-monitor-command", {"command-line": "info usernet"}))

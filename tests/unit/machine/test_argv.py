@@ -9,7 +9,7 @@ import pytest
 
 from unit.fakes import image
 from vmlab.host.accelerator import Accelerator
-from vmlab.machine.argv import MachineSpec, machine_spec, proof_argv, qemu_argv
+from vmlab.machine.argv import MachineSpec, Memory, Wiring, guest_visible_words, machine_spec, proof_argv, qemu_argv
 
 _COMMAND_LINE = "root=/dev/vda rw console=ttyS0 panic=0 net.ifnames=0 fsck.mode=skip systemd.show_status=0"
 
@@ -36,21 +36,63 @@ _FLAGS = {
 }
 
 
+def _wiring(*, memory: Memory | None = None, is_incoming: bool = False) -> Wiring:
+    return Wiring(
+        disk=Path("/run/disk.qcow2"),
+        console=Path("/run/console"),
+        monitor_fd=7,
+        line_fd=8,
+        memory=memory,
+        is_incoming=is_incoming,
+    )
+
+
+# fmt: off
+_DEVICES = [
+    "-chardev", "file,id=console,path=/run/console", "-serial", "chardev:console",
+    "-chardev", "socket,id=monitor,fd=7", "-mon", "chardev=monitor,mode=control",
+    "-drive", "if=none,id=disk,file=/run/disk.qcow2,format=qcow2,cache=unsafe,discard=unmap",
+    "-device", "virtio-blk-pci,drive=disk",
+    "-netdev", "user,id=net,hostfwd=tcp:127.0.0.1:0-:22",
+    "-device", "virtio-net-pci,netdev=net,mac=52:54:00:76:6d:6c,romfile=",
+    "-device", "virtio-rng-pci",
+    "-device", "vmgenid,guid=auto",
+    "-chardev", "socket,id=line,fd=8", "-device", "virtio-serial-pci",
+    "-device", "virtserialport,chardev=line,name=org.vmlab.line",
+]
+# fmt: on
+
+
 @pytest.mark.parametrize("accelerator", list(Accelerator))
 def test_the_whole_list(accelerator: Accelerator) -> None:
-    argv = qemu_argv(_spec(accelerator), disk=Path("/run/disk.qcow2"), console=Path("/run/console"), monitor_fd=7)
-    # fmt: off
-    assert argv == [
-        *_base(*_FLAGS[accelerator]),
-        "-chardev", "file,id=console,path=/run/console", "-serial", "chardev:console",
-        "-chardev", "socket,id=monitor,fd=7", "-mon", "chardev=monitor,mode=control",
-        "-drive", "if=none,id=disk,file=/run/disk.qcow2,format=qcow2,cache=unsafe,discard=unmap",
-        "-device", "virtio-blk-pci,drive=disk",
-        "-netdev", "user,id=net,hostfwd=tcp:127.0.0.1:0-:22",
-        "-device", "virtio-net-pci,netdev=net,mac=52:54:00:76:6d:6c,romfile=",
-        "-device", "virtio-rng-pci",
-    ]
-    # fmt: on
+    assert qemu_argv(_spec(accelerator), _wiring()) == [*_base(*_FLAGS[accelerator]), *_DEVICES]
+
+
+@pytest.mark.parametrize(("is_shared", "share"), [(True, "on"), (False, "off")])
+def test_memory_in_a_file_is_shared_by_a_snapshots_maker_and_private_in_a_fork(is_shared: bool, share: str) -> None:
+    memory = Memory(file=Path("/store/ram"), is_shared=is_shared)
+    argv = qemu_argv(_spec(Accelerator.TCG), _wiring(memory=memory, is_incoming=not is_shared))
+    place = argv.index("-object")
+    assert argv[place + 1] == f"memory-backend-file,id=ram,size=1024M,mem-path=/store/ram,share={share}"
+    assert argv[argv.index("-machine") + 1].endswith(",memory-backend=ram")
+    assert (argv[-2:] == ["-incoming", "defer"]) is not is_shared
+    assert argv[place + 2 : place + 4] == ["-kernel", "/store/image/kernel"]
+
+
+def test_what_a_guest_sees_does_not_depend_on_where_things_lie() -> None:
+    here = guest_visible_words(_spec(Accelerator.TCG))
+    there = guest_visible_words(machine_spec(image(Path("/elsewhere")), Accelerator.TCG, cpus=2, memory_mib=1024))
+    assert here == there
+    assert not any("/store" in word for word in here)
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "cpus", "memory_mib"),
+    [(Accelerator.KVM, 2, 1024), (Accelerator.TCG, 1, 1024), (Accelerator.TCG, 2, 512)],
+)
+def test_any_change_of_what_a_guest_sees_shows(accelerator: Accelerator, cpus: int, memory_mib: int) -> None:
+    other = machine_spec(image(Path("/store/image")), accelerator, cpus=cpus, memory_mib=memory_mib)
+    assert guest_visible_words(other) != guest_visible_words(_spec(Accelerator.TCG))
 
 
 def test_the_proof_starts_the_same_machine_without_disk_and_network() -> None:
@@ -59,13 +101,14 @@ def test_the_proof_starts_the_same_machine_without_disk_and_network() -> None:
 
 
 def test_a_comma_in_a_path_does_not_end_the_option() -> None:
-    argv = qemu_argv(_spec(Accelerator.TCG), disk=Path("/a,b/disk"), console=Path("/a,b/log"), monitor_fd=3)
+    wiring = Wiring(
+        disk=Path("/a,b/disk"),
+        console=Path("/a,b/log"),
+        monitor_fd=3,
+        line_fd=4,
+        memory=Memory(file=Path("/a,b/ram"), is_shared=False),
+    )
+    argv = qemu_argv(_spec(Accelerator.TCG), wiring)
     assert "file,id=console,path=/a,,b/log" in argv
     assert any("file=/a,,b/disk," in word for word in argv)
-
-
-def test_the_same_goes_in_and_the_same_comes_out() -> None:
-    arguments = {"disk": Path("/disk"), "console": Path("/log")}
-    one = qemu_argv(_spec(Accelerator.TCG), monitor_fd=3, **arguments)
-    assert one == qemu_argv(_spec(Accelerator.TCG), monitor_fd=3, **arguments)
-    assert one != qemu_argv(_spec(Accelerator.KVM), monitor_fd=3, **arguments)
+    assert any("mem-path=/a,,b/ram," in word for word in argv)
