@@ -14,13 +14,16 @@ from pathlib import Path
 
 from vmlab.errors import BuildError, HostError, MachineLost
 from vmlab.guest.guest import Guest
+from vmlab.guest.line import LineTransport, start_line
 from vmlab.guest.ssh import Address, SshTransport, connect
+from vmlab.guest.transport import Commands
 from vmlab.host.accelerator import Accelerator, Verdict, choose_accelerator, qemu_version
 from vmlab.host.limits import Limits, limits_for
-from vmlab.image.image import Image
+from vmlab.image.image import GUEST_USER, Image
 from vmlab.image.packages import cached_image, obtain_image
-from vmlab.machine.argv import MachineSpec, machine_spec, proof_argv
+from vmlab.machine.argv import LINE_NAME, MachineSpec, machine_spec, proof_argv
 from vmlab.machine.machine import Machine
+from vmlab.machine.snapshot import Origin
 from vmlab.module.build import Built, build_module, compile_program
 from vmlab.module.place import GuestPlace, HostPlace, Place, require_host_place
 from vmlab.module.source import Source, read_source
@@ -32,17 +35,17 @@ from vmlab.timing.series import TimingSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Booted:
+class Running:
     """A guest that answers, and the machine it runs in."""
 
+    target: Target
     guest: Guest
     machine: Machine
-    boot_s: float
-    transport: SshTransport
-
-    def open_shell(self, command: str) -> int:
-        """Hand the terminal to the guest, or run one command in it; returns the exit status."""
-        return self.transport.interact(command)
+    start_s: float
+    """From the start of QEMU to the first answer over SSH."""
+    open_shell: Callable[[str], int]
+    """Hands the terminal to the guest, or runs one command in it; returns the exit status."""
+    is_fork: bool = False
 
 
 class Lab:
@@ -52,6 +55,9 @@ class Lab:
     `notice` what the user should know at the end.
     """
 
+    room_timeout_s = 300.0
+    """How long a guest waits for others to give their memory back."""
+
     def __init__(
         self,
         settings: Settings,
@@ -60,7 +66,8 @@ class Lab:
         notice: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.settings = settings
-        self.store = Store(settings.store)
+        self.store = Store(settings.store, budget_gib=settings.store_gib)
+        self._held = contextlib.ExitStack()
         self.progress = progress
         self.notice = notice
         self.facts: dict[str, TargetFacts] = {}
@@ -92,6 +99,8 @@ class Lab:
             version = self.qemu_version  # without QEMU there is no point in building anything
             started = time.monotonic()
             image = obtain_image(target, self.store, self.settings, progress=self.progress, notice=self.notice)
+            # For as long as this lab lives: another run that needs room may not take it away.
+            self._held.enter_context(self.store.hold(image.disk.parent))
             self._images[target.id] = image
             self._learn_image(target, image, version, time.monotonic() - started)
         return self._images[target.id]
@@ -118,7 +127,7 @@ class Lab:
         return limits_for(self.verdict(image).accelerator, patience=self.settings.patience)
 
     @contextlib.contextmanager
-    def boot(self, target: Target) -> Iterator[Booted]:
+    def boot(self, target: Target) -> Iterator[Running]:
         """A freshly booted guest for the length of a `with` block. Costs a boot.
 
         A boot that is lost before the guest ever answered is tried once more, and said: nothing of the module was
@@ -126,27 +135,49 @@ class Lab:
         """
         with contextlib.ExitStack() as stack:
             try:
-                booted = self._boot(target, stack)
+                running = stack.enter_context(self.boot_once(target))
             except MachineLost as lost:
                 self.notice(f"{target.id}: a boot was lost and tried again: {lost.message}")
-                booted = self._boot(target, stack)
-            yield booted
+                running = stack.enter_context(self.boot_once(target))
+            yield running
 
-    def _boot(self, target: Target, stack: contextlib.ExitStack) -> Booted:
+    @contextlib.contextmanager
+    def boot_once(self, target: Target, origin: Origin | None = None) -> Iterator[Running]:
+        """One attempt at a boot; `origin` tells where memory and disk go of a guest that is to be frozen."""
         image = self.image(target)
-        verdict = self.verdict(image)
         limits = self.limits(image)
-        console = self._console_path(target)
-        self.progress(f"{target.id}: booting {image.release} ({verdict.accelerator})")
-        with contextlib.ExitStack() as attempt:
-            machine = attempt.enter_context(Machine(image, self._spec(image, verdict.accelerator), console=console))
-            guest, transport = _connect(machine, image, limits)
-            attempt.callback(guest.close)
-            boot_s = time.monotonic() - machine.started
-            stack.push(attempt.pop_all())
-        self._learn_boot(target, boot_s, console)
-        self.progress(f"{target.id}: booted in {boot_s:.0f} s")
-        return Booted(guest=guest, machine=machine, boot_s=boot_s, transport=transport)
+        self.progress(f"{target.id}: booting {image.release} ({self.verdict(image).accelerator})")
+        with contextlib.ExitStack() as stack:
+            machine = stack.enter_context(self.machine(target, origin))
+            transport = reach(machine, image, limits.boot_s, limits)
+            guest = Guest(
+                transport,
+                root_transport=root_opener(machine, image, limits, has_line=False),
+                limits=limits,
+                console_tail=machine.console.tail,
+                require_alive=machine.require_alive,
+            )
+            stack.callback(guest.close)
+            start_s = time.monotonic() - machine.started
+            self._learn_boot(target, start_s, machine.console.path)
+            self.progress(f"{target.id}: booted in {start_s:.0f} s")
+            yield Running(target=target, guest=guest, machine=machine, start_s=start_s, open_shell=transport.interact)
+
+    def machine(self, target: Target, origin: Origin | None) -> Machine:
+        """A machine of the target that is not started yet."""
+        image = self.image(target)
+        return Machine(
+            image,
+            self.spec(image),
+            console=self._console_path(target),
+            origin=origin,
+            is_keepable=self.settings.keep and (origin is None or origin.overlay is None),
+            room_timeout_s=self.room_timeout_s * self.settings.patience,
+        )
+
+    def spec(self, image: Image) -> MachineSpec:
+        """The machine that this run gives an image."""
+        return self._spec(image, self.verdict(image).accelerator)
 
     def _spec(self, image: Image, accelerator: Accelerator) -> MachineSpec:
         return machine_spec(image, accelerator, cpus=self.settings.cpus, memory_mib=self.settings.memory_mib)
@@ -244,6 +275,17 @@ class Lab:
             known, boot_s=first, boots=known.boots + 1, consoles=(*known.consoles, str(console))
         )
 
+    def learn_fork(self, target: Target, fork_s: float) -> None:
+        """Remember that a target was forked, and how long the first fork took to answer."""
+        known = self.facts[target.id]
+        self.facts[target.id] = dataclasses.replace(known, fork_s=known.fork_s or fork_s, forks=known.forks + 1)
+
+    def learn_discarded_fork(self, target: Target, why: str) -> None:
+        """Remember, and tell the user, that a fork was thrown away."""
+        known = self.facts[target.id]
+        self.facts[target.id] = dataclasses.replace(known, forks_discarded=known.forks_discarded + 1)
+        self.notice(f"{target.id}: a fork was thrown away and a boot took its place: {why}")
+
     def _learn_build(self, target: Target, built: Built) -> None:
         known = self.facts[target.id]
         provenance = dataclasses.replace(
@@ -262,24 +304,30 @@ class Lab:
         )
 
 
-def _connect(machine: Machine, image: Image, limits: Limits) -> tuple[Guest, SshTransport]:
-    address = Address(port=machine.ssh_port, host_key=image.host_key, user_key=image.user_key)
-
-    def reach(where: Address, wait_s: float) -> SshTransport:
-        return connect(
-            where,
-            timeout_s=wait_s,
-            step_timeout_s=limits.connect_s,
-            require_alive=machine.require_alive,
-            evidence=machine.console.tail,
-        )
-
-    transport = reach(address, limits.boot_s)
-    guest = Guest(
-        transport,
-        root_transport=lambda: reach(dataclasses.replace(address, user="root"), limits.connect_s),
-        limits=limits,
-        console_tail=machine.console.tail,
+def reach(machine: Machine, image: Image, wait_s: float, limits: Limits, *, user: str = GUEST_USER) -> SshTransport:
+    """A connection to a machine's guest, which may still be booting; `MachineLost` when it does not answer."""
+    return connect(
+        Address(port=machine.ssh_port, host_key=image.host_key, user_key=image.user_key, user=user),
+        timeout_s=wait_s,
+        step_timeout_s=limits.connect_s,
         require_alive=machine.require_alive,
+        evidence=machine.console.tail,
     )
-    return guest, transport
+
+
+def root_opener(machine: Machine, image: Image, limits: Limits, *, has_line: bool) -> Callable[[], Commands]:
+    """What gives a guest its connections as root: the line first, which a boot needs started; then SSH, since a line
+    that a slow command blocks stays so."""
+    is_first = True
+
+    def open_root() -> Commands:
+        nonlocal is_first
+        if is_first and machine.line is not None:
+            is_first = False
+            if not has_line:
+                with contextlib.closing(reach(machine, image, limits.connect_s, limits, user="root")) as root:
+                    start_line(root, LINE_NAME, timeout_s=limits.command_s)
+            return LineTransport(machine.line)
+        return reach(machine, image, limits.connect_s, limits, user="root")
+
+    return open_root

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 import time
@@ -13,7 +14,7 @@ from typing import Any
 
 from vmlab.decode import structure, unstructure
 from vmlab.errors import BuildError
-from vmlab.image.image import Image
+from vmlab.image.image import BUILD_DIRECTORY, Image
 from vmlab.module.compiler import (
     Compiler,
     Match,
@@ -42,6 +43,9 @@ class Built:
     """A module built for one kernel."""
 
     ko: Path
+    sha256: str
+    guest_path: str
+    """Where the .ko lies in a guest that it was built in, or brought to."""
     info: ModuleInfo
     kernel_compiler: Compiler
     compiler: Compiler
@@ -97,17 +101,19 @@ def build_module(
             opened.close()
         return dict(unstructure(facts))
 
-    built = _read(store.obtain("module", inputs, build), place_name)
+    built = _read(store.obtain("module", inputs, build), source, place_name)
     is_waived = policy is CompilerPolicy.WAIVE
     require_fit(built.info, release=image.release, compiler_version=built.compiler.version, is_waived=is_waived)
     return built
 
 
-def _read(stored: StoredObject, place_name: BuildPlace) -> Built:
+def _read(stored: StoredObject, source: Source, place_name: BuildPlace) -> Built:
     facts = structure(stored.facts, _Facts, where=f"module {stored.digest}")
     ko = stored.file(facts.ko)
     return Built(
         ko=ko,
+        sha256=hashlib.sha256(ko.read_bytes()).hexdigest(),
+        guest_path=f"{BUILD_DIRECTORY}/{source.name}/{ko.name}",
         info=inspect_module(ko),
         kernel_compiler=facts.kernel_compiler,
         compiler=facts.compiler,

@@ -9,25 +9,37 @@ from collections.abc import Iterator, Mapping
 
 from vmlab.errors import GuestError, KernelTrouble
 from vmlab.guest.guest import Guest
-from vmlab.guest.kernel_log import last_sequence, read_log
 from vmlab.guest.splat import describe, find_splats
 from vmlab.module.build import Built
+from vmlab.module.place import GuestPlace
+from vmlab.module.source import Source
 
-_DIRECTORY = "/tmp"
+
+def bring(guest: Guest, source: Source, built: Built) -> None:
+    """Copy the module's sources and the built module to where a build in the guest would have them."""
+    GuestPlace(guest).put_tree(source.directory, list(source.files), source.name)
+    guest.put(built.ko, built.guest_path)
+
+
+def carry(guest: Guest, built: Built) -> str:
+    """Copy the built module alone into a guest that does not have it yet; returns its path there."""
+    path = shlex.quote(built.guest_path)
+    if not guest.root(f"[ -e {path} ]").ok:
+        guest.succeed(f"mkdir -p $(dirname {path})")
+        guest.put(built.ko, built.guest_path)
+    return built.guest_path
 
 
 def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None = None) -> None:
-    """Copy the module in and `insmod` it.
+    """`insmod` the module, copied in first when the guest does not have it.
 
     Raises `GuestError` with what the kernel said when it refuses, and `KernelTrouble` when it reports trouble
     meanwhile; the guest is then not to be trusted.
     """
-    before = last_sequence(read_log(guest))
-    path = f"{_DIRECTORY}/{built.ko.name}"
-    guest.put(built.ko, path)
-    words = [f"{key}={value}" for key, value in (parameters or {}).items()]
-    done = guest.run(f"sudo insmod {shlex.join([path, *words])}", timeout_s=guest.limits.load_s)
-    records = read_log(guest, after=before)
+    before = guest.log.position()
+    words = [carry(guest, built), *(f"{key}={value}" for key, value in (parameters or {}).items())]
+    done = guest.root(f"insmod {shlex.join(words)}", timeout_s=guest.limits.load_s)
+    records = guest.log.after(before)
     splats = find_splats(records)
     if splats:
         raise KernelTrouble(f"kernel: {splats[0].title}", detail=describe(splats))
@@ -40,14 +52,14 @@ def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None =
 
 def remove(guest: Guest, name: str) -> None:
     """`rmmod` a module; `GuestError` when it stays."""
-    done = guest.run(f"sudo rmmod {shlex.quote(name)}", timeout_s=guest.limits.load_s)
+    done = guest.root(f"rmmod {shlex.quote(name)}", timeout_s=guest.limits.load_s)
     if not done.ok:
         raise GuestError(f"{name} does not unload: {done.stderr.strip() or f'status {done.status}'}")
 
 
 def is_loaded(guest: Guest, name: str) -> bool:
     """Whether the kernel has the module, by /proc/modules."""
-    return guest.run(f"grep -q '^{name} ' /proc/modules").ok
+    return guest.root(f"grep -q '^{name} ' /proc/modules").ok
 
 
 @contextlib.contextmanager

@@ -57,6 +57,11 @@ class TargetFacts:
     image_s: float
     boot_s: float
     boots: int
+    fork_s: float = 0.0
+    """From the start of the first fork to its first answer."""
+    forks: int = 0
+    forks_discarded: int = 0
+    """Forks that were not what they should be; a boot took the place of each."""
     build_s: float | None = None
     build_is_cached: bool = False
     build_warnings: tuple[str, ...] = ()

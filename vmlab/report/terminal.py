@@ -35,7 +35,7 @@ def _table(result: RunResult) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("target", "kernel", "compiler", "accel", "image"):
         table.add_column(heading, overflow="fold")
-    for heading in ("boot", "build", "passed", "failed", "skipped", "time"):
+    for heading in ("boot", "fork", "build", "passed", "failed", "skipped", "time"):
         table.add_column(heading, justify="right")
     for row in result.targets:
         table.add_row(*_cells(row), style="" if row.is_green else "red")
@@ -50,7 +50,7 @@ def _cells(row: TargetResult) -> tuple[str, ...]:
     failures = str(failed) + (f" +{lost} lost" if lost else "") + (f" +{not_run} not run" if not_run else "")
     counts = (str(row.count(Outcome.PASSED)), failures, str(row.count(Outcome.SKIPPED)), _seconds(row.duration_s))
     if facts is None:
-        return (row.target, "-", "-", "-", "-", "-", "-", *counts)
+        return (row.target, "-", "-", "-", "-", "-", "-", "-", *counts)
     build = "-"
     if facts.build_s is not None:
         build = "cached" if facts.build_is_cached else f"{_seconds(facts.build_s)} {facts.provenance.build_place}"
@@ -60,7 +60,8 @@ def _cells(row: TargetResult) -> tuple[str, ...]:
         _compiler(facts.provenance.compiler),
         facts.provenance.accelerator,
         facts.image if facts.image == "cached" else f"built {_seconds(facts.image_s)}",
-        _seconds(facts.boot_s),
+        _seconds(facts.boot_s) if facts.boots else "-",
+        _seconds(facts.fork_s) if facts.forks else "-",
         build,
         *counts,
     )

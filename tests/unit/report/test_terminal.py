@@ -20,9 +20,9 @@ def _lines(result: RunResult, *, width: int = 170) -> list[str]:
 
 def test_a_green_row_has_every_column() -> None:
     head, line = _lines(run(row(_GOOD, _SKIP, known=facts())))
-    assert " ".join(head.split()) == "target kernel compiler accel image boot build passed failed skipped time"
+    assert " ".join(head.split()) == "target kernel compiler accel image boot fork build passed failed skipped time"
     assert "  ".join(line.split()) == (
-        "debian12-6.1  6.1.0-56-cloud-amd64  gcc-12  12.2.0  tcg  cached  41  s  1.5  s  host  1  0  1  1.0  s"
+        "debian12-6.1  6.1.0-56-cloud-amd64  gcc-12  12.2.0  tcg  cached  41  s  0.8  s  1.5  s  host  1  0  1  1.0  s"
     )
 
 
