@@ -4,8 +4,10 @@
 Its guests are real `Guest`s over a transport that understands a few commands:
 
 splat    the kernel reports a WARNING, and the command succeeds
+taint N  the kernel's taint value is N from now on
 die      the guest is gone
-boots    how many guests this process has booted so far
+guests   how many guests this process has started so far
+start    how this one was: `booted`, or `forked` and the snapshot's stage
 """
 
 from __future__ import annotations
@@ -14,23 +16,23 @@ import contextlib
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import pytest
 
+from vmlab.forks import Forks, Stage
 from vmlab.guest.guest import Guest
 from vmlab.guest.transport import Completed, TransportLost
 from vmlab.host.accelerator import Accelerator
 from vmlab.host.limits import limits_for
 from vmlab.image.image import Image
-from vmlab.lab import Booted, Lab
+from vmlab.lab import Lab, Running
 from vmlab.machine.argv import machine_spec
 from vmlab.machine.machine import Machine
+from vmlab.machine.running import MachineRecord
+from vmlab.process import ProcessIdentity
 from vmlab.report.model import Provenance, TargetFacts
 from vmlab.target import Target
-
-if TYPE_CHECKING:
-    from vmlab.guest.ssh import SshTransport
 
 _SPLAT = "WARNING: CPU: 0 PID: 94 at fibdrv_main.c:42 fib_read+0x1b/0x40 [fibdrv]"
 
@@ -38,8 +40,10 @@ _SPLAT = "WARNING: CPU: 0 PID: 94 at fibdrv_main.c:42 fib_read+0x1b/0x40 [fibdrv
 class KernelTransport:
     """A guest's shell and its kernel log."""
 
-    def __init__(self, boots: int) -> None:
-        self._boots = boots
+    def __init__(self, guests: int, start: str) -> None:
+        self._guests = guests
+        self._start = start
+        self._taint = 0
         self._log = ["4,0,1000000,-;Linux version 6.1.0-56-cloud-amd64"]
         self._is_dead = False
 
@@ -54,10 +58,14 @@ class KernelTransport:
             number = len(self._log)
             self._log.append(f"4,{number},{number}000000,-;{_SPLAT}")
             self._log.append(f"4,{number + 1},{number}000100,-;---[ end trace 0000000000000000 ]---")
-        elif command == "boots":
-            stdout = str(self._boots)
-        elif command.startswith("dd "):
-            stdout = "\n".join(self._log) + "\n"
+        elif command == "guests":
+            stdout = str(self._guests)
+        elif command == "start":
+            stdout = self._start
+        elif command.startswith("taint "):
+            self._taint = int(command.split()[1])
+        elif "/dev/kmsg" in command:
+            stdout = "\n".join([str(self._taint), *self._log]) + "\n"
         elif command.startswith("echo "):
             stdout = command.removeprefix("echo ") + "\n"
         return Completed(command=command, status=0, stdout=stdout, stderr="", duration_s=0.0)
@@ -75,13 +83,18 @@ class KernelTransport:
 class FakeLab(Lab):
     """Boots at once; everything else is the real one's."""
 
-    _boots = 0
+    guests = 0
 
     @contextlib.contextmanager
-    def boot(self, target: Target) -> Iterator[Booted]:
-        self._boots += 1
-        self.facts[target.id] = _facts(self._boots)
-        transport = KernelTransport(self._boots)
+    def boot(self, target: Target) -> Iterator[Running]:
+        with self.start(target, "booted") as running:
+            yield running
+
+    @contextlib.contextmanager
+    def start(self, target: Target, how: str) -> Iterator[Running]:
+        self.guests += 1
+        self.facts[target.id] = _facts(self.guests)
+        transport = KernelTransport(self.guests, how)
         guest = Guest(
             transport,
             root_transport=lambda: transport,
@@ -90,8 +103,27 @@ class FakeLab(Lab):
         )
         image = _image(Path("none"))
         spec = machine_spec(image, Accelerator.TCG, cpus=2, memory_mib=1024)
-        machine = Machine(image, spec, console=Path("console.log"))
-        yield Booted(guest=guest, machine=machine, boot_s=1.0, transport=cast("SshTransport", transport))
+        machine = FakeMachine(image, spec, console=Path(f"console-{self.guests}.log"))
+        is_fork = how != "booted"
+        yield Running(target=target, guest=guest, machine=machine, start_s=1.0, open_shell=lambda _: 0, is_fork=is_fork)
+
+
+class FakeMachine(Machine):
+    """Can be kept, as if it ran."""
+
+    def keep(self) -> MachineRecord:
+        identity = ProcessIdentity(pid=4711, started=1)
+        return MachineRecord(target="none", qemu=identity, ssh_port=1, console="", expected_mib=0, is_kept=True)
+
+
+class FakeForks(Forks):
+    """Forks at once."""
+
+    @contextlib.contextmanager
+    def fork(self, target: Target, stage: Stage = Stage.READY) -> Iterator[Running]:
+        lab = cast("FakeLab", self.lab)
+        with lab.start(target, f"forked {stage}") as running:
+            yield running
 
 
 def _facts(boots: int) -> TargetFacts:
@@ -117,6 +149,7 @@ def _image(directory: Path) -> Image:
     return Image(
         target_id="none",
         digest="0" * 20,
+        seal="1" * 20,
         release="6.1.0-56-cloud-amd64",
         disk=directory,
         kernel=directory,
@@ -132,6 +165,7 @@ def _image(directory: Path) -> Image:
 
 _PATCH = pytest.MonkeyPatch()
 _PATCH.setattr(importlib.import_module("vmlab.plugin.session"), "Lab", FakeLab)
+_PATCH.setattr(importlib.import_module("vmlab.plugin.session"), "Forks", FakeForks)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from vmlab.plugin import scheduling
+from vmlab.plugin.node_ids import target_pattern
 from vmlab.plugin.scheduling import TargetScheduling, workers_that_fit
 
 IDS = ("debian12-6.1", "debian12-6.1-rt", "debian12-6.12")
@@ -25,13 +26,13 @@ IDS = ("debian12-6.1", "debian12-6.1-rt", "debian12-6.12")
 )
 def test_a_test_belongs_to_the_target_in_its_id(nodeid: str, scope: str, pytestconfig: pytest.Config) -> None:
     scheduler = TargetScheduling.__new__(TargetScheduling)
-    scheduler._target = scheduling.target_pattern(IDS)
+    scheduler._target = target_pattern(IDS)
     assert scheduler._split_scope(nodeid) == scope
 
 
 @pytest.mark.parametrize(
     ("cores", "free_mib", "targets", "fit"),
-    [(8, 64000, 4, 4), (2, 64000, 4, 2), (8, 2700, 4, 2), (8, 900, 4, 1), (8, 64000, 1, 1)],
+    [(8, 64000, 4, 4), (2, 64000, 4, 2), (8, 3600, 4, 2), (8, 900, 4, 1), (8, 64000, 1, 1)],
 )
 def test_targets_cores_and_memory_limit_the_workers(
     monkeypatch: pytest.MonkeyPatch, cores: int, free_mib: int, targets: int, fit: int

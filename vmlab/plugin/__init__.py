@@ -13,15 +13,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vmlab.plugin.fixtures import (
+    STARTS,
+    any_guest,
     booted_guest,
     guest,
     loaded_module,
     module,
     program,
     record_series,
+    shared_guest,
     target,
+    vmlab_forks,
     vmlab_lab,
     vmlab_shared,
+    vmlab_start,
     vmlab_target,
 )
 from vmlab.settings import SETTINGS
@@ -30,15 +35,19 @@ if TYPE_CHECKING:
     from vmlab.plugin.session import GuestSession
 
 __all__ = [
+    "any_guest",
     "booted_guest",
     "guest",
     "loaded_module",
     "module",
     "program",
     "record_series",
+    "shared_guest",
     "target",
+    "vmlab_forks",
     "vmlab_lab",
     "vmlab_shared",
+    "vmlab_start",
     "vmlab_target",
 ]
 
@@ -48,9 +57,9 @@ _SESSION = pytest.StashKey["GuestSession"]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("vmlab", "kernel modules on real kernels")
     for setting in SETTINGS:
-        group.addoption(
-            setting.option, dest=f"vmlab_{setting.name}", default=None, metavar=setting.metavar, help=setting.help
-        )
+        # A flag takes no value: naming it says yes.
+        value = {"action": "store_const", "const": "yes"} if setting.is_flag else {"metavar": setting.metavar}
+        group.addoption(setting.option, dest=f"vmlab_{setting.name}", default=None, help=setting.help, **value)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -64,9 +73,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
     if config.getvalue("dist") != "load" or not _is_asked(config):
         return None  # another way of distributing was chosen, or no guests are meant
-    from vmlab.plugin.scheduling import TargetScheduling
+    from vmlab.plugin.scheduling import TargetScheduling, workers_with_room
 
-    return TargetScheduling(config, log, [target.id for target in session_of(config).lab.matrix.targets])
+    lab = session_of(config).lab
+    ids = [target.id for target in lab.matrix.targets]
+    return TargetScheduling(config, log, ids, most_workers=workers_with_room(lab.settings.memory_mib))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -85,6 +96,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         targets = session_of(metafunc.config).targets()
         ids = [chosen.id for chosen in targets]
         metafunc.parametrize("vmlab_target", targets, ids=ids, indirect=True, scope="session")
+    if "vmlab_start" in metafunc.fixturenames:
+        metafunc.parametrize("vmlab_start", STARTS, indirect=True)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -93,12 +106,21 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         raise pytest.UsageError("targets or a module were named, and no test that uses a guest was selected")
     if any(_uses_a_target(item) for item in session.items):
         session_of(config).start_reporting(config)
+        _start_accounting(config)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     if session.config.pluginmanager.hasplugin("dsession"):
         # The controller of xdist's workers collects no items, so it learns from their reports what there is.
         session.config.pluginmanager.register(_Controller(session.config), "vmlab-controller")
+        if _is_asked(session.config):
+            _start_accounting(session.config)
+
+
+def _start_accounting(config: pytest.Config) -> None:
+    from vmlab.plugin.accounting import Accounting
+
+    config.pluginmanager.register(Accounting(), "vmlab-accounting")
 
 
 class _Controller:
@@ -107,7 +129,10 @@ class _Controller:
         self._is_reporting = False
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if not self._is_reporting and any(name == "vmlab.target" for name, _ in report.user_properties):
+        # xdist itself reports the test in which a worker crashed, without a phase and without properties.
+        is_crash = report.when not in ("setup", "call", "teardown") and _is_asked(self._config)
+        is_ours = is_crash or any(name == "vmlab.target" for name, _ in report.user_properties)
+        if not self._is_reporting and is_ours:
             self._is_reporting = True
             # A plugin that is registered during a hook's call does not hear that call.
             session_of(self._config).start_reporting(self._config).pytest_runtest_logreport(report)
@@ -115,15 +140,15 @@ class _Controller:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    watch = session_of(item.config).watch(item) if _uses_a_target(item) else None
-    if watch is None:
-        return (yield)
+    watches = session_of(item.config).watch(item) if _uses_a_target(item) else []
     try:
         result = yield
     except BaseException as error:
-        watch.explain(error)
+        for watch in watches:
+            watch.explain(error)
         raise
-    watch.require_quiet()
+    for watch in watches:
+        watch.require_quiet()
     return result
 
 

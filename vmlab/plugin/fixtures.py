@@ -1,17 +1,27 @@
 # SPDX-License-Identifier: MIT
-"""The fixtures that tests use. Each docstring tells scope and cost.
+"""The fixtures that tests use, along dimensions that do not depend on each other. Each docstring tells scope and cost.
 
-target          which kernel: the test runs once per chosen target
-guest           a booted guest of that target, shared by its tests and replaced when dirty
-booted_guest    a guest booted for this test alone
-module          the module, built for the target
-loaded_module   the module, loaded in `guest`
-program         compiles a C program for the guest and copies it in
-record_series   keeps measurements for the result file
+Which kernel
+  target          the row of the matrix: the test runs once per chosen target
+Whose guest
+  guest           a fork of its own for this test
+  shared_guest    one fork per target, replaced when dirty
+  booted_guest    a real boot for this test alone
+  any_guest       the test runs twice: on a booted guest of its own, and on a forked one
+What is in it
+  module          the module, built for the target; its sources and the .ko lie in /build of a forked guest
+  loaded_module   the module, loaded in the guest that the test uses
+  program         compiles a C program for the guest that the test uses, and copies it in
+And
+  record_series   keeps measurements for the result file
+
+A fork begins at the latest snapshot that the test's fixtures ask for: *loaded* with `loaded_module`, *built* with
+`module`, else *ready*.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +29,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from vmlab.forks import Forks
     from vmlab.guest.guest import Guest
-    from vmlab.lab import Lab
+    from vmlab.lab import Lab, Running
     from vmlab.module.build import Built
     from vmlab.plugin.shared import SharedGuest
     from vmlab.target import Target
     from vmlab.timing.series import Series
+
+GUESTS = ("guest", "any_guest", "booted_guest", "shared_guest")
+"""The fixtures that give a guest; of several in one test, `loaded_module` and `program` work in the first of these."""
+STARTS = ("booted", "forked")
 
 
 @pytest.fixture(scope="session")
@@ -36,9 +51,24 @@ def vmlab_lab(pytestconfig: pytest.Config) -> Lab:
 
 
 @pytest.fixture(scope="session")
+def vmlab_forks(pytestconfig: pytest.Config) -> Forks:
+    """What makes snapshots and forks. Scope: session. Cost: none by itself."""
+    from vmlab.plugin import session_of
+
+    return session_of(pytestconfig).forks
+
+
+@pytest.fixture(scope="session")
 def vmlab_target(request: pytest.FixtureRequest) -> Target:
     """What the plugin parametrizes every test with that uses a guest. Scope: session, once per target. Cost: none."""
     chosen: Target = request.param
+    return chosen
+
+
+@pytest.fixture
+def vmlab_start(request: pytest.FixtureRequest) -> str:
+    """What the plugin parametrizes tests with that use `any_guest`: booted, then forked. Scope: test. Cost: none."""
+    chosen: str = request.param
     return chosen
 
 
@@ -49,63 +79,91 @@ def target(vmlab_target: Target) -> Target:
 
 
 @pytest.fixture(scope="session")
-def vmlab_shared(vmlab_lab: Lab, vmlab_target: Target) -> Iterator[SharedGuest]:
-    """The target's shared guest, not yet booted. Scope: session, one per target. Cost: none until asked."""
-    import contextlib
-
+def vmlab_shared(vmlab_forks: Forks, vmlab_target: Target) -> Iterator[SharedGuest]:
+    """The target's shared guest, not yet started. Scope: session, one per target. Cost: none until asked."""
     from vmlab.plugin.shared import SharedGuest
 
-    with contextlib.closing(SharedGuest(vmlab_lab, vmlab_target)) as shared:
+    with contextlib.closing(SharedGuest(vmlab_forks, vmlab_target)) as shared:
         yield shared
 
 
 @pytest.fixture
-def guest(vmlab_shared: SharedGuest) -> Guest:
-    """A guest of the target. Scope: one per target, shared by its tests; a guest whose kernel reported trouble, or
-    that was lost, is replaced before the next test. Cost: a boot for the first test of a target."""
-    return vmlab_shared.get()
+def guest(request: pytest.FixtureRequest, vmlab_forks: Forks, vmlab_target: Target) -> Iterator[Guest]:
+    """A guest of this test's own, forked from the target's snapshot. Scope: test. Cost: a fork, about a second under
+    TCG on two idle cores; for a target's first test, a boot as well."""
+    with vmlab_forks.fork(vmlab_target, _stage_for(request)) as running, _lent(request, running):
+        yield running.guest
 
 
 @pytest.fixture
-def booted_guest(vmlab_lab: Lab, vmlab_target: Target) -> Iterator[Guest]:
-    """A guest booted for this test alone. Scope: test. Cost: a boot, 22 to 105 s under TCG on two cores."""
-    with vmlab_lab.boot(vmlab_target) as booted:
-        yield booted.guest
+def shared_guest(request: pytest.FixtureRequest, vmlab_shared: SharedGuest) -> Guest:
+    """A guest that all tests of a target with this fixture share. Scope: one per target; replaced by a fork when its
+    kernel reported trouble or got an unexpected taint, when it hung, or was lost. Cost: a fork for the first test."""
+    from vmlab.plugin import session_of
+
+    running = vmlab_shared.get(_stage_for(request))
+    session_of(request.config).lend(request.node, running, vmlab_shared)
+    return running.guest
 
 
 @pytest.fixture
-def module(vmlab_lab: Lab, vmlab_target: Target, vmlab_shared: SharedGuest) -> Built:
+def booted_guest(request: pytest.FixtureRequest, vmlab_lab: Lab, vmlab_target: Target) -> Iterator[Guest]:
+    """A guest booted for this test alone. Scope: test. Cost: a boot, 11 to 105 s under TCG on two cores."""
+    with vmlab_lab.boot(vmlab_target) as running, _lent(request, running):
+        yield running.guest
+
+
+@pytest.fixture
+def any_guest(request: pytest.FixtureRequest, vmlab_target: Target, vmlab_start: str) -> Guest:
+    """A guest of this test's own: the test runs once on a booted and once on a forked one, and its id says which.
+    Scope: test. Cost: a boot and a fork."""
+    del vmlab_target  # what makes the test run once per target
+    return _guest_named(request, "booted_guest" if vmlab_start == STARTS[0] else "guest")
+
+
+@pytest.fixture
+def module(vmlab_lab: Lab, vmlab_forks: Forks, vmlab_target: Target) -> Built:
     """The module of --vmlab-module, built for the target. Scope: test, one build per target. Cost: the build; seconds
     on the host, a minute in a guest under TCG, nothing from the cache."""
-    return vmlab_lab.build(vmlab_target, vmlab_shared.get)
+    del vmlab_lab
+    return vmlab_forks.built(vmlab_target)
 
 
 @pytest.fixture
-def loaded_module(module: Built, guest: Guest, vmlab_shared: SharedGuest) -> Built:
-    """The module, loaded in `guest` with its default parameters. Scope: test; it stays loaded for the next. Cost: an
-    `insmod` when it is not loaded yet. Fails when loading it makes the kernel report trouble."""
+def loaded_module(request: pytest.FixtureRequest, module: Built) -> Built:
+    """The module, loaded with its default parameters in the guest that the test uses; `guest` when it names none.
+    Scope: test. Cost: nothing in a fork, an `insmod` elsewhere. Fails when loading it makes the kernel report
+    trouble."""
     from vmlab.errors import ModuleError
     from vmlab.module.load import insert, is_loaded
+    from vmlab.plugin import session_of
 
-    if not is_loaded(guest, module.info.name):
+    where = _used_guest(request)
+    if not is_loaded(where, module.info.name):
         try:
-            insert(guest, module)
+            insert(where, module)
         except ModuleError as error:
-            vmlab_shared.mark_dirty(error.message)
+            session_of(request.config).mark_dirty(request.node, error.message, where)
             raise
     return module
 
 
 @pytest.fixture
-def program(vmlab_lab: Lab, vmlab_target: Target, vmlab_shared: SharedGuest, guest: Guest) -> Callable[[str], str]:
-    """Compile a C program that lies among the module's sources, named by its path there, and copy it into `guest`;
-    returns its path in the guest. Scope: test. Cost: a compilation the first time, then a copy."""
+def program(
+    request: pytest.FixtureRequest, vmlab_lab: Lab, vmlab_forks: Forks, vmlab_target: Target
+) -> Callable[[str], str]:
+    """Compile a C program that lies among the module's sources, named by its path there, and copy it into the guest
+    that the test uses; returns its path in the guest. Scope: test. Cost: a compilation the first time, then a copy."""
+    where = _used_guest(request)
 
     def prepare(main: str) -> str:
-        compiled = vmlab_lab.program(vmlab_target, main, vmlab_shared.get)
+        with contextlib.ExitStack() as stack:
+            compiled = vmlab_lab.program(
+                vmlab_target, main, lambda: stack.enter_context(vmlab_forks.fork(vmlab_target)).guest
+            )
         path = f"/tmp/{Path(main).stem}-{compiled.parent.name}"
-        if not guest.run(f"test -x {path}").ok:
-            guest.put(compiled, path)
+        if not where.root(f"[ -x {path} ]").ok:
+            where.put(compiled, path)
         return path
 
     return prepare
@@ -117,3 +175,32 @@ def record_series(pytestconfig: pytest.Config) -> Callable[[Series], None]:
     from vmlab.plugin import session_of
 
     return session_of(pytestconfig).series.append
+
+
+def _stage_for(request: pytest.FixtureRequest):  # type: ignore[no-untyped-def]
+    from vmlab.forks import Stage
+
+    names = request.fixturenames
+    return Stage.LOADED if "loaded_module" in names else Stage.BUILT if "module" in names else Stage.READY
+
+
+def _used_guest(request: pytest.FixtureRequest) -> Guest:
+    names = request.fixturenames
+    return _guest_named(request, next((name for name in GUESTS if name in names), GUESTS[0]))
+
+
+def _guest_named(request: pytest.FixtureRequest, name: str) -> Guest:
+    found: Guest = request.getfixturevalue(name)
+    return found
+
+
+@contextlib.contextmanager
+def _lent(request: pytest.FixtureRequest, running: Running) -> Iterator[None]:
+    """A guest that is one test's own: its console is kept only when there is something to look for in it."""
+    from vmlab.plugin import session_of
+
+    session = session_of(request.config)
+    session.lend(request.node, running)
+    yield
+    if running.is_fork and not session.has_failed(request.node):
+        running.machine.console.path.unlink(missing_ok=True)

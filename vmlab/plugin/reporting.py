@@ -18,6 +18,7 @@ import vmlab
 from vmlab.decode import structure, unstructure
 from vmlab.errors import VmlabError
 from vmlab.lab import Lab
+from vmlab.plugin.node_ids import target_of, target_pattern
 from vmlab.report.files import write_result
 from vmlab.report.model import SCHEMA, Outcome, RunResult, TargetFacts, TargetResult, TestResult
 from vmlab.report.terminal import render
@@ -37,11 +38,13 @@ class Reporter:
         self._started = datetime.now(UTC)
         self._facts: dict[str, TargetFacts] = {}
         self._tests: dict[tuple[str, str], TestResult] = {}
+        self._target = target_pattern([target.id for target in lab.matrix.targets])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         properties = dict(report.user_properties)
-        target = properties.get("vmlab.target")
-        if not isinstance(target, str):
+        # A worker that crashed could put nothing on its test's report.
+        target = properties.get("vmlab.target") or target_of(report.nodeid, self._target)
+        if not isinstance(target, str) or not target:
             return
         key = (target, report.nodeid)
         before = self._tests.get(key)
@@ -185,7 +188,8 @@ def _outcome(report: pytest.TestReport, marked: str) -> Outcome:
         return Outcome.SKIPPED
     if marked:
         return Outcome(marked)
-    return Outcome.FAILED if report.when == "call" else Outcome.ERROR
+    # xdist reports the test in which a worker crashed, and does not know when in it.
+    return Outcome.FAILED if report.when not in ("setup", "teardown") else Outcome.ERROR
 
 
 def _reason(report: pytest.TestReport) -> str:

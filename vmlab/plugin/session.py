@@ -5,22 +5,34 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import pytest
 
 from vmlab.errors import KernelTrouble, MachineLost, VmlabError
+from vmlab.forks import Forks
 from vmlab.guest.guest import Guest
-from vmlab.guest.kernel_log import last_sequence, read_log
-from vmlab.guest.splat import Splat, describe, find_splats
-from vmlab.lab import Lab
+from vmlab.lab import Lab, Running
 from vmlab.plugin.reporting import Reporter, show_progress
 from vmlab.plugin.shared import GivenUp, SharedGuest
+from vmlab.plugin.watch import KernelWatch
 from vmlab.settings import SETTINGS, load_settings
 from vmlab.target import Target
 from vmlab.timing.series import Series
 
 _OUTCOME = "vmlab.outcome"
+_FAILED = pytest.StashKey[bool]()
+
+
+class Lent(NamedTuple):
+    """A guest in the hands of a test."""
+
+    running: Running
+    shared: SharedGuest | None
+    """What it is shared through, when it is not the test's own."""
+
+
+_LENT = pytest.StashKey[dict[Guest, Lent]]()
 
 
 class GuestSession:
@@ -33,6 +45,7 @@ class GuestSession:
         with usage_errors():
             settings = load_settings(options, directory=config.rootpath)
         self.lab = Lab(settings, progress=show_progress(config), notice=self._notice)
+        self.forks = Forks(self.lab)
         self._reporter: Reporter | None = None
 
     def check_choices(self) -> None:
@@ -53,20 +66,32 @@ class GuestSession:
             config.pluginmanager.register(self._reporter, "vmlab-reporter")
         return self._reporter
 
-    def watch(self, item: pytest.Item) -> KernelWatch | None:
-        """Look at the kernel log from now on, on the guest that a test uses; None when it uses none."""
-        funcargs: Mapping[str, object] = getattr(item, "funcargs", {})
-        used = funcargs.get("guest") or funcargs.get("booted_guest")
-        shared = funcargs.get("vmlab_shared") if funcargs.get("guest") is not None else None
-        if not isinstance(used, Guest):
-            return None
-        return KernelWatch.begin(used, item, shared if isinstance(shared, SharedGuest) else None)
+    def lend(self, item: pytest.Item, running: Running, shared: SharedGuest | None = None) -> None:
+        """Remember which guests a test was given, and of which it is one test of many."""
+        item.stash.setdefault(_LENT, {})[running.guest] = Lent(running, shared)
+
+    def watch(self, item: pytest.Item) -> list[KernelWatch]:
+        """Look at the kernels from now on of the guests that a test was given."""
+        return [KernelWatch.begin(guest, item, lent.shared) for guest, lent in _lent_to(item).items()]
+
+    def mark_dirty(self, item: pytest.Item, why: str, guest: Guest | None = None) -> None:
+        """Do not give a guest, or any that a test was given, to another test, if it is one that is shared."""
+        for lent_guest, lent in _lent_to(item).items():
+            if lent.shared is not None and guest in (None, lent_guest):
+                lent.shared.mark_dirty(why)
+
+    def has_failed(self, item: pytest.Item) -> bool:
+        return item.stash.get(_FAILED, False)
 
     def describe(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Put on a test's report what a reader needs: target, kernel, and the lab's own words for a fault."""
         target = getattr(item, "callspec", None) and item.callspec.params.get("vmlab_target")  # type: ignore[attr-defined]
         if isinstance(target, Target):
-            self._describe_target(target, report)
+            self._describe_target(target, item, report)
+        if report.failed and not self.has_failed(item):
+            item.stash[_FAILED] = True
+            if self.lab.settings.keep:
+                self._keep_guests(item)
         if call.excinfo is None or not isinstance(call.excinfo.value, VmlabError):
             return
         error = call.excinfo.value
@@ -74,10 +99,8 @@ class GuestSession:
             self._describe_outcome("not run", item, report)
         elif isinstance(error, MachineLost):
             self._describe_outcome("lost", item, report)
-            shared = getattr(item, "funcargs", {}).get("vmlab_shared")
-            if isinstance(shared, SharedGuest):
-                # Also when a fixture lost it, before or after the test: the next test gets another guest.
-                shared.mark_dirty(error.message)
+            # Also when a fixture lost it, before or after the test: the next test gets another guest.
+            self.mark_dirty(item, error.message)
         if call.when == "setup" or isinstance(error, MachineLost | KernelTrouble):
             # The traceback would lead through the lab, where the fault is not.
             report.longrepr = call.excinfo.getrepr(style="value")
@@ -88,14 +111,28 @@ class GuestSession:
             if (_OUTCOME, word) not in properties:
                 properties.append((_OUTCOME, word))
 
-    def _describe_target(self, target: Target, report: pytest.TestReport) -> None:
+    def _keep_guests(self, item: pytest.Item) -> None:
+        for guest, lent in _lent_to(item).items():
+            try:
+                record = lent.running.machine.keep()
+            except VmlabError as error:
+                self._notice(f"{item.name}: its guest could not be kept: {error.message}")
+                continue
+            self.mark_dirty(item, "it was kept", guest)
+            self._notice(f"{item.name} failed, and its guest was kept: vmlab shell {record.name}")
+
+    def _describe_target(self, target: Target, item: pytest.Item, report: pytest.TestReport) -> None:
         properties = {"vmlab.target": target.id}
         facts = self.lab.facts.get(target.id)
         if facts is not None:
             properties["vmlab.kernel"] = facts.provenance.release
             properties["vmlab.accelerator"] = facts.provenance.accelerator
             properties["vmlab.compiler"] = facts.provenance.compiler
-            if facts.consoles:
+            consoles = [str(lent.running.machine.console.path) for lent in _lent_to(item).values()]
+            # A fork's console begins where it was forked, and is kept when its test failed.
+            if consoles and report.failed:
+                properties["vmlab.console"] = consoles[0]
+            elif facts.consoles:
                 properties["vmlab.console"] = facts.consoles[-1]
         known = {name for name, _ in report.user_properties}
         report.user_properties += [pair for pair in properties.items() if pair[0] not in known]
@@ -105,59 +142,8 @@ class GuestSession:
             self.notices.append(text)
 
 
-@dataclass(slots=True)
-class KernelWatch:
-    """The kernel log during one test."""
-
-    guest: Guest
-    item: pytest.Item
-    shared: SharedGuest | None
-    after: int
-
-    @classmethod
-    def begin(cls, guest: Guest, item: pytest.Item, shared: SharedGuest | None) -> KernelWatch:
-        # Going on from the last test's look saves one of two, and leaves no gap in which a fixture's trouble hides.
-        after = shared.log_position if shared is not None else None
-        return cls(guest, item, shared, last_sequence(read_log(guest)) if after is None else after)
-
-    def require_quiet(self) -> None:
-        """Raise `KernelTrouble` when the kernel reported trouble while the test ran, however the test ended."""
-        splats = self._splats()
-        if splats:
-            raise KernelTrouble(f"kernel: {splats[0].title}", detail=describe(splats))
-
-    def explain(self, error: BaseException) -> None:
-        """Add to a failed test what the kernel reported meanwhile."""
-        if self.shared is not None and isinstance(error, MachineLost):
-            self.shared.mark_dirty(error.message)
-        # After Ctrl-C nobody waits for a guest's answer.
-        if isinstance(
-            error, MachineLost | pytest.skip.Exception | KeyboardInterrupt | SystemExit | pytest.exit.Exception
-        ):
-            return
-        try:
-            splats = self._splats()
-        except VmlabError as lost:
-            error.add_note(f"the kernel log could not be read: {lost.message}")
-            return
-        for splat in splats:
-            error.add_note(f"kernel: {splat.title}")
-        if splats:
-            self.item.add_report_section("call", "kernel log", describe(splats))
-
-    def _splats(self) -> list[Splat]:
-        try:
-            records = read_log(self.guest, after=self.after)
-        except MachineLost as lost:
-            if self.shared is not None:
-                self.shared.mark_dirty(lost.message)
-            raise
-        splats = find_splats(records)
-        if self.shared is not None:
-            self.shared.log_position = max(self.after, last_sequence(records))
-            if splats:
-                self.shared.mark_dirty(splats[0].title)
-        return splats
+def _lent_to(item: pytest.Item) -> dict[Guest, Lent]:
+    return item.stash.get(_LENT, {})
 
 
 @contextlib.contextmanager

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""One booted guest per target, used by test after test and replaced when it is not to be trusted any more."""
+"""One guest per target, used by test after test and replaced when it is not to be trusted any more."""
 
 from __future__ import annotations
 
 import contextlib
 
-from vmlab.errors import MachineLost, VmlabError
-from vmlab.guest.guest import Guest
-from vmlab.lab import Lab
+from vmlab.errors import MachineLost, ModuleError, VmlabError
+from vmlab.forks import Forks, Stage
+from vmlab.lab import Running
 from vmlab.target import Target
 
-_MOST_BOOTS = 4
+_MOST_GUESTS = 4
 
 
 class GivenUp(VmlabError):
@@ -18,46 +18,50 @@ class GivenUp(VmlabError):
 
 
 class SharedGuest:
-    """Boots when first asked for a guest, and again after the old one was marked dirty, a few times."""
+    """Forks when first asked for a guest, and again after the old one was marked dirty, a few times."""
 
-    def __init__(self, lab: Lab, target: Target) -> None:
-        self._lab = lab
+    def __init__(self, forks: Forks, target: Target) -> None:
+        self._forks = forks
         self._target = target
         self._stack = contextlib.ExitStack()
-        self._guest: Guest | None = None
+        self._running: Running | None = None
         self._dirt = ""
         self._first_dirt = ""
-        self._boots = 0
+        self._guests = 0
         self.log_position: int | None = None
         """How far the kernel log was looked through; None on a fresh guest."""
         self._refusal: VmlabError | None = None
 
-    def get(self) -> Guest:
-        """A guest to be trusted; costs a boot the first time and after each mishap.
+    def get(self, stage: Stage = Stage.READY) -> Running:
+        """A guest to be trusted; costs a fork the first time and after each mishap, from a snapshot of that stage.
 
-        Raises `GivenUp` after several, and again what the first boot raised: an image that cannot be built is not
+        Raises `GivenUp` after several, and again what the first start raised: an image that cannot be built is not
         tried anew for each test.
         """
         if self._refusal is not None:
             raise self._refusal
-        if self._guest is not None and not self._dirt:
-            return self._guest
+        if self._running is not None and not self._dirt:
+            return self._running
         self.close()
-        if self._boots == _MOST_BOOTS:
+        if self._guests == _MOST_GUESTS:
             self._refusal = GivenUp(
-                f"{self._target.id} was given up: its guest broke {_MOST_BOOTS} times, first by: {self._first_dirt}"
+                f"{self._target.id} was given up: its guest broke {_MOST_GUESTS} times, first by: {self._first_dirt}"
             )
             raise self._refusal
-        self._boots += 1
+        self._guests += 1
         try:
-            self._guest = self._stack.enter_context(self._lab.boot(self._target)).guest
+            self._running = self._stack.enter_context(self._forks.fork(self._target, stage))
         except MachineLost as lost:
             self.mark_dirty(lost.message)
+            raise
+        except ModuleError:
+            # Only for tests that want the module: others may still have a guest.
+            self._guests -= 1
             raise
         except VmlabError as error:
             self._refusal = error
             raise
-        return self._guest
+        return self._running
 
     def mark_dirty(self, why: str) -> None:
         """Do not use this guest for another test."""
@@ -66,7 +70,7 @@ class SharedGuest:
 
     def close(self) -> None:
         """Give the guest back."""
-        self._guest = None
+        self._running = None
         self._dirt = ""
         self.log_position = None
         self._stack.close()

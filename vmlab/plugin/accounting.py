@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""Every test that was collected is reported, or its loss is: a test that vanished is no test that passed."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from vmlab.machine.running import left_by
+from vmlab.process import ProcessIdentity
+
+_SHOWN = 10
+_LEFT = "vmlab.left"
+
+
+class Accounting:
+    """Counts collected tests against reported ones, and looks at the end for machines that were not given back.
+
+    With xdist each worker looks for its own machines, and the controller, which knows all tests, counts.
+    """
+
+    def __init__(self) -> None:
+        self._reported: set[str] = set()
+        self._lost: list[str] = []
+        self._left: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._reported.add(report.nodeid)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """A worker of xdist ended: take over what it found."""
+        del error
+        self._left += getattr(node, "workeroutput", {}).get(_LEFT, [])
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        self._left += left_by(ProcessIdentity.of(os.getpid()))
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output[_LEFT] = self._left
+            return
+        if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not _was_stopped(session):
+            self._lost = [nodeid for nodeid in _collected(session) if nodeid not in self._reported]
+        if (self._lost or self._left) and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._lost:
+            terminalreporter.section("tests without a result")
+            terminalreporter.write_line(
+                f"{len(self._lost)} of the tests that were collected were never reported:", red=True
+            )
+            _write(terminalreporter, self._lost)
+        if self._left:
+            terminalreporter.section("left behind")
+            terminalreporter.write_line("this run did not give back; `vmlab reap` does when it has ended:", red=True)
+            _write(terminalreporter, self._left)
+
+
+def _write(reporter: pytest.TerminalReporter, lines: list[str]) -> None:
+    for line in lines[:_SHOWN]:
+        reporter.write_line(f"  {line}")
+    if len(lines) > _SHOWN:
+        reporter.write_line(f"  and {len(lines) - _SHOWN} more")
+
+
+def _was_stopped(session: pytest.Session) -> bool:
+    """By `-x`, `--maxfail` or because it only collects: tests that did not run then are no loss."""
+    if session.config.option.collectonly:
+        return True
+    scheduler = session.config.pluginmanager.get_plugin("dsession")
+    return bool(session.shouldstop or session.shouldfail or getattr(scheduler, "shouldstop", False))
+
+
+def _collected(session: pytest.Session) -> list[str]:
+    distribution: Any = session.config.pluginmanager.get_plugin("dsession")
+    if distribution is not None:
+        return list(getattr(distribution.sched, "collection", None) or [])
+    return [item.nodeid for item in session.items]
