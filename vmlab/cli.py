@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vmlab import __version__
 from vmlab.errors import UsageError, VmlabError
@@ -51,26 +52,28 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(act=act)
         group = made.add_argument_group("settings")
         for setting in SETTINGS:
-            group.add_argument(
-                setting.option,
-                dest=f"vmlab_{setting.name}",
-                metavar=setting.metavar,
-                help=f"{setting.help} [{setting.variable}]".replace("%", "%%"),
+            text = f"{setting.help} [{setting.variable}]".replace("%", "%%")
+            value: dict[str, Any] = (
+                {"action": "store_const", "const": "yes"} if setting.is_flag else {"metavar": setting.metavar}
             )
+            group.add_argument(setting.option, dest=f"vmlab_{setting.name}", help=text, **value)
         return made
 
     command("targets", _targets, "list the kernels there are to test on")
     doctor = command("doctor", _doctor, "say what this host can do, and what to type to improve it")
     doctor.add_argument("--json", action="store_true", help="for a bug report")
     command("setup", _setup, "install what the lab needs on this host, as root or with passwordless sudo")
-    shell = command("shell", _shell, "boot a target and open a shell in it")
-    shell.add_argument("name", metavar="TARGET")
+    shell = command("shell", _shell, "open a shell in a fork of a target's guest, or in a guest that was kept")
+    shell.add_argument("name", metavar="TARGET", help="a target, or the name of a kept guest: kept-4711")
+    shell.add_argument("--loaded", metavar="DIR", help="with the module in this directory built and loaded")
+    shell.add_argument("--booted", action="store_true", help="boot it instead of forking it")
     shell.add_argument(
         "words",
         nargs=argparse.REMAINDER,
         metavar="COMMAND",
         help="run this instead, and end with its status; everything after TARGET belongs to it",
     )
+    command("reap", _reap, "end kept guests, and remove what killed runs and power cuts left")
     images = command("images", _images, "what is in the store: ls, verify, prune, refresh")
     images.add_argument("action", choices=("ls", "verify", "prune", "refresh"))
     images.add_argument("names", nargs="*", metavar="TARGET", help="only these targets' images")
@@ -127,14 +130,23 @@ def _setup(_: argparse.Namespace, __: Settings) -> int:
 
 
 def _shell(chosen: argparse.Namespace, settings: Settings) -> int:
-    lab = _lab(settings)
-    targets = lab.matrix.select(chosen.name)
-    if len(targets) != 1:
-        raise UsageError(f"{chosen.name!r} names {len(targets)} targets", hint="a shell takes one")
-    with lab.boot(targets[0]) as booted:
-        print(file=sys.stderr)
-        words = chosen.words[1:] if chosen.words[:1] == ["--"] else chosen.words
-        return booted.open_shell(" ".join(words))
+    from vmlab import shell
+
+    words = chosen.words[1:] if chosen.words[:1] == ["--"] else chosen.words
+    if chosen.name.startswith("kept-"):
+        return shell.into_kept(_lab(settings), chosen.name, " ".join(words))
+    if chosen.loaded is not None:
+        settings = dataclasses.replace(settings, module=Path(chosen.loaded).absolute())
+    return shell.into_target(
+        _lab(settings), chosen.name, " ".join(words), is_loaded=chosen.loaded is not None, is_booted=chosen.booted
+    )
+
+
+def _reap(_: argparse.Namespace, settings: Settings) -> int:
+    from vmlab import upkeep
+
+    upkeep.reap(_lab(settings), say=print)
+    return 0
 
 
 def _images(chosen: argparse.Namespace, settings: Settings) -> int:

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from vmlab.errors import AssetError, VmlabError
+from vmlab.errors import AssetError, HostError, VmlabError
 from vmlab.image.recipe import load_recipe
 from vmlab.image.resolve import resolve
 from vmlab.lab import Lab
+from vmlab.machine import running
 from vmlab.store import Store, StoredObject, remove_tree
 from vmlab.target import Target
 
@@ -41,8 +42,10 @@ def prune(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only:
     """
     store = lab.store
     freed = 0
-    for item in _doomed(store, targets, is_all=is_all, is_damaged_only=is_damaged_only):
-        store.remove(item)
+    for item in _doomed(lab, targets, is_all=is_all, is_damaged_only=is_damaged_only):
+        if not store.remove(item):
+            say(f"in use   {item.kind:8} {item.label}")
+            continue
         freed += item.size_bytes
         say(f"removed  {item.kind:8} {item.label}  {item.size_bytes / 2**20:.0f} MiB")
     rubbish = store.remove_rubbish()
@@ -53,17 +56,37 @@ def prune(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only:
     say(f"{freed / 2**30:.1f} GiB freed")
 
 
-def _doomed(store: Store, targets: Sequence[Target], *, is_all: bool, is_damaged_only: bool) -> Iterable[StoredObject]:
+def _doomed(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only: bool) -> Iterable[StoredObject]:
+    store = lab.store
     items = chosen_objects(store, targets)
     if is_damaged_only:
         return [item for item in items if not _is_whole(store, item)]
     if targets or is_all:
         return items
-    newest = {(item.kind, item.label): item.digest for item in items}  # objects come oldest first
-    images = {item.digest for item in items if item.kind == "image" and newest[item.kind, item.label] == item.digest}
-    bases = {item.inputs.get("base") for item in items if item.digest in images}
-    keep = images | bases
-    return [item for item in items if item.digest not in keep and item.inputs.get("image") not in images]
+    try:
+        qemu = lab.qemu_version
+    except HostError:
+        qemu = "none is installed"
+    newest = {(item.kind, item.label): item for item in items}  # objects come oldest first
+    images = {item.digest: item for (kind, _), item in newest.items() if kind == "image"}
+    bases = {item.inputs.get("base") for item in images.values()}
+    keep = images.keys() | bases | {item.digest for item in newest.values() if _is_of_today(item, images, qemu)}
+    return [
+        item
+        for item in items
+        if item.digest not in keep and (item.kind == "snapshot" or item.inputs.get("image") not in images)
+    ]
+
+
+def _is_of_today(item: StoredObject, images: Mapping[str, StoredObject], qemu: str) -> bool:
+    """Whether a snapshot is one of an image that is kept, as it is now, by the QEMU that is installed."""
+    image = images.get(str(item.inputs.get("image")))
+    return (
+        item.kind == "snapshot"
+        and image is not None
+        and item.inputs.get("image_seal") == image.seal
+        and item.inputs.get("qemu") == qemu
+    )
 
 
 def _is_whole(store: Store, item: StoredObject) -> bool:
@@ -72,6 +95,18 @@ def _is_whole(store: Store, item: StoredObject) -> bool:
     except VmlabError:
         return False
     return True
+
+
+def reap(lab: Lab, *, say: Say) -> None:
+    """End kept guests and whatever lost its owner; remove what killed runs left here and in the store."""
+    said = running.reap()
+    rubbish = lab.store.remove_rubbish()
+    for line in said:
+        say(line)
+    if rubbish:
+        say(f"removed  {rubbish} unfinished works in the store")
+    if not said and not rubbish:
+        say("nothing was left behind")
 
 
 def refresh(lab: Lab, targets: Sequence[Target], *, say: Say) -> None:

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""Pruning takes what no run will take again, snapshots too, and never what is in use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vmlab import upkeep
+from vmlab.lab import Lab
+from vmlab.settings import load_settings
+from vmlab.store import StoredObject
+
+QEMU = "7.2.22"
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    lab = Lab(load_settings({"store": str(tmp_path / "store")}, directory=tmp_path, environment={}))
+    lab.__dict__["qemu_version"] = QEMU
+    return lab
+
+
+def _add(lab: Lab, kind: str, facts: Mapping[str, Any], **inputs: str) -> StoredObject:
+    def fill(work: Path) -> Mapping[str, Any]:
+        (work / "file").write_text(str(inputs))
+        return facts
+
+    return lab.store.obtain(kind, inputs, fill)
+
+
+def _image(lab: Lab, kernel: str) -> StoredObject:
+    return _add(lab, "image", {"target": "debian12-6.1"}, kernel=kernel)
+
+
+def _snapshot(lab: Lab, image: StoredObject, stage: str = "ready", **changes: str) -> StoredObject:
+    facts = {"target": "debian12-6.1", "name": f"debian12-6.1 {stage}"}
+    return _add(lab, "snapshot", facts, **{"image": image.digest, "image_seal": image.seal, "qemu": QEMU} | changes)
+
+
+def _left_after_prune(lab: Lab) -> set[str]:
+    upkeep.prune(lab, (), is_all=False, is_damaged_only=False, say=lambda _: None)
+    return {item.digest for item in lab.store.objects()}
+
+
+def test_an_image_and_its_snapshots_of_today_stay(lab: Lab) -> None:
+    image = _image(lab, "6.1.1")
+    ready, loaded = _snapshot(lab, image), _snapshot(lab, image, "loaded fibdrv", module="fibdrv")
+    assert _left_after_prune(lab) == {image.digest, ready.digest, loaded.digest}
+
+
+def test_a_superseded_images_snapshots_go_with_it(lab: Lab) -> None:
+    old = _image(lab, "6.1.1")
+    _snapshot(lab, old)
+    new = _image(lab, "6.1.2")
+    ready = _snapshot(lab, new)
+    assert _left_after_prune(lab) == {new.digest, ready.digest}
+
+
+@pytest.mark.parametrize("change", [{"qemu": "6.0"}, {"image_seal": "made before"}])
+def test_a_snapshot_that_no_run_can_take_goes(lab: Lab, change: dict[str, str]) -> None:
+    image = _image(lab, "6.1.1")
+    _snapshot(lab, image, **change)
+    assert _left_after_prune(lab) == {image.digest}
+
+
+def test_of_a_modules_snapshots_the_newest_stays(lab: Lab) -> None:
+    image = _image(lab, "6.1.1")
+    _snapshot(lab, image, "loaded fibdrv", source="yesterday's")
+    newest = _snapshot(lab, image, "loaded fibdrv", source="today's")
+    assert _left_after_prune(lab) == {image.digest, newest.digest}
+
+
+def test_what_is_in_use_stays_and_is_said(lab: Lab) -> None:
+    image = _image(lab, "6.1.1")
+    said: list[str] = []
+    with lab.store.hold(image.path):
+        upkeep.prune(lab, (), is_all=True, is_damaged_only=False, say=said.append)
+    assert [item.digest for item in lab.store.objects()] == [image.digest]
+    assert said[0].split() == ["in", "use", "image", "debian12-6.1"]
+
+
+def test_a_store_without_qemu_can_be_pruned(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    image = _image(lab, "6.1.1")
+    _snapshot(lab, image)
+    del lab.__dict__["qemu_version"]
+    monkeypatch.setattr("vmlab.host.accelerator.QEMU", str(tmp_path / "no-such-program"))
+    assert _left_after_prune(lab) == {image.digest}
