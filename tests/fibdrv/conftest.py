@@ -9,6 +9,7 @@ import pytest
 
 from vmlab.guest.guest import Guest
 from vmlab.module.build import Built
+from vmlab.module.load import carry
 
 from .probe import Probe
 
@@ -20,19 +21,16 @@ def probe_path(program: Callable[[str], str]) -> str:
 
 
 @pytest.fixture
-def probe(guest: Guest, loaded_module: Built, probe_path: str) -> Probe:
+def probe(shared_guest: Guest, loaded_module: Built, probe_path: str) -> Probe:
     """`fibprobe`, with the module loaded in the guest."""
     del loaded_module
-    return Probe(guest, probe_path)
+    return Probe(shared_guest, probe_path)
 
 
 @pytest.fixture
-def unloaded_module(guest: Guest, module: Built) -> Iterator[str]:
+def unloaded_module(shared_guest: Guest, module: Built) -> Iterator[str]:
     """The path in the guest of a module that is not loaded, for a test to load; unloaded again afterwards."""
-    # As root, not through sudo, which takes half a second each time under TCG.
     unload = f"if grep -q '^{module.info.name} ' /proc/modules; then rmmod {module.info.name}; fi"
-    guest.as_root(unload)
-    path = f"/tmp/{module.ko.name}"
-    guest.put(module.ko, path)
-    yield path
-    guest.as_root(unload)
+    shared_guest.as_root(unload)
+    yield carry(shared_guest, module)
+    shared_guest.as_root(unload)

@@ -26,19 +26,19 @@ def test_module_says_what_it_is(module: Built) -> None:
     assert module.info.parameters == {"max_n": "ulong", "format": "charp"}
 
 
-def test_module_is_built_for_the_guests_kernel(guest: Guest, module: Built) -> None:
-    assert module.info.release == guest.succeed("uname -r").strip()
+def test_module_is_built_for_the_guests_kernel(shared_guest: Guest, module: Built) -> None:
+    assert module.info.release == shared_guest.succeed("uname -r").strip()
     # /proc/version names the compiler as the kernel's configuration does.
-    assert module.kernel_compiler.version in guest.succeed("cat /proc/version")
+    assert module.kernel_compiler.version in shared_guest.succeed("cat /proc/version")
 
 
-def test_modinfo_in_the_guest_agrees(guest: Guest, unloaded_module: str, module: Built) -> None:
-    if not guest.run("test -x /sbin/modinfo").ok:
+def test_modinfo_in_the_guest_agrees(shared_guest: Guest, unloaded_module: str, module: Built) -> None:
+    if not shared_guest.run("test -x /sbin/modinfo").ok:
         pytest.skip("no modinfo in this guest")
     fields = ("name", "vermagic", "license", "srcversion")
-    shown = guest.succeed("; ".join(f"echo $(/sbin/modinfo -F {field} {unloaded_module})" for field in fields))
+    shown = shared_guest.succeed("; ".join(f"echo $(/sbin/modinfo -F {field} {unloaded_module})" for field in fields))
     name, vermagic, licence, version = shown.splitlines()
     assert (name, vermagic, licence) == (module.info.name, module.info.vermagic.strip(), module.info.license)
-    guest.succeed(f"sudo insmod {unloaded_module}")
+    shared_guest.succeed(f"sudo insmod {unloaded_module}")
     # Kernels without CONFIG_MODULE_SRCVERSION_ALL give no srcversion to a module that has no version.
-    assert guest.succeed("cat /sys/module/fibdrv/srcversion 2>/dev/null; true").strip() == version
+    assert shared_guest.succeed("cat /sys/module/fibdrv/srcversion 2>/dev/null; true").strip() == version

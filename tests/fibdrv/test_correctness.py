@@ -22,8 +22,8 @@ LAST = END - 1
 
 
 @pytest.mark.usefixtures("loaded_module")
-def test_every_number_to_f1000_by_reading_on(guest: Guest) -> None:
-    given = dict(enumerate(guest.succeed(f"head -n 1001 {DEVICE}").splitlines()))
+def test_every_number_to_f1000_by_reading_on(shared_guest: Guest) -> None:
+    given = dict(enumerate(shared_guest.succeed(f"head -n 1001 {DEVICE}").splitlines()))
     wrong = differences(given, "decimal", dict(enumerate(by_addition(1000))))
     assert not wrong, first_of(wrong)
     assert len(given) == 1001
@@ -101,9 +101,9 @@ def test_greatest_common_divisor_of_two_numbers_is_the_number_of_the_indices(pro
 # --- ends of the range, bad offsets, errors
 
 
-def test_reading_ends_after_max_n(guest: Guest, unloaded_module: str, probe_path: str) -> None:
-    guest.succeed(f"sudo insmod {unloaded_module} max_n=100")
-    probe = Probe(guest, probe_path)
+def test_reading_ends_after_max_n(shared_guest: Guest, unloaded_module: str, probe_path: str) -> None:
+    shared_guest.succeed(f"sudo insmod {unloaded_module} max_n=100")
+    probe = Probe(shared_guest, probe_path)
     got = probe.sequence(98, 10)
     positions = [n for n, _ in got]
     assert positions == [98, 99, 100, 101], f"reading on from 98, the positions are {positions}"
@@ -114,7 +114,7 @@ def test_reading_ends_after_max_n(guest: Guest, unloaded_module: str, probe_path
         101: "EOF",
     }
     assert probe.read([100, 101, 10_000]) == {100: "354224848179261915075", 101: "EOF", 10_000: "EOF"}
-    assert guest.succeed(f"head -n 200 {DEVICE} | wc -l").strip() == "101"
+    assert shared_guest.succeed(f"head -n 200 {DEVICE} | wc -l").strip() == "101"
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,11 @@ def test_reading_ends_after_max_n(guest: Guest, unloaded_module: str, probe_path
         pytest.param("binary", "od -An -v -tu1 -N 14 -w1", 10, id="binary"),
     ],
 )
-def test_format_can_be_chosen_at_load(guest: Guest, unloaded_module: str, form: str, look: str, base: int) -> None:
+def test_format_can_be_chosen_at_load(
+    shared_guest: Guest, unloaded_module: str, form: str, look: str, base: int
+) -> None:
     # F(0) to F(13) are a byte each in binary.
-    text = guest.succeed(f"sudo insmod {unloaded_module} format={form} && {look} {DEVICE}")
+    text = shared_guest.succeed(f"sudo insmod {unloaded_module} format={form} && {look} {DEVICE}")
     got = [int(word, base) for word in text.split()]
     assert got == by_addition(13), f"with format={form} at load, reading on from 0 gives {got}"
 
@@ -160,10 +162,10 @@ def test_every_edge_case_ends_as_the_contract_says_for_root(probe: Probe) -> Non
 
 
 @pytest.mark.usefixtures("loaded_module")
-def test_writing_has_no_effect(guest: Guest) -> None:
+def test_writing_has_no_effect(shared_guest: Guest) -> None:
     read = "dd bs=64 count=4 status=none <&3"
     shell = f"exec 3<>{DEVICE}; {read}; echo 1000 >&3 && {read}"
-    assert guest.succeed(f"sudo bash -c '{shell}'").split() == ["0", "1", "1", "2", "3", "5", "8", "13"]
+    assert shared_guest.succeed(f"sudo bash -c '{shell}'").split() == ["0", "1", "1", "2", "3", "5", "8", "13"]
 
 
 def test_threads_that_share_an_open_file_get_consecutive_whole_numbers(probe: Probe) -> None:

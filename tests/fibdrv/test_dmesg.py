@@ -13,17 +13,17 @@ from .traces import LOADED, UNLOADED, dmesg_of
 RESTRICTION = "/proc/sys/kernel/dmesg_restrict"
 
 
-def test_loading_says_one_line(guest: Guest, unloaded_module: str) -> None:
-    lines = dmesg_of(guest, f"insmod {unloaded_module}")
+def test_loading_says_one_line(shared_guest: Guest, unloaded_module: str) -> None:
+    lines = dmesg_of(shared_guest, f"insmod {unloaded_module}")
     assert len(lines) == 1
     said = LOADED.fullmatch(lines[0])
     assert said is not None, f"loading says {lines[0]!r}"
-    assert guest.succeed("awk '$2 == \"fibonacci\" { print $1 }' /proc/devices").strip() == said[1]
+    assert shared_guest.succeed("awk '$2 == \"fibonacci\" { print $1 }' /proc/devices").strip() == said[1]
 
 
 @pytest.mark.usefixtures("loaded_module")
-def test_unloading_says_one_line(guest: Guest) -> None:
-    assert dmesg_of(guest, "rmmod fibdrv") == [UNLOADED]
+def test_unloading_says_one_line(shared_guest: Guest) -> None:
+    assert dmesg_of(shared_guest, "rmmod fibdrv") == [UNLOADED]
 
 
 def test_no_call_says_anything(probe: Probe) -> None:
@@ -38,20 +38,20 @@ def test_no_call_says_anything(probe: Probe) -> None:
 
 
 @pytest.mark.usefixtures("loaded_module")
-def test_ordinary_user_reads_the_log_as_far_as_this_kernel_lets(guest: Guest) -> None:
-    _require_log_as_restricted(guest)
+def test_ordinary_user_reads_the_log_as_far_as_this_kernel_lets(shared_guest: Guest) -> None:
+    _require_log_as_restricted(shared_guest)
 
 
 @pytest.mark.usefixtures("loaded_module")
-def test_root_can_let_the_ordinary_user_read_the_log_or_forbid_it(guest: Guest) -> None:
-    before = guest.succeed(f"cat {RESTRICTION}").strip()
+def test_root_can_let_the_ordinary_user_read_the_log_or_forbid_it(shared_guest: Guest) -> None:
+    before = shared_guest.succeed(f"cat {RESTRICTION}").strip()
     other = "0" if before == "1" else "1"
     try:
-        guest.succeed(f"sudo sh -c 'echo {other} > {RESTRICTION}'")
-        assert _require_log_as_restricted(guest) == other
+        shared_guest.succeed(f"sudo sh -c 'echo {other} > {RESTRICTION}'")
+        assert _require_log_as_restricted(shared_guest) == other
     finally:
-        guest.as_root(f"echo {before} > {RESTRICTION}")
-    assert _require_log_as_restricted(guest) == before
+        shared_guest.as_root(f"echo {before} > {RESTRICTION}")
+    assert _require_log_as_restricted(shared_guest) == before
 
 
 def _require_log_as_restricted(guest: Guest) -> str:

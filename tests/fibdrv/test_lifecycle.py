@@ -6,18 +6,19 @@ from __future__ import annotations
 import pytest
 
 from vmlab.guest.guest import Guest
+from vmlab.module.build import Built
 
 from .probe import DEVICE
 from .traces import EVERYTHING, LOADED, UNLOADED, dmesg_of, left_behind
 
 
-def test_twenty_loads_and_unloads_say_a_line_each_and_nothing_else(guest: Guest, unloaded_module: str) -> None:
-    _require_cycles(guest, unloaded_module, 20)
+def test_twenty_loads_and_unloads_say_a_line_each_and_nothing_else(guest: Guest, module: Built) -> None:
+    _require_cycles(guest, module.guest_path, 20)
 
 
 @pytest.mark.slow
-def test_two_hundred_loads_and_unloads_say_a_line_each_and_nothing_else(guest: Guest, unloaded_module: str) -> None:
-    _require_cycles(guest, unloaded_module, 200)
+def test_two_hundred_loads_and_unloads_say_a_line_each_and_nothing_else(guest: Guest, module: Built) -> None:
+    _require_cycles(guest, module.guest_path, 200)
 
 
 def _require_cycles(guest: Guest, module: str, count: int) -> None:
@@ -32,11 +33,11 @@ def _require_cycles(guest: Guest, module: str, count: int) -> None:
     assert left_behind(guest) == set()
 
 
-def test_loading_twice_is_refused(guest: Guest, unloaded_module: str) -> None:
-    done = guest.run(f"sudo sh -c 'insmod {unloaded_module} && insmod {unloaded_module}'")
+def test_loading_twice_is_refused(shared_guest: Guest, unloaded_module: str) -> None:
+    done = shared_guest.run(f"sudo sh -c 'insmod {unloaded_module} && insmod {unloaded_module}'")
     assert not done.ok
     assert "File exists" in done.stderr
-    assert guest.succeed(f"head -n 3 {DEVICE}").split() == ["0", "1", "1"]
+    assert shared_guest.succeed(f"head -n 3 {DEVICE}").split() == ["0", "1", "1"]
 
 
 @pytest.mark.parametrize(
@@ -50,15 +51,15 @@ def test_loading_twice_is_refused(guest: Guest, unloaded_module: str) -> None:
     ],
 )
 def test_wrong_parameter_is_refused_and_leaves_nothing_behind(
-    guest: Guest, unloaded_module: str, parameter: str, reason: str
+    shared_guest: Guest, unloaded_module: str, parameter: str, reason: str
 ) -> None:
     answer = "/tmp/refused"
-    lines = dmesg_of(guest, f"! LC_ALL=C insmod {unloaded_module} {parameter} 2> {answer}")
+    lines = dmesg_of(shared_guest, f"! LC_ALL=C insmod {unloaded_module} {parameter} 2> {answer}")
     # kmod's words for EINVAL.
-    assert "Invalid parameters" in guest.succeed(f"cat {answer}")
+    assert "Invalid parameters" in shared_guest.succeed(f"cat {answer}")
     assert lines == [f"fibdrv: {reason}"]
-    assert left_behind(guest) == set()
-    assert guest.as_root(f"insmod {unloaded_module} && head -n 3 {DEVICE}").split() == ["0", "1", "1"]
+    assert left_behind(shared_guest) == set()
+    assert shared_guest.as_root(f"insmod {unloaded_module} && head -n 3 {DEVICE}").split() == ["0", "1", "1"]
 
 
 @pytest.mark.usefixtures("loaded_module")
@@ -71,9 +72,9 @@ def test_unloading_while_the_device_is_open_is_refused(guest: Guest) -> None:
     guest.succeed("sudo rmmod fibdrv")
 
 
-def test_unloading_leaves_nothing_behind(guest: Guest, unloaded_module: str) -> None:
-    guest.succeed(f"sudo insmod {unloaded_module}")
-    assert left_behind(guest) == EVERYTHING
-    guest.succeed("sudo rmmod fibdrv")
-    assert left_behind(guest) == set()
-    assert "No such file or directory" in guest.fail(f"LC_ALL=C cat {DEVICE}").stderr
+def test_unloading_leaves_nothing_behind(shared_guest: Guest, unloaded_module: str) -> None:
+    shared_guest.succeed(f"sudo insmod {unloaded_module}")
+    assert left_behind(shared_guest) == EVERYTHING
+    shared_guest.succeed("sudo rmmod fibdrv")
+    assert left_behind(shared_guest) == set()
+    assert "No such file or directory" in shared_guest.fail(f"LC_ALL=C cat {DEVICE}").stderr

@@ -16,12 +16,12 @@ DYNAMIC_MAJORS = {*range(234, 255), *range(384, 512)}
 pytestmark = pytest.mark.usefixtures("loaded_module")
 
 
-def test_node_is_a_character_device_of_root_that_all_may_read(guest: Guest) -> None:
-    assert guest.succeed(f"stat -c '%F,%U,%G,%a' {DEVICE}").strip() == "character special file,root,root,444"
+def test_node_is_a_character_device_of_root_that_all_may_read(shared_guest: Guest) -> None:
+    assert shared_guest.succeed(f"stat -c '%F,%U,%G,%a' {DEVICE}").strip() == "character special file,root,root,444"
 
 
-def test_number_is_the_same_in_stat_proc_and_sysfs(guest: Guest) -> None:
-    shown = guest.succeed(
+def test_number_is_the_same_in_stat_proc_and_sysfs(shared_guest: Guest) -> None:
+    shown = shared_guest.succeed(
         f"stat -c '%t %T' {DEVICE}; awk '$2 == \"fibonacci\" {{ print $1 }}' /proc/devices; "
         "cat /sys/class/fibdrv/fibonacci/dev; grep -x DEVNAME=.* /sys/class/fibdrv/fibonacci/uevent"
     ).splitlines()
@@ -34,12 +34,12 @@ def test_number_is_the_same_in_stat_proc_and_sysfs(guest: Guest) -> None:
     assert name == "DEVNAME=fibonacci"
 
 
-def test_ordinary_user_can_read(guest: Guest) -> None:
-    said = guest.succeed(f"id -u; head -n 7 {DEVICE}").split()
+def test_ordinary_user_can_read(shared_guest: Guest) -> None:
+    said = shared_guest.succeed(f"id -u; head -n 7 {DEVICE}").split()
     assert said[0] != "0"
     assert said[1:] == ["0", "1", "1", "2", "3", "5", "8"]
 
 
-def test_ordinary_user_cannot_open_it_for_writing(guest: Guest) -> None:
+def test_ordinary_user_cannot_open_it_for_writing(shared_guest: Guest) -> None:
     for mode in (">", ">>", "<>"):
-        assert "Permission denied" in guest.fail(f"LC_ALL=C; exec 3{mode}{DEVICE}").stderr
+        assert "Permission denied" in shared_guest.fail(f"LC_ALL=C; exec 3{mode}{DEVICE}").stderr

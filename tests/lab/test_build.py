@@ -34,41 +34,43 @@ def _cold(lab: Lab, target: Target, source: Source, guest: Guest, name: BuildPla
     )
 
 
-def test_guest_and_host_build_the_same_bytes(vmlab_lab: Lab, target: Target, guest: Guest, tmp_path: Path) -> None:
+def test_guest_and_host_build_the_same_bytes(
+    vmlab_lab: Lab, target: Target, shared_guest: Guest, tmp_path: Path
+) -> None:
     built = [
-        _cold(vmlab_lab, target, vmlab_lab.source, guest, place, tmp_path)
+        _cold(vmlab_lab, target, vmlab_lab.source, shared_guest, place, tmp_path)
         for place in (BuildPlace.HOST, BuildPlace.GUEST)
     ]
     assert [one.is_cached for one in built] == [False, False]
     assert built[0].ko.read_bytes() == built[1].ko.read_bytes()
 
 
-def test_the_build_uses_the_compiler_that_built_the_kernel(guest: Guest, module: Built) -> None:
+def test_the_build_uses_the_compiler_that_built_the_kernel(shared_guest: Guest, module: Built) -> None:
     assert module.match in (Match.SAME, Match.OTHER_NAME)
-    assert module.compiler.version in guest.read("/proc/version")
+    assert module.compiler.version in shared_guest.read("/proc/version")
     assert not any("compiler differs" in warning for warning in module.warnings)
 
 
 def test_a_module_that_does_not_compile_names_file_line_and_error(
-    vmlab_lab: Lab, target: Target, guest: Guest, tmp_path: Path
+    vmlab_lab: Lab, target: Target, shared_guest: Guest, tmp_path: Path
 ) -> None:
     source = read_source(ZOO / "no_compile")
     with pytest.raises(BuildError, match=r"no_compile\.c:9: .undeclared_name. undeclared") as caught:
-        _cold(vmlab_lab, target, source, guest, BuildPlace.HOST, tmp_path)
+        _cold(vmlab_lab, target, source, shared_guest, BuildPlace.HOST, tmp_path)
     assert vmlab_lab.image(target).release in caught.value.message
 
 
 def test_a_module_compiled_by_another_compiler_is_refused_before_insmod(
-    vmlab_lab: Lab, target: Target, guest: Guest, tmp_path: Path
+    vmlab_lab: Lab, target: Target, shared_guest: Guest, tmp_path: Path
 ) -> None:
     source = read_source(ZOO / "other_compiler")
     with pytest.raises(BuildError, match=r"compiled by .*9\.1\.0.*not by the kernel's compiler"):
-        _cold(vmlab_lab, target, source, guest, BuildPlace.HOST, tmp_path)
+        _cold(vmlab_lab, target, source, shared_guest, BuildPlace.HOST, tmp_path)
 
 
 def test_a_failed_build_leaves_nothing_in_the_store(
-    vmlab_lab: Lab, target: Target, guest: Guest, tmp_path: Path
+    vmlab_lab: Lab, target: Target, shared_guest: Guest, tmp_path: Path
 ) -> None:
     with contextlib.suppress(BuildError):
-        _cold(vmlab_lab, target, read_source(ZOO / "no_compile"), guest, BuildPlace.HOST, tmp_path)
+        _cold(vmlab_lab, target, read_source(ZOO / "no_compile"), shared_guest, BuildPlace.HOST, tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"] == []

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""A fork is the frozen guest gone on, it is alone, and it leaves nothing."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from vmlab.errors import GuestError
+from vmlab.forks import Forks
+from vmlab.guest.guest import Guest
+from vmlab.module.build import Built
+from vmlab.scratch import scratch_directories
+from vmlab.target import Target
+
+_BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
+
+
+def _both(forks: Forks, target: Target, command: str) -> list[str]:
+    """What a command says in two forks that run at once."""
+    with forks.fork(target) as one, forks.fork(target) as other:
+        return [running.guest.succeed(command).strip() for running in (one, other)]
+
+
+def test_forks_run_the_same_boot(vmlab_forks: Forks, target: Target) -> None:
+    one, other = _both(vmlab_forks, target, f"{_BOOT_ID}; cat /etc/machine-id; cat /sys/class/net/eth0/address")
+    assert one == other
+
+
+def test_forks_draw_different_random_numbers(vmlab_forks: Forks, target: Target) -> None:
+    one, other = _both(
+        vmlab_forks, target, "head -c 32 /dev/urandom | od -An -v -tx1; cat /proc/sys/kernel/random/uuid"
+    )
+    assert set(one.split()) != set(other.split())
+    assert one.splitlines()[-1] != other.splitlines()[-1]
+
+
+def test_a_forks_clock_is_the_hosts_and_its_uptime_goes_on(guest: Guest) -> None:
+    before = time.time()
+    clock, uptime = guest.succeed("date +%s.%N; cut -d' ' -f1 /proc/uptime").split()
+    assert before - 2 <= float(clock) <= time.time() + 2
+    started = time.monotonic()
+    later = float(guest.succeed("sleep 2; cut -d' ' -f1 /proc/uptime"))
+    assert 1.9 <= later - float(uptime) <= time.monotonic() - started + 2
+
+
+def test_what_one_fork_writes_no_other_sees(vmlab_forks: Forks, target: Target) -> None:
+    with vmlab_forks.fork(target) as one:
+        one.guest.succeed("echo mine | sudo tee /etc/mine /dev/shm/mine && sync")
+        with vmlab_forks.fork(target) as other:
+            other.guest.fail("ls /etc/mine")
+            other.guest.fail("ls /dev/shm/mine")
+    with vmlab_forks.fork(target) as later:
+        later.guest.fail("ls /etc/mine")
+
+
+def test_a_fork_leaves_no_process_no_directory_and_no_port(vmlab_forks: Forks, target: Target) -> None:
+    before = set(scratch_directories())
+    with vmlab_forks.fork(target) as running:
+        pid, port = running.machine.pid, running.machine.ssh_port
+        assert len(set(scratch_directories()) - before) == 1
+    assert not Path("/proc", str(pid)).exists()
+    assert set(scratch_directories()) <= before
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        pass
+
+
+def test_a_built_guest_has_the_sources_and_the_module(guest: Guest, module: Built) -> None:
+    guest.succeed(f"test -f {module.guest_path} && test -f $(dirname {module.guest_path})/Kbuild")
+    guest.fail(f"grep '^{module.info.name} ' /proc/modules")
+
+
+def test_a_loaded_guest_has_it_in_its_kernel(guest: Guest, loaded_module: Built) -> None:
+    guest.succeed(f"grep '^{loaded_module.info.name} ' /proc/modules")
+
+
+def test_a_command_that_blocks_the_labs_line_costs_only_that_line(guest: Guest) -> None:
+    with pytest.raises(GuestError, match="the guest still answers"):
+        guest.as_root("sleep 600", timeout_s=1)
+    assert guest.as_root("id -u").strip() == "0"

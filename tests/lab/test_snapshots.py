@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""Whatever is wrong with a snapshot, a test gets a right guest or a clear error, never a wrong one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from vmlab.errors import AssetError, HostError
+from vmlab.forks import Forks
+from vmlab.lab import Lab
+from vmlab.scratch import scratch_directories
+from vmlab.target import Target
+
+ONE = "debian12-6.1"
+_BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
+
+
+@dataclass(slots=True)
+class OwnStore:
+    """A lab whose store has links to the target's image and a copy of its ready snapshot."""
+
+    lab: Lab
+    target: Target
+    image: Path
+    snapshot: Path
+    notices: list[str] = field(default_factory=list)
+
+    def fork(self) -> str:
+        """The boot that a new fork goes on from."""
+        with Forks(self.lab).fork(self.target) as running:
+            return running.guest.succeed(_BOOT_ID)
+
+
+@pytest.fixture
+def own(target: Target, tmp_path: Path, vmlab_lab: Lab, vmlab_forks: Forks) -> OwnStore:
+    if target.id != ONE:
+        pytest.skip(f"says nothing about a kernel: runs on {ONE} alone")
+    with vmlab_forks.fork(target):
+        pass
+    image = vmlab_lab.image(target)
+    ready = max(
+        (item for item in vmlab_lab.store.objects() if item.label == f"{ONE} ready"), key=vmlab_lab.store.last_used
+    )
+    objects = tmp_path / "store" / "objects"
+    own_image = objects / "image" / image.digest
+    own_image.parent.mkdir(parents=True)
+    shutil.copytree(image.disk.parent, own_image, copy_function=os.link, symlinks=True)
+    (objects / "snapshot").mkdir()
+    subprocess.run(["cp", "-a", "--sparse=always", str(ready.path), str(objects / "snapshot")], check=True)
+    for name in ("keys", "notes"):
+        shutil.copytree(vmlab_lab.store.root / name, tmp_path / "store" / name)
+    notices: list[str] = []
+    settings = replace(vmlab_lab.settings, store=tmp_path / "store", report=tmp_path / "report")
+    lab = Lab(settings, notice=notices.append)
+    return OwnStore(lab, target, own_image, objects / "snapshot" / ready.digest, notices)
+
+
+def _as_a_bad_disk_does(change: Callable[[Path], None], file: Path) -> None:
+    """Change a file, and let its time not tell."""
+    found = file.stat()
+    change(file)
+    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def _flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(content)
+
+
+_DAMAGES: dict[str, Callable[[Path], None]] = {
+    "its memory is cut short": lambda snapshot: os.truncate(snapshot / "ram", 2**20),
+    "its memory is missing": lambda snapshot: (snapshot / "ram").unlink(),
+    "a byte of its state is flipped": lambda snapshot: _as_a_bad_disk_does(_flip, snapshot / "state"),
+    "its manifest is cut short": lambda snapshot: os.truncate(snapshot / "manifest.json", 100),
+}
+
+
+@pytest.mark.parametrize("damage", list(_DAMAGES))
+def test_a_damaged_snapshot_is_made_anew_and_said(own: OwnStore, damage: str) -> None:
+    before = own.fork()
+    assert own.notices == []
+    _DAMAGES[damage](own.snapshot)
+    after = own.fork()
+    assert after != before
+    assert own.fork() == after
+    assert len(own.notices) == 1
+    assert "made a snapshot anew" in own.notices[0]
+
+
+def test_a_state_that_qemu_refuses_costs_a_boot_and_is_said(own: OwnStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As if the damage were older than the seal.
+    monkeypatch.setattr("vmlab.store._check", lambda *_, **__: None)
+    _flip_everywhere(own.snapshot / "state")
+    with Forks(own.lab).fork(own.target) as running:
+        assert not running.is_fork
+        assert running.guest.succeed("uname -r").strip() == own.lab.image(own.target).release
+    assert "a fork was thrown away and a boot took its place" in own.notices[0]
+    assert own.lab.facts[own.target.id].forks_discarded == 1
+    assert not own.snapshot.exists()
+
+
+def _flip_everywhere(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    for place in range(64, len(content), 97):
+        content[place] ^= 0xFF
+    file.write_bytes(content)
+
+
+def test_a_snapshots_disk_without_its_image_is_a_clear_error(own: OwnStore) -> None:
+    (own.image / "disk.qcow2").unlink()
+    with pytest.raises(AssetError, match=r"image debian12-6.1 in the store is damaged: disk\.qcow2 is missing"):
+        own.fork()
+
+
+def test_no_room_for_an_overlay_is_a_clear_error_and_leaves_nothing(
+    own: OwnStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = set(scratch_directories())
+    monkeypatch.setattr("vmlab.machine.machine._OVERLAY_MIB", 10**9)
+    with pytest.raises(HostError, match=r"no space left: /var/tmp has .* MiB free, a guest's disk takes"):
+        own.fork()
+    assert set(scratch_directories()) <= before
+
+
+def test_no_memory_for_a_fork_is_a_clear_error(own: OwnStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmlab.machine.machine.FORK_MIB", 10**9)
+    monkeypatch.setattr(Lab, "room_timeout_s", 0.0)
+    with pytest.raises(HostError, match="not enough memory"):
+        own.fork()
+
+
+def test_another_qemu_gets_another_snapshot(own: OwnStore) -> None:
+    own.fork()
+    own.lab.__dict__["qemu_version"] = "99.0"
+    forks = Forks(own.lab)
+    assert own.lab.store.find("snapshot", forks.inputs(own.target)) is None
+
+
+def test_a_snapshot_in_use_is_not_removed_by_a_run_that_needs_room(own: OwnStore) -> None:
+    with Forks(own.lab).fork(own.target) as running:
+        own.lab.store.keep_to(0)
+        assert own.snapshot.exists()
+        running.guest.succeed("true")
+    own.lab.store.keep_to(0)
+    assert not own.snapshot.exists()
