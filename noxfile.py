@@ -79,4 +79,5 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure every stated limit; `nox -s bench -- matrix` those whose name begins so."""
     _prepare(session)
+    session.install("virtme-ng")  # to stand beside
     session.run("python", "tests/bench/run.py", *session.posargs)

@@ -8,12 +8,14 @@ import os
 import sys
 from pathlib import Path
 
+import forks
 import matrix
+import virtme
 from rich.console import Console
 from rich.table import Table
 from rows import Limit, broken_row, row
 
-LIMITS: tuple[Limit, ...] = matrix.LIMITS
+LIMITS: tuple[Limit, ...] = matrix.LIMITS + forks.LIMITS + virtme.LIMITS
 RESULT = Path("build/bench.json")
 
 
