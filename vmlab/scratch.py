@@ -90,13 +90,16 @@ def is_abandoned(path: Path) -> bool:
     between making a directory and locking it lies a moment.
     """
     owner = owner_of(path)
-    if owner is None or owner.is_alive():
-        return False
+    return owner is not None and not owner.is_alive() and not is_locked(path)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds a scratch directory, or it cannot be looked into."""
     try:
         os.close(_lock(path))
     except OSError:
-        return False
-    return True
+        return True
+    return False
 
 
 def remove_left_behind(remove: Remove = remove_tree) -> list[Path]:

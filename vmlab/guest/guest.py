@@ -77,13 +77,14 @@ class Guest:
         try:
             return transport.run(command, timeout_s=limit_s)
         except CommandTooSlow:
-            self._require_answer()
-            raise GuestError(
-                f"{_short(command)!r} took longer than {limit_s:.0f} s; the guest still answers",
-                hint="give it a larger timeout_s, or find what it waits for",
-            ) from None
+            pass
         except TransportLost as lost:
             raise self._lost(f"during {_short(command)!r}: {lost}") from None
+        self._require_answer()
+        raise GuestError(
+            f"{_short(command)!r} took longer than {limit_s:.0f} s; the guest still answers",
+            hint="give it a larger timeout_s, or find what it waits for",
+        )
 
     def succeed(self, command: str, *, timeout_s: float | None = None) -> str:
         """Run a command that must end with status 0 and return its standard output; else `GuestError`."""
@@ -144,13 +145,15 @@ class Guest:
     def _copy(self, act: Callable[[], None], what: str) -> None:
         try:
             act()
+            return
         except CommandTooSlow as slow:
-            self._require_answer()
-            raise GuestError(f"cannot {what}: {slow}") from None
+            why = str(slow)
         except TransportLost as lost:
             raise self._lost(f"while trying to {what}: {lost}") from None
         except OSError as error:
             raise GuestError(f"cannot {what}: {error.strerror or error}") from None
+        self._require_answer()
+        raise GuestError(f"cannot {what}: {why}")
 
     def _require_answer(self) -> None:
         """Tell a slow command from a dead guest: an echo with a nonce must come back, unless it is known to be dead."""

@@ -19,7 +19,7 @@ from vmlab.decode import structure, unstructure
 from vmlab.errors import HostError, VmlabError
 from vmlab.host.facts import available_memory_mib
 from vmlab.process import ProcessIdentity
-from vmlab.scratch import is_abandoned, owner_of, remove_left_behind, scratch_directories
+from vmlab.scratch import is_abandoned, is_locked, owner_of, remove_left_behind, scratch_directories
 from vmlab.store import replace_file
 from vmlab.wait import wait_until
 
@@ -87,13 +87,18 @@ def reap() -> list[str]:
             record.qemu.kill()
             said.append(f"ended    QEMU {record.qemu.pid} of {record.target}")
             with contextlib.suppress(VmlabError):
-                wait_until(
-                    lambda process=record.qemu: not process.is_alive(),  # type: ignore[misc]
-                    timeout_s=10,
-                    describe=f"QEMU {record.qemu.pid} to end",
-                )
+                _await_end(record.qemu, directory)
     said += [f"removed  {directory}" for directory in remove_left_behind()]
     return said
+
+
+def _await_end(qemu: ProcessIdentity, directory: Path) -> None:
+    """Wait for QEMU, and for its guard, which holds the directory a moment longer."""
+
+    def has_ended() -> bool:
+        return not qemu.is_alive() and not is_locked(directory)
+
+    wait_until(has_ended, timeout_s=10, describe=f"QEMU {qemu.pid} to end")
 
 
 def fits(needed_mib: int, *, available_mib: int, promised_mib: Iterable[int]) -> bool:
