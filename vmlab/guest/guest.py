@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import uuid
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from vmlab.host.limits import Limits
 from vmlab.wait import wait_until
 
 _SHOWN_LINES = 30
+_DYING_S = 0.3
 
 
 class Guest:
@@ -167,11 +169,19 @@ class Guest:
             raise self._lost(f"it answered {answer.stdout.strip()!r} to an echo")
 
     def _lost(self, how: str) -> MachineLost:
-        try:
-            self._require_alive()
-        except MachineLost as ended:
-            return ended
-        return MachineLost(f"the guest was lost {how}", detail=self._console_tail())
+        ended: list[MachineLost] = []
+
+        def has_ended() -> bool:
+            try:
+                self._require_alive()
+            except MachineLost as end:
+                ended.append(end)
+            return bool(ended)
+
+        # A QEMU that dies closes its connections a moment before its parent hears of it.
+        with contextlib.suppress(MachineLost):
+            wait_until(has_ended, timeout_s=_DYING_S, describe="QEMU to end", interval_s=0.05)
+        return ended[0] if ended else MachineLost(f"the guest was lost {how}", detail=self._console_tail())
 
 
 def _short(command: str) -> str:
