@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from vmlab.lab import Lab
+from vmlab.process import ProcessIdentity
+from vmlab.scratch import owner_of, scratch_directories
 
 ROOT = Path(__file__).parents[2]
 ZOO = ROOT / "tests" / "zoo"
@@ -76,6 +78,12 @@ def _processes(directory: str) -> list[str]:
         if directory in words or place.startswith(directory):
             found.append(f"{process.name} {words}")
     return found
+
+
+def own_directories() -> set[Path]:
+    """The scratch directories of this process: another run on this host has its own."""
+    me = ProcessIdentity.of(os.getpid())
+    return {path for path in scratch_directories() if owner_of(path) == me}
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from vmlab.errors import GuestError
 from vmlab.forks import Forks
 from vmlab.guest.guest import Guest
 from vmlab.module.build import Built
-from vmlab.scratch import scratch_directories
 from vmlab.target import Target
+
+from .conftest import own_directories
 
 _BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
@@ -58,12 +59,12 @@ def test_what_one_fork_writes_no_other_sees(vmlab_forks: Forks, target: Target) 
 
 
 def test_a_fork_leaves_no_process_no_directory_and_no_port(vmlab_forks: Forks, target: Target) -> None:
-    before = set(scratch_directories())
+    before = own_directories()
     with vmlab_forks.fork(target) as running:
         pid, port = running.machine.pid, running.machine.ssh_port
-        assert len(set(scratch_directories()) - before) == 1
+        assert len(own_directories() - before) == 1
     assert not Path("/proc", str(pid)).exists()
-    assert set(scratch_directories()) <= before
+    assert own_directories() == before
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=5):
         pass
 

@@ -15,8 +15,9 @@ import pytest
 from vmlab.errors import AssetError, HostError
 from vmlab.forks import Forks
 from vmlab.lab import Lab
-from vmlab.scratch import scratch_directories
 from vmlab.target import Target
+
+from .conftest import own_directories
 
 ONE = "debian12-6.1"
 _BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
@@ -123,11 +124,11 @@ def test_a_snapshots_disk_without_its_image_is_a_clear_error(own: OwnStore) -> N
 def test_no_room_for_an_overlay_is_a_clear_error_and_leaves_nothing(
     own: OwnStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = set(scratch_directories())
+    before = own_directories()
     monkeypatch.setattr("vmlab.machine.machine._OVERLAY_MIB", 10**9)
     with pytest.raises(HostError, match=r"no space left: /var/tmp has .* MiB free, a guest's disk takes"):
         own.fork()
-    assert set(scratch_directories()) <= before
+    assert own_directories() == before
 
 
 def test_no_memory_for_a_fork_is_a_clear_error(own: OwnStore, monkeypatch: pytest.MonkeyPatch) -> None:
