@@ -48,6 +48,9 @@ def into_kept(lab: Lab, name: str, command: str) -> int:
     def require_alive() -> None:
         if not record.qemu.is_alive():
             raise MachineLost(f"{name} has ended", detail=console.tail())
+        panic = console.panic()
+        if panic:
+            raise MachineLost(f"{name} cannot be entered: its kernel panicked: {panic}", detail=console.tail())
 
     transport = connect(
         Address(port=record.ssh_port, host_key=image.host_key, user_key=image.user_key),

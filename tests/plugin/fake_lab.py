@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from vmlab.errors import MachineLost
 from vmlab.forks import Forks, Stage
 from vmlab.guest.guest import Guest
 from vmlab.guest.transport import Completed, TransportLost
@@ -44,6 +45,7 @@ class KernelTransport:
         self._guests = guests
         self._start = start
         self._taint = 0
+        self.on_death: Callable[[], None] = lambda: None
         self._log = ["4,0,1000000,-;Linux version 6.1.0-56-cloud-amd64"]
         self._is_dead = False
 
@@ -51,6 +53,7 @@ class KernelTransport:
         del timeout_s
         if command == "die":
             self._is_dead = True
+            self.on_death()
         if self._is_dead:
             raise TransportLost("EOFError")
         stdout = ""
@@ -104,12 +107,19 @@ class FakeLab(Lab):
         image = _image(Path("none"))
         spec = machine_spec(image, Accelerator.TCG, cpus=2, memory_mib=1024)
         machine = FakeMachine(image, spec, console=Path(f"console-{self.guests}.log"))
+        transport.on_death = lambda: setattr(machine, "is_dead", True)
         is_fork = how != "booted"
         yield Running(target=target, guest=guest, machine=machine, start_s=1.0, open_shell=lambda _: 0, is_fork=is_fork)
 
 
 class FakeMachine(Machine):
-    """Can be kept, as if it ran."""
+    """Can be kept, as if it ran, unless its guest has died."""
+
+    is_dead = False
+
+    def require_alive(self) -> None:
+        if self.is_dead:
+            raise MachineLost("the kernel panicked: sysrq triggered crash")
 
     def keep(self) -> MachineRecord:
         identity = ProcessIdentity(pid=4711, started=1)

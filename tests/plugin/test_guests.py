@@ -307,6 +307,14 @@ def test_a_failing_tests_guest_is_kept_and_the_way_in_is_said(inner: Inner) -> N
     result.stdout.fnmatch_lines(["note: test_wrong* failed, and its guest was kept: vmlab shell kept-4711"])
 
 
+def test_a_guest_that_nobody_gets_into_is_not_kept_and_its_console_is_named(inner: Inner) -> None:
+    inner.tests(all="def test_dies(guest):\n    guest.succeed('die')\n")
+    result = inner.run("--vmlab-keep")
+    result.stdout.fnmatch_lines(
+        ["note: test_dies*: its guest was not kept: the kernel panicked: *; console: console-1.log"]
+    )
+
+
 def test_a_guest_is_not_kept_unless_asked(inner: Inner) -> None:
     inner.tests(all="def test_wrong(guest):\n    assert 1 == 2\n")
     assert "was kept" not in inner.run().stdout.str()

@@ -113,10 +113,13 @@ class GuestSession:
 
     def _keep_guests(self, item: pytest.Item) -> None:
         for guest, lent in _lent_to(item).items():
+            machine = lent.running.machine
             try:
-                record = lent.running.machine.keep()
+                # Nobody gets into a guest whose kernel has panicked; its console is all there is.
+                machine.require_alive()
+                record = machine.keep()
             except VmlabError as error:
-                self._notice(f"{item.name}: its guest could not be kept: {error.message}")
+                self._notice(f"{item.name}: its guest was not kept: {error.message}; console: {machine.console.path}")
                 continue
             self.mark_dirty(item, "it was kept", guest)
             self._notice(f"{item.name} failed, and its guest was kept: vmlab shell {record.name}")
