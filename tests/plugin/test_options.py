@@ -55,6 +55,22 @@ def test_a_wrong_value_is_one_line(inner: Inner, options: tuple[str, str], words
     assert words in _usage_error(inner.run(*options))
 
 
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [("modul = 'src'", "unknown key (did you mean 'module'?)"), ("target = 'debian12-6.2'", "unknown target")],
+)
+def test_a_wrong_project_file_is_one_line_without_a_traceback(inner: Inner, table: str, words: str) -> None:
+    inner.pytester.makepyprojecttoml(f"[tool.vmlab]\n{table}\n")
+    inner.tests(guest="def test_guest(guest): pass")
+    result = inner.pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    lines = [line for line in result.outlines + result.errlines if "vmlab: " in line]
+    assert len(lines) == 1
+    assert words in lines[0]
+    assert "Traceback" not in result.stdout.str()
+    assert "session_of" not in result.stdout.str()
+
+
 @pytest.mark.parametrize("extra", [("-k", "nothing"), ("-k", "sum")])
 def test_naming_a_target_and_selecting_no_guest_test_does_not_pass(inner: Inner, extra: tuple[str, str]) -> None:
     inner.tests(sum=_NO_GUEST, guest="def test_guest(guest): pass")

@@ -64,8 +64,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes minutes; runs with `nox -s soak`, not in the matrix")
-    if _is_asked(config):
-        # Asked for by name, so a wrong name is told before anything else happens.
+    if _is_asked(config) or _is_a_project(config):
+        # A wrong name is told before anything else happens: while tests are collected pytest shows a traceback.
         session_of(config).check_choices()
 
 
@@ -182,6 +182,14 @@ def session_of(config: pytest.Config) -> GuestSession:
 def _is_asked(config: pytest.Config) -> bool:
     """Whether the command line names targets or a module, and so means guests."""
     return config.getoption("vmlab_target") is not None or config.getoption("vmlab_module") is not None
+
+
+def _is_a_project(config: pytest.Config) -> bool:
+    """Whether the project that is tested has settings for vmlab."""
+    try:
+        return "[tool.vmlab]" in (config.rootpath / "pyproject.toml").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
 
 
 def _uses_a_target(item: pytest.Item) -> bool:
