@@ -7,6 +7,7 @@ passes through here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
@@ -185,7 +186,9 @@ def _is_asked(config: pytest.Config) -> bool:
 
 
 def _is_a_project(config: pytest.Config) -> bool:
-    """Whether the project that is tested has settings for vmlab."""
+    """Whether the project that is tested has settings for vmlab, or the environment names targets or a module."""
+    if "VMLAB_TARGET" in os.environ or "VMLAB_MODULE" in os.environ:
+        return True
     try:
         return "[tool.vmlab]" in (config.rootpath / "pyproject.toml").read_text(encoding="utf-8")
     except (OSError, ValueError):

@@ -94,7 +94,7 @@ def test_what_a_process_left_is_its_directories_and_its_living_machines(parent: 
     bare = parent / f"vmlab-{_myself().pid}-{_myself().started}-ccc"
     bare.mkdir()
     _machine(parent, _myself(), _record(ProcessIdentity.of(pid), is_kept=True), "kept")
-    _machine(parent, ProcessIdentity.of(os.getppid()), _record(ProcessIdentity.of(pid)), "anothers")
+    _machine(parent, ProcessIdentity.of(os.getppid()), _record(ProcessIdentity.of(pid)), "the_other")
     _machine(parent, ProcessIdentity(pid=os.getpid(), started=17), _record(_GONE), "before")
     assert left_by(_myself()) == [
         f"directory {living}",
