@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from vmlab.forks import Forks
+    from vmlab.forks import Forks, Stage
     from vmlab.guest.guest import Guest
     from vmlab.lab import Lab, Running
     from vmlab.module.build import Built
@@ -122,10 +122,9 @@ def any_guest(request: pytest.FixtureRequest, vmlab_target: Target, vmlab_start:
 
 
 @pytest.fixture
-def module(vmlab_lab: Lab, vmlab_forks: Forks, vmlab_target: Target) -> Built:
+def module(vmlab_forks: Forks, vmlab_target: Target) -> Built:
     """The module of --vmlab-module, built for the target. Scope: test, one build per target. Cost: the build; seconds
     on the host, a minute in a guest under TCG, nothing from the cache."""
-    del vmlab_lab
     return vmlab_forks.built(vmlab_target)
 
 
@@ -177,7 +176,7 @@ def record_series(pytestconfig: pytest.Config) -> Callable[[Series], None]:
     return session_of(pytestconfig).series.append
 
 
-def _stage_for(request: pytest.FixtureRequest):  # type: ignore[no-untyped-def]
+def _stage_for(request: pytest.FixtureRequest) -> Stage:
     from vmlab.forks import Stage
 
     names = request.fixturenames
