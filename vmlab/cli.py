@@ -154,7 +154,10 @@ def _images(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.report.listing import print_objects
 
     lab = _lab(settings)
-    targets = lab.matrix.select(",".join(chosen.names)) if chosen.names else ()
+    # An image does not know how it will be started.
+    targets = (
+        tuple({target.stock: None for target in lab.matrix.select(",".join(chosen.names))}) if chosen.names else ()
+    )
     if chosen.action == "ls":
         print_objects(lab.store, upkeep.chosen_objects(lab.store, targets))
     elif chosen.action == "verify":

@@ -8,6 +8,7 @@ decoding; this module only turns its findings into one line.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import enum
 import tomllib
 from pathlib import Path
@@ -35,7 +36,7 @@ def _exactly(kind: type) -> Any:
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
     # cattrs coerces by default: `line = 6.1`, a float, would become "6.1" and `6.10` as well.
-    for kind in (str, int, bool):
+    for kind in (str, int, bool, datetime.date):
         converter.register_structure_hook(kind, _exactly(kind))
     # A hook holds for subclasses too, and every StrEnum is a str: without one of its own any word would do.
     converter.register_structure_hook(enum.StrEnum, lambda value, kind: kind(value))

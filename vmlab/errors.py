@@ -8,6 +8,7 @@
     ├── ModuleError     the module under test; a test result, not a breakdown
     │   ├── BuildError      it does not compile, or came out for another kernel
     │   └── GuestError      a command in the guest, or loading the module, failed
+    │       ├── CommandHung     a command was over its limit, and the guest's kernel was asked why
     │       └── KernelTrouble   the kernel reported an oops, a WARNING, a stall
     └── MachineLost     nobody knows yet: QEMU ended, or the guest stopped answering
 
@@ -75,8 +76,15 @@ class GuestError(ModuleError):
     """A command in the guest did not do what the test asked of it."""
 
 
+class CommandHung(GuestError):
+    """A command was over its limit, and the guest's kernel lives: the guest is not to be trusted any more."""
+
+
 class KernelTrouble(GuestError):
     """The kernel reported trouble: its own words are the reason, whatever the test saw."""
+
+    fingerprint = ""
+    """The same for each report of one fault."""
 
 
 class MachineLost(VmlabError):

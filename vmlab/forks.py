@@ -26,7 +26,7 @@ from vmlab.guest.guest import Guest
 from vmlab.guest.transport import LateTransport
 from vmlab.host.accelerator import Accelerator
 from vmlab.host.facts import processor_model
-from vmlab.lab import Lab, Running, reach, root_opener
+from vmlab.lab import Lab, Running, reach
 from vmlab.machine.argv import guest_visible_words
 from vmlab.machine.snapshot import Origin, SnapshotFiles, freeze
 from vmlab.module.build import Built
@@ -38,7 +38,7 @@ _MOST_FAILURES = 2
 _DISK_MIB = 512
 """Room for a frozen guest's disk: a margin for what a boot and a module's build write, not a measurement."""
 _SESSION = "pgrep -f '^sshd(-session)?: .*@' >/dev/null"
-_REVISION = 1
+_REVISION = 2
 """Raised when what is done to a guest before it is frozen changes: snapshots made the old way are then not taken."""
 
 
@@ -150,14 +150,7 @@ class Forks:
         with self.lab.machine(target, origin) as machine:
             # The login is the longer half, and the proof needs another processor of the guest.
             late = LateTransport(lambda: reach(machine, image, limits.connect_s, limits))
-            guest = Guest(
-                late,
-                root_transport=root_opener(machine, image, limits, has_line=True),
-                limits=limits,
-                console_tail=machine.console.tail,
-                require_alive=machine.require_alive,
-                log_position=mark.log_position,
-            )
+            guest = self.lab.guest(target, machine, late, has_line=True, log_position=mark.log_position)
             with contextlib.closing(guest):
                 prove_fork(guest, mark)
                 transport = late.settle()
@@ -227,7 +220,7 @@ class Forks:
             "image": image.digest,
             "image_seal": image.seal,
             "qemu": self.lab.qemu_version,
-            "machine": guest_visible_words(self.lab.spec(image)),
+            "machine": guest_visible_words(self.lab.spec(target)),
             "processor": processor_model(),
             "host_kernel": platform.release() if is_kvm else "",
             "module": built.sha256 if built else "",

@@ -14,14 +14,17 @@ from pathlib import Path
 
 from vmlab.errors import BuildError, HostError, MachineLost
 from vmlab.guest.guest import Guest
+from vmlab.guest.hang import HangProbe
 from vmlab.guest.line import LineTransport, start_line
+from vmlab.guest.rules import Rules, known_rules, known_splats_file, load_rules
 from vmlab.guest.ssh import Address, SshTransport, connect
-from vmlab.guest.transport import Commands
+from vmlab.guest.transport import Commands, Transport
 from vmlab.host.accelerator import Accelerator, Verdict, choose_accelerator, qemu_version
 from vmlab.host.limits import Limits, limits_for
 from vmlab.image.image import GUEST_USER, Image
+from vmlab.image.kernel_config import has_option
 from vmlab.image.packages import cached_image, obtain_image
-from vmlab.machine.argv import LINE_NAME, MachineSpec, machine_spec, proof_argv
+from vmlab.machine.argv import LINE_NAME, NMI_PANIC, PAGE_OWNER, MachineSpec, machine_spec, proof_argv
 from vmlab.machine.machine import Machine
 from vmlab.machine.snapshot import Origin
 from vmlab.module.build import Built, build_module, compile_program
@@ -90,6 +93,12 @@ class Lab:
         return read_source(self.settings.module)
 
     @cached_property
+    def rules(self) -> Rules:
+        """What in a kernel log means trouble: vmlab's own rules, and before them the user's."""
+        own = self.settings.known_splats
+        return load_rules(own, known_splats_file()) if own is not None else known_rules()
+
+    @cached_property
     def qemu_version(self) -> str:
         return qemu_version()
 
@@ -98,7 +107,7 @@ class Lab:
         if target.id not in self._images:
             version = self.qemu_version  # without QEMU there is no point in building anything
             started = time.monotonic()
-            image = obtain_image(target, self.store, self.settings, progress=self.progress, notice=self.notice)
+            image = obtain_image(target.stock, self.store, self.settings, progress=self.progress, notice=self.notice)
             # For as long as this lab lives: another run that needs room may not take it away.
             self._held.enter_context(self.store.hold(image.disk.parent))
             self._images[target.id] = image
@@ -115,7 +124,8 @@ class Lab:
 
     def verdict(self, image: Image) -> Verdict:
         """KVM or TCG for this image's kernel, proved on this host; remembered until the host boots again."""
-        spec = self._spec(image, Accelerator.KVM)
+        settings = self.settings
+        spec = machine_spec(image, Accelerator.KVM, cpus=settings.cpus, memory_mib=settings.memory_mib)
         return choose_accelerator(
             self.settings.accel,
             store=self.store,
@@ -150,37 +160,65 @@ class Lab:
         with contextlib.ExitStack() as stack:
             machine = stack.enter_context(self.machine(target, origin))
             transport = reach(machine, image, limits.boot_s, limits)
-            guest = Guest(
-                transport,
-                root_transport=root_opener(machine, image, limits, has_line=False),
-                limits=limits,
-                console_tail=machine.console.tail,
-                require_alive=machine.require_alive,
-            )
+            guest = self.guest(target, machine, transport, has_line=False)
             stack.callback(guest.close)
             start_s = time.monotonic() - machine.started
             self._learn_boot(target, start_s, machine.console.path)
             self.progress(f"{target.id}: booted in {start_s:.0f} s")
             yield Running(target=target, guest=guest, machine=machine, start_s=start_s, open_shell=transport.interact)
 
+    def guest(
+        self, target: Target, machine: Machine, transport: Transport, *, has_line: bool, log_position: int | None = None
+    ) -> Guest:
+        """The guest in a machine, its connection made; `has_line` tells that it was frozen with the lab's own."""
+        image = self.image(target)
+        limits = self.limits(image)
+        probe = HangProbe(
+            machine=lambda: machine.probes,
+            console=machine.console,
+            step_s=limits.probe_s,
+            nmi_panics=NMI_PANIC in target.suite.kernel_parameters,
+            has_lockdep=has_option(image, "CONFIG_LOCKDEP"),
+            dump_to=lambda: self._dump_path(machine) if self.settings.dump else None,
+        )
+        return Guest(
+            transport,
+            root_transport=root_opener(machine, image, limits, has_line=has_line),
+            limits=limits,
+            console=machine.console,
+            require_alive=machine.require_alive,
+            log_position=log_position,
+            probe=probe,
+            rules=self.rules,
+            release=image.release,
+        )
+
     def machine(self, target: Target, origin: Origin | None) -> Machine:
         """A machine of the target that is not started yet."""
         image = self.image(target)
         return Machine(
             image,
-            self.spec(image),
+            self.spec(target),
             console=self._console_path(target),
             origin=origin,
             is_keepable=self.settings.keep and (origin is None or origin.overlay is None),
             room_timeout_s=self.room_timeout_s * self.settings.patience,
         )
 
-    def spec(self, image: Image) -> MachineSpec:
-        """The machine that this run gives an image."""
-        return self._spec(image, self.verdict(image).accelerator)
-
-    def _spec(self, image: Image, accelerator: Accelerator) -> MachineSpec:
-        return machine_spec(image, accelerator, cpus=self.settings.cpus, memory_mib=self.settings.memory_mib)
+    def spec(self, target: Target) -> MachineSpec:
+        """The machine that this run gives a target."""
+        image = self.image(target)
+        parameters = target.suite.kernel_parameters
+        if target.is_strict and has_option(image, "CONFIG_PAGE_OWNER"):
+            parameters = (PAGE_OWNER, *parameters)
+        return machine_spec(
+            image,
+            self.verdict(image).accelerator,
+            cpus=self.settings.cpus,
+            memory_mib=self.settings.memory_mib,
+            kernel_parameters=parameters,
+            is_strict=target.is_strict,
+        )
 
     def build_place(self, image: Image) -> BuildPlace:
         """Where to compile: as asked, else on the host under TCG when it can be, else in the guest."""
@@ -212,6 +250,11 @@ class Lab:
         if isinstance(known, BuildError):
             raise known
         return known
+
+    def built_already(self, target: Target) -> Built | None:
+        """The module that was built for a target in this run, if it was."""
+        known = self._built.get(target.id)
+        return None if isinstance(known, BuildError) else known
 
     def _build(self, target: Target, guest: Callable[[], Guest]) -> Built:
         image = self.image(target)
@@ -250,9 +293,14 @@ class Lab:
         name = f"{target.id}-{digest_of({'time': time.time_ns()})[:6]}-{next(self._boot_numbers)}.log"
         return directory / name
 
+    def _dump_path(self, machine: Machine) -> Path:
+        directory = self.settings.report / "dumps"
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory / f"{machine.console.path.stem}.elf"
+
     def _learn_image(self, target: Target, image: Image, version: str, took_s: float) -> None:
         verdict = self.verdict(image)
-        spec = self._spec(image, verdict.accelerator)
+        spec = self.spec(target)
         provenance = Provenance(
             release=image.release,
             kernel_package=image.packages.get(f"linux-image-{image.release}", ""),

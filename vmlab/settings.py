@@ -105,6 +105,10 @@ def _path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
+def _optional_path(text: str) -> Path | None:
+    return _path(text) if text else None
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="target",
@@ -175,6 +179,21 @@ SETTINGS: tuple[Setting, ...] = (
         is_flag=True,
     ),
     Setting(
+        name="known_splats",
+        default="",
+        parse=_optional_path,
+        metavar="FILE",
+        help="a TOML file of your own with [[allow]] and [[deny]] rules, besides vmlab's known-splats.toml",
+    ),
+    Setting(
+        name="dump",
+        default="no",
+        parse=_yes_or_no,
+        metavar="yes|no",
+        help="dump the memory of a guest that hangs, for drgn, into dumps/ of the report directory",
+        is_flag=True,
+    ),
+    Setting(
         name="report",
         default="build/vmlab",
         parse=_path,
@@ -221,6 +240,8 @@ class Settings:
     store: Path
     store_gib: float | None
     keep: bool
+    known_splats: Path | None
+    dump: bool
     report: Path
     mirror: str
     stale_index: StaleIndex
@@ -248,7 +269,7 @@ def load_settings(
     values: dict[str, Any] = {}
     for name, (text, origin) in given.items():
         setting = _BY_NAME[name]
-        relative = setting.parse is _path and origin in ("default", _PROJECT)
+        relative = text and setting.parse in (_path, _optional_path) and origin in ("default", _PROJECT)
         try:
             values[name] = setting.parse(str(directory / text) if relative else text)
         except ValueError as error:

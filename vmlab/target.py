@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
 from vmlab.decode import read_toml, structure
 from vmlab.errors import UsageError, nearest
+
+_STRICT = "+strict"
 
 
 class Flavour(StrEnum):
@@ -34,6 +36,13 @@ class Architecture(StrEnum):
     AMD64 = "amd64"
 
 
+class Boot(StrEnum):
+    """How a target's kernel is started: as it ships, or stricter, written `+strict` behind the target's id."""
+
+    STOCK = "stock"
+    STRICT = "strict"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
     """A distribution's release: what a target's root file system is made from."""
@@ -45,6 +54,9 @@ class Suite:
     """Archive suites to install from: the release itself, its updates, its security suite."""
     packages: tuple[str, ...] = ()
     """Packages that this suite's guests have besides those of every guest."""
+    kernel_parameters: tuple[str, ...] = ()
+    """What this suite's kernels are told besides what every kernel is; `unknown_nmi_panic` among them says that a
+    non-maskable interrupt was seen to make them panic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +71,21 @@ class Target:
     pockets: tuple[str, ...]
     is_default: bool
     note: str = ""
+    boot: Boot = Boot.STOCK
+
+    @property
+    def is_strict(self) -> bool:
+        return self.boot is Boot.STRICT
+
+    @property
+    def stock(self) -> Target:
+        """The row itself, whose image it is."""
+        return replace(self, id=self.id.removesuffix(_STRICT), boot=Boot.STOCK)
+
+    @property
+    def strict(self) -> Target:
+        """The same, started stricter than it ships."""
+        return replace(self, id=f"{self.stock.id}{_STRICT}", boot=Boot.STRICT)
 
     @property
     def release_pattern(self) -> re.Pattern[str]:
@@ -97,10 +124,16 @@ class Matrix:
 
     targets: tuple[Target, ...] = field(default=())
 
+    @property
+    def variants(self) -> tuple[Target, ...]:
+        """Every target in every way it can be started."""
+        return tuple(variant for target in self.targets for variant in (target, target.strict))
+
     def select(self, globs: str) -> tuple[Target, ...]:
         """The targets that `globs` (comma-separated, exact) names; the default matrix for an empty string.
 
-        'all' is every target. Raises `UsageError` for a glob that matches none, with the nearest id.
+        'all' is every target; `+strict` behind a glob starts what it names stricter. Raises `UsageError` for a glob
+        that matches none, with the nearest id.
         """
         words = [word.strip() for word in globs.split(",") if word.strip()]
         if not words:
@@ -108,11 +141,14 @@ class Matrix:
         chosen: set[str] = set()
         ids = [target.id for target in self.targets]
         for word in words:
-            matched = ids if word == "all" else fnmatch.filter(ids, word)
+            glob, plus, suffix = word.partition("+")
+            matched = ids if glob == "all" else fnmatch.filter(ids, glob)
             if not matched:
-                raise UsageError(f"unknown target {word!r}", hint=f"{nearest(word, ids)} `vmlab targets` lists all")
-            chosen.update(matched)
-        return tuple(target for target in self.targets if target.id in chosen)
+                raise UsageError(f"unknown target {word!r}", hint=f"{nearest(glob, ids)} `vmlab targets` lists all")
+            if plus and f"+{suffix}" != _STRICT:
+                raise UsageError(f"unknown way to start a target: {word!r}", hint=nearest(suffix, [str(Boot.STRICT)]))
+            chosen.update(f"{name}{plus}{suffix}" for name in matched)
+        return tuple(target for target in self.variants if target.id in chosen)
 
 
 def catalogue_directory() -> Path:

@@ -111,7 +111,7 @@ def reap(lab: Lab, *, say: Say) -> None:
 
 def refresh(lab: Lab, targets: Sequence[Target], *, say: Say) -> None:
     """Ask the index again which version each target's line is at; the next run builds what changed."""
-    for target in targets:
+    for target in dict.fromkeys(target.stock for target in targets):
         recipe = load_recipe(target.suite.distribution)
         found = resolve(target, recipe, lab.store, lab.settings, progress=lab.progress, refresh=True)
         say(f"{target.id}: {found.kernel.release} ({found.kernel.version})")

@@ -5,7 +5,10 @@ Its guests are real `Guest`s over a transport that understands a few commands:
 
 splat    the kernel reports a WARNING, and the command succeeds
 taint N  the kernel's taint value is N from now on
-die      the guest is gone
+die      the guest is gone, without a word
+panic    the kernel panics: its console says so, and the guest is gone
+flood    so much is logged that the kernel's ring holds nothing else; a WARNING among it is on the console only
+hang     the command comes to no end; the guest goes on
 guests   how many guests this process has started so far
 start    how this one was: `booted`, or `forked` and the snapshot's stage
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
@@ -23,18 +27,20 @@ import pytest
 from vmlab.errors import MachineLost
 from vmlab.forks import Forks, Stage
 from vmlab.guest.guest import Guest
-from vmlab.guest.transport import Completed, TransportLost
+from vmlab.guest.transport import CommandTooSlow, Completed, TransportLost
 from vmlab.host.accelerator import Accelerator
 from vmlab.host.limits import limits_for
 from vmlab.image.image import Image
 from vmlab.lab import Lab, Running
 from vmlab.machine.argv import machine_spec
+from vmlab.machine.console import Console
 from vmlab.machine.machine import Machine
 from vmlab.machine.running import MachineRecord
 from vmlab.process import ProcessIdentity
 from vmlab.report.model import Provenance, TargetFacts
 from vmlab.target import Target
 
+_END = "---[ end trace 0000000000000000 ]---"
 _SPLAT = "WARNING: CPU: 0 PID: 94 at fibdrv_main.c:42 fib_read+0x1b/0x40 [fibdrv]"
 
 
@@ -46,21 +52,30 @@ class KernelTransport:
         self._start = start
         self._taint = 0
         self.on_death: Callable[[], None] = lambda: None
-        self._log = ["4,0,1000000,-;Linux version 6.1.0-56-cloud-amd64"]
+        self._log: list[str] = []
+        self._next = 0
         self._is_dead = False
+        self.console = FakeConsole()
+        self._say("Linux version 6.1.0-56-cloud-amd64")
 
     def run(self, command: str, *, timeout_s: float) -> Completed:
-        del timeout_s
-        if command == "die":
+        if command == "hang":
+            raise CommandTooSlow(f"{command!r} took longer than {timeout_s:.0f} s")
+        if command == "panic":
+            self.console.said += "[    9.000000] Kernel panic - not syncing: fibdrv: out of order\n"
+        if command in ("die", "panic"):
             self._is_dead = True
             self.on_death()
         if self._is_dead:
             raise TransportLost("EOFError")
         stdout = ""
         if command == "splat":
-            number = len(self._log)
-            self._log.append(f"4,{number},{number}000000,-;{_SPLAT}")
-            self._log.append(f"4,{number + 1},{number}000100,-;---[ end trace 0000000000000000 ]---")
+            self._say(_SPLAT)
+            self._say(_END)
+        elif command == "flood":
+            for line in (_SPLAT, _END, *(f"flood {number}" for number in range(50))):
+                self._say(line)
+            del self._log[:-10]
         elif command == "guests":
             stdout = str(self._guests)
         elif command == "start":
@@ -68,10 +83,17 @@ class KernelTransport:
         elif command.startswith("taint "):
             self._taint = int(command.split()[1])
         elif "/dev/kmsg" in command:
-            stdout = "\n".join([str(self._taint), *self._log]) + "\n"
+            if command.startswith("echo "):
+                self._say(shlex.split(command)[1].removeprefix("<6>"), prefix=14)
+            stdout = "\n".join([str(self._taint), *(self._log if "dd " in command or "cat " in command else ())]) + "\n"
         elif command.startswith("echo "):
             stdout = command.removeprefix("echo ") + "\n"
         return Completed(command=command, status=0, stdout=stdout, stderr="", duration_s=0.0)
+
+    def _say(self, text: str, *, prefix: int = 4) -> None:
+        self._log.append(f"{prefix},{self._next},{self._next}00000,-;{text}")
+        self.console.said += f"[{self._next / 10:12.6f}] {text}\n"
+        self._next += 1
 
     def put(self, local: Path, remote: str, *, timeout_s: float) -> None:
         self.run(f"put {local} {remote}", timeout_s=timeout_s)
@@ -81,6 +103,24 @@ class KernelTransport:
 
     def close(self) -> None:
         pass
+
+    def cut(self) -> None:
+        pass
+
+
+class FakeConsole(Console):
+    """What this guest printed."""
+
+    said = ""
+
+    def __init__(self) -> None:
+        super().__init__(Path("console"))
+
+    def text(self, *, after: int = 0, until: int | None = None) -> str:
+        return self.said[after:until]
+
+    def size(self) -> int:
+        return len(self.said)
 
 
 class FakeLab(Lab):
@@ -102,7 +142,9 @@ class FakeLab(Lab):
             transport,
             root_transport=lambda: transport,
             limits=limits_for(Accelerator.KVM),
-            console_tail=lambda: "--- console, last lines ---\nKernel panic - not syncing",
+            console=transport.console,
+            rules=self.rules,
+            release="6.1.0-56-cloud-amd64",
         )
         image = _image(Path("none"))
         spec = machine_spec(image, Accelerator.TCG, cpus=2, memory_mib=1024)

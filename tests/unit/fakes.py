@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vmlab.guest.guest import Guest
+from vmlab.guest.hang import HangProbe
 from vmlab.guest.transport import Completed, TransportLost
 from vmlab.host.accelerator import Accelerator
 from vmlab.host.limits import limits_for
 from vmlab.image.image import Image
+from vmlab.machine.console import Console
 from vmlab.target import Target, load_matrix
 
 Answer = Completed | str | Exception | Callable[[str], "Completed | str"]
@@ -80,18 +82,38 @@ class FakeTransport:
     def close(self) -> None:
         self.is_closed = True
 
+    def cut(self) -> None:
+        self.is_dead = True
+
+
+class FakeConsole(Console):
+    """A serial console that has said one thing, and says more when a test tells it to."""
+
+    def __init__(self, said: str = "") -> None:
+        super().__init__(Path("console"))
+        self.said = said
+
+    def text(self, *, after: int = 0, until: int | None = None) -> str:
+        return self.said[after:until]
+
+    def size(self) -> int:
+        return len(self.said)
+
 
 def guest(
     transport: FakeTransport,
     *,
     root: FakeTransport | None = None,
     require_alive: Callable[[], None] = lambda: None,
+    console: Console | None = None,
+    probe: HangProbe | None = None,
 ) -> Guest:
     """A real `Guest` over fake transports, with KVM's limits and a console that said one thing."""
     return Guest(
         transport,
         root_transport=lambda: root or transport,
         limits=limits_for(Accelerator.KVM),
-        console_tail=lambda: "console: Kernel panic - not syncing",
+        console=console or FakeConsole("console: Kernel panic - not syncing\n"),
         require_alive=require_alive,
+        probe=probe,
     )

@@ -5,18 +5,25 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from vmlab.errors import GuestError, MachineLost
+from vmlab.errors import CommandHung, GuestError, MachineLost
+from vmlab.guest.hang import HangProbe
 from vmlab.guest.kernel_log import KernelLog
+from vmlab.guest.rules import Rules, known_rules
 from vmlab.guest.transport import Commands, CommandTooSlow, Completed, Transport, TransportLost
 from vmlab.host.limits import Limits
+from vmlab.machine.console import Console
 from vmlab.wait import wait_until
 
 _SHOWN_LINES = 30
 _DYING_S = 0.3
+_LOOK_S = 0.5
+_LAST_WORDS_S = 10.0
+"""How long a console that keeps printing is waited for."""
 
 
 class Guest:
@@ -32,16 +39,31 @@ class Guest:
         *,
         root_transport: Callable[[], Commands],
         limits: Limits,
-        console_tail: Callable[[], str],
+        console: Console,
         require_alive: Callable[[], None] = lambda: None,
         log_position: int | None = None,
+        probe: HangProbe | None = None,
+        rules: Rules | None = None,
+        release: str = "",
     ) -> None:
+        """`probe` is what may be asked of a guest that is over a limit; `rules` say which reports of its kernel, which
+        is of that `release`, are trouble."""
         self._transport = transport
         self._open_root = root_transport
         self._root: Commands | None = None
         self.log = KernelLog(self.as_root, position=log_position)
         self.limits = limits
-        self._console_tail = console_tail
+        self.console = console
+        self.evidence_end: int | None = None
+        """Where on the console the guest's own words end, when the lab made its kernel panic."""
+        self._probe = probe
+        self.rules = rules or known_rules()
+        self.release = release
+        self.commands = 0
+        """How many were run so far: a guest that none was run in since a look need not be looked at again."""
+        self._silence: MachineLost | None = None
+        self.is_lost = False
+        """Whether it went away under a command, and that was told."""
         self._require_alive = require_alive
 
     def run(self, command: str, *, timeout_s: float | None = None) -> Completed:
@@ -75,18 +97,39 @@ class Guest:
             raise
 
     def _run(self, transport: Commands, command: str, timeout_s: float | None) -> Completed:
+        if self._silence is not None:
+            raise self._silence
+        self.commands += 1
         limit_s = self.limits.command_s if timeout_s is None else timeout_s
         try:
-            return transport.run(command, timeout_s=limit_s)
+            with self._cut_when_dead(transport):
+                return transport.run(command, timeout_s=limit_s)
         except CommandTooSlow:
             pass
         except TransportLost as lost:
             raise self._lost(f"during {_short(command)!r}: {lost}") from None
-        self._require_answer()
-        raise GuestError(
-            f"{_short(command)!r} took longer than {limit_s:.0f} s; the guest still answers",
-            hint="give it a larger timeout_s, or find what it waits for",
-        )
+        raise self._hung(f"{_short(command)!r} took longer than {limit_s:.0f} s")
+
+    @contextlib.contextmanager
+    def _cut_when_dead(self, transport: Commands) -> Iterator[None]:
+        """End a command at once whose kernel has panicked or whose QEMU has ended, not at its limit."""
+        done = threading.Event()
+
+        def look() -> None:
+            while not done.wait(_LOOK_S):
+                try:
+                    self._require_alive()
+                except MachineLost:
+                    transport.cut()
+                    return
+
+        watcher = threading.Thread(target=look, name="vmlab-alive", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
 
     def succeed(self, command: str, *, timeout_s: float | None = None) -> str:
         """Run a command that must end with status 0 and return its standard output; else `GuestError`."""
@@ -154,21 +197,36 @@ class Guest:
             raise self._lost(f"while trying to {what}: {lost}") from None
         except OSError as error:
             raise GuestError(f"cannot {what}: {error.strerror or error}") from None
-        self._require_answer()
-        raise GuestError(f"cannot {what}: {why}")
+        raise self._hung(f"cannot {what}: {why}")
 
-    def _require_answer(self) -> None:
-        """Tell a slow command from a dead guest: an echo with a nonce must come back, unless it is known to be dead."""
+    def _hung(self, what: str) -> CommandHung | MachineLost:
+        """What it means that something was over its limit: the guest and, where it can be, its kernel are asked."""
         self._require_alive()
+        silence = self._echo()
+        report = self._probe.ask(ssh_answers=not silence, ssh_evidence=silence) if self._probe else None
+        detail = str(report) if report else ""
+        module = f", and {report.module} is where it hangs" if report and report.module else ""
+        if not silence:
+            hint = "give it a larger timeout_s, or find what it waits for"
+            return CommandHung(f"{what}; the guest still answers{module}", hint=hint, detail=detail)
+        if report is not None:
+            self.evidence_end = report.nmi_from
+        if report is None or not report.kernel_answers:
+            self._silence = self._lost(f"it does not answer: {silence}", more=detail)
+            return self._silence
+        self._silence = MachineLost(f"the guest hangs: {silence}", detail=detail)
+        return CommandHung(f"{what}; the guest hangs, its kernel answers{module}", hint=report.line, detail=detail)
+
+    def _echo(self) -> str:
+        """Whether the guest answers an echo with a nonce: empty, or why not."""
         nonce = uuid.uuid4().hex
         try:
             answer = self._transport.run(f"echo {nonce}", timeout_s=self.limits.connect_s)
         except (CommandTooSlow, TransportLost) as silence:
-            raise self._lost(f"it does not answer: {silence}") from None
-        if answer.stdout.strip() != nonce:
-            raise self._lost(f"it answered {answer.stdout.strip()!r} to an echo")
+            return str(silence)
+        return "" if answer.stdout.strip() == nonce else f"it answered {answer.stdout.strip()!r} to an echo"
 
-    def _lost(self, how: str) -> MachineLost:
+    def _lost(self, how: str, *, more: str = "") -> MachineLost:
         ended: list[MachineLost] = []
 
         def has_ended() -> bool:
@@ -178,10 +236,18 @@ class Guest:
                 ended.append(end)
             return bool(ended)
 
-        # A QEMU that dies closes its connections a moment before its parent hears of it.
+        # A QEMU that dies closes its connections a moment before its parent hears of it; a kernel that oopses takes
+        # longer to say so than to stop answering.
+        said, limit_s = self.console.size(), _DYING_S
         with contextlib.suppress(MachineLost):
-            wait_until(has_ended, timeout_s=_DYING_S, describe="QEMU to end", interval_s=0.05)
-        return ended[0] if ended else MachineLost(f"the guest was lost {how}", detail=self._console_tail())
+            wait_until(has_ended, timeout_s=limit_s, describe="QEMU to end", interval_s=0.05)
+        while not ended and self.console.size() > said and limit_s < _LAST_WORDS_S:
+            said, limit_s = self.console.size(), limit_s + _LOOK_S
+            with contextlib.suppress(MachineLost):
+                wait_until(has_ended, timeout_s=_LOOK_S, describe="the console to be quiet", interval_s=0.05)
+        self.is_lost = True
+        evidence = f"{more}\n{self.console.tail()}".strip()
+        return ended[0] if ended else MachineLost(f"the guest was lost {how}", detail=evidence)
 
 
 def _short(command: str) -> str:

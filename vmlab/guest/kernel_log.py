@@ -1,22 +1,37 @@
 # SPDX-License-Identifier: MIT
-"""The kernel log as records, read from /dev/kmsg."""
+"""The kernel log as records: out of /dev/kmsg, which is exact, or the serial console, which outlives the guest."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from vmlab.guest.line import KERNEL_LOG_FD
 
-# Each read(2) gives one record and blocks after the last, so dd reads without waiting, a record at a time
-# (Documentation/ABI/testing/dev-kmsg). Where the shell has the log open already, only what is new comes.
-_READ = "dd if=/dev/kmsg bs=8192 iflag=nonblock status=none 2>/dev/null; true"
-_READ_ON = f"if [ -e /proc/self/fd/{KERNEL_LOG_FD} ]; then dd bs=8192 iflag=nonblock status=none <&{KERNEL_LOG_FD} "
-_READ_ON += f"2>/dev/null; else {_READ}; fi; true"
-_TAINT = "read -r taint </proc/sys/kernel/tainted; echo $taint"
-_RECORD = re.compile(r"^(?P<prefix>\d+),(?P<sequence>\d+),(?P<time_us>\d+),[^;]*;(?P<text>.*)$")
+# Each read(2) gives one record and blocks after the last, unless the file is open without blocking. A reader whose next
+# record was overwritten gets EPIPE once and goes on at the oldest there is, so a program that ends over it is started
+# again (Documentation/ABI/testing/dev-kmsg). Starting one takes a guest under TCG 15 to 30 ms: the line keeps the log
+# open, not blocking, and one program reads the taint and what is new of the log.
+_TAINT = "/proc/sys/kernel/tainted"
+_AGAIN = "case $e in *roken*) ;; *) false;; esac"
+_LINES_OWN = f"t={_TAINT}; while e=$(cat $t - <&{KERNEL_LOG_FD} 2>&1 >&7); {_AGAIN}; do t=; done"
+_DD = "dd bs=8192 iflag=nonblock status=none"
+_OPENED = f"cat {_TAINT}; {{ while e=$({_DD} <&8 2>&1 >&7); {_AGAIN}; do :; done; }} 8</dev/kmsg"
+_READ = f"export LC_ALL=C; {{ {_OPENED}; }} 7>&1; true"
+_READ_ON = (
+    f"export LC_ALL=C; {{ if [ -e /proc/self/fd/{KERNEL_LOG_FD} ]; then {_LINES_OWN}; else {_OPENED}; fi; }} 7>&1; true"
+)
+_RECORD = re.compile(
+    r"^(?P<prefix>\d{1,9}),(?P<sequence>\d{1,20}),(?P<time_us>\d{1,20}),(?P<flags>[^,;]*)(?P<more>[^;]*);(?P<text>.*)$",
+    re.ASCII,
+)
+_CALLER = re.compile(r",caller=([TC]\d+)")
+_CONSOLE = re.compile(r"\[ *(?P<time_s>\d{1,9}\.\d{6})\](?:\[ *[TC]\d+\])? ?(?P<text>.*)$", re.ASCII)
 _ESCAPED = re.compile(r"(?:\\x[0-9a-f]{2})+")
+_NEAR = 32
+"""How many records back a piece of a line looks for its beginning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +42,14 @@ class LogRecord:
     level: int
     time_s: float
     text: str
+    facility: int = 0
+    """0 is the kernel itself; anything else was written by a program."""
+    is_continuation: bool = False
+    """Whether it goes on with the line of the record before it."""
+    caller: str = ""
+    """`T` and a thread, or `C` and a processor; only of kernels with CONFIG_PRINTK_CALLER."""
+    dictionary: tuple[tuple[str, str], ...] = ()
+    """What drivers add, as names and values: SUBSYSTEM, DEVICE."""
 
     def __str__(self) -> str:
         return f"[{self.time_s:12.6f}] {self.text}"
@@ -46,51 +69,106 @@ class KernelLog:
     def position(self) -> int:
         """The sequence number of the newest record there is; -1 when there is none. One look at the guest."""
         self._look(_READ_ON)
-        return max(self._records, default=-1 if self._start is None else self._start)
+        return self.newest
 
-    def after(self, position: int = -1) -> list[LogRecord]:
+    def after(self, position: int = -1, *, mark: str = "") -> list[LogRecord]:
         """The records after a position, oldest first. One look at the guest, at all of the log when it was not read
-        from that far back."""
+        from that far back. `mark` is a line that is written first, and so is among them unless much followed it."""
         is_known = self._start is not None and position >= self._start
-        self._look(_READ_ON if is_known else _READ)
+        self._look(_READ_ON if is_known else _READ, mark)
         if not is_known:
             self._start = -1
         return [self._records[number] for number in sorted(self._records) if number > position]
 
-    def _look(self, command: str) -> None:
-        taint, _, text = self._as_root(f"{_TAINT}; {command}").partition("\n")
+    def write(self, text: str) -> None:
+        """Write a line to the log; one short command, and no look."""
+        self._as_root(_write(text))
+
+    @property
+    def newest(self) -> int:
+        """The newest sequence number that was read; -1 when there is none."""
+        return max(self._records, default=-1 if self._start is None else self._start)
+
+    def _look(self, command: str, mark: str = "") -> None:
+        taint, _, text = self._as_root(f"{_write(mark) if mark else ''}{command}").partition("\n")
         self.taint = int(taint)
         self._records.update((record.sequence, record) for record in parse_kmsg(text))
         if self._start is None and self._records:
             self._start = min(self._records) - 1
 
 
+def _write(text: str) -> str:
+    # What programs write is rate-limited per open file (printk.c, devkmsg_write), and this opens it anew.
+    return f"echo {shlex.quote(f'<6>{text}')} >/dev/kmsg; "
+
+
+def lost_before(records: Sequence[LogRecord], *, first: int) -> int:
+    """How many records from a sequence number on are missing among those that were read."""
+    return records[-1].sequence - first + 1 - len(records) if records else 0
+
+
 def parse_kmsg(text: str) -> list[LogRecord]:
-    """Records from what reads of /dev/kmsg gave. Lines that begin with a space are a record's dictionary and are
-    left out; anything else that is no record belongs to the text of the one before."""
+    """Records from what reads of /dev/kmsg gave. Lines that begin with a space are a record's dictionary; anything
+    else that is no record belongs to the text of the one before."""
     records: list[LogRecord] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         match = _RECORD.match(line)
         if match is not None:
+            records.append(_record(match))
+        elif records and line.startswith(" "):
+            key, _, value = _unescape(line[1:]).partition("=")
+            records[-1] = replace(records[-1], dictionary=(*records[-1].dictionary, (key, value)))
+        elif records and line:
+            records[-1] = replace(records[-1], text=f"{records[-1].text}\n{_unescape(line)}")
+    return records
+
+
+def _record(match: re.Match[str]) -> LogRecord:
+    prefix = int(match["prefix"])
+    caller = _CALLER.search(match["more"]) if match["more"] else None
+    return LogRecord(
+        sequence=int(match["sequence"]),
+        level=prefix & 7,
+        time_s=int(match["time_us"]) / 1e6,
+        text=_unescape(match["text"]),
+        facility=prefix >> 3,
+        is_continuation="c" in match["flags"],
+        caller=caller[1] if caller else "",
+    )
+
+
+def join_continued(records: Sequence[LogRecord]) -> list[LogRecord]:
+    """The records with each line that came in pieces as one: a piece belongs to its own writer's last line where the
+    kernel says who wrote, else to the line before."""
+    if not any(record.is_continuation for record in records):
+        return list(records)
+    joined: list[LogRecord] = []
+    for record in records:
+        near = range(len(joined) - 1, max(-1, len(joined) - 1 - _NEAR), -1) if record.is_continuation else ()
+        place = next((i for i in near if joined[i].caller == record.caller), None)
+        if place is None:
+            joined.append(record)
+        else:
+            joined[place] = replace(joined[place], text=joined[place].text + record.text)
+    return joined
+
+
+def parse_console(text: str) -> list[LogRecord]:
+    """Records from a serial console. It has neither levels nor sequence numbers: these count its lines here. Lines
+    without a time stamp are not the kernel's; what stands before one on its line is not either."""
+    records = []
+    for number, line in enumerate(text.split("\n")):
+        match = _CONSOLE.search(line)
+        if match is not None:
             records.append(
-                LogRecord(
-                    sequence=int(match["sequence"]),
-                    level=int(match["prefix"]) & 7,
-                    time_s=int(match["time_us"]) / 1e6,
-                    text=_unescape(match["text"]),
-                )
-            )
-        elif records and not line.startswith(" "):
-            last = records.pop()
-            records.append(
-                LogRecord(
-                    sequence=last.sequence, level=last.level, time_s=last.time_s, text=f"{last.text}\n{_unescape(line)}"
-                )
+                LogRecord(sequence=number, level=6, time_s=float(match["time_s"]), text=match["text"].rstrip())
             )
     return records
 
 
 def _unescape(text: str) -> str:
+    if "\\x" not in text:
+        return text
     # Byte by byte, so that a character of several bytes is several escapes.
     return _ESCAPED.sub(
         lambda match: bytes.fromhex(match[0].replace("\\x", "")).decode("utf-8", errors="backslashreplace"), text

@@ -7,6 +7,7 @@ command costs a fork of a small shell. Tests do not use it; they speak SSH.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import shlex
@@ -16,13 +17,15 @@ import time
 from vmlab.guest.transport import Commands, CommandTooSlow, Completed, TransportLost
 
 KERNEL_LOG_FD = 9
-"""The shell keeps /dev/kmsg open here, so that a look at the log gives only what is new (`guest/kernel_log.py`)."""
+"""The shell keeps /dev/kmsg open here, not blocking, so that a look at the log gives only what is new
+(`guest/kernel_log.py`)."""
 _ERRORS = "/run/vmlab.err"
 _PORT = "/dev/virtio-ports/{name}"
 # The port can be opened once, so one descriptor serves both ways. The kernel's out-of-memory killer would take the
 # whole guest for lost if it took this shell.
 _SERVER = (
-    "exec 0<>{port} 1>&0 2>/dev/null {log}</dev/kmsg; cd /; echo -1000 >/proc/self/oom_score_adj; exec -a vmlab-line sh"
+    "exec 0<>{port} 1>&0 2>/dev/null {log}</dev/kmsg; dd iflag=nonblock count=0 <&{log}; cd /; "
+    "echo -1000 >/proc/self/oom_score_adj; exec -a vmlab-line sh"
 )
 _CHUNK_BYTES = 65536
 
@@ -71,6 +74,11 @@ class LineTransport:
     def close(self) -> None:
         """Nothing more goes over the line; the socket is the machine's."""
         self._is_broken = True
+
+    def cut(self) -> None:
+        self._is_broken = True
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def _answer(self, nonce: str, deadline: float) -> tuple[str, int, str]:
         end = re.compile(rb"(?s)(?:.*?)%b <\n(.*)\n%b (\d+)\n(.*)\n%b >\n" % ((nonce.encode(),) * 3))

@@ -103,6 +103,9 @@ class SshTransport:
         with contextlib.suppress(*_LOST, OSError):
             self._connection.close()
 
+    def cut(self) -> None:
+        self.close()
+
     @contextlib.contextmanager
     def _translated(self, what: str, timeout_s: float) -> Iterator[None]:
         """The libraries' many ways to say 'too slow' and 'gone', as the two that the guest knows."""

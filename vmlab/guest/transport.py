@@ -42,6 +42,9 @@ class Commands(Protocol):
     def close(self) -> None:
         """Let go of the connection; safe to call again."""
 
+    def cut(self) -> None:
+        """End whatever runs over it, from another thread; nothing goes over it any more."""
+
 
 class Transport(Commands, Protocol):
     """Copies files as well."""
@@ -77,6 +80,10 @@ class LateTransport(Generic[T]):
 
     def get(self, remote: str, local: Path, *, timeout_s: float) -> None:
         self.settle().get(remote, local, timeout_s=timeout_s)
+
+    def cut(self) -> None:
+        if self._made.done() and self._made.exception() is None:
+            self._made.result().cut()
 
     def close(self) -> None:
         """Close the connection once it is made; one that never is, is nothing to close."""

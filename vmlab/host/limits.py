@@ -22,6 +22,8 @@ class Limits:
     build_s: float
     load_s: float
     power_off_s: float
+    probe_s: float
+    """How long a hung guest has for each answer."""
 
 
 def limits_for(accelerator: Accelerator, *, patience: float = 1.0) -> Limits:
@@ -34,4 +36,5 @@ def limits_for(accelerator: Accelerator, *, patience: float = 1.0) -> Limits:
         build_s=120 * factor,
         load_s=30 * factor,
         power_off_s=15 * factor,
+        probe_s=2 * factor,
     )

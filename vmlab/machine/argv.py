@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,27 @@ from vmlab.host.accelerator import QEMU, Accelerator
 from vmlab.image.image import Image
 
 MAC_ADDRESS = "52:54:00:76:6d:6c"
+CONSOLE_NAME = "console"
 LINE_NAME = "org.vmlab.line"
 """The virtio port that `guest/line.py` speaks over; udev links it in /dev/virtio-ports."""
+STRICT_PARAMETERS = ("init_on_alloc=0", "slub_debug=FZPU")
+"""Memory comes as it was left (Debian's kernels zero it), and the allocator checks every object: sanity, red zones,
+poison, and who allocated it (Documentation/mm/slub.rst)."""
+NMI_PANIC = "unknown_nmi_panic"
+"""Among a target's parameters where a non-maskable interrupt makes its kernel panic, and tell where it was."""
+PAGE_OWNER = "page_owner=on"
+"""For kernels built with CONFIG_PAGE_OWNER."""
+STRICT_CPU = ",smep=on,smap=on,umip=on"
+"""Executing, or reaching into, user memory from the kernel faults, as it does on every processor since 2015; QEMU
+warns and the guest's tests find out when an accelerator has not got them."""
+# watchdog_thresh may be 60 at most; a soft lockup is reported after twice that. The kernel's own values are 10 s,
+# 21 s, 120 s and 30 s.
+_TCG_PATIENCE = (
+    "watchdog_thresh=60",
+    "rcupdate.rcu_cpu_stall_timeout=180",
+    "sysctl.kernel.hung_task_timeout_secs=600",
+    "workqueue.watchdog_thresh=180",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +70,25 @@ class Wiring:
     """Wait for a device state instead of powering on."""
 
 
-def machine_spec(image: Image, accelerator: Accelerator, *, cpus: int, memory_mib: int) -> MachineSpec:
-    """The machine that boots an image on an accelerator."""
+def machine_spec(
+    image: Image,
+    accelerator: Accelerator,
+    *,
+    cpus: int,
+    memory_mib: int,
+    kernel_parameters: Sequence[str] = (),
+    is_strict: bool = False,
+) -> MachineSpec:
+    """The machine that boots an image on an accelerator; `kernel_parameters` are the target's own."""
+    strict = (*STRICT_PARAMETERS, *kernel_parameters) if is_strict else kernel_parameters
     return MachineSpec(
         accelerator=accelerator,
-        cpu_model=default_cpu_model(accelerator),
+        cpu_model=default_cpu_model(accelerator) + (STRICT_CPU if is_strict else ""),
         cpus=cpus,
         memory_mib=memory_mib,
         kernel=image.kernel,
         initrd=image.initrd,
-        command_line=kernel_command_line(),
+        command_line=kernel_command_line(accelerator, strict),
     )
 
 
@@ -69,11 +98,14 @@ def default_cpu_model(accelerator: Accelerator) -> str:
     return "host" if accelerator is Accelerator.KVM else "max,la57=off,svm=off"
 
 
-def kernel_command_line() -> str:
-    """What the kernel is told. Nothing here changes how a module behaves.
+def kernel_command_line(accelerator: Accelerator, parameters: Sequence[str] = ()) -> str:
+    """What the kernel is told, and `parameters`. Nothing else here changes how a module behaves.
 
-    A panic halts rather than reboots, so that its last words stay on the console.
+    A panic halts rather than reboots, so that its last words stay on the console. All sysrq keys work on the console:
+    Debian's default mask (438) forbids those that tell where a hung guest is. Under TCG the detectors of stalls
+    wait longer, so that a slow host alone sets none off.
     """
+    patience = _TCG_PATIENCE if accelerator is Accelerator.TCG else ()
     return " ".join(
         (
             "root=/dev/vda",
@@ -83,6 +115,9 @@ def kernel_command_line() -> str:
             "net.ifnames=0",
             "fsck.mode=skip",
             "systemd.show_status=0",
+            "sysrq_always_enabled",
+            *patience,
+            *parameters,
         )
     )
 
@@ -96,7 +131,8 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
     """
     return [
         *_base(spec, wiring.memory),
-        *("-chardev", f"file,id=console,path={_escaped(wiring.console)}", "-serial", "chardev:console"),
+        *("-chardev", f"file,id={CONSOLE_NAME},path={_escaped(wiring.console)}"),
+        *("-serial", f"chardev:{CONSOLE_NAME}"),
         *("-chardev", f"socket,id=monitor,fd={wiring.monitor_fd}", "-mon", "chardev=monitor,mode=control"),
         *("-drive", f"if=none,id=disk,file={_escaped(wiring.disk)},format=qcow2,cache=unsafe,discard=unmap"),
         *("-device", "virtio-blk-pci,drive=disk"),

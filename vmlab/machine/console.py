@@ -18,13 +18,23 @@ class Console:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def text(self) -> str:
-        """All that was printed so far, without terminal sequences; bytes that are no UTF-8 are shown as such."""
+    def text(self, *, after: int = 0, until: int | None = None) -> str:
+        """All that was printed so far, or between two places in bytes, without terminal sequences; bytes that are no
+        UTF-8 are shown as such."""
         try:
-            raw = self.path.read_bytes()
+            with self.path.open("rb") as file:
+                file.seek(after)
+                raw = file.read(-1 if until is None else max(0, until - after))
         except FileNotFoundError:
             return ""
         return clean(raw.decode("utf-8", errors="backslashreplace"))
+
+    def size(self) -> int:
+        """How many bytes were printed so far."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def tail(self, lines: int = _TAIL_LINES) -> str:
         """The last lines, as evidence below an error."""

@@ -14,6 +14,7 @@ from vmlab.errors import AssetError, HostError, MachineLost
 from vmlab.image.image import Image
 from vmlab.machine.argv import MachineSpec, Wiring, qemu_argv
 from vmlab.machine.console import Console
+from vmlab.machine.probes import Probes
 from vmlab.machine.qemu import QemuProcess
 from vmlab.machine.qmp import Monitor
 from vmlab.machine.running import MachineRecord, room_for, write_record
@@ -63,6 +64,7 @@ class Machine:
         self._qemu: QemuProcess | None = None
         self._monitor: Monitor | None = None
         self._scratch: ScratchDirectory | None = None
+        self._probes: Probes | None = None
 
     def __enter__(self) -> Machine:
         """Start QEMU; returns when its monitor answers, long before a guest that boots does. A fork runs then.
@@ -90,6 +92,16 @@ class Machine:
         if self._monitor is None:
             raise MachineLost("the machine was not started")
         return self._monitor
+
+    @property
+    def probes(self) -> Probes:
+        """What can be asked of it when its guest answers no more."""
+        if self._probes is None:
+            if self._scratch is None:
+                raise MachineLost("the machine was not started")
+            self._probes = Probes(self.monitor, self.console, self._scratch.path)
+            self._stack.callback(self._probes.close)
+        return self._probes
 
     def is_alive(self) -> bool:
         return self._qemu is not None and self._qemu.status is None

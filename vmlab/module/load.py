@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from vmlab.errors import GuestError, KernelTrouble
+from vmlab.errors import GuestError, KernelTrouble, MachineLost, VmlabError
 from vmlab.guest.guest import Guest
-from vmlab.guest.splat import describe, find_splats
+from vmlab.guest.splat import Splat, describe
+from vmlab.guest.verdict import judge
+from vmlab.guest.watch import Findings, KernelWatch
 from vmlab.module.build import Built
 from vmlab.module.place import GuestPlace
 from vmlab.module.source import Source
+from vmlab.module.symbols import Symbols, with_sources
 
 
 def bring(guest: Guest, source: Source, built: Built) -> None:
@@ -34,20 +38,48 @@ def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None =
     """`insmod` the module, copied in first when the guest does not have it.
 
     Raises `GuestError` with what the kernel said when it refuses, and `KernelTrouble` when it reports trouble
-    meanwhile; the guest is then not to be trusted.
+    meanwhile; the guest is then not to be trusted. `MachineLost` when the guest goes away without a word.
     """
-    before = guest.log.position()
     words = [carry(guest, built), *(f"{key}={value}" for key, value in (parameters or {}).items())]
-    done = guest.root(f"insmod {shlex.join(words)}", timeout_s=guest.limits.load_s)
-    records = guest.log.after(before)
-    splats = find_splats(records)
-    if splats:
-        raise KernelTrouble(f"kernel: {splats[0].title}", detail=describe(splats))
-    if not done.ok:
-        said = "\n".join(map(str, records))
+    watch = KernelWatch(guest)
+    watch.begin(f"insmod {built.info.name}")
+    failure: VmlabError | None = None
+    done = None
+    try:
+        done = guest.root(f"insmod {shlex.join(words)}", timeout_s=guest.limits.load_s)
+    except (MachineLost, GuestError) as error:
+        failure = error
+    findings = watch.end()
+    require_quiet(guest, findings, lambda splats: with_sources(splats, Symbols(built.ko), built.info.name), failure)
+    if failure is not None:
+        raise failure
+    if done is not None and not done.ok:
+        said = "\n".join(map(str, findings.records))
         answer = (done.stderr or done.stdout).strip().splitlines()
         reason = answer[-1] if answer else f"insmod ended with status {done.status}"
         raise GuestError(f"{built.info.name} does not load: {reason}", detail=f"the kernel said:\n{said}")
+
+
+def require_quiet(
+    guest: Guest,
+    findings: Findings,
+    resolve: Callable[[Sequence[Splat]], Sequence[Splat]],
+    failure: BaseException | None = None,
+) -> None:
+    """Raise `KernelTrouble` for reports that no entry of the allow list covers; a failure that came of them stands
+    behind it."""
+    today = datetime.date.today()
+    judgement = judge(findings, expected=(), rules=guest.rules, release=guest.release, today=today)
+    if judgement.trouble:
+        raise trouble(judgement.reason, resolve(judgement.trouble), failure) from failure
+
+
+def trouble(reason: str, splats: Sequence[Splat], failure: BaseException | None = None) -> KernelTrouble:
+    """The error that tells a kernel's reports."""
+    after = f"\n\nand then: {failure}" if failure is not None else ""
+    error = KernelTrouble(reason, detail=describe(splats) + after)
+    error.fingerprint = splats[0].fingerprint if splats else ""
+    return error
 
 
 def remove(guest: Guest, name: str) -> None:

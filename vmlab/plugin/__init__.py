@@ -64,6 +64,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "expect_splat(what): the kernel must report this, a kind ('WARNING') or part of the report's title, and may",
+    )
     config.addinivalue_line("markers", "slow: takes minutes; runs with `nox -s soak`, not in the matrix")
     if _is_asked(config) or _is_a_project(config):
         # A wrong name is told before anything else happens: while tests are collected pytest shows a traceback.
@@ -77,7 +81,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | 
     from vmlab.plugin.scheduling import TargetScheduling, workers_with_room
 
     lab = session_of(config).lab
-    ids = [target.id for target in lab.matrix.targets]
+    ids = [target.id for target in lab.matrix.variants]
     return TargetScheduling(config, log, ids, most_workers=workers_with_room(lab.settings.memory_mib))
 
 
@@ -121,7 +125,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def _start_accounting(config: pytest.Config) -> None:
     from vmlab.plugin.accounting import Accounting
 
-    config.pluginmanager.register(Accounting(), "vmlab-accounting")
+    config.pluginmanager.register(Accounting(session_of(config).expired_rules()), "vmlab-accounting")
 
 
 class _Controller:
@@ -139,9 +143,15 @@ class _Controller:
             session_of(self._config).start_reporting(self._config).pytest_runtest_logreport(report)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if _uses_a_target(item):
+        session_of(item.config).require_unbroken(item)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    watches = session_of(item.config).watch(item) if _uses_a_target(item) else []
+    watches = session_of(item.config).watches(item) if _uses_a_target(item) else []
     try:
         result = yield
     except BaseException as error:

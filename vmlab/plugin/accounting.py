@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +14,10 @@ from vmlab.process import ProcessIdentity
 
 _SHOWN = 10
 _LEFT = "vmlab.left"
+LOST_STATUS = 6
+"""Nothing failed, and machines were lost: nothing is known about what their tests test. Running again may tell."""
+NOT_RUN_STATUS = 7
+"""Nothing failed and no machine was lost in a test, and tests were not run since their target was given up."""
 
 
 class Accounting:
@@ -21,13 +26,20 @@ class Accounting:
     With xdist each worker looks for its own machines, and the controller, which knows all tests, counts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, expired: Sequence[str] = ()) -> None:
+        """`expired` are entries of the allow list that are out of date: the run fails over them."""
+        self._expired = expired
+        self._outcomes: dict[str, str] = {}
         self._reported: set[str] = set()
         self._lost: list[str] = []
         self._left: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._reported.add(report.nodeid)
+        if report.failed:
+            outcome = str(dict(report.user_properties).get("vmlab.outcome", "failed"))
+            if self._outcomes.get(report.nodeid) != "failed":
+                self._outcomes[report.nodeid] = outcome
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -44,8 +56,10 @@ class Accounting:
             return
         if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not _was_stopped(session):
             self._lost = [nodeid for nodeid in _collected(session) if nodeid not in self._reported]
-        if (self._lost or self._left) and session.exitstatus == pytest.ExitCode.OK:
+        if (self._lost or self._left or self._expired) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        elif session.exitstatus == pytest.ExitCode.TESTS_FAILED and "failed" not in self._outcomes.values():
+            session.exitstatus = LOST_STATUS if "lost" in self._outcomes.values() else NOT_RUN_STATUS
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._lost:
@@ -54,6 +68,10 @@ class Accounting:
                 f"{len(self._lost)} of the tests that were collected were never reported:", red=True
             )
             _write(terminalreporter, self._lost)
+        if self._expired:
+            terminalreporter.section("rules out of date")
+            terminalreporter.write_line("these entries allow nothing any more; remove or renew them:", red=True)
+            _write(terminalreporter, list(self._expired))
         if self._left:
             terminalreporter.section("left behind")
             terminalreporter.write_line("this run did not give back; `vmlab reap` does when it has ended:", red=True)

@@ -96,14 +96,16 @@ def guest(request: pytest.FixtureRequest, vmlab_forks: Forks, vmlab_target: Targ
 
 
 @pytest.fixture
-def shared_guest(request: pytest.FixtureRequest, vmlab_shared: SharedGuest) -> Guest:
+def shared_guest(request: pytest.FixtureRequest, vmlab_shared: SharedGuest) -> Iterator[Guest]:
     """A guest that all tests of a target with this fixture share. Scope: one per target; replaced by a fork when its
     kernel reported trouble or got an unexpected taint, when it hung, or was lost. Cost: a fork for the first test."""
     from vmlab.plugin import session_of
 
     running = vmlab_shared.get(_stage_for(request))
-    session_of(request.config).lend(request.node, running, vmlab_shared)
-    return running.guest
+    session = session_of(request.config)
+    session.lend(request.node, running, vmlab_shared)
+    yield running.guest
+    session.take_back(request.node, running.guest)
 
 
 @pytest.fixture
@@ -201,5 +203,6 @@ def _lent(request: pytest.FixtureRequest, running: Running) -> Iterator[None]:
     session = session_of(request.config)
     session.lend(request.node, running)
     yield
+    session.take_back(request.node, running.guest)
     if running.is_fork and not session.has_failed(request.node):
         running.machine.console.path.unlink(missing_ok=True)

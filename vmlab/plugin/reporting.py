@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from vmlab.errors import VmlabError
 from vmlab.lab import Lab
 from vmlab.plugin.node_ids import target_of, target_pattern
 from vmlab.report.files import write_result
+from vmlab.report.junit import keep_apart
 from vmlab.report.model import SCHEMA, Outcome, RunResult, TargetFacts, TargetResult, TestResult
 from vmlab.report.terminal import render
 from vmlab.timing.series import Series
@@ -38,7 +40,7 @@ class Reporter:
         self._started = datetime.now(UTC)
         self._facts: dict[str, TargetFacts] = {}
         self._tests: dict[tuple[str, str], TestResult] = {}
-        self._target = target_pattern([target.id for target in lab.matrix.targets])
+        self._target = target_pattern([target.id for target in lab.matrix.variants])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         properties = dict(report.user_properties)
@@ -53,9 +55,14 @@ class Reporter:
         if before is not None and (outcome is Outcome.PASSED or before.outcome not in (Outcome.PASSED,)):
             outcome, reason = before.outcome, before.reason
         else:
-            reason = _reason(report) if outcome is not Outcome.PASSED else ""
+            reason = str(properties.get("vmlab.reason") or _reason(report)) if outcome is not Outcome.PASSED else ""
         self._tests[key] = TestResult(
-            test=_short_name(report.nodeid, target), target=target, outcome=outcome, duration_s=spent, reason=reason
+            test=_short_name(report.nodeid, target),
+            target=target,
+            outcome=outcome,
+            duration_s=spent,
+            reason=reason,
+            fingerprint=str(properties.get("vmlab.fingerprint", "")) if outcome is not Outcome.PASSED else "",
         )
 
     @pytest.hookimpl(optionalhook=True)
@@ -85,6 +92,7 @@ class Reporter:
         if hasattr(writer.config, "workerinput") or not any(row.tests for row in result.targets):
             return
         _write_lost(writer)
+        _keep_junit_apart(writer.config)
         writer.section("kernels")
         color = bool(writer.config.get_terminal_writer().hasmarkup)
         # A log has no width of its own: only a terminal may fold the table.
@@ -98,7 +106,7 @@ class Reporter:
     def result(self) -> RunResult:
         """The run so far."""
         facts = self._facts | self._lab.facts
-        order = [target.id for target in self._lab.matrix.targets]
+        order = [target.id for target in self._lab.matrix.variants]
         seen = sorted({target for target, _ in self._tests}, key=order.index)
         settings = self._lab.settings
         return RunResult(
@@ -121,13 +129,27 @@ class Reporter:
 
 
 def _write_lost(reporter: pytest.TerminalReporter) -> None:
-    """The evidence for each lost machine: pytest itself shows only that of failures and errors."""
-    lost = reporter.stats.get("lost", [])
+    """The evidence for each lost machine, and a line for each test that was not run: pytest itself shows only failures
+    and errors."""
+    lost, not_run = reporter.stats.get("lost", []), reporter.stats.get("not run", [])
     if lost:
         reporter.section("LOST")
     for report in lost:
         reporter.write_sep("_", report.head_line)
         report.toterminal(reporter.config.get_terminal_writer())
+    if lost or not_run:
+        reporter.section("lost and not run")
+    for word, reports in (("LOST", lost), ("NOT RUN", not_run)):
+        for report in reports:
+            reporter.write_line(f"{word} {report.nodeid} - {_reason(report)}")
+
+
+def _keep_junit_apart(config: pytest.Config) -> None:
+    """pytest's JUnit XML, in which a lost machine would look like a failure of the module."""
+    path = getattr(config.option, "xmlpath", None)
+    if path and Path(path).is_file():
+        file = Path(path)
+        file.write_text(keep_apart(file.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def show_progress(config: pytest.Config) -> Callable[[str], None]:
@@ -194,10 +216,6 @@ def _outcome(report: pytest.TestReport, marked: str) -> Outcome:
 
 def _reason(report: pytest.TestReport) -> str:
     """One line: the kernel's own words where it had any, else the exception's."""
-    for name, text in report.sections:
-        if "kernel log" in name:  # pytest calls it "Captured kernel log call"
-            first = text.strip().splitlines()[0]
-            return f"kernel: {first.partition('] ')[2].strip() or first}"
     if isinstance(report.longrepr, tuple):
         return str(report.longrepr[2])
     crash = getattr(report.longrepr, "reprcrash", None)

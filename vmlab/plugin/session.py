@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from vmlab.guest.guest import Guest
 from vmlab.lab import Lab, Running
 from vmlab.plugin.reporting import Reporter, show_progress
 from vmlab.plugin.shared import GivenUp, SharedGuest
-from vmlab.plugin.watch import KernelWatch
+from vmlab.plugin.watch import ItemWatch
 from vmlab.settings import SETTINGS, load_settings
 from vmlab.target import Target
 from vmlab.timing.series import Series
@@ -33,6 +34,9 @@ class Lent(NamedTuple):
 
 
 _LENT = pytest.StashKey[dict[Guest, Lent]]()
+_WATCHES = pytest.StashKey[dict[Guest, ItemWatch]]()
+_MOST_LOST = 3
+"""So many tests of a target lost one after the other, and it is broken: the rest would only be waited for."""
 
 
 class GuestSession:
@@ -46,14 +50,21 @@ class GuestSession:
             settings = load_settings(options, directory=config.rootpath)
         self.lab = Lab(settings, progress=show_progress(config), notice=self._notice)
         self.forks = Forks(self.lab)
+        self._lost_in_a_row: dict[str, list[str]] = {}
         self._reporter: Reporter | None = None
 
     def check_choices(self) -> None:
         """Refuse wrong targets, and a wrong module that was named, in one line before anything runs."""
         with usage_errors():
-            _ = self.lab.targets
+            _ = self.lab.targets, self.lab.rules
             if self.lab.settings.origin["module"] != "default":
                 _ = self.lab.source
+
+    def expired_rules(self) -> list[str]:
+        """The entries of the allow list that are out of date."""
+        with usage_errors():
+            today = datetime.date.today()
+            return [f"{entry}: expired on {entry.expires}" for entry in self.lab.rules.expired(today)]
 
     def targets(self) -> tuple[Target, ...]:
         with usage_errors():
@@ -67,12 +78,29 @@ class GuestSession:
         return self._reporter
 
     def lend(self, item: pytest.Item, running: Running, shared: SharedGuest | None = None) -> None:
-        """Remember which guests a test was given, and of which it is one test of many."""
-        item.stash.setdefault(_LENT, {})[running.guest] = Lent(running, shared)
+        """Remember which guests a test was given, and of which it is one test of many; its kernel is watched from
+        now on."""
+        if running.guest not in item.stash.setdefault(_LENT, {}):
+            item.stash[_LENT][running.guest] = Lent(running, shared)
+            watch = ItemWatch.begin(self.lab, item, running, shared)
+            item.stash.setdefault(_WATCHES, {})[running.guest] = watch
 
-    def watch(self, item: pytest.Item) -> list[KernelWatch]:
-        """Look at the kernels from now on of the guests that a test was given."""
-        return [KernelWatch.begin(guest, item, lent.shared) for guest, lent in _lent_to(item).items()]
+    def watches(self, item: pytest.Item) -> list[ItemWatch]:
+        """The watches over the guests that a test was given."""
+        return list(item.stash.get(_WATCHES, {}).values())
+
+    def take_back(self, item: pytest.Item, guest: Guest) -> None:
+        """A test is done with a guest, and so are its fixtures: raises `KernelTrouble` for what those did."""
+        watch = item.stash.get(_WATCHES, {}).pop(guest, None)
+        if watch is not None and not self.has_failed(item):
+            watch.require_quiet(is_end=True)
+
+    def require_unbroken(self, item: pytest.Item) -> None:
+        """Raise `GivenUp` for a test of a target whose machines were lost again and again."""
+        target = _target_of(item)
+        lost = self._lost_in_a_row.get(target.id, []) if target is not None else []
+        if target is not None and len(lost) >= _MOST_LOST:
+            raise GivenUp(f"{target.id} is broken: {_MOST_LOST} tests in a row lost their machine, first by: {lost[0]}")
 
     def mark_dirty(self, item: pytest.Item, why: str, guest: Guest | None = None) -> None:
         """Do not give a guest, or any that a test was given, to another test, if it is one that is shared."""
@@ -85,25 +113,34 @@ class GuestSession:
 
     def describe(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Put on a test's report what a reader needs: target, kernel, and the lab's own words for a fault."""
-        target = getattr(item, "callspec", None) and item.callspec.params.get("vmlab_target")  # type: ignore[attr-defined]
-        if isinstance(target, Target):
+        target = _target_of(item)
+        if target is not None:
             self._describe_target(target, item, report)
+            self._count_lost(target, call, report)
         if report.failed and not self.has_failed(item):
             item.stash[_FAILED] = True
             if self.lab.settings.keep:
                 self._keep_guests(item)
-        if call.excinfo is None or not isinstance(call.excinfo.value, VmlabError):
+        if call.excinfo is None:
             return
         error = call.excinfo.value
+        if not isinstance(error, VmlabError):
+            _head_summary(dict(item.user_properties).get("vmlab.reason"), report)
+            return
         if isinstance(error, GivenUp):
             self._describe_outcome("not run", item, report)
         elif isinstance(error, MachineLost):
             self._describe_outcome("lost", item, report)
             # Also when a fixture lost it, before or after the test: the next test gets another guest.
             self.mark_dirty(item, error.message)
+        elif isinstance(error, KernelTrouble) and error.fingerprint:
+            _add_properties(report, {"vmlab.fingerprint": error.fingerprint})
         if call.when == "setup" or isinstance(error, MachineLost | KernelTrouble):
             # The traceback would lead through the lab, where the fault is not.
             report.longrepr = call.excinfo.getrepr(style="value")
+        crash = getattr(report.longrepr, "reprcrash", None)
+        if crash is not None:
+            crash.message = error.one_line
 
     def _describe_outcome(self, word: str, item: pytest.Item, report: pytest.TestReport) -> None:
         # On the item too: JUnit XML is made from the report of the teardown.
@@ -137,12 +174,36 @@ class GuestSession:
                 properties["vmlab.console"] = consoles[0]
             elif facts.consoles:
                 properties["vmlab.console"] = facts.consoles[-1]
-        known = {name for name, _ in report.user_properties}
-        report.user_properties += [pair for pair in properties.items() if pair[0] not in known]
+        _add_properties(report, properties)
+
+    def _count_lost(self, target: Target, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        error = call.excinfo.value if call.excinfo is not None else None
+        if isinstance(error, MachineLost):
+            self._lost_in_a_row.setdefault(target.id, []).append(error.message)
+        elif report.when == "call":
+            self._lost_in_a_row.pop(target.id, None)
 
     def _notice(self, text: str) -> None:
         if text not in self.notices:
             self.notices.append(text)
+
+
+def _target_of(item: pytest.Item) -> Target | None:
+    callspec = getattr(item, "callspec", None)
+    target = callspec.params.get("vmlab_target") if callspec is not None else None
+    return target if isinstance(target, Target) else None
+
+
+def _head_summary(reason: object, report: pytest.TestReport) -> None:
+    """Let the short summary begin with what the kernel said, where that is not the error itself."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if reason and crash is not None:
+        crash.message = f"{reason}; {crash.message}"
+
+
+def _add_properties(report: pytest.TestReport, properties: Mapping[str, str]) -> None:
+    known = {name for name, _ in report.user_properties}
+    report.user_properties += [pair for pair in properties.items() if pair[0] not in known]
 
 
 def _lent_to(item: pytest.Item) -> dict[Guest, Lent]:

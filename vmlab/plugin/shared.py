@@ -28,8 +28,6 @@ class SharedGuest:
         self._dirt = ""
         self._first_dirt = ""
         self._guests = 0
-        self.log_position: int | None = None
-        """How far the kernel log was looked through; None on a fresh guest."""
         self._refusal: VmlabError | None = None
 
     def get(self, stage: Stage = Stage.READY) -> Running:
@@ -72,5 +70,4 @@ class SharedGuest:
         """Give the guest back."""
         self._running = None
         self._dirt = ""
-        self.log_position = None
         self._stack.close()

@@ -1,77 +1,135 @@
 # SPDX-License-Identifier: MIT
-"""The kernel of a test's guest, looked at before and after the test."""
+"""The kernel of a test's guest, from when the test was given it until it gave it back."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import pytest
 
-from vmlab.errors import KernelTrouble, MachineLost, VmlabError
-from vmlab.guest.guest import Guest
-from vmlab.guest.splat import Splat, describe, find_splats
-from vmlab.guest.taint import unexpected
+from vmlab.errors import CommandHung, MachineLost
+from vmlab.guest.splat import Splat, describe
+from vmlab.guest.verdict import Judgement, judge, taint_line
+from vmlab.guest.watch import Findings, KernelWatch
+from vmlab.lab import Lab, Running
+from vmlab.module.load import trouble
+from vmlab.module.symbols import Symbols, with_sources
 from vmlab.plugin.shared import SharedGuest
 
-_NO_VERDICT = (MachineLost, pytest.skip.Exception, KeyboardInterrupt, SystemExit, pytest.exit.Exception)
+_NO_VERDICT = (KeyboardInterrupt, SystemExit, pytest.exit.Exception)
 """After these nobody waits for a guest's answer."""
+_SURROUNDING = 10
+"""How many records before a report are shown with it."""
 
 
 @dataclass(slots=True)
-class KernelWatch:
-    """One guest's kernel log and taint during one test."""
+class ItemWatch:
+    """One guest's kernel during one test."""
 
-    guest: Guest
+    lab: Lab
     item: pytest.Item
+    running: Running
     shared: SharedGuest | None
-    after: int
-    taint: int
+    kernel: KernelWatch
+    commands: int = -1
+    """How many commands had run in the guest at the last look."""
+    has_reported: bool = False
 
     @classmethod
-    def begin(cls, guest: Guest, item: pytest.Item, shared: SharedGuest | None) -> KernelWatch:
-        # Going on from the last test's look saves one of two, and leaves no gap in which a fixture's trouble hides.
-        known = shared.log_position if shared is not None else None
-        after = guest.log.position() if known is None else known
-        return cls(guest, item, shared, after, guest.log.taint)
+    def begin(cls, lab: Lab, item: pytest.Item, running: Running, shared: SharedGuest | None) -> ItemWatch:
+        """Write into the guest's log that the test begins."""
+        kernel = KernelWatch(running.guest, rules=running.guest.rules)
+        try:
+            kernel.begin(item.name)
+        except MachineLost as lost:
+            _mark_dirty(shared, lost.message)
+            raise
+        return cls(lab, item, running, shared, kernel)
 
-    def require_quiet(self) -> None:
-        """Raise `KernelTrouble` when the kernel reported trouble while the test ran, however the test ended."""
-        splats = self._splats()
-        if splats:
-            raise KernelTrouble(f"kernel: {splats[0].title}", detail=describe(splats))
+    def require_quiet(self, *, is_end: bool = False) -> None:
+        """Look once more, and raise when the kernel reported what the test did not say it would, or did not report
+        what it said. `is_end` is the look after the test and its fixtures: it costs nothing where they did nothing.
+        """
+        if is_end and (self.running.guest.commands == self.commands or self.running.guest.is_lost):
+            return
+        findings, judgement = self._look(is_end=is_end)
+        if is_end and self.has_reported:
+            return
+        if not judgement.is_quiet:
+            self._report(findings, judgement, is_told=True)
+            raise self._trouble(judgement)
+        if findings.lost is not None and not judgement.expected:
+            # A look that could not be taken is no proof of quiet.
+            raise findings.lost
 
     def explain(self, error: BaseException) -> None:
-        """Add to a failed test what the kernel reported meanwhile."""
-        if isinstance(error, MachineLost):
-            self._mark_dirty(error.message)
+        """Add to a failed test what the kernel reported meanwhile; a machine that was lost over it was not lost, but
+        broken by what was tested: raises `KernelTrouble` then, and for a test that was skipped in spite of it."""
         if isinstance(error, _NO_VERDICT):
             return
-        try:
-            splats = self._splats()
-        except VmlabError as lost:
-            error.add_note(f"the kernel log could not be read: {lost.message}")
+        if isinstance(error, MachineLost | CommandHung):
+            _mark_dirty(self.shared, error.message)
+        findings, judgement = self._look()
+        if judgement.is_quiet or (judgement.missing and not judgement.trouble):
             return
-        for splat in splats:
-            error.add_note(f"kernel: {splat.title}")
-        if splats:
-            self.item.add_report_section("call", "kernel log", describe(splats))
+        is_ours = isinstance(error, MachineLost | pytest.skip.Exception)
+        self._report(findings, judgement, is_told=is_ours)
+        if is_ours:
+            raise self._trouble(judgement, error) from error
+        error.add_note(judgement.reason)
 
-    def _splats(self) -> list[Splat]:
-        try:
-            records = self.guest.log.after(self.after)
-        except MachineLost as lost:
-            self._mark_dirty(lost.message)
-            raise
-        splats = find_splats(records)
-        if self.shared is not None:
-            self.shared.log_position = max([self.after, *(record.sequence for record in records)])
-        taints = unexpected(self.taint, self.guest.log.taint)
-        if splats:
-            self._mark_dirty(splats[0].title)
-        elif taints:
-            self._mark_dirty(f"tainted: {', '.join(taints)}")
-        return splats
+    def _trouble(self, judgement: Judgement, error: BaseException | None = None) -> Exception:
+        return trouble(judgement.reason, self._resolved(judgement.trouble), error)
 
-    def _mark_dirty(self, why: str) -> None:
-        if self.shared is not None:
-            self.shared.mark_dirty(why)
+    def _look(self, *, is_end: bool = False) -> tuple[Findings, Judgement]:
+        findings = self.kernel.end()
+        self.commands = self.running.guest.commands
+        words = [str(word) for marker in self.item.iter_markers("expect_splat") for word in marker.args]
+        release, today = self.running.guest.release, datetime.date.today()
+        judgement = judge(findings, expected=words, rules=self.running.guest.rules, release=release, today=today)
+        if is_end:
+            judgement = replace(judgement, missing=())
+        if findings.lost is not None:
+            _mark_dirty(self.shared, findings.lost.message)
+        elif findings.splats:
+            _mark_dirty(self.shared, findings.splats[0].title)
+        elif judgement.taints:
+            _mark_dirty(self.shared, judgement.reason)
+        return findings, judgement
+
+    def _report(self, findings: Findings, judgement: Judgement, *, is_told: bool) -> None:
+        """Keep what was found for the test's report: sections for people, properties for programs. `is_told` says that
+        an error with the reports is about to be raised."""
+        self.has_reported = True
+        splats = self._resolved(judgement.trouble)
+        facts = [*findings.notes, *judgement.expired, f"taint: {taint_line(findings)}"]
+        if splats:
+            body = "\n\n".join(([] if is_told else [describe(splats)]) + [_before(findings, splats[0])])
+            self.item.add_report_section("call", str(findings.witness), body)
+        self.item.add_report_section("call", "about the kernel", "\n".join(facts))
+        properties = {"vmlab.reason": judgement.reason}
+        if splats:
+            first = splats[0]
+            properties |= {"vmlab.splat": first.title, "vmlab.fingerprint": first.fingerprint, "vmlab.kind": first.kind}
+            properties |= {"vmlab.blamed": first.module} if first.module else {}
+        known = {name for name, _ in self.item.user_properties}
+        self.item.user_properties += [pair for pair in properties.items() if pair[0] not in known]
+
+    def _resolved(self, splats: Sequence[Splat]) -> list[Splat]:
+        built = self.lab.built_already(self.running.target)
+        if built is None or not any(frame.module == built.info.name for splat in splats for frame in splat.frames):
+            return list(splats)
+        return with_sources(splats, Symbols(built.ko), built.info.name)
+
+
+def _before(findings: Findings, splat: Splat) -> str:
+    first = splat.records[0]
+    earlier = [record for record in findings.records if record.sequence < first.sequence][-_SURROUNDING:]
+    return "\n".join(["logged before it:", *map(str, earlier)]) if earlier else "nothing was logged before it"
+
+
+def _mark_dirty(shared: SharedGuest | None, why: str) -> None:
+    if shared is not None:
+        shared.mark_dirty(why)

@@ -80,6 +80,8 @@ class TestResult:
     duration_s: float
     reason: str = ""
     """One line: why it did not pass."""
+    fingerprint: str = ""
+    """The same for each report of one fault by the kernel; empty where it reported none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,7 +87,8 @@ def _reasons(row: TargetResult) -> list[str]:
     lines = []
     for tests in ranked[:_MOST_REASONS]:
         more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
-        lines.append(f"{row.target}: {tests[0].reason or tests[0].outcome}  [{tests[0].test}{more}]")
+        mark = f" ({tests[0].fingerprint})" if tests[0].fingerprint else ""
+        lines.append(f"{row.target}: {tests[0].reason or tests[0].outcome}{mark}  [{tests[0].test}{more}]")
     if len(ranked) > _MOST_REASONS:
         lines.append(f"{row.target}: {len(ranked) - _MOST_REASONS} more reasons in results.json")
     return lines
@@ -95,4 +96,4 @@ def _reasons(row: TargetResult) -> list[str]:
 
 def _fingerprint(test: TestResult) -> str:
     """A fault's reason without what differs each time it happens: processor, process, addresses."""
-    return _VARIES.sub("#", test.reason or str(test.outcome))
+    return test.fingerprint or _VARIES.sub("#", test.reason or str(test.outcome))

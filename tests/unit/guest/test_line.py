@@ -114,6 +114,9 @@ class _Root:
     def close(self) -> None:
         pass
 
+    def cut(self) -> None:
+        pass
+
 
 def test_the_line_is_started_on_the_port_by_its_name() -> None:
     root = _Root(status=0)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from unit.fakes import FakeTransport
+from unit.fakes import FakeConsole, FakeTransport
 from vmlab.errors import MachineLost
 from vmlab.guest.guest import Guest
 from vmlab.guest.transport import LateTransport, TransportLost
@@ -104,7 +104,7 @@ def test_a_guest_that_could_not_be_reached_is_a_lost_machine_and_no_result(door:
     door.opened.set()
     late = LateTransport(door.connect)
     guest = Guest(
-        late, root_transport=FakeTransport, limits=limits_for(Accelerator.KVM), console_tail=lambda: "console: login"
+        late, root_transport=FakeTransport, limits=limits_for(Accelerator.KVM), console=FakeConsole("console: login\n")
     )
     with pytest.raises(MachineLost, match="gave up waiting"):
         guest.run("true")

@@ -11,7 +11,13 @@ from unit.fakes import image
 from vmlab.host.accelerator import Accelerator
 from vmlab.machine.argv import MachineSpec, Memory, Wiring, guest_visible_words, machine_spec, proof_argv, qemu_argv
 
-_COMMAND_LINE = "root=/dev/vda rw console=ttyS0 panic=0 net.ifnames=0 fsck.mode=skip systemd.show_status=0"
+_COMMAND_LINE = (
+    "root=/dev/vda rw console=ttyS0 panic=0 net.ifnames=0 fsck.mode=skip systemd.show_status=0 sysrq_always_enabled"
+)
+_PATIENCE = (
+    " watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=180 sysctl.kernel.hung_task_timeout_secs=600"
+    " workqueue.watchdog_thresh=180"
+)
 
 
 def _spec(accelerator: Accelerator) -> MachineSpec:
@@ -25,7 +31,8 @@ def _base(accelerator: str, cpu: str) -> list[str]:
         "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
         "-machine", "q35,usb=off,vmport=off,graphics=off", "-accel", accelerator,
         "-cpu", cpu, "-smp", "2", "-m", "1024M",
-        "-kernel", "/store/image/kernel", "-initrd", "/store/image/initrd", "-append", _COMMAND_LINE,
+        "-kernel", "/store/image/kernel", "-initrd", "/store/image/initrd",
+        "-append", _COMMAND_LINE + (_PATIENCE if cpu != "host" else ""),
     ]
     # fmt: on
 
@@ -66,6 +73,20 @@ _DEVICES = [
 @pytest.mark.parametrize("accelerator", list(Accelerator))
 def test_the_whole_list(accelerator: Accelerator) -> None:
     assert qemu_argv(_spec(accelerator), _wiring()) == [*_base(*_FLAGS[accelerator]), *_DEVICES]
+
+
+def test_a_strict_boot_has_a_stricter_allocator_and_processor_and_keeps_the_targets_own_parameters() -> None:
+    spec = machine_spec(
+        image(Path("/store/image")),
+        Accelerator.TCG,
+        cpus=2,
+        memory_mib=1024,
+        kernel_parameters=("page_owner=on", "unknown_nmi_panic"),
+        is_strict=True,
+    )
+    assert spec.command_line.endswith(" init_on_alloc=0 slub_debug=FZPU page_owner=on unknown_nmi_panic")
+    assert spec.cpu_model == "max,la57=off,svm=off,smep=on,smap=on,umip=on"
+    assert guest_visible_words(spec) != guest_visible_words(_spec(Accelerator.TCG))
 
 
 @pytest.mark.parametrize(("is_shared", "share"), [(True, "on"), (False, "off")])

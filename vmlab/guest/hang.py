@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""A guest over its limit: asked in bounded steps, gentle ones first, and what each gave is kept."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from vmlab.errors import HostError, MachineLost
+from vmlab.guest.kernel_log import LogRecord, parse_console
+from vmlab.guest.trace import blamed_module, frames_of
+from vmlab.machine.console import Console
+from vmlab.wait import wait_until
+
+_SYSRQ = {"w": "blocked tasks", "l": "backtraces of the processors", "t": "all tasks", "d": "held locks"}
+_SHOWN_LINES = 60
+_QUIET_S = 1.0
+"""A console that printed nothing for so long has said what it had to say."""
+
+
+class Probing(Protocol):
+    """What the host can ask of the machine: `machine.probes.Probes`."""
+
+    def sysrq(self, key: str) -> None: ...
+
+    def inject_nmi(self) -> None: ...
+
+    def registers(self) -> str: ...
+
+    def dump(self, path: Path) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One question and what came of it."""
+
+    name: str
+    has_answered: bool
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HangReport:
+    """All steps that were taken."""
+
+    steps: tuple[Step, ...]
+    module: str = ""
+    """The module that a processor was found in, or a blocked task."""
+    dump: Path | None = None
+    nmi_from: int | None = None
+    """Where on the console begins what the lab's own interrupt made the kernel say."""
+
+    @property
+    def kernel_answers(self) -> bool:
+        """Whether anything came from the kernel itself."""
+        return any(step.has_answered for step in self.steps)
+
+    @property
+    def line(self) -> str:
+        """`SSH: silent, sysrq w: answered, …`"""
+        words = (f"{step.name}: {'answered' if step.has_answered else 'silent'}" for step in self.steps)
+        return ", ".join(words)
+
+    def __str__(self) -> str:
+        parts = [f"asked of the guest: {self.line}"]
+        parts += [f"--- {step.name} ---\n{step.evidence}" for step in self.steps if step.evidence]
+        if self.dump is not None:
+            parts.append(f"its memory: {self.dump}")
+        return "\n".join(parts)
+
+
+@dataclass(slots=True, kw_only=True)
+class HangProbe:
+    """What may be asked of one machine. `step_s` limits the wait for each answer.
+
+    `nmi_panics` tells that the kernel was booted so that a non-maskable interrupt makes it panic and print where its
+    processors are; without that nothing would come of one. `dump_to` names a file for the memory, if it is wanted.
+    """
+
+    machine: Callable[[], Probing]
+    console: Console
+    step_s: float
+    nmi_panics: bool
+    has_lockdep: bool = False
+    dump_to: Callable[[], Path | None] = lambda: None
+
+    def ask(self, *, ssh_answers: bool, ssh_evidence: str = "") -> HangReport:
+        """Take the steps. A guest whose SSH answers is asked where its tasks and processors are and left to go on;
+        one that is silent is asked everything, the last of which ends it. Raises nothing; costs up to `step_s` for
+        each step that gets no answer.
+        """
+        steps = [Step(name="SSH", has_answered=ssh_answers, evidence=ssh_evidence)]
+        lines: list[str] = []
+        keys = "wl" if ssh_answers else "wlt"
+        for key in keys + ("d" if self.has_lockdep else ""):
+            steps.append(self._sysrq(key, lines))
+            if not steps[-1].has_answered:
+                break  # nor would it answer to the others
+        registers = self._registers()
+        dump, nmi_from = None, None
+        if not ssh_answers:
+            steps += [registers] if registers else []
+            dump, said = self._dump()
+            steps += [said] if said else []
+            if self.nmi_panics and not any(step.has_answered for step in steps if step.name.startswith("sysrq")):
+                nmi_from = self.console.size()
+                steps.append(self._nmi(lines))
+        elif self.dump_to() is not None:
+            dump, said = self._dump()
+            steps += [said] if said else []
+        return HangReport(steps=tuple(steps), module=blamed_module("", frames_of(lines)), dump=dump, nmi_from=nmi_from)
+
+    def _sysrq(self, key: str, lines: list[str]) -> Step:
+        name = f"sysrq {key}"
+        before = self.console.size()
+        try:
+            self.machine().sysrq(key)
+        except MachineLost as lost:
+            return Step(name=name, has_answered=False, evidence=lost.message)
+        said = self._listen(before, f"sysrq: {_SYSRQ[key]}")
+        lines += [record.text for record in said]
+        return Step(name=name, has_answered=bool(said), evidence=_shown(said))
+
+    def _nmi(self, lines: list[str]) -> Step:
+        before = self.console.size()
+        try:
+            self.machine().inject_nmi()
+        except MachineLost as lost:
+            return Step(name="NMI", has_answered=False, evidence=lost.message)
+        said = self._listen(before, "a non-maskable interrupt")
+        lines += [record.text for record in said]
+        return Step(name="NMI", has_answered=bool(said), evidence=_shown(said))
+
+    def _registers(self) -> Step | None:
+        with contextlib.suppress(MachineLost):
+            words = ("RIP=", "CPU#", " PC=", "RSP=")
+            text = self.machine().registers()
+            kept = [line for line in text.splitlines() if any(word in line for word in words)]
+            # QEMU says this, not the guest.
+            return Step(name="registers", has_answered=False, evidence="\n".join(kept)) if kept else None
+        return None
+
+    def _dump(self) -> tuple[Path | None, Step | None]:
+        path = self.dump_to()
+        if path is None:
+            return None, None
+        try:
+            self.machine().dump(path)
+        except (HostError, MachineLost) as error:
+            return None, Step(name="memory dump", has_answered=False, evidence=error.message)
+        return path, None
+
+    def _listen(self, before: int, what: str) -> list[LogRecord]:
+        """What the console says from a place on, until it has been quiet for a while."""
+        last = before
+
+        def has_spoken() -> bool:
+            return self.console.size() > before
+
+        def is_quiet() -> bool:
+            nonlocal last
+            previous, last = last, self.console.size()
+            return last == previous
+
+        with contextlib.suppress(MachineLost):
+            wait_until(has_spoken, timeout_s=self.step_s, describe=f"an answer to {what}", interval_s=0.05)
+            wait_until(is_quiet, timeout_s=self.step_s, describe="the console to be quiet", interval_s=_QUIET_S)
+        return parse_console(self.console.text(after=before))
+
+
+def _shown(records: list[LogRecord]) -> str:
+    lines = [str(record) for record in records]
+    if len(lines) <= _SHOWN_LINES:
+        return "\n".join(lines)
+    return "\n".join([*lines[:_SHOWN_LINES], f"… {len(lines) - _SHOWN_LINES} more lines on the console"])

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""What a kernel's reports mean for the test they were made in. Pure."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vmlab.guest.rules import Rules
+from vmlab.guest.splat import Splat
+from vmlab.guest.taint import names_of, unexpected
+from vmlab.guest.watch import Findings
+
+_BITS_OF = {
+    "WARNING": ("warning",),
+    "refcount": ("warning",),
+    "ODEBUG": ("warning",),
+    "lockdep": ("warning",),
+    "list corruption": ("warning", "oops"),
+    "slab corruption": ("bad page",),
+    "bad page": ("bad page",),
+    "scheduling while atomic": ("warning",),
+    "sleeping in atomic": ("warning",),
+    "soft lockup": ("soft lockup",),
+    "hung task": (),
+    "RCU stall": (),
+    "KASAN": ("bad page",),
+    "KFENCE": ("bad page",),
+    "KCSAN": (),
+    "UBSAN": (),
+    "kmemleak": (),
+    "bad init": (),
+    "duplicate name": (),
+}
+"""The taint that a kind of report brings by itself (add_taint() in kernel/panic.c and its callers)."""
+_BITS_OF_OOPS = ("oops", "warning")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A test's reports, sorted by what they mean for it."""
+
+    trouble: tuple[Splat, ...]
+    """What nobody expected: the test has failed."""
+    expected: tuple[Splat, ...] = ()
+    """What the test said it would provoke."""
+    allowed: tuple[tuple[Splat, str], ...] = ()
+    """What an entry of the allow list covers, and the entry."""
+    missing: tuple[str, ...] = ()
+    """What the test said it would provoke and did not: the test has failed."""
+    taints: tuple[str, ...] = ()
+    """Taint bits that came up and that nothing explains: the test has failed."""
+    expired: tuple[str, ...] = ()
+    """Entries of the allow list that would have covered trouble, were they not out of date."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the test may pass."""
+        return not (self.trouble or self.missing or self.taints)
+
+    @property
+    def reason(self) -> str:
+        """One line: why it may not; empty when it may."""
+        if self.trouble:
+            more = f" (and {len(self.trouble) - 1} more)" if len(self.trouble) > 1 else ""
+            return f"kernel: {self.trouble[0].title}{more}"
+        if self.missing:
+            return f"the kernel was to report {self.missing[0]!r} and did not"
+        return f"the kernel is tainted: {', '.join(self.taints)}" if self.taints else ""
+
+
+def judge(
+    findings: Findings, *, expected: Sequence[str], rules: Rules, release: str, today: datetime.date
+) -> Judgement:
+    """Sort what was found. `expected` are a test's `expect_splat` markers: a kind, or part of a title; each must be
+    met by one report at least, and covers all that it fits."""
+    trouble: list[Splat] = []
+    met: list[Splat] = []
+    allowed: list[tuple[Splat, str]] = []
+    expired: list[str] = []
+    for splat in findings.splats:
+        entries = [entry for entry in rules.allow if entry.covers(splat.kind, _text_of(splat), release)]
+        valid = [entry for entry in entries if not entry.is_expired(today)]
+        if any(is_meant(splat, word) for word in expected):
+            met.append(splat)
+        elif valid:
+            allowed.append((splat, str(valid[0])))
+        else:
+            trouble.append(splat)
+            expired += [f"{entry}: expired on {entry.expires}" for entry in entries]
+    explained = {bit for splat in (*met, *(splat for splat, _ in allowed)) for bit in _bits_of(splat)}
+    taints = [bit for bit in unexpected(findings.taint_before, findings.taint_after) if bit not in explained]
+    return Judgement(
+        trouble=tuple(trouble),
+        expected=tuple(met),
+        allowed=tuple(allowed),
+        missing=tuple(word for word in expected if not any(is_meant(splat, word) for splat in met)),
+        # What is trouble already needs no second reason.
+        taints=() if trouble else tuple(taints),
+        expired=tuple(expired),
+    )
+
+
+def is_meant(splat: Splat, word: str) -> bool:
+    """Whether a marker's word, a kind or a part of the title, speaks of a report."""
+    return word == splat.kind or word in splat.title
+
+
+def taint_line(findings: Findings) -> str:
+    """The taint after a test in words, for its report."""
+    return ", ".join(names_of(findings.taint_after)) or "none"
+
+
+def _bits_of(splat: Splat) -> tuple[str, ...]:
+    return _BITS_OF.get(splat.kind, _BITS_OF_OOPS)
+
+
+def _text_of(splat: Splat) -> str:
+    return "\n".join(record.text for record in splat.records)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""What the host can still ask of a machine whose guest answers no more."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from vmlab.errors import HostError, MachineLost
+from vmlab.machine.argv import CONSOLE_NAME
+from vmlab.machine.console import Console
+from vmlab.machine.qmp import Monitor
+
+_DUMP_TIMEOUT_S = 300.0
+
+
+class Probes:
+    """Sysrq keys, a non-maskable interrupt, the processors' registers, a dump of the memory: all through QEMU's
+    monitor. Each raises `MachineLost` when QEMU is gone."""
+
+    def __init__(self, monitor: Monitor, console: Console, directory: Path) -> None:
+        """`directory` is the machine's own, where its keyboard goes."""
+        self._monitor = monitor
+        self._console = console
+        self._keyboard_path = directory / "keys"
+        self._keyboard: int | None = None
+
+    def sysrq(self, key: str) -> None:
+        """Send a break and a key to the serial console, which is a sysrq of the kernel's
+        (Documentation/admin-guide/sysrq.rst). What it prints is on the console."""
+        if self._keyboard is None:
+            self._attach_keyboard()
+        assert self._keyboard is not None
+        self._command(f"chardev-send-break {CONSOLE_NAME}")
+        os.write(self._keyboard, key.encode())
+
+    def inject_nmi(self) -> None:
+        """A non-maskable interrupt for every processor; with `unknown_nmi_panic` the kernel panics over it."""
+        self._monitor.execute("inject-nmi")
+
+    def registers(self) -> str:
+        """All processors' registers as QEMU shows them."""
+        return self._command("info registers -a")
+
+    def dump(self, path: Path) -> None:
+        """Write the guest's memory to a file that drgn and crash read; the guest stands still meanwhile.
+
+        Raises `HostError` when it cannot be written.
+        """
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise HostError(f"the guest's memory cannot be dumped to {str(path)!r}: {error.strerror}") from None
+        try:
+            self._monitor.hand_over("dump", descriptor)
+        finally:
+            os.close(descriptor)
+        try:
+            self._monitor.execute(
+                "dump-guest-memory", {"paging": False, "protocol": "fd:dump"}, timeout_s=_DUMP_TIMEOUT_S
+            )
+        except MachineLost as refusal:
+            path.unlink(missing_ok=True)
+            raise HostError(f"the guest's memory was not dumped: {refusal.message}") from None
+
+    def close(self) -> None:
+        """Let go of the keyboard; safe to call again."""
+        if self._keyboard is not None:
+            os.close(self._keyboard)
+            self._keyboard = None
+
+    def _attach_keyboard(self) -> None:
+        # QEMU's file console can be given an input only while it runs (QMP's ChardevFile has `in`, the option not
+        # before QEMU 8.2), and opening a pipe waits for a writer: this is one.
+        os.mkfifo(self._keyboard_path, 0o600)
+        self._keyboard = os.open(self._keyboard_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        data = {"out": str(self._console.path.absolute()), "append": True, "in": str(self._keyboard_path)}
+        self._monitor.execute("chardev-change", {"id": CONSOLE_NAME, "backend": {"type": "file", "data": data}})
+
+    def _command(self, line: str) -> str:
+        return str(self._monitor.execute("human-monitor-command", {"command-line": line}))
