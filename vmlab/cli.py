@@ -73,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="COMMAND",
         help="run this instead, and end with its status; everything after TARGET belongs to it",
     )
+    symbols = command("symbols", _symbols, "fetch a target's kernel symbols, for drgn, and print where they are")
+    symbols.add_argument("name", metavar="TARGET")
     command("reap", _reap, "end kept guests, and remove what killed runs and power cuts left")
     images = command("images", _images, "what is in the store: ls, verify, prune, refresh")
     images.add_argument("action", choices=("ls", "verify", "prune", "refresh"))
@@ -140,6 +142,13 @@ def _shell(chosen: argparse.Namespace, settings: Settings) -> int:
     return shell.into_target(
         _lab(settings), chosen.name, " ".join(words), is_loaded=chosen.loaded is not None, is_booted=chosen.booted
     )
+
+
+def _symbols(chosen: argparse.Namespace, settings: Settings) -> int:
+    lab = _lab(settings)
+    for target in lab.matrix.select(chosen.name):
+        print(lab.vmlinux(target))
+    return 0
 
 
 def _reap(_: argparse.Namespace, settings: Settings) -> int:

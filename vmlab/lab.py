@@ -21,6 +21,7 @@ from vmlab.guest.ssh import Address, SshTransport, connect
 from vmlab.guest.transport import Commands, Transport
 from vmlab.host.accelerator import Accelerator, Verdict, choose_accelerator, qemu_version
 from vmlab.host.limits import Limits, limits_for
+from vmlab.image.debug_symbols import obtain_vmlinux
 from vmlab.image.image import GUEST_USER, Image
 from vmlab.image.kernel_config import has_option
 from vmlab.image.packages import cached_image, obtain_image
@@ -113,6 +114,10 @@ class Lab:
             self._images[target.id] = image
             self._learn_image(target, image, version, time.monotonic() - started)
         return self._images[target.id]
+
+    def vmlinux(self, target: Target) -> Path:
+        """The debug symbols of the target's kernel, for drgn; fetched when they are not in the store (minutes)."""
+        return obtain_vmlinux(target.stock, self.image(target), self.store, self.settings, progress=self.progress)
 
     def any_cached_image(self) -> Image | None:
         """Some image that is in the store already, to prove KVM with; None when there is none."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -132,8 +133,8 @@ class Matrix:
     def select(self, globs: str) -> tuple[Target, ...]:
         """The targets that `globs` (comma-separated, exact) names; the default matrix for an empty string.
 
-        'all' is every target; `+strict` behind a glob starts what it names stricter. Raises `UsageError` for a glob
-        that matches none, with the nearest id.
+        'all' is every target and 'default' the default matrix; `+strict` behind a glob starts what it names stricter.
+        Raises `UsageError` for a glob that matches none, with the nearest id.
         """
         words = [word.strip() for word in globs.split(",") if word.strip()]
         if not words:
@@ -142,13 +143,19 @@ class Matrix:
         ids = [target.id for target in self.targets]
         for word in words:
             glob, plus, suffix = word.partition("+")
-            matched = ids if glob == "all" else fnmatch.filter(ids, glob)
+            matched = _NAMED[glob](self.targets) if glob in _NAMED else fnmatch.filter(ids, glob)
             if not matched:
                 raise UsageError(f"unknown target {word!r}", hint=f"{nearest(glob, ids)} `vmlab targets` lists all")
             if plus and f"+{suffix}" != _STRICT:
                 raise UsageError(f"unknown way to start a target: {word!r}", hint=nearest(suffix, [str(Boot.STRICT)]))
             chosen.update(f"{name}{plus}{suffix}" for name in matched)
         return tuple(target for target in self.variants if target.id in chosen)
+
+
+_NAMED: Mapping[str, Callable[[Iterable[Target]], list[str]]] = {
+    "all": lambda targets: [target.id for target in targets],
+    "default": lambda targets: [target.id for target in targets if target.is_default],
+}
 
 
 def catalogue_directory() -> Path:

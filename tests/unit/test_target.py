@@ -176,3 +176,28 @@ def test_a_target_of_its_own_pockets_keeps_those_of_its_suite(write: Write) -> N
     matrix = load_matrix(write(SUITE + _row(pockets='["bookworm-backports"]')))
     assert matrix.targets[0].pockets == ("bookworm", "bookworm-backports")
     assert not matrix.targets[0].is_default
+
+
+def test_a_target_can_be_started_stricter_than_it_ships() -> None:
+    (target,) = load_matrix().select("debian12-6.1+strict")
+    assert target.id == "debian12-6.1+strict"
+    assert target.is_strict
+    assert target.stock == load_matrix().select("debian12-6.1")[0]
+    assert target.stock.strict == target
+    assert target.strict == target
+
+
+def test_globs_and_names_of_many_take_the_suffix_too() -> None:
+    matrix = load_matrix()
+    assert matrix.select("default") == matrix.select("")
+    both = matrix.select("default,default+strict")
+    assert [target.is_strict for target in both] == [False, True] * len(matrix.select(""))
+    assert {target.stock.suite.id for target in matrix.select("debian13-*+strict")} == {"debian13"}
+    assert not any(target.is_strict for target in matrix.select("all"))
+
+
+def test_another_suffix_is_refused_with_the_one_there_is() -> None:
+    with pytest.raises(UsageError, match=r"unknown way to start a target: .*did you mean 'strict'"):
+        load_matrix().select("debian12-6.1+strickt")
+    with pytest.raises(UsageError, match="unknown target"):
+        load_matrix().select("debian12-6.2+strict")

@@ -13,6 +13,7 @@ from vmlab.errors import HostError, MachineLost
 from vmlab.guest.kernel_log import LogRecord, parse_console
 from vmlab.guest.trace import blamed_module, frames_of
 from vmlab.machine.console import Console
+from vmlab.machine.vmcore import note_path
 from vmlab.wait import wait_until
 
 _SYSRQ = {"w": "blocked tasks", "l": "backtraces of the processors", "t": "all tasks", "d": "held locks"}
@@ -68,7 +69,8 @@ class HangReport:
         parts = [f"asked of the guest: {self.line}"]
         parts += [f"--- {step.name} ---\n{step.evidence}" for step in self.steps if step.evidence]
         if self.dump is not None:
-            parts.append(f"its memory: {self.dump}")
+            note, symbols = note_path(self.dump), '-s "$(vmlab symbols TARGET)"'
+            parts.append(f"its memory: drgn -c {self.dump} --vmcoreinfo {note} {symbols} -s MODULE.ko")
         return "\n".join(parts)
 
 

@@ -28,7 +28,7 @@ _RECORD = re.compile(
     re.ASCII,
 )
 _CALLER = re.compile(r",caller=([TC]\d+)")
-_CONSOLE = re.compile(r"\[ *(?P<time_s>\d{1,9}\.\d{6})\](?:\[ *[TC]\d+\])? ?(?P<text>.*)$", re.ASCII)
+_CONSOLE = re.compile(r"\[ *(?P<time_s>\d{1,9}\.\d{6})\](?: ?\[ *[TC]\d+\])? ?(?P<text>.*)$", re.ASCII)
 _ESCAPED = re.compile(r"(?:\\x[0-9a-f]{2})+")
 _NEAR = 32
 """How many records back a piece of a line looks for its beginning."""

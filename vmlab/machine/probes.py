@@ -10,6 +10,7 @@ from vmlab.errors import HostError, MachineLost
 from vmlab.machine.argv import CONSOLE_NAME
 from vmlab.machine.console import Console
 from vmlab.machine.qmp import Monitor
+from vmlab.machine.vmcore import finish_dump
 
 _DUMP_TIMEOUT_S = 300.0
 
@@ -43,12 +44,13 @@ class Probes:
         return self._command("info registers -a")
 
     def dump(self, path: Path) -> None:
-        """Write the guest's memory to a file that drgn and crash read; the guest stands still meanwhile.
+        """Write the guest's memory to a file, as large as that, and beside it what drgn needs to know besides
+        (`vmcore.note_path`); the guest stands still meanwhile, some seconds for a GiB. Only its owner may read it.
 
         Raises `HostError` when it cannot be written.
         """
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise HostError(f"the guest's memory cannot be dumped to {str(path)!r}: {error.strerror}") from None
         try:
@@ -62,6 +64,7 @@ class Probes:
         except MachineLost as refusal:
             path.unlink(missing_ok=True)
             raise HostError(f"the guest's memory was not dumped: {refusal.message}") from None
+        finish_dump(path)
 
     def close(self) -> None:
         """Let go of the keyboard; safe to call again."""

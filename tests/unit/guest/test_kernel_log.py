@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import pytest
 
-from vmlab.guest.kernel_log import KernelLog, parse_kmsg
+from vmlab.guest.kernel_log import KernelLog, join_continued, lost_before, parse_console, parse_kmsg
 
 _LOG = """\
 6,339,5140900,-;NET: Registered PF_INET6 protocol family
@@ -24,9 +27,55 @@ def test_records_have_sequence_level_time_and_text() -> None:
     assert second.level == 6, "the facility stands in the higher bits"
 
 
-def test_a_records_dictionary_is_left_out_and_gaps_are_fine() -> None:
-    assert [record.sequence for record in parse_kmsg(_LOG)] == [339, 340, 341, 345]
-    assert parse_kmsg(_LOG)[2].text == "usb 1-1: new device"
+def test_a_program_wrote_what_is_of_another_facility() -> None:
+    assert [record.facility for record in parse_kmsg(_LOG)] == [0, 3, 0, 0]
+
+
+def test_a_records_dictionary_is_no_part_of_its_text() -> None:
+    record = parse_kmsg(_LOG)[2]
+    assert record.text == "usb 1-1: new device"
+    assert record.dictionary == (("SUBSYSTEM", "usb"), ("DEVICE", "c189:1"))
+
+
+def test_a_gap_is_counted() -> None:
+    records = parse_kmsg(_LOG)
+    assert [record.sequence for record in records] == [339, 340, 341, 345]
+    assert lost_before(records, first=339) == 3
+    assert lost_before(records, first=300) == 42
+    assert lost_before([], first=300) == 0
+
+
+def test_a_line_in_pieces_is_one_line() -> None:
+    pieces = parse_kmsg("4,1,10,-;one, \n4,2,11,c;two, \n4,3,12,c;three\n4,4,13,-;four\n")
+    assert [record.text for record in join_continued(pieces)] == ["one, two, three", "four"]
+
+
+def test_a_piece_belongs_to_its_own_writers_line_where_the_kernel_says_who_wrote() -> None:
+    pieces = parse_kmsg("4,1,10,-,caller=T1;one, \n4,2,11,-,caller=T2;other\n4,3,12,c,caller=T1;two\n")
+    assert [record.text for record in join_continued(pieces)] == ["one, two", "other"]
+
+
+def test_a_piece_without_a_beginning_stands_alone() -> None:
+    assert [record.text for record in join_continued(parse_kmsg("4,3,12,c;three\n"))] == ["three"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[   12.345678] text",
+        "[   12.345678][  T123] text",
+        "[   12.345678] [    C1] text",
+        "debian login: [   12.345678] text",
+    ],
+)
+def test_the_consoles_lines_are_records_too(line: str) -> None:
+    (record,) = parse_console(f"SeaBIOS\n{line}\nsystemd says something\n")
+    assert (record.time_s, record.text) == (12.345678, "text")
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 21])
+def test_absurd_numbers_are_no_record(number: str) -> None:
+    assert parse_kmsg(f"4,{number},1,-;text\n") == []
 
 
 def test_escaped_bytes_are_text_again() -> None:
@@ -55,6 +104,9 @@ class _Kernel:
         self.looks: list[int] = []
 
     def __call__(self, command: str) -> str:
+        if command.startswith("echo '<6>"):
+            number = int(self.lines[-1].split(",")[1]) + 1 if self.lines else 0
+            self.lines.append(f"14,{number},9000000,-;{command.split('<6>')[1].split(chr(39))[0]}")
         is_rest = self._has_line and command.count("/proc/self/fd") > 0
         lines = self.lines[self._seen :] if is_rest else self.lines
         if is_rest:
@@ -105,3 +157,26 @@ def test_the_taint_is_that_of_the_last_look() -> None:
 
 def test_a_record_is_shown_as_dmesg_shows_it() -> None:
     assert str(parse_kmsg(_LOG)[0]) == "[    5.140900] NET: Registered PF_INET6 protocol family"
+
+
+def test_a_mark_is_written_before_the_look_and_found_in_it() -> None:
+    log = KernelLog(_Kernel("\n".join(_LOG.splitlines()[:2]), has_line=True))
+    before = log.position()
+    assert [record.text for record in log.after(before, mark="vmlab: here")] == ["vmlab: here"]
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_what_a_look_runs_is_what_a_shell_can_read(shell: str) -> None:
+    commands: list[str] = []
+
+    def keep(command: str) -> str:
+        commands.append(command)
+        return "0\n"
+
+    log = KernelLog(keep, position=5)
+    log.position()
+    log.after(-1, mark="it's a mark")
+    for command in commands:
+        if shutil.which(shell):
+            subprocess.run([shell, "-n"], input=command, text=True, check=True)
+    assert len(commands) == 2

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""The memory of a guest that hangs, opened with drgn: the hung task's stack, down to the module's line."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from vmlab.errors import CommandHung
+from vmlab.forks import Forks
+from vmlab.lab import Lab
+from vmlab.machine.vmcore import note_path
+from vmlab.module.load import insert
+from vmlab.target import Target
+
+from .conftest import ZOO
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("drgn") is None, reason="drgn is not installed: pip install '.[dump]'")
+def test_a_dump_of_a_hung_guest_shows_the_line_that_it_hangs_in(vmlab_lab: Lab, target: Target, tmp_path: Path) -> None:
+    import drgn
+    from drgn.helpers.linux.pid import for_each_task
+
+    settings = dataclasses.replace(
+        vmlab_lab.settings, module=ZOO / "mutex_deadlock", dump=True, report=tmp_path / "report"
+    )
+    lab = Lab(settings)
+    forks = Forks(lab)
+    vmlinux = lab.vmlinux(target)
+    built = forks.built(target)
+    with forks.fork(target) as running:
+        running.guest.limits = dataclasses.replace(running.guest.limits, load_s=10)
+        with pytest.raises(CommandHung, match="mutex_deadlock is where it hangs") as caught:
+            insert(running.guest, built)
+    (dump,) = (tmp_path / "report" / "dumps").glob("*.elf")
+    assert str(dump) in caught.value.detail
+
+    program = drgn.Program(vmcoreinfo=note_path(dump).read_bytes())
+    program.set_core_dump(dump)
+    # Only the files that are named: not this host's own, and none from the network.
+    program.set_enabled_debug_info_finders([])
+    program.load_debug_info([vmlinux, built.ko])
+    (task,) = (task for task in for_each_task(program) if task.comm.string_() == b"insmod")
+    trace = program.stack_trace(task)
+    print(trace)
+    frames = {frame.name: frame.source() for frame in trace if frame.is_inline is not None and _has_source(frame)}
+    assert "__mutex_lock" in " ".join(frames)
+    assert any(Path(source[0]).name == "mutex_deadlock.c" for source in frames.values())
+
+
+def _has_source(frame: object) -> bool:
+    try:
+        frame.source()  # type: ignore[attr-defined]
+    except LookupError:
+        return False
+    return True

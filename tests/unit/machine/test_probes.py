@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""What is asked of QEMU when its guest answers no more."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from vmlab.errors import HostError, MachineLost
+from vmlab.machine.console import Console
+from vmlab.machine.probes import Probes
+from vmlab.machine.qmp import Monitor
+
+
+class _Monitor:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Mapping[str, object]]] = []
+        self.refusal: MachineLost | None = None
+
+    def execute(self, command: str, arguments: Mapping[str, object] | None = None, *, timeout_s: float = 1) -> Any:
+        self.told.append((command, arguments or {}))
+        if self.refusal is not None:
+            raise self.refusal
+        return "RIP=0"
+
+    def hand_over(self, name: str, descriptor: int) -> None:
+        os.fstat(descriptor)
+        self.told.append(("getfd", {"fdname": name}))
+
+
+def _probes(monitor: _Monitor, directory: Path) -> closing[Probes]:
+    return closing(Probes(cast("Monitor", monitor), Console(directory / "console.log"), directory))
+
+
+def test_a_key_goes_to_the_console_after_a_break_and_the_keyboard_is_attached_once(tmp_path: Path) -> None:
+    monitor = _Monitor()
+    with _probes(monitor, tmp_path) as probes:
+        probes.sysrq("w")
+        probes.sysrq("l")
+        reader = os.open(tmp_path / "keys", os.O_RDONLY | os.O_NONBLOCK)
+        assert os.read(reader, 10) == b"wl"
+        os.close(reader)
+    commands = [command for command, _ in monitor.told]
+    assert commands == ["chardev-change", "human-monitor-command", "human-monitor-command"]
+    data = cast("Any", monitor.told[0][1])["backend"]["data"]
+    assert data == {"out": str(tmp_path / "console.log"), "append": True, "in": str(tmp_path / "keys")}
+    assert monitor.told[1][1] == {"command-line": "chardev-send-break console"}
+
+
+def test_a_dump_is_written_to_a_file_that_only_its_owner_reads(tmp_path: Path) -> None:
+    monitor = _Monitor()
+    with _probes(monitor, tmp_path) as probes:
+        probes.dump(tmp_path / "dump")
+    assert [command for command, _ in monitor.told] == ["getfd", "dump-guest-memory"]
+    assert monitor.told[1][1] == {"paging": False, "protocol": "fd:dump"}
+    assert (tmp_path / "dump").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_dump_that_qemu_refuses_leaves_no_file(tmp_path: Path) -> None:
+    monitor = _Monitor()
+    monitor.refusal = MachineLost("not supported")
+    with _probes(monitor, tmp_path) as probes, pytest.raises(HostError, match="was not dumped: not supported"):
+        probes.dump(tmp_path / "dump")
+    assert not (tmp_path / "dump").exists()
+
+
+def test_a_dump_that_has_nowhere_to_go_says_so(tmp_path: Path) -> None:
+    with _probes(_Monitor(), tmp_path) as probes, pytest.raises(HostError, match="cannot be dumped to"):
+        probes.dump(tmp_path / "none" / "dump")
+
+
+def test_closing_twice_is_fine(tmp_path: Path) -> None:
+    with _probes(_Monitor(), tmp_path) as probes:
+        probes.sysrq("w")
+        probes.close()
