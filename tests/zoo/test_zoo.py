@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+"""Bad modules, one fault each, on real kernels: the lab must say of each what zoo.toml says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vmlab.image.kernel_config import has_option
+from vmlab.lab import Lab
+from vmlab.target import Target
+
+from .faults import NOT_VISIBLE, Fault, load_faults, missing_options
+from .trial import try_out
+
+
+@pytest.mark.parametrize("fault", load_faults(), ids=lambda fault: fault.name)
+def test_the_lab_gives_the_right_verdict(
+    fault: Fault, target: Target, vmlab_lab: Lab, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    right = fault.on(target.id)
+    seen = try_out(fault, vmlab_lab, target, tmp_path)
+    is_right = seen.verdict == right.verdict
+    cell = seen.verdict if is_right else f"WRONG: {seen.verdict}, not {right.verdict}"
+    request.node.user_properties += [("zoo.fault", fault.name), ("zoo.target", target.id), ("zoo.cell", cell)]
+    assert is_right, f"{seen.verdict!r}, and should be {right.verdict!r}:\n{seen.evidence}"
+    if right.verdict == NOT_VISIBLE:
+        built_in = [option for option in missing_options(right.reason) if has_option(vmlab_lab.image(target), option)]
+        assert not built_in, f"{right.reason}: it is"
+        pytest.skip(f"not visible on this kernel: {right.reason}")

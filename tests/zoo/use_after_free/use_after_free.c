@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Fault: writes to an object after kfree(), then reads it. */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/module.h>
+#include <linux/slab.h>
+
+static noinline void use_after_free_write(char *object)
+{
+	kfree(object);
+	OPTIMIZER_HIDE_VAR(object);
+	WRITE_ONCE(object[8], 'x');
+	pr_info("read %c\n", READ_ONCE(object[8]));
+	/* SLUB's debugging looks at an object when it is given out again. */
+	kfree(kmalloc(64, GFP_KERNEL));
+}
+
+static int __init use_after_free_init(void)
+{
+	char *object = kmalloc(64, GFP_KERNEL);
+
+	if (!object)
+		return -ENOMEM;
+	use_after_free_write(object);
+	return 0;
+}
+module_init(use_after_free_init);
+
+static void __exit use_after_free_exit(void)
+{
+}
+module_exit(use_after_free_exit);
+
+MODULE_DESCRIPTION("vmlab zoo: use after free");
+MODULE_LICENSE("GPL");
