@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The sessions: `nox -s matrix`, `tests`, `lint`, `types`, `docs`, `bench`, `soak`."""
+"""The sessions: `nox -s matrix`, `tests`, `lint`, `types`, `docs`, `bench`, `soak`, `zoo`."""
 
 from __future__ import annotations
 
@@ -48,8 +48,16 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def soak(session: nox.Session) -> None:
     """What takes long: the tests marked slow, on the default matrix."""
+    _install(session, "drgn")
+    session.run("vmlab", "setup")
+    session.run("pytest", *GUEST_TESTS, "-m", "slow", *SIDE_BY_SIDE, *session.posargs)
+
+
+@nox.session
+def zoo(session: nox.Session) -> None:
+    """Bad modules, one fault each, on the default matrix, stock and strict: the table of what the lab says of them."""
     _prepare(session)
-    session.run("pytest", *GUEST_TESTS, "-m", "slow", *session.posargs)
+    session.run("pytest", "tests/zoo", "-n", "auto", "--vmlab-target", "default,default+strict", *session.posargs)
 
 
 @nox.session

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from vmlab.errors import BuildError, HostError, MachineLost
+from vmlab.errors import BuildError, GuestError, HostError, MachineLost
 from vmlab.guest.guest import Guest
 from vmlab.guest.hang import HangProbe
 from vmlab.guest.line import LineTransport, start_line
 from vmlab.guest.rules import Rules, known_rules, known_splats_file, load_rules
+from vmlab.guest.splat import find_splats
 from vmlab.guest.ssh import Address, SshTransport, connect
 from vmlab.guest.transport import Commands, Transport
 from vmlab.host.accelerator import Accelerator, Verdict, choose_accelerator, qemu_version
@@ -170,7 +171,14 @@ class Lab:
             start_s = time.monotonic() - machine.started
             self._learn_boot(target, start_s, machine.console.path)
             self.progress(f"{target.id}: booted in {start_s:.0f} s")
+            self._tell_boot_trouble(target, guest)
             yield Running(target=target, guest=guest, machine=machine, start_s=start_s, open_shell=transport.interact)
+
+    def _tell_boot_trouble(self, target: Target, guest: Guest) -> None:
+        """What the kernel reported before any test was there is nobody's failure, and still to be known."""
+        with contextlib.suppress(GuestError):
+            for splat in find_splats(guest.log.after(), self.rules):
+                self.notice(f"{target.id}: the kernel reported trouble while it booted: {splat.title}")
 
     def guest(
         self, target: Target, machine: Machine, transport: Transport, *, has_line: bool, log_position: int | None = None

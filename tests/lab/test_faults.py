@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -127,7 +128,13 @@ def test_an_oops_in_read_turns_the_cell_red_though_the_test_itself_would_pass(fi
         "pytest", "tests/lab/any_module.py", "--vmlab-target", ONE, "--vmlab-module", str(ZOO / "null_read")
     )
     assert finished.status == 1
-    assert "kernel: BUG: kernel NULL pointer dereference" in finished.output.partition("kernels =")[2]
+    reason = "kernel: BUG: kernel NULL pointer dereference"
+    assert reason in finished.output.partition("kernels =")[2]
+    # pytest's own short summary begins with it too, and the module's frame has its line.
+    assert re.search(rf"^FAILED .* - {reason[:20]}", finished.output, re.MULTILINE)
+    assert re.search(
+        r"^in the source of null_read:\n  null_read\S*\+\S+ \[null_read\]  null_read\.c:\d+$", finished.output, re.M
+    )
 
 
 def test_a_guest_that_never_answers_is_a_lost_machine_with_its_console(

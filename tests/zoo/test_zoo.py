@@ -21,7 +21,7 @@ def test_the_lab_gives_the_right_verdict(
 ) -> None:
     right = fault.on(target.id)
     seen = try_out(fault, vmlab_lab, target, tmp_path)
-    is_right = seen.verdict == right.verdict
+    is_right = seen.verdict in right.verdict.split(" or ")
     cell = seen.verdict if is_right else f"WRONG: {seen.verdict}, not {right.verdict}"
     request.node.user_properties += [("zoo.fault", fault.name), ("zoo.target", target.id), ("zoo.cell", cell)]
     assert is_right, f"{seen.verdict!r}, and should be {right.verdict!r}:\n{seen.evidence}"

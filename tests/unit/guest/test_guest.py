@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from unit.fakes import FakeConsole, FakeTransport, completed, guest
-from vmlab.errors import GuestError, MachineLost
+from vmlab.errors import CommandHung, GuestError, MachineLost
 from vmlab.guest.guest import Guest
+from vmlab.guest.hang import HangProbe
 from vmlab.guest.transport import CommandTooSlow, Completed, TransportLost
 from vmlab.host.accelerator import Accelerator
 from vmlab.host.limits import limits_for
@@ -186,3 +188,100 @@ def test_a_long_command_is_shortened_in_the_message() -> None:
     with pytest.raises(GuestError) as caught:
         guest(FakeTransport({"false": completed("false " + "x" * 500, status=1)})).succeed("false " + "x" * 500)
     assert len(caught.value.message) < 150
+
+
+class _Blocked(FakeTransport):
+    """A command that only comes to an end when it is cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.was_cut = threading.Event()
+
+    def run(self, command: str, *, timeout_s: float) -> Completed:
+        assert self.was_cut.wait(timeout_s), "nobody cut it"
+        raise TransportLost("EOFError")
+
+    def cut(self) -> None:
+        self.was_cut.set()
+
+
+def test_a_panic_ends_a_command_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmlab.guest.guest._LOOK_S", 0.01)
+
+    def require_alive() -> None:
+        raise MachineLost("the kernel panicked: out of order")
+
+    with pytest.raises(MachineLost, match="the kernel panicked: out of order"):
+        guest(_Blocked(), require_alive=require_alive).run("cat /dev/fibonacci", timeout_s=30)
+
+
+def test_a_kernel_that_still_prints_is_listened_to_before_its_guest_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmlab.guest.guest._DYING_S", 0.02)
+    monkeypatch.setattr("vmlab.guest.guest._LOOK_S", 0.02)
+    console = FakeConsole("[    1.000000] Oops: 0002 [#1]\n")
+    looks = 0
+
+    def keep_printing() -> None:
+        nonlocal looks
+        looks += 1
+        if looks < 4:
+            console.said += f"[    1.{looks:06d}] RIP: 0010:fib_read+0x1b/0x40 [fibdrv]\n"
+        elif looks == 4:
+            console.said += "[    2.000000] Kernel panic - not syncing: Fatal exception\n"
+
+    with pytest.raises(MachineLost) as caught:
+        guest(FakeTransport({"cat": TransportLost("EOFError")}), require_alive=keep_printing, console=console).run(
+            "cat /dev/fibonacci"
+        )
+    assert "Fatal exception" in caught.value.detail
+
+
+def _probe(console: FakeConsole, *, answers: bool) -> HangProbe:
+    class Machine:
+        def sysrq(self, key: str) -> None:
+            if answers:
+                console.said += "[    5.000000]  spin+0x1/0x2 [mydrv]\n"
+
+        def inject_nmi(self) -> None:
+            pass
+
+        def registers(self) -> str:
+            return ""
+
+        def dump(self, path: Path) -> None:
+            pass
+
+    return HangProbe(machine=Machine, console=console, step_s=0.01, nmi_panics=True)
+
+
+def test_a_command_over_its_limit_is_asked_about_and_the_module_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmlab.guest.hang._QUIET_S", 0.01)
+    console = FakeConsole()
+    transport = FakeTransport({"cat": CommandTooSlow("timed out")})
+    watched = guest(transport, console=console, probe=_probe(console, answers=True))
+    with pytest.raises(CommandHung, match="the guest still answers, and mydrv is where it hangs") as caught:
+        watched.run("cat /dev/mydrv", timeout_s=5)
+    assert "sysrq w: answered" in caught.value.detail
+    assert watched.run("true").ok
+
+
+def test_a_silent_guest_whose_kernel_answers_has_failed_and_takes_no_more_commands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vmlab.guest.hang._QUIET_S", 0.01)
+    console = FakeConsole()
+    slow = CommandTooSlow("timed out")
+    watched = guest(FakeTransport({"cat": slow, "echo": slow}), console=console, probe=_probe(console, answers=True))
+    with pytest.raises(CommandHung, match="the guest hangs, its kernel answers, and mydrv is where it hangs"):
+        watched.run("cat /dev/mydrv")
+    with pytest.raises(MachineLost, match="the guest hangs"):
+        watched.run("true")
+
+
+def test_a_guest_that_gives_no_sign_at_all_is_lost() -> None:
+    console = FakeConsole()
+    slow = CommandTooSlow("timed out")
+    watched = guest(FakeTransport({"cat": slow, "echo": slow}), console=console, probe=_probe(console, answers=False))
+    with pytest.raises(MachineLost, match="it does not answer") as caught:
+        watched.run("cat /dev/mydrv")
+    assert "NMI: silent" in caught.value.detail
