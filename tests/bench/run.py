@@ -10,12 +10,13 @@ from pathlib import Path
 
 import forks
 import matrix
+import trouble
 import virtme
 from rich.console import Console
 from rich.table import Table
 from rows import Limit, broken_row, row
 
-LIMITS: tuple[Limit, ...] = matrix.LIMITS + forks.LIMITS + virtme.LIMITS
+LIMITS: tuple[Limit, ...] = matrix.LIMITS + forks.LIMITS + trouble.LIMITS + virtme.LIMITS
 RESULT = Path("build/bench.json")
 
 

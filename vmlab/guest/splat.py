@@ -147,13 +147,16 @@ def _end_of_report(lines: Sequence[LogRecord], start: int) -> int:
     """One past the report's last line: its end mark, where the next report begins, or a pause."""
     limit = min(len(lines), start + _LONGEST_RECORDS)
     has_trace = False
+    time_s = lines[start].time_s
     for position in range(start + 1, limit):
-        text = lines[position].text
-        if _END.search(text):
+        record = lines[position]
+        text = record.text
+        if ("---" in text or "===" in text) and _END.search(text):
             return position + 1
-        if lines[position].time_s - lines[position - 1].time_s > _PAUSE_S:
+        if record.time_s - time_s > _PAUSE_S:
             return position
-        has_trace = has_trace or text.lstrip().startswith(("Call Trace", "Call trace"))
+        time_s = record.time_s
+        has_trace = has_trace or "Call " in text
         if has_trace and text.startswith(_CUT_HERE):
             return position
     return limit

@@ -19,17 +19,30 @@ _SYMBOL = (
 _FRAME = re.compile(rf"^\s{{0,8}}(?:\[<[0-9a-f]+>\] )?(?P<guess>\? )?{_SYMBOL}(?: \([A-Z]+\))?\s*$", re.ASCII)
 _EXACT = re.compile(rf"^\s{{0,8}}(?:RIP: [0-9a-f]{{4}}:|pc : ){_SYMBOL}", re.ASCII)
 _IN_TITLE = re.compile(rf"(?:\bat |\bin |:\d{{1,7}} ){_SYMBOL}", re.ASCII)
-_LOCATION = re.compile(r"(?:\bat |\bin )(?P<file>[\w./+-]{1,200}\.[chS]):(?P<line>\d{1,7})", re.ASCII)
+_LOCATION = re.compile(r"(?:\bat |\bin |^WARNING: )(?P<file>[\w./+-]{1,200}\.[chS]):(?P<line>\d{1,7})", re.ASCII)
 _PROCESS = re.compile(
     r"\bPID: (?P<pid>\d{1,9})(?: UID: \d{1,12})? Comm: (?P<name>.{1,16}?) (?:Not tainted|Tainted|Kdump)"
     r"|, CPU#\d{1,5}: (?P<name2>.{1,16})/(?P<pid2>\d{1,9})"
     r"|INFO: task (?P<name3>.{1,64}):(?P<pid3>\d{1,9}) blocked",
     re.ASCII,
 )
-_REGISTERS = re.compile(
-    r"^\s{0,8}(?:RIP: |RSP: |RAX: |RDX: |RBP: |R10: |R13: |FS: |CS: |CR2: |DR[0-7]: |PKRU: |Code: "
-    r"|pc : |lr : |sp : |pstate: |x\d{1,2}\s?: )",
-    re.ASCII,
+_REGISTERS = (
+    *(
+        "RIP: ",
+        "RSP: ",
+        "RAX: ",
+        "RDX: ",
+        "RBP: ",
+        "R10: ",
+        "R13: ",
+        "FS: ",
+        "CS: ",
+        "CR2: ",
+        "DR0: ",
+        "PKRU: ",
+        "Code: ",
+    ),
+    *("pc : ", "lr : ", "sp : ", "pstate: ", *(f"x{number}: " for number in range(31)), "x9 : ", "x6 : ", "x3 : "),
 )
 _SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv)\b.*$")
 
@@ -66,6 +79,8 @@ def frames_of(lines: Sequence[str]) -> tuple[Frame, ...]:
     """The call trace in a report, innermost first; where the processor was is the first frame."""
     found: list[Frame] = []
     for line in lines:
+        if "+0x" not in line:
+            continue
         exact = _EXACT.match(line)
         match = exact or _FRAME.match(line)
         # After the trace the registers are printed again, and a WARNING's title has said it before.
@@ -91,7 +106,7 @@ def blamed_module(title: str, frames: Iterable[Frame]) -> str:
 def location_of(lines: Iterable[str]) -> str:
     """`mm/slub.c:305`, the first place in the source that a report names; empty when it names none."""
     for line in lines:
-        match = _LOCATION.search(line)
+        match = _LOCATION.search(line) if "." in line and ":" in line else None
         if match is not None:
             return f"{match['file'].removeprefix('../')}:{match['line']}"
     return ""
@@ -100,6 +115,8 @@ def location_of(lines: Iterable[str]) -> str:
 def process_of(lines: Iterable[str]) -> str:
     """`insmod[94]`, the process a report was made in; empty when it names none."""
     for line in lines:
+        if "PID: " not in line and "CPU#" not in line and "INFO: task " not in line:
+            continue
         match = _PROCESS.search(line)
         if match is not None:
             for name, pid in (("name", "pid"), ("name2", "pid2"), ("name3", "pid3")):
@@ -110,7 +127,7 @@ def process_of(lines: Iterable[str]) -> str:
 
 def registers_of(lines: Iterable[str]) -> str:
     """The lines that show registers, the first set of them."""
-    return "\n".join(_first_of_each(line for line in lines if _REGISTERS.match(line)))
+    return "\n".join(_first_of_each(line for line in lines if ": " in line and line.lstrip().startswith(_REGISTERS)))
 
 
 def _first_of_each(lines: Iterable[str]) -> Iterator[str]:

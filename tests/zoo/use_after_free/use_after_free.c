@@ -7,12 +7,15 @@
 
 static noinline void use_after_free_write(char *object)
 {
+	char read;
+
 	kfree(object);
 	OPTIMIZER_HIDE_VAR(object);
 	WRITE_ONCE(object[8], 'x');
-	pr_info("read %c\n", READ_ONCE(object[8]));
-	/* SLUB's debugging looks at an object when it is given out again. */
+	read = READ_ONCE(object[8]);
+	/* SLUB's debugging looks at an object when it is given out again: to us, at once. */
 	kfree(kmalloc(64, GFP_KERNEL));
+	pr_info("read %c\n", read);
 }
 
 static int __init use_after_free_init(void)
