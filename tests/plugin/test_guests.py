@@ -279,6 +279,28 @@ def test_a_report_that_a_test_provokes_on_purpose_is_fine(inner: Inner, word: st
     inner.run().assert_outcomes(passed=1)
 
 
+def test_provoking_reports_on_purpose_gives_no_target_up(inner: Inner) -> None:
+    inner.tests(
+        all="""
+        import pytest
+        from vmlab.errors import MachineLost
+
+        @pytest.mark.expect_splat("WARNING")
+        @pytest.mark.parametrize("number", range(6))
+        def test_provoked(shared_guest, number):
+            assert shared_guest.succeed("guests") == str(number + 1)
+            shared_guest.succeed("splat")
+
+        @pytest.mark.expect_splat("panic")
+        @pytest.mark.parametrize("number", range(6))
+        def test_panics(shared_guest, number):
+            with pytest.raises(MachineLost):
+                shared_guest.succeed("panic")
+        """
+    )
+    inner.run().assert_outcomes(passed=12)
+
+
 @pytest.mark.parametrize("word", ["oops", "fibdrv_main.c:43"])
 def test_an_expected_report_must_occur_and_covers_no_other(inner: Inner, word: str) -> None:
     inner.tests(

@@ -61,10 +61,14 @@ class SharedGuest:
             raise
         return self._running
 
-    def mark_dirty(self, why: str) -> None:
-        """Do not use this guest for another test."""
+    def mark_dirty(self, why: str, *, is_meant: bool = False) -> None:
+        """Do not use this guest for another test. What a test did to it on purpose (`is_meant`) does not count against
+        the target."""
+        if is_meant and not self._dirt:
+            self._guests -= 1
+        elif not is_meant:
+            self._first_dirt = self._first_dirt or why
         self._dirt = why
-        self._first_dirt = self._first_dirt or why
 
     def close(self) -> None:
         """Give the guest back."""

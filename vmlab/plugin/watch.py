@@ -91,12 +91,12 @@ class ItemWatch:
         judgement = judge(findings, expected=words, rules=self.running.guest.rules, release=release, today=today)
         if is_end:
             judgement = replace(judgement, missing=())
-        if findings.lost is not None:
-            _mark_dirty(self.shared, findings.lost.message)
-        elif findings.splats:
-            _mark_dirty(self.shared, findings.splats[0].title)
-        elif judgement.taints:
+        if judgement.trouble or judgement.taints:
             _mark_dirty(self.shared, judgement.reason)
+        elif judgement.expected and self.shared is not None:
+            self.shared.mark_dirty(judgement.expected[0].title, is_meant=True)
+        elif findings.lost is not None:
+            _mark_dirty(self.shared, findings.lost.message)
         return findings, judgement
 
     def _report(self, findings: Findings, judgement: Judgement, *, is_told: bool) -> None:
