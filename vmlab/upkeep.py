@@ -17,8 +17,8 @@ Say = Callable[[str], None]
 
 
 def chosen_objects(store: Store, targets: Sequence[Target]) -> list[StoredObject]:
-    """All objects, or the images of some targets."""
-    ids = {target.id for target in targets}
+    """All objects, or those of some targets, however they are started."""
+    ids = {variant.id for target in targets for variant in (target.stock, target.strict)}
     return [item for item in store.objects() if not ids or item.facts.get("target") in ids]
 
 
@@ -70,7 +70,10 @@ def _doomed(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_onl
     newest = {(item.kind, item.label): item for item in items}  # objects come oldest first
     images = {item.digest: item for (kind, _), item in newest.items() if kind == "image"}
     bases = {item.inputs.get("base") for item in images.values()}
-    keep = images.keys() | bases | {item.digest for item in newest.values() if _is_of_today(item, images, qemu)}
+    symbols = {item.digest for (kind, _), item in newest.items() if kind == "vmlinux"}
+    keep = (
+        images.keys() | bases | symbols | {item.digest for item in newest.values() if _is_of_today(item, images, qemu)}
+    )
     return [
         item
         for item in items

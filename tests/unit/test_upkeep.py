@@ -89,3 +89,21 @@ def test_a_store_without_qemu_can_be_pruned(lab: Lab, monkeypatch: pytest.Monkey
     del lab.__dict__["qemu_version"]
     monkeypatch.setattr("vmlab.host.accelerator.QEMU", str(tmp_path / "no-such-program"))
     assert _left_after_prune(lab) == {image.digest}
+
+
+def test_a_strict_boots_snapshots_are_its_targets(lab: Lab) -> None:
+    strict = _add(lab, "snapshot", {"target": "debian12-6.1+strict", "name": "debian12-6.1+strict ready"})
+    other = _add(lab, "snapshot", {"target": "debian13-6.12", "name": "debian13-6.12 ready"})
+    for name in ("debian12-6.1", "debian12-6.1+strict"):
+        chosen = [item.digest for item in upkeep.chosen_objects(lab.store, lab.matrix.select(name))]
+        assert strict.digest in chosen
+        assert other.digest not in chosen
+
+
+def test_a_kernels_newest_symbols_stay(lab: Lab) -> None:
+    facts = {"target": "debian12-6.1", "name": "debian12-6.1 symbols"}
+    old = _add(lab, "vmlinux", facts, version="1")
+    new = _add(lab, "vmlinux", facts, version="2")
+    left = _left_after_prune(lab)
+    assert new.digest in left
+    assert old.digest not in left

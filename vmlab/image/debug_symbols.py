@@ -43,7 +43,7 @@ def obtain_vmlinux(
         _unpack(archives[0], image.release, work / "vmlinux")
         for archive in archives:
             archive.unlink()
-        return {"target": target.id, "release": image.release}
+        return {"target": target.id, "name": f"{target.id} symbols", "release": image.release}
 
     stored = store.obtain("vmlinux", {"package": package, "version": version}, fetch)
     return stored.file("vmlinux")
