@@ -92,8 +92,8 @@ def test_a_store_without_qemu_can_be_pruned(lab: Lab, monkeypatch: pytest.Monkey
 
 
 def test_a_strict_boots_snapshots_are_its_targets(lab: Lab) -> None:
-    strict = _add(lab, "snapshot", {"target": "debian12-6.1+strict", "name": "debian12-6.1+strict ready"})
-    other = _add(lab, "snapshot", {"target": "debian13-6.12", "name": "debian13-6.12 ready"})
+    strict = _add(lab, "snapshot", {"target": "debian12-6.1+strict", "name": "debian12-6.1+strict ready"}, machine="1")
+    other = _add(lab, "snapshot", {"target": "debian13-6.12", "name": "debian13-6.12 ready"}, machine="2")
     for name in ("debian12-6.1", "debian12-6.1+strict"):
         chosen = [item.digest for item in upkeep.chosen_objects(lab.store, lab.matrix.select(name))]
         assert strict.digest in chosen
