@@ -125,13 +125,16 @@ def test_a_warning_at_load_turns_the_cell_red_with_the_kernels_words(finish: Fin
 
 def test_an_oops_in_read_turns_the_cell_red_though_the_test_itself_would_pass(finish: Finish) -> None:
     finished = finish(
-        "pytest", "tests/lab/any_module.py", "--vmlab-target", ONE, "--vmlab-module", str(ZOO / "null_read")
+        "pytest",
+        "tests/lab/any_module.py",
+        *("--vmlab-target", ONE, "--vmlab-module", str(ZOO / "null_read")),
+        COLUMNS="300",
     )
     assert finished.status == 1
     reason = "kernel: BUG: kernel NULL pointer dereference"
     assert reason in finished.output.partition("kernels =")[2]
     # pytest's own short summary begins with it too, and the module's frame has its line.
-    assert re.search(rf"^FAILED .* - {reason[:20]}", finished.output, re.MULTILINE)
+    assert re.search(rf"^FAILED .* - {reason}", finished.output, re.MULTILINE)
     assert re.search(
         r"^in the source of null_read:\n  null_read\S*\+\S+ \[null_read\]  null_read\.c:\d+$", finished.output, re.M
     )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from vmlab.errors import KernelTrouble, MachineLost, VmlabError
+from vmlab.errors import CommandHung, KernelTrouble, MachineLost, VmlabError
 from vmlab.forks import Forks
 from vmlab.guest.guest import Guest
 from vmlab.lab import Lab, Running
@@ -135,7 +135,7 @@ class GuestSession:
             self.mark_dirty(item, error.message)
         elif isinstance(error, KernelTrouble) and error.fingerprint:
             _add_properties(report, {"vmlab.fingerprint": error.fingerprint})
-        if call.when == "setup" or isinstance(error, MachineLost | KernelTrouble):
+        if call.when == "setup" or isinstance(error, MachineLost | KernelTrouble | CommandHung):
             # The traceback would lead through the lab, where the fault is not.
             report.longrepr = call.excinfo.getrepr(style="value")
         crash = getattr(report.longrepr, "reprcrash", None)

@@ -105,8 +105,8 @@ class ItemWatch:
         self.has_reported = True
         splats = self._resolved(judgement.trouble)
         facts = [*findings.notes, *judgement.expired, f"taint: {taint_line(findings)}"]
-        if splats:
-            body = "\n\n".join(([] if is_told else [describe(splats)]) + [_before(findings, splats[0])])
+        body = "\n\n".join(filter(None, ("" if is_told else describe(splats), _before(findings, splats))))
+        if body:
             self.item.add_report_section("call", str(findings.witness), body)
         self.item.add_report_section("call", "about the kernel", "\n".join(facts))
         properties = {"vmlab.reason": judgement.reason}
@@ -124,10 +124,10 @@ class ItemWatch:
         return with_sources(splats, Symbols(built.ko), built.info.name)
 
 
-def _before(findings: Findings, splat: Splat) -> str:
-    first = splat.records[0]
-    earlier = [record for record in findings.records if record.sequence < first.sequence][-_SURROUNDING:]
-    return "\n".join(["logged before it:", *map(str, earlier)]) if earlier else "nothing was logged before it"
+def _before(findings: Findings, splats: Sequence[Splat]) -> str:
+    first = splats[0].records[0].sequence if splats else 0
+    earlier = [record for record in findings.records if record.sequence < first][-_SURROUNDING:]
+    return "\n".join(["logged before it:", *map(str, earlier)]) if earlier else ""
 
 
 def _mark_dirty(shared: SharedGuest | None, why: str) -> None:
