@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.table import Table
 
 _WIDTH = 220
-_CELLS = pytest.StashKey[dict[tuple[str, str], str]]()
 _PLUGIN = "vmlab-zoo-table"
 
 

@@ -69,8 +69,8 @@ class Guest:
     def run(self, command: str, *, timeout_s: float | None = None) -> Completed:
         """Run a shell command and return how it ended, whatever its status.
 
-        Raises `GuestError` when it takes longer than `timeout_s` while the guest still answers, and
-        `MachineLost` when the guest does not.
+        Raises `CommandHung` when it takes longer than `timeout_s` while the guest, or at least its kernel, still answers,
+        with what it was asked and said; `MachineLost` when neither does, at once when the kernel panicked.
         """
         return self._run(self._transport, command, timeout_s)
 
@@ -83,6 +83,7 @@ class Guest:
 
     def root(self, command: str, *, timeout_s: float | None = None) -> Completed:
         """Like `as_root`, and return how the command ended, whatever its status."""
+        self._require_voice()
         if self._root is None:
             try:
                 self._root = self._open_root()
@@ -97,8 +98,7 @@ class Guest:
             raise
 
     def _run(self, transport: Commands, command: str, timeout_s: float | None) -> Completed:
-        if self._silence is not None:
-            raise self._silence
+        self._require_voice()
         self.commands += 1
         limit_s = self.limits.command_s if timeout_s is None else timeout_s
         try:
@@ -109,6 +109,10 @@ class Guest:
         except TransportLost as lost:
             raise self._lost(f"during {_short(command)!r}: {lost}") from None
         raise self._hung(f"{_short(command)!r} took longer than {limit_s:.0f} s")
+
+    def _require_voice(self) -> None:
+        if self._silence is not None:
+            raise self._silence
 
     @contextlib.contextmanager
     def _cut_when_dead(self, transport: Commands) -> Iterator[None]:
