@@ -69,7 +69,7 @@ class Guest:
     def run(self, command: str, *, timeout_s: float | None = None) -> Completed:
         """Run a shell command and return how it ended, whatever its status.
 
-        Raises `CommandHung` when it takes longer than `timeout_s` while the guest, or at least its kernel, still answers,
+        Raises `CommandHung` when it takes longer than `timeout_s` while the guest or at least its kernel still answers,
         with what it was asked and said; `MachineLost` when neither does, at once when the kernel panicked.
         """
         return self._run(self._transport, command, timeout_s)
