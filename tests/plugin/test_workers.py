@@ -211,7 +211,7 @@ def _patch(inner: Inner, module: str, name: str, value: str) -> None:
 def _finish(book: Accounting, *collected: str, reported: tuple[str, ...] = (), status: int = 0) -> tuple[str, int]:
     """What it says at a session's end, and the status then."""
     for nodeid in reported:
-        book.pytest_runtest_logreport(cast("pytest.TestReport", SimpleNamespace(nodeid=nodeid)))
+        book.pytest_runtest_logreport(cast("pytest.TestReport", SimpleNamespace(nodeid=nodeid, failed=False)))
     plugins, option = SimpleNamespace(get_plugin=lambda _: None), SimpleNamespace(collectonly=False)
     config = SimpleNamespace(pluginmanager=plugins, option=option)
     items = [SimpleNamespace(nodeid=nodeid) for nodeid in collected]
