@@ -279,6 +279,28 @@ def test_a_report_that_a_test_provokes_on_purpose_is_fine(inner: Inner, word: st
     inner.run().assert_outcomes(passed=1)
 
 
+@pytest.mark.parametrize(
+    ("marker", "argument", "words"),
+    [("()", "guest", "needs a word"), ("('')", "guest", "needs a word"), ("('oops')", "", "uses no guest")],
+)
+def test_a_marker_that_nothing_could_fail_is_refused(inner: Inner, marker: str, argument: str, words: str) -> None:
+    inner.tests(
+        all=f"""
+        import pytest
+
+        @pytest.mark.expect_splat{marker}
+        def test_marked({argument}):
+            pass
+
+        def test_other(guest):
+            pass
+        """
+    )
+    result = inner.run()
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines([f"expect_splat *{words}*"])
+
+
 def test_provoking_reports_on_purpose_gives_no_target_up(inner: Inner) -> None:
     inner.tests(
         all="""

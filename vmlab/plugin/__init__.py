@@ -152,6 +152,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     watches = session_of(item.config).watches(item) if _uses_a_target(item) else []
+    for marker in item.iter_markers("expect_splat"):
+        # It would be met by nothing, or looked for nowhere, and its test could not fail.
+        if not marker.args or not all(marker.args):
+            pytest.fail("expect_splat needs a word: a kind, or part of a report's title", pytrace=False)
+        if not watches:
+            pytest.fail("expect_splat stands at a test that uses no guest", pytrace=False)
     try:
         result = yield
     except BaseException as error:
