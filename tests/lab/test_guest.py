@@ -63,3 +63,9 @@ def test_a_slow_command_is_no_lost_machine(shared_guest: Guest) -> None:
     with pytest.raises(GuestError, match="the guest still answers"):
         shared_guest.run("sleep 600", timeout_s=2)
     assert shared_guest.succeed("echo fine").strip() == "fine"
+
+
+def test_a_shell_that_a_signal_ended_is_no_lost_machine(shared_guest: Guest) -> None:
+    # As when an oops kills the shell whose own `echo` wrote to a device.
+    assert shared_guest.run("kill -9 $$").status == 137
+    assert shared_guest.succeed("echo fine") == "fine\n"

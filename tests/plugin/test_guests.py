@@ -422,6 +422,9 @@ def test_junit_keeps_failed_lost_and_not_run_apart(inner: Inner) -> None:
     counts = {item.get("name"): item.get("value") for item in suite.findall("properties/property")}
     assert counts == {"vmlab.failed": "1", "vmlab.lost": "3", "vmlab.not_run": "1"}
     assert (suite.get("failures"), suite.get("errors")) == ("1", "4")
+    # A fork's console, by the test that failed in it.
+    consoles = [item.get("value") for item in suite.iter("property") if item.get("name") == "vmlab.console"]
+    assert consoles[:2] == ["console-1.log", "console-2.log"]
     types = [fault.get("type") for fault in suite.iter("error")]
     assert types == ["vmlab.MachineLost"] * 3 + ["vmlab.NotRun"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmlab.decode import read_toml, structure
-from vmlab.errors import UsageError
+from vmlab.errors import UsageError, nearest
 from vmlab.target import catalogue_directory
 
 _FILE = "known-splats.toml"
@@ -119,6 +119,10 @@ def load_rules(*files: Path) -> Rules:
         allow += [_allow(row, path) for row in table.allow]
     if not any(rule.is_trouble for rule in deny):
         raise UsageError(f"no [[deny]] rule in {', '.join(map(str, files))}", hint="a scan without rules finds nothing")
+    kinds = {rule.kind for rule in deny}
+    for entry in allow:
+        if entry.kind not in kinds:
+            raise UsageError(f"{entry.where}: [[allow]] {entry.kind!r}: unknown kind", hint=nearest(entry.kind, kinds))
     return Rules(deny=tuple(deny), allow=tuple(allow))
 
 
@@ -145,6 +149,8 @@ def _allow(row: _AllowRow, path: Path) -> Allow:
         word = getattr(row, name)
         if word and not re.fullmatch(r"\d+\.\d+", word):
             raise UsageError(f"{where}: {name}: {word!r} is no kernel line", hint="like '6.12'")
+    if row.since and row.until and _line(row.since) > _line(row.until):
+        raise UsageError(f"{where}: since {row.since} is after until {row.until}", hint="no kernel is between them")
     return Allow(
         kind=row.kind,
         text=row.text,

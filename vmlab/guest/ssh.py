@@ -28,6 +28,7 @@ from vmlab.wait import wait_until
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 _BANNER_WAIT_S = 5.0
+_KILLED = 128 + 9
 _NO_CHANNEL = "Timeout opening channel."
 _LOST = (paramiko.SSHException, EOFError, ConnectionError, ThreadException, socket.timeout)
 
@@ -71,14 +72,26 @@ class SshTransport:
             # invoke's timer closes the channel before it counts as expired: a command it ended may come back so.
             if time.monotonic() - started >= timeout_s:
                 raise CommandTooSlow(f"{command!r} took longer than {timeout_s:.0f} s")
-            raise TransportLost("the connection ended before the command did")
+            if not self._still_answers(timeout_s):
+                raise TransportLost("the connection ended before the command did")
         return Completed(
             command=command,
-            status=result.exited,
+            status=_KILLED if result.exited == -1 else result.exited,
             stdout=result.stdout,
             stderr=result.stderr,
             duration_s=time.monotonic() - started,
         )
+
+    def _still_answers(self, timeout_s: float) -> bool:
+        """Whether a command without a status lost its shell and not its connection: an oops in a shell's own `echo`
+        kills the shell, and paramiko does not tell by which signal."""
+        try:
+            with self._translated("exit 0", timeout_s):
+                return bool(
+                    self._connection.run("exit 0", hide=True, warn=True, in_stream=False, timeout=timeout_s).exited == 0
+                )
+        except (CommandTooSlow, TransportLost, OSError):
+            return False
 
     def put(self, local: Path, remote: str, *, timeout_s: float) -> None:
         with self._translated(f"put {remote}", timeout_s), self._files(timeout_s) as files:

@@ -141,6 +141,14 @@ class GuestSession:
         crash = getattr(report.longrepr, "reprcrash", None)
         if crash is not None:
             crash.message = error.one_line
+        reason = dict(item.user_properties).get("vmlab.reason")
+        if isinstance(error, CommandHung):
+            for properties in (item.user_properties, report.user_properties):
+                known = {name for name, _ in properties}
+                hang = {"vmlab.reason": error.message, "vmlab.kind": "hang"}
+                properties += [pair for pair in hang.items() if pair[0] not in known]
+        if reason and not isinstance(error, KernelTrouble):
+            _head_summary(reason, report)
 
     def _describe_outcome(self, word: str, item: pytest.Item, report: pytest.TestReport) -> None:
         # On the item too: JUnit XML is made from the report of the teardown.
@@ -170,7 +178,7 @@ class GuestSession:
             properties["vmlab.compiler"] = facts.provenance.compiler
             consoles = [str(lent.running.machine.console.path) for lent in _lent_to(item).values()]
             # A fork's console begins where it was forked, and is kept when its test failed.
-            if consoles and report.failed:
+            if consoles and (report.failed or self.has_failed(item)):
                 properties["vmlab.console"] = consoles[0]
             elif facts.consoles:
                 properties["vmlab.console"] = facts.consoles[-1]

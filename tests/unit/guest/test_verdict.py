@@ -140,6 +140,8 @@ def test_an_entry_that_has_expired_allows_nothing_and_is_named(tmp_path: Path) -
         (_ENTRY.replace('link = "https://example.org/1"', ""), "link"),
         (_ENTRY.replace("expires = 2027-01-01", 'expires = "soon"'), "expected date"),
         (_ENTRY + 'since = "six"', "'six' is no kernel line"),
+        (_ENTRY.replace('"WARNING"', '"WARNNING"'), "did you mean 'WARNING'"),
+        (_ENTRY + 'since = "6.12"\nuntil = "5.10"', "since 6.12 is after until 5.10"),
         ('[[deny]]\nkind = "x"\n', "needs one of starts and contains"),
         ('[[deny]]\nkind = "x"\nstarts = "x"\npattern = "("\n', "is no regular expression"),
         ('[[deny]]\nkind = "x"\nstart = "x"\n', "unknown key"),
