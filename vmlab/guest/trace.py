@@ -26,7 +26,7 @@ _PROCESS = re.compile(
     r"|INFO: task (?P<name3>.{1,64}):(?P<pid3>\d{1,9}) blocked",
     re.ASCII,
 )
-REGISTERS = (
+_REGISTERS = (
     *(
         "RIP: ",
         "RSP: ",
@@ -127,7 +127,7 @@ def process_of(lines: Iterable[str]) -> str:
 
 def registers_of(lines: Iterable[str]) -> str:
     """The lines that show registers, the first set of them."""
-    return "\n".join(_first_of_each(line for line in lines if ": " in line and line.lstrip().startswith(REGISTERS)))
+    return "\n".join(_first_of_each(line for line in lines if ": " in line and line.lstrip().startswith(_REGISTERS)))
 
 
 def _first_of_each(lines: Iterable[str]) -> Iterator[str]:
