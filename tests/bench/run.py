@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+import classifier
 import forks
 import matrix
 import trouble
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rows import Limit, broken_row, row
 
-LIMITS: tuple[Limit, ...] = matrix.LIMITS + forks.LIMITS + trouble.LIMITS + virtme.LIMITS
+LIMITS: tuple[Limit, ...] = matrix.LIMITS + forks.LIMITS + classifier.LIMITS + trouble.LIMITS + virtme.LIMITS
 RESULT = Path("build/bench.json")
 
 

@@ -6,44 +6,47 @@ Pure, and never raises: a log may be cut, garbled or written on purpose.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 _SYMBOL = (
-    r"(?P<function>[A-Za-z_][\w.$]{0,200})\+0x(?P<offset>[0-9a-f]{1,16})/0x(?P<size>[0-9a-f]{1,16})"
+    r"(?P<function>[A-Za-z_][\w.$]{0,511})\+0x(?P<offset>[0-9a-f]{1,16})/0x(?P<size>[0-9a-f]{1,16})"
     r"(?: \[(?P<module>[\w-]{1,64})(?: [0-9a-f]{8,40})?\])?"
 )
 # A frame of a call trace: nothing but a symbol on its line. 5.10 still has addresses before it on some paths; arm64
 # puts letters behind it since 6.12 (`(P)`: pt_regs).
 _FRAME = re.compile(rf"^\s{{0,8}}(?:\[<[0-9a-f]+>\] )?(?P<guess>\? )?{_SYMBOL}(?: \([A-Z]+\))?\s*$", re.ASCII)
 _EXACT = re.compile(rf"^\s{{0,8}}(?:RIP: [0-9a-f]{{4}}:|pc : ){_SYMBOL}", re.ASCII)
-_IN_TITLE = re.compile(rf"(?:\bat |\bin |:\d{{1,7}} ){_SYMBOL}", re.ASCII)
-_LOCATION = re.compile(r"(?:\bat |\bin |^WARNING: )(?P<file>[\w./+-]{1,200}\.[chS]):(?P<line>\d{1,7})", re.ASCII)
-_PROCESS = re.compile(
-    r"\bPID: (?P<pid>\d{1,9})(?: UID: \d{1,12})? Comm: (?P<name>.{1,16}?) (?:Not tainted|Tainted|Kdump)"
-    r"|, CPU#\d{1,5}: (?P<name2>.{1,16})/(?P<pid2>\d{1,9})"
-    r"|INFO: task (?P<name3>.{1,64}):(?P<pid3>\d{1,9}) blocked",
+_IN_TITLE = re.compile(rf"(?:\bat |\bin |\bfrom |:\d{{1,7}} ){_SYMBOL}", re.ASCII)
+# The module loader's own reports, before 6.14 with its function's name.
+_LOADED = re.compile(
+    r"^(?:do_init_module: '(?P<module>[\w-]{1,64})'->init suspiciously"
+    r"|(?P<module2>[\w-]{1,64}): (?:init suspiciously|loading out-of-tree module|module (?:license|verification)) )",
     re.ASCII,
 )
-_REGISTERS = (
-    *(
-        "RIP: ",
-        "RSP: ",
-        "RAX: ",
-        "RDX: ",
-        "RBP: ",
-        "R10: ",
-        "R13: ",
-        "FS: ",
-        "CS: ",
-        "CR2: ",
-        "DR0: ",
-        "PKRU: ",
-        "Code: ",
-    ),
-    *("pc : ", "lr : ", "sp : ", "pstate: ", *(f"x{number}: " for number in range(31)), "x9 : ", "x6 : ", "x3 : "),
+# With CONFIG_DEBUG_BUGVERBOSE_DETAILED the condition stands before it, in brackets.
+_LOCATION = re.compile(
+    r"(?:\bat |\bin |^WARNING: |^(?=\S+ suspicious rcu))(?:\[.{1,200}\] )?"
+    r"(?P<file>[\w./+-]{1,200}\.(?:[chS]|rs)):(?P<line>\d{1,7})",
+    re.ASCII,
 )
+_PROCESSES = tuple(
+    (literal, re.compile(pattern, re.ASCII))
+    for literal, pattern in (
+        (" Comm: ", r"\bPID: (?P<pid>\d{1,9}) Comm: (?P<name>.{1,16}?) (?:Not tainted|Tainted|Kdump)"),
+        (", CPU#", r", CPU#\d{1,5}: (?P<name>.{1,16})/(?P<pid>\d{1,9})"),
+        ("INFO: task ", r"INFO: task (?P<name>.{1,64}):(?P<pid>\d{1,9}) blocked"),
+        ("soft lockup", r"\[(?P<name>.{1,16}):(?P<pid>\d{1,9})\]$"),
+        ("while atomic: ", r"while atomic: (?P<name>.{1,16})/(?P<pid>\d{1,9})/0x"),
+        (" by task ", r" by task (?P<name>.{1,16})/(?P<pid>\d{1,9})$"),
+        ("task:", r"^task:(?P<name>.{1,16}?) +state:.*\bpid: *(?P<pid>\d{1,9})"),
+    )
+)
+REGISTERS = r"(?:R(?:IP|SP|AX|DX|BP|10|13)|[FC]S|CR2|DR[03]|PKRU|Code|pc |lr |sp |pstate|x(?:[12]\d|[0-9] )): "
+"""How a line with registers begins, on x86 and arm64."""
+_REGISTERS = re.compile(rf"\s*{REGISTERS}")
 _SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv)\b.*$")
 
 
@@ -76,18 +79,20 @@ class Frame:
 
 
 def frames_of(lines: Sequence[str]) -> tuple[Frame, ...]:
-    """The call trace in a report, innermost first; where the processor was is the first frame."""
+    """The call trace in a report, innermost first, and the other stacks that it shows, as they stand there: who took
+    the memory that SLUB found spoilt comes before who found it. Where the processor was is among them once, and marked.
+    """
     found: list[Frame] = []
+    others = 0
     for line in lines:
-        if "+0x" not in line:
-            continue
-        exact = _EXACT.match(line)
-        match = exact or _FRAME.match(line)
+        # Lockdep tells first how the locks were taken before.
+        if line == "stack backtrace:":
+            others = len(found)
+        frame = _frame(line) if "+0x" in line else None
         # After the trace the registers are printed again, and a WARNING's title has said it before.
-        if match is None or (exact is not None and any(frame.is_exact for frame in found)):
-            continue
-        found.append(_frame(match, is_exact=exact is not None))
-    return tuple(found)
+        if frame is not None and not (frame.is_exact and any(other.is_exact for other in found)):
+            found.append(frame)
+    return (*found[others:], *found[:others])
 
 
 def blamed_module(title: str, frames: Iterable[Frame]) -> str:
@@ -95,6 +100,9 @@ def blamed_module(title: str, frames: Iterable[Frame]) -> str:
     match = _IN_TITLE.search(title)
     if match is not None and match["module"]:
         return match["module"]
+    loaded = _LOADED.match(title)
+    if loaded is not None:
+        return loaded["module"] or loaded["module2"]
     known = tuple(frames)
     for is_guess in (False, True):
         for frame in known:
@@ -103,7 +111,7 @@ def blamed_module(title: str, frames: Iterable[Frame]) -> str:
     return ""
 
 
-def location_of(lines: Iterable[str]) -> str:
+def location_of(lines: Sequence[str]) -> str:
     """`mm/slub.c:305`, the first place in the source that a report names; empty when it names none."""
     for line in lines:
         match = _LOCATION.search(line) if "." in line and ":" in line else None
@@ -112,22 +120,21 @@ def location_of(lines: Iterable[str]) -> str:
     return ""
 
 
-def process_of(lines: Iterable[str]) -> str:
+def process_of(lines: Sequence[str]) -> str:
     """`insmod[94]`, the process a report was made in; empty when it names none."""
-    for line in lines:
-        if "PID: " not in line and "CPU#" not in line and "INFO: task " not in line:
-            continue
-        match = _PROCESS.search(line)
-        if match is not None:
-            for name, pid in (("name", "pid"), ("name2", "pid2"), ("name3", "pid3")):
-                if match[pid]:
-                    return f"{match[name]}[{match[pid]}]"
+    whole = "\n".join(lines)
+    able = [(literal, pattern) for literal, pattern in _PROCESSES if literal in whole]
+    for line in lines if able else ():
+        for literal, pattern in able:
+            match = pattern.search(line) if literal in line else None
+            if match is not None:
+                return f"{match['name']}[{match['pid']}]"
     return ""
 
 
 def registers_of(lines: Iterable[str]) -> str:
     """The lines that show registers, the first set of them."""
-    return "\n".join(_first_of_each(line for line in lines if ": " in line and line.lstrip().startswith(_REGISTERS)))
+    return "\n".join(_first_of_each(line for line in lines if _REGISTERS.match(line)))
 
 
 def _first_of_each(lines: Iterable[str]) -> Iterator[str]:
@@ -139,12 +146,18 @@ def _first_of_each(lines: Iterable[str]) -> Iterator[str]:
             yield line
 
 
-def _frame(match: re.Match[str], *, is_exact: bool) -> Frame:
+@functools.lru_cache(maxsize=4096)
+def _frame(line: str) -> Frame | None:
+    # The same few functions of the kernel are in most traces.
+    exact = _EXACT.match(line)
+    match = exact or _FRAME.match(line)
+    if match is None:
+        return None
     return Frame(
         function=match["function"],
         offset=int(match["offset"], 16),
         size=int(match["size"], 16),
         module=match["module"] or "",
-        is_guess=not is_exact and bool(match["guess"]),
-        is_exact=is_exact,
+        is_guess=exact is None and bool(match["guess"]),
+        is_exact=exact is not None,
     )

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import random
+import re
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unit.guest.test_reports import DIRECTORY, console
 from unit.guest.test_shapes import SHAPES, _console
 from vmlab.guest.kernel_log import LogRecord, join_continued, parse_console, parse_kmsg
-from vmlab.guest.rules import known_rules
+from vmlab.guest.rules import Deny, Rules, known_rules
 from vmlab.guest.splat import describe, find_reports
 from vmlab.machine.console import clean
 
@@ -19,6 +21,7 @@ _NOISE = st.sampled_from(
     ["\x1b[0;1;31m", "\x1b]0;title\x07", "\0", "\r", "\x1b[", "\ufffd", "\u2028", " " * 300, "[#1]", "\t"]
 )
 _bytes = st.binary(max_size=400).map(lambda data: data.decode("utf-8", errors="backslashreplace"))
+_files = st.sampled_from(sorted(path.stem for path in DIRECTORY.iterdir()))
 _few = settings(max_examples=60, deadline=None)
 
 
@@ -70,3 +73,51 @@ def test_a_log_that_begins_or_ends_in_the_middle(cut: int, text: str) -> None:
     console = _console(text)
     _require_sound(parse_console(console[cut:]))
     _require_sound(parse_console(console[:cut]))
+
+
+@_few
+@given(seed=st.integers(), names=st.lists(_files, min_size=1, max_size=3), noise=_NOISE)
+def test_whole_consoles_mixed_with_each_other(seed: int, names: list[str], noise: str) -> None:
+    chance = random.Random(seed)
+    columns = [console(name).splitlines() for name in names]
+    lines: list[str] = []
+    while any(columns):
+        column = chance.choice([column for column in columns if column])
+        lines += [noise + column.pop(0) if chance.random() < 0.1 else column.pop(0)]
+    _require_sound(parse_console(clean("\n".join(lines))))
+
+
+@_few
+@given(
+    times=st.lists(st.integers(min_value=0) | st.sampled_from([0, 10**9, 10**20 - 1, 10**40]), min_size=1, max_size=20),
+    name=_files,
+)
+def test_times_and_numbers_of_any_size(times: list[int], name: str) -> None:
+    texts = [line.partition("] ")[2] for line in console(name).splitlines()]
+    stamped = [f"[{times[n % len(times)]}.{times[n % len(times)] % 10**6:06d}] {text}" for n, text in enumerate(texts)]
+    _require_sound(parse_console("\n".join(stamped)))
+    numbered = [f"{4 + n % 2 * 8},{n},{times[n % len(times)]},{'c-'[n % 3 > 0]};{text}" for n, text in enumerate(texts)]
+    join_continued(parse_kmsg("\n".join(numbered)))
+    grown = [re.sub(r"\d+", lambda match: match[0] * 40, text) for text in texts]
+    _require_sound(parse_console(_console("\n".join(grown))))
+
+
+_words = st.text(alphabet="ab[", min_size=1, max_size=3)
+_rules = st.builds(
+    Deny,
+    kind=_words,
+    literal=_words,
+    is_start=st.booleans(),
+    pattern=st.sampled_from([None, re.compile("a$"), re.compile("^b")]),
+    is_trouble=st.just(False),
+)
+
+
+@_few
+@given(rules=st.lists(_rules, max_size=8), texts=st.lists(st.text(alphabet="ab[ ", max_size=6), max_size=12))
+def test_what_is_found_is_what_asking_every_rule_of_every_line_finds(rules: list[Deny], texts: list[str]) -> None:
+    records = [LogRecord(sequence=n, level=4, time_s=float(n), text=text) for n, text in enumerate(texts)]
+    fitting = [next((rule for rule in rules if rule.literal in text and rule.fits(text)), None) for text in texts]
+    expected = [(number, rule.kind) for number, rule in enumerate(fitting) if rule is not None]
+    found = find_reports(records, Rules(deny=tuple(rules)))
+    assert [(report.records[-1].sequence, report.kind) for report in found] == expected
