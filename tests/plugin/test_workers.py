@@ -215,7 +215,8 @@ def _finish(book: Accounting, *collected: str, reported: tuple[str, ...] = (), s
     plugins, option = SimpleNamespace(get_plugin=lambda _: None), SimpleNamespace(collectonly=False)
     config = SimpleNamespace(pluginmanager=plugins, option=option)
     items = [SimpleNamespace(nodeid=nodeid) for nodeid in collected]
-    session = SimpleNamespace(items=items, exitstatus=status, shouldstop=False, shouldfail=False, config=config)
+    stops = {"shouldstop": False, "shouldfail": False}
+    session = SimpleNamespace(items=items, exitstatus=status, testsfailed=0, config=config, **stops)
     book.pytest_sessionfinish(cast("pytest.Session", session), status)
     said: list[str] = []
     terminal = SimpleNamespace(section=said.append, write_line=lambda line, **_: said.append(line))

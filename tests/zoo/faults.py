@@ -62,11 +62,11 @@ def load_faults() -> tuple[Fault, ...]:
     return structure(read_toml(ZOO / "zoo.toml"), _Zoo, where="zoo.toml").fault
 
 
-def missing_options(reason: str) -> list[str]:
-    """The CONFIG_ options that a reason says are not set."""
-    return [
-        option
+def stated_options(reason: str) -> dict[str, bool]:
+    """The CONFIG_ options that a reason says are set, or are not."""
+    return {
+        option: match[1] is None
         for part in re.split(r"[;:,]", reason)
-        if part.rstrip().endswith("not set")
+        if (match := re.search(r"(?:is|are)( not)? set$", part.strip())) is not None
         for option in re.findall(r"CONFIG_\w+", part)
-    ]
+    }

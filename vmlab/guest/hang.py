@@ -50,7 +50,10 @@ class HangReport:
     steps: tuple[Step, ...]
     module: str = ""
     """The module that a processor was found in, or a blocked task."""
+    registers: str = ""
+    """Where QEMU says that the processors are; no word of the guest's."""
     dump: Path | None = None
+    dump_failure: str = ""
     nmi_from: int | None = None
     """Where on the console begins what the lab's own interrupt made the kernel say."""
 
@@ -68,6 +71,10 @@ class HangReport:
     def __str__(self) -> str:
         parts = [f"asked of the guest: {self.line}"]
         parts += [f"--- {step.name} ---\n{step.evidence}" for step in self.steps if step.evidence]
+        if self.registers:
+            parts.append(f"--- registers, by QEMU ---\n{self.registers}")
+        if self.dump_failure:
+            parts.append(f"its memory was wanted, and: {self.dump_failure}")
         if self.dump is not None:
             note, symbols = note_path(self.dump), '-s "$(vmlab symbols TARGET)"'
             parts.append(f"its memory: drgn -c {self.dump} --vmcoreinfo {note} {symbols} -s MODULE.ko")
@@ -101,19 +108,21 @@ class HangProbe:
             steps.append(self._sysrq(key, lines))
             if not steps[-1].has_answered:
                 break  # nor would it answer to the others
-        registers = self._registers()
-        dump, nmi_from = None, None
-        if not ssh_answers:
-            steps += [registers] if registers else []
-            dump, said = self._dump()
-            steps += [said] if said else []
-            if self.nmi_panics and not any(step.has_answered for step in steps if step.name.startswith("sysrq")):
-                nmi_from = self.console.size()
-                steps.append(self._nmi(lines))
-        elif self.dump_to() is not None:
-            dump, said = self._dump()
-            steps += [said] if said else []
-        return HangReport(steps=tuple(steps), module=blamed_module("", frames_of(lines)), dump=dump, nmi_from=nmi_from)
+        registers = "" if ssh_answers else self._registers()
+        dump, dump_failure = self._dump()
+        nmi_from = None
+        # Last, since it ends the guest.
+        if self.nmi_panics and not any(step.has_answered for step in steps):
+            nmi_from = self.console.size()
+            steps.append(self._nmi(lines))
+        return HangReport(
+            steps=tuple(steps),
+            module=blamed_module("", frames_of(lines)),
+            registers=registers,
+            dump=dump,
+            dump_failure=dump_failure,
+            nmi_from=nmi_from,
+        )
 
     def _sysrq(self, key: str, lines: list[str]) -> Step:
         name = f"sysrq {key}"
@@ -137,24 +146,22 @@ class HangProbe:
         lines += [record.text for record in said]
         return Step(name="NMI", has_answered=bool(said), evidence=_shown(said))
 
-    def _registers(self) -> Step | None:
+    def _registers(self) -> str:
         with contextlib.suppress(MachineLost):
             words = ("RIP=", "CPU#", " PC=", "RSP=")
             text = self.machine().registers()
-            kept = [line for line in text.splitlines() if any(word in line for word in words)]
-            # QEMU says this, not the guest.
-            return Step(name="registers", has_answered=False, evidence="\n".join(kept)) if kept else None
-        return None
+            return "\n".join(line for line in text.splitlines() if any(word in line for word in words))
+        return ""
 
-    def _dump(self) -> tuple[Path | None, Step | None]:
+    def _dump(self) -> tuple[Path | None, str]:
         path = self.dump_to()
         if path is None:
-            return None, None
+            return None, ""
         try:
             self.machine().dump(path)
         except (HostError, MachineLost) as error:
-            return None, Step(name="memory dump", has_answered=False, evidence=error.message)
-        return path, None
+            return None, error.message
+        return path, ""
 
     def _listen(self, before: int, what: str, *, patience: int = 1) -> list[LogRecord]:
         """What the console says from a place on, until it has been quiet for a while."""

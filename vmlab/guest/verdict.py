@@ -7,8 +7,9 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vmlab.errors import KernelTrouble
 from vmlab.guest.rules import Rules
-from vmlab.guest.splat import Splat
+from vmlab.guest.splat import Splat, describe
 from vmlab.guest.taint import names_of, unexpected
 from vmlab.guest.watch import Findings
 
@@ -105,6 +106,14 @@ def judge(
 def is_meant(splat: Splat, word: str) -> bool:
     """Whether a marker's word, a kind or a part of the title, speaks of a report."""
     return word == splat.kind or word in splat.title
+
+
+def as_error(reason: str, splats: Sequence[Splat], failure: BaseException | None = None) -> KernelTrouble:
+    """The error that tells a kernel's reports, and what failed because of them."""
+    after = f"\n\nand then: {failure}" if failure is not None else ""
+    error = KernelTrouble(reason, detail=describe(splats) + after)
+    error.fingerprint = splats[0].fingerprint if splats else ""
+    return error
 
 
 def taint_line(findings: Findings) -> str:

@@ -15,7 +15,6 @@ from enum import StrEnum
 from vmlab.errors import MachineLost, VmlabError
 from vmlab.guest.guest import Guest
 from vmlab.guest.kernel_log import LogRecord, lost_before, parse_console
-from vmlab.guest.rules import Rules, known_rules
 from vmlab.guest.splat import Splat, find_splats
 
 _PREFIX = "vmlab:"
@@ -48,9 +47,8 @@ class KernelWatch:
     """Looks at a guest's kernel from `begin` on: a short command there and a longer one at each `end`, over the lab's
     own line; together some 70 ms under TCG."""
 
-    def __init__(self, guest: Guest, *, rules: Rules | None = None) -> None:
+    def __init__(self, guest: Guest) -> None:
         self._guest = guest
-        self._rules = rules or known_rules()
         self._nonce = secrets.token_hex(4)
         self._name = ""
         self._after = -1
@@ -89,9 +87,9 @@ class KernelWatch:
         if not any(record.text == words for record in reversed(read)):
             notes.append("the line that marks the test's end did not appear in the kernel log")
         records = [record for record in read if not is_mark(record)]
-        splats = find_splats(records, self._rules)
+        splats = find_splats(records, self._guest.rules)
         if notes:
-            splats = _joined(splats, find_splats(self._console_records(), self._rules))
+            splats = _joined(splats, find_splats(self._console_records(), self._guest.rules))
         found = self._findings(splats, records, Witness.LOG, notes=tuple(notes))
         # The next look goes on from here.
         self._after = self._guest.log.newest
@@ -113,7 +111,7 @@ class KernelWatch:
     def _by_console(self, lost: MachineLost) -> Findings:
         records = self._console_records()
         notes = ("the kernel log could not be read: what was found is the console's",)
-        return self._findings(find_splats(records, self._rules), records, Witness.CONSOLE, notes=notes, lost=lost)
+        return self._findings(find_splats(records, self._guest.rules), records, Witness.CONSOLE, notes=notes, lost=lost)
 
     def _findings(
         self,

@@ -6,13 +6,12 @@ from __future__ import annotations
 import contextlib
 import datetime
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-from vmlab.errors import GuestError, KernelTrouble, MachineLost, VmlabError
+from vmlab.errors import GuestError, MachineLost, VmlabError
 from vmlab.guest.guest import Guest
-from vmlab.guest.splat import Splat, describe
-from vmlab.guest.verdict import judge
-from vmlab.guest.watch import Findings, KernelWatch
+from vmlab.guest.verdict import as_error, judge
+from vmlab.guest.watch import KernelWatch
 from vmlab.module.build import Built
 from vmlab.module.place import GuestPlace
 from vmlab.module.source import Source
@@ -50,7 +49,11 @@ def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None =
     except (MachineLost, GuestError) as error:
         failure = error
     findings = watch.end()
-    require_quiet(guest, findings, lambda splats: with_sources(splats, Symbols(built.ko), built.info.name), failure)
+    today = datetime.date.today()
+    judgement = judge(findings, expected=(), rules=guest.rules, release=guest.release, today=today)
+    if judgement.trouble:
+        splats = with_sources(judgement.trouble, Symbols(built.ko), built.info.name)
+        raise as_error(judgement.reason, splats, failure) from failure
     if failure is not None:
         raise failure
     if done is not None and not done.ok:
@@ -58,28 +61,6 @@ def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None =
         answer = (done.stderr or done.stdout).strip().splitlines()
         reason = answer[-1] if answer else f"insmod ended with status {done.status}"
         raise GuestError(f"{built.info.name} does not load: {reason}", detail=f"the kernel said:\n{said}")
-
-
-def require_quiet(
-    guest: Guest,
-    findings: Findings,
-    resolve: Callable[[Sequence[Splat]], Sequence[Splat]],
-    failure: BaseException | None = None,
-) -> None:
-    """Raise `KernelTrouble` for reports that no entry of the allow list covers; a failure that came of them stands
-    behind it."""
-    today = datetime.date.today()
-    judgement = judge(findings, expected=(), rules=guest.rules, release=guest.release, today=today)
-    if judgement.trouble:
-        raise trouble(judgement.reason, resolve(judgement.trouble), failure) from failure
-
-
-def trouble(reason: str, splats: Sequence[Splat], failure: BaseException | None = None) -> KernelTrouble:
-    """The error that tells a kernel's reports."""
-    after = f"\n\nand then: {failure}" if failure is not None else ""
-    error = KernelTrouble(reason, detail=describe(splats) + after)
-    error.fingerprint = splats[0].fingerprint if splats else ""
-    return error
 
 
 def remove(guest: Guest, name: str) -> None:

@@ -29,7 +29,8 @@ class Accounting:
     def __init__(self, expired: Sequence[str] = ()) -> None:
         """`expired` are entries of the allow list that are out of date: the run fails over them."""
         self._expired = expired
-        self._outcomes: dict[str, str] = {}
+        self._outcomes: list[str] = []
+        """Of each report that failed."""
         self._reported: set[str] = set()
         self._lost: list[str] = []
         self._left: list[str] = []
@@ -37,9 +38,7 @@ class Accounting:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._reported.add(report.nodeid)
         if report.failed:
-            outcome = str(dict(report.user_properties).get("vmlab.outcome", "failed"))
-            if self._outcomes.get(report.nodeid) != "failed":
-                self._outcomes[report.nodeid] = outcome
+            self._outcomes.append(str(dict(report.user_properties).get("vmlab.outcome", "failed")))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -56,10 +55,11 @@ class Accounting:
             return
         if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not _was_stopped(session):
             self._lost = [nodeid for nodeid in _collected(session) if nodeid not in self._reported]
-        if (self._lost or self._left or self._expired) and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        elif session.exitstatus == pytest.ExitCode.TESTS_FAILED and "failed" not in self._outcomes.values():
-            session.exitstatus = LOST_STATUS if "lost" in self._outcomes.values() else NOT_RUN_STATUS
+        # What failed to be collected was no report of a test, and counts.
+        others = ["failed"] * (session.testsfailed - len(self._outcomes))
+        session.exitstatus = exit_status(
+            session.exitstatus, [*self._outcomes, *others], is_faulty=bool(self._lost or self._left or self._expired)
+        )
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._lost:
@@ -76,6 +76,16 @@ class Accounting:
             terminalreporter.section("left behind")
             terminalreporter.write_line("this run did not give back; `vmlab reap` does when it has ended:", red=True)
             _write(terminalreporter, self._left)
+
+
+def exit_status(status: int, outcomes: Sequence[str], *, is_faulty: bool) -> int:
+    """The status of a run that pytest would end with `status`, by the outcomes of all that failed in it. A run that is
+    faulty in itself never passes, and only one in which nothing else went wrong is one that lost machines."""
+    if is_faulty:
+        return pytest.ExitCode.TESTS_FAILED if status == pytest.ExitCode.OK else status
+    if status != pytest.ExitCode.TESTS_FAILED or not outcomes or not {*outcomes} <= {"lost", "not run"}:
+        return status
+    return LOST_STATUS if "lost" in outcomes else NOT_RUN_STATUS
 
 
 def _write(reporter: pytest.TerminalReporter, lines: list[str]) -> None:

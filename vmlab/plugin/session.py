@@ -128,13 +128,13 @@ class GuestSession:
             _head_summary(dict(item.user_properties).get("vmlab.reason"), report)
             return
         if isinstance(error, GivenUp):
-            self._describe_outcome("not run", item, report)
+            _add_properties({_OUTCOME: "not run"}, item, report)
         elif isinstance(error, MachineLost):
-            self._describe_outcome("lost", item, report)
+            _add_properties({_OUTCOME: "lost"}, item, report)
             # Also when a fixture lost it, before or after the test: the next test gets another guest.
             self.mark_dirty(item, error.message)
         elif isinstance(error, KernelTrouble) and error.fingerprint:
-            _add_properties(report, {"vmlab.fingerprint": error.fingerprint})
+            _add_properties({"vmlab.fingerprint": error.fingerprint}, report)
         if call.when == "setup" or isinstance(error, MachineLost | KernelTrouble | CommandHung):
             # The traceback would lead through the lab, where the fault is not.
             report.longrepr = call.excinfo.getrepr(style="value")
@@ -143,18 +143,9 @@ class GuestSession:
             crash.message = error.one_line
         reason = dict(item.user_properties).get("vmlab.reason")
         if isinstance(error, CommandHung):
-            for properties in (item.user_properties, report.user_properties):
-                known = {name for name, _ in properties}
-                hang = {"vmlab.reason": error.message, "vmlab.kind": "hang"}
-                properties += [pair for pair in hang.items() if pair[0] not in known]
+            _add_properties({"vmlab.reason": error.message, "vmlab.kind": "hang"}, item, report)
         if reason and not isinstance(error, KernelTrouble):
             _head_summary(reason, report)
-
-    def _describe_outcome(self, word: str, item: pytest.Item, report: pytest.TestReport) -> None:
-        # On the item too: JUnit XML is made from the report of the teardown.
-        for properties in (item.user_properties, report.user_properties):
-            if (_OUTCOME, word) not in properties:
-                properties.append((_OUTCOME, word))
 
     def _keep_guests(self, item: pytest.Item) -> None:
         for guest, lent in _lent_to(item).items():
@@ -182,7 +173,7 @@ class GuestSession:
                 properties["vmlab.console"] = consoles[0]
             elif facts.consoles:
                 properties["vmlab.console"] = facts.consoles[-1]
-        _add_properties(report, properties)
+        _add_properties(properties, report)
 
     def _count_lost(self, target: Target, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         error = call.excinfo.value if call.excinfo is not None else None
@@ -209,9 +200,11 @@ def _head_summary(reason: object, report: pytest.TestReport) -> None:
         crash.message = f"{reason}; {crash.message}"
 
 
-def _add_properties(report: pytest.TestReport, properties: Mapping[str, str]) -> None:
-    known = {name for name, _ in report.user_properties}
-    report.user_properties += [pair for pair in properties.items() if pair[0] not in known]
+def _add_properties(properties: Mapping[str, str], *places: pytest.Item | pytest.TestReport) -> None:
+    """What is there already stays. An item's own reach its later reports: JUnit XML is made from the teardown's."""
+    for place in places:
+        known = {name for name, _ in place.user_properties}
+        place.user_properties += [pair for pair in properties.items() if pair[0] not in known]
 
 
 def _lent_to(item: pytest.Item) -> dict[Guest, Lent]:

@@ -11,10 +11,9 @@ import pytest
 
 from vmlab.errors import CommandHung, MachineLost
 from vmlab.guest.splat import Splat, describe
-from vmlab.guest.verdict import Judgement, judge, taint_line
+from vmlab.guest.verdict import Judgement, as_error, judge, taint_line
 from vmlab.guest.watch import Findings, KernelWatch
 from vmlab.lab import Lab, Running
-from vmlab.module.load import trouble
 from vmlab.module.symbols import Symbols, with_sources
 from vmlab.plugin.shared import SharedGuest
 
@@ -40,7 +39,7 @@ class ItemWatch:
     @classmethod
     def begin(cls, lab: Lab, item: pytest.Item, running: Running, shared: SharedGuest | None) -> ItemWatch:
         """Write into the guest's log that the test begins."""
-        kernel = KernelWatch(running.guest, rules=running.guest.rules)
+        kernel = KernelWatch(running.guest)
         try:
             kernel.begin(item.name)
         except MachineLost as lost:
@@ -81,7 +80,7 @@ class ItemWatch:
         error.add_note(judgement.reason)
 
     def _trouble(self, judgement: Judgement, error: BaseException | None = None) -> Exception:
-        return trouble(judgement.reason, self._resolved(judgement.trouble), error)
+        return as_error(judgement.reason, self._resolved(judgement.trouble), error)
 
     def _look(self, *, is_end: bool = False) -> tuple[Findings, Judgement]:
         findings = self.kernel.end()
