@@ -8,6 +8,7 @@ import contextlib
 import io
 import logging
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from vmlab.wait import wait_until
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 _BANNER_WAIT_S = 5.0
+_GRACE_S = 5.0
+"""How long the libraries' own limits have to be noticed before a connection is closed over them."""
 _KILLED = 128 + 9
 _NO_CHANNEL = "Timeout opening channel."
 _LOST = (paramiko.SSHException, EOFError, ConnectionError, ThreadException, socket.timeout)
@@ -62,7 +65,7 @@ class SshTransport:
 
     def run(self, command: str, *, timeout_s: float) -> Completed:
         started = time.monotonic()
-        with self._translated(command, timeout_s):
+        with self._translated(command, timeout_s), self._bounded(timeout_s):
             # The second line keeps the shell from replacing itself by the command: a command that a signal
             # ended would then have no status at all, like one whose connection broke.
             result = self._connection.run(
@@ -86,7 +89,7 @@ class SshTransport:
         """Whether a command without a status lost its shell and not its connection: an oops in a shell's own `echo`
         kills the shell, and paramiko does not tell by which signal."""
         try:
-            with self._translated("exit 0", timeout_s):
+            with self._translated("exit 0", timeout_s), self._bounded(timeout_s):
                 return bool(
                     self._connection.run("exit 0", hide=True, warn=True, in_stream=False, timeout=timeout_s).exited == 0
                 )
@@ -142,8 +145,31 @@ class SshTransport:
             raise TransportLost(str(error)) from None
 
     @contextlib.contextmanager
+    def _bounded(self, timeout_s: float) -> Iterator[None]:
+        """Close the connection when its limit is well over: a guest that hangs after it opened a channel never answers
+        the request on it, and paramiko waits for that answer without a limit of its own."""
+        is_over = threading.Event()
+
+        def close() -> None:
+            is_over.set()
+            self.close()
+
+        timer = threading.Timer(timeout_s + _GRACE_S, close)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except (*_LOST, OSError):
+            if is_over.is_set():
+                raise TimeoutError from None
+            raise
+        finally:
+            timer.cancel()
+
+    @contextlib.contextmanager
     def _files(self, timeout_s: float) -> Iterator[paramiko.SFTPClient]:
-        client: paramiko.SFTPClient = self._connection.sftp()
+        with self._bounded(timeout_s):
+            client: paramiko.SFTPClient = self._connection.sftp()
         channel = client.get_channel()
         if channel is not None:
             channel.settimeout(timeout_s)

@@ -24,6 +24,9 @@ class SshServer:
         self._transports: list[paramiko.Transport] = []
         self.port = int(self._listener.getsockname()[1])
         self.logins: list[str] = []
+        self.answers = threading.Event()
+        """Cleared, requests on channels that were opened are never answered."""
+        self.answers.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
@@ -33,6 +36,7 @@ class SshServer:
 
     def close(self) -> None:
         self._listener.close()
+        self.answers.set()
         self.cut()
 
     def _accept(self) -> None:
@@ -44,12 +48,13 @@ class SshServer:
                 transport.set_subsystem_handler("sftp", paramiko.SFTPServer, _Files)
                 self._transports.append(transport)
                 with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
-                    transport.start_server(server=_Session(self._user_key, self.logins))
+                    transport.start_server(server=_Session(self._user_key, self.logins, self.answers))
 
 
 class _Session(paramiko.ServerInterface):  # type: ignore[misc]
-    def __init__(self, user_key: paramiko.PKey, logins: list[str]) -> None:
+    def __init__(self, user_key: paramiko.PKey, logins: list[str], answers: threading.Event) -> None:
         self._user_key = user_key
+        self._answers = answers
         self._logins = logins
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
@@ -66,7 +71,12 @@ class _Session(paramiko.ServerInterface):  # type: ignore[misc]
         del chanid
         return int(paramiko.common.OPEN_SUCCEEDED if kind == "session" else 1)
 
+    def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
+        self._answers.wait()
+        return bool(super().check_channel_subsystem_request(channel, name))
+
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        self._answers.wait()
         threading.Thread(target=_execute, args=(channel, command.decode()), daemon=True).start()
         return True
 
@@ -84,7 +94,9 @@ def _execute(channel: paramiko.Channel, command: str) -> None:
             pump.start()
         for pump in pumps:
             pump.join()
-        channel.send_exit_status(child.wait())
+        # sshd sends no status for what a signal ended, but a message that paramiko does not read.
+        if child.wait() >= 0:
+            channel.send_exit_status(child.returncode)
         channel.close()
 
 

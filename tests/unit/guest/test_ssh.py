@@ -202,3 +202,30 @@ def test_there_is_no_waiting_for_a_machine_that_ended(keys: LabKeys) -> None:
     address = Address(port=9, host_key=keys.public(keys.host), user_key=keys.user)
     with pytest.raises(MachineLost, match="QEMU ended"):
         _connect(address, timeout_s=60, require_alive=ended)
+
+
+@pytest.mark.parametrize("verb", ["run", "put", "get"])
+def test_a_guest_that_opens_a_channel_and_then_hangs_is_not_waited_for_without_end(
+    reach: Connect, server: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr("vmlab.guest.ssh._GRACE_S", 0.1)
+    transport = reach()
+    local = tmp_path / "file"
+    local.write_text("x")
+    verbs: dict[str, Callable[[], object]] = {
+        "run": lambda: transport.run("true", timeout_s=0.2),
+        "put": lambda: transport.put(local, str(tmp_path / "there"), timeout_s=0.2),
+        "get": lambda: transport.get(str(local), tmp_path / "here", timeout_s=0.2),
+    }
+    server.answers.clear()
+    with pytest.raises(CommandTooSlow):
+        verbs[verb]()
+    # Nothing can go over it any more.
+    with pytest.raises(TransportLost):
+        verbs[verb]()
+
+
+def test_a_shell_that_a_signal_ended_has_a_status_and_its_connection_goes_on(reach: Connect) -> None:
+    transport = reach()
+    assert transport.run("kill -9 $$", timeout_s=5).status == 137
+    assert transport.run("true", timeout_s=5).ok
