@@ -5,16 +5,23 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
+/* More than the partly used slabs hold: the object is among them. */
+static char *others[2048];
+
 static noinline void use_after_free_write(char *object)
 {
 	char read;
+	int i;
 
 	kfree(object);
 	OPTIMIZER_HIDE_VAR(object);
 	WRITE_ONCE(object[8], 'x');
 	read = READ_ONCE(object[8]);
-	/* SLUB's debugging looks at an object when it is given out again: to us, at once. */
-	kfree(kmalloc(64, GFP_KERNEL));
+	/* SLUB's debugging looks at an object when it is given out again. */
+	for (i = 0; i < ARRAY_SIZE(others); i++)
+		others[i] = kmalloc(64, GFP_KERNEL);
+	for (i = 0; i < ARRAY_SIZE(others); i++)
+		kfree(others[i]);
 	pr_info("read %c\n", read);
 }
 
