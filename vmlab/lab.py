@@ -32,7 +32,8 @@ from vmlab.machine.snapshot import Origin
 from vmlab.module.build import Built, build_module, compile_program
 from vmlab.module.place import GuestPlace, HostPlace, Place, require_host_place
 from vmlab.module.source import Source, read_source
-from vmlab.report.model import Provenance, TargetFacts
+from vmlab.provenance import Provenance
+from vmlab.report.model import TargetFacts
 from vmlab.settings import BuildPlace, Settings
 from vmlab.store import Store, digest_of
 from vmlab.target import Matrix, Target, load_matrix
@@ -285,14 +286,16 @@ class Lab:
         self._learn_build(target, built)
         return built
 
-    def program(self, target: Target, main: str, guest: Callable[[], Guest]) -> Path:
-        """A C program among the module's sources, compiled for a target's user space; cached like the module."""
+    def program(self, target: Target, main: str, guest: Callable[[], Guest], *, tree: Source | None = None) -> Path:
+        """A C program among the module's sources, or those of `tree`, compiled for a target's user space; cached like
+        the module."""
         image = self.image(target)
-        inputs = {"source": self.source.digest, "main": main, "image": image.digest}
+        source = tree or self.source
+        inputs = {"source": source.digest, "main": main, "image": image.digest}
 
         def build(work: Path) -> dict[str, str]:
             with contextlib.closing(self._open_place(self.build_place(image), image, guest)) as place:
-                compile_program(self.source, main, image, place, work / "program", timeout_s=self.limits(image).build_s)
+                compile_program(source, main, image, place, work / "program", timeout_s=self.limits(image).build_s)
             return {"name": main}
 
         return self.store.obtain("program", inputs, build).file("program")

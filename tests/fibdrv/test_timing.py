@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vmlab.target import Target
-from vmlab.timing.series import Point, Series, TimingSource
+from vmlab.timing.series import Point, Series, TimingSource, Unit
 
 from .probe import Probe
 
@@ -20,8 +20,8 @@ def test_time_of_a_read_against_n_is_recorded(
     taken = probe.times(REPEATS.items())
     assert {n: len(samples) for n, samples in taken.items()} == REPEATS
     for number, name in enumerate(PARTS):
-        points = [Point(n=n, samples=tuple(float(row[number]) for row in rows)) for n, rows in taken.items()]
-        record_series(Series(name=name, target=target.id, source=TimingSource.CLOCK, unit="ns", points=tuple(points)))
+        points = tuple(Point(n=n, samples=tuple(float(row[number]) for row in rows)) for n, rows in taken.items())
+        record_series(Series(name=name, target=target.id, source=TimingSource.CLOCK, unit=Unit.NS, points=points))
     for n, rows in taken.items():
         for total, *parts in rows:
             assert total > 0

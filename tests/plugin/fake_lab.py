@@ -37,7 +37,8 @@ from vmlab.machine.console import Console
 from vmlab.machine.machine import Machine
 from vmlab.machine.running import MachineRecord
 from vmlab.process import ProcessIdentity
-from vmlab.report.model import Provenance, TargetFacts
+from vmlab.provenance import Provenance
+from vmlab.report.model import TargetFacts
 from vmlab.target import Target
 
 _END = "---[ end trace 0000000000000000 ]---"

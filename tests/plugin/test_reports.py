@@ -13,11 +13,11 @@ pytest_plugins = ["pytester"]
 
 _TESTS = """
 import pytest
-from vmlab.timing.series import Point, Series, TimingSource
+from vmlab.timing.series import Point, Series, TimingSource, Unit
 
 def test_good(guest, record_series, target):
     point = Point(n=1, samples=(1.0, 2.0))
-    record_series(Series(name="fib", target=target.id, source=TimingSource.CLOCK, unit="ns", points=(point,)))
+    record_series(Series(name="fib", target=target.id, source=TimingSource.CLOCK, unit=Unit.NS, points=(point,)))
 
 def test_bad(guest):
     assert 1 == 2

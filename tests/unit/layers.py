@@ -17,6 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "vmlab.seal",
         "vmlab.store",
         "vmlab.process",
+        "vmlab.provenance",
         "vmlab.scratch",
         "vmlab.wait",
     ),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,15 @@ def read_source(directory: Path) -> Source:
             f"{str(directory)!r} has neither a Kbuild file nor a Makefile",
             hint="a Kbuild file with `obj-m := NAME.o` is enough",
         )
-    files = [path for path in sorted(directory.rglob("*")) if _is_source(path, directory)]
+    return _gather(directory, [path for path in sorted(directory.rglob("*")) if _is_source(path, directory)])
+
+
+def read_programs(directory: Path) -> Source:
+    """The C files that lie directly in a directory, for programs that belong to no module."""
+    return _gather(directory, sorted(path for path in directory.iterdir() if path.suffix in (".c", ".h")))
+
+
+def _gather(directory: Path, files: Sequence[Path]) -> Source:
     size = sum(path.stat().st_size for path in files)
     if size > _LARGEST_MIB * 2**20:
         raise UsageError(

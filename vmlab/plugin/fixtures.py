@@ -152,17 +152,22 @@ def loaded_module(request: pytest.FixtureRequest, module: Built) -> Built:
 @pytest.fixture
 def program(
     request: pytest.FixtureRequest, vmlab_lab: Lab, vmlab_forks: Forks, vmlab_target: Target
-) -> Callable[[str], str]:
-    """Compile a C program that lies among the module's sources, named by its path there, and copy it into the guest
-    that the test uses; returns its path in the guest. Scope: test. Cost: a compilation the first time, then a copy."""
+) -> Callable[[str | Path], str]:
+    """Compile a C program and copy it into the guest that the test uses; returns its path in the guest. A text names
+    one among the module's sources, a `Path` one anywhere, with the headers that lie beside it. Scope: test. Cost: a
+    compilation the first time, then a copy."""
+    from vmlab.module.source import read_programs
+
     where = _used_guest(request)
 
-    def prepare(main: str) -> str:
+    def prepare(main: str | Path) -> str:
+        tree = read_programs(main.parent) if isinstance(main, Path) else None
+        name = main.name if isinstance(main, Path) else main
         with contextlib.ExitStack() as stack:
             compiled = vmlab_lab.program(
-                vmlab_target, main, lambda: stack.enter_context(vmlab_forks.fork(vmlab_target)).guest
+                vmlab_target, name, lambda: stack.enter_context(vmlab_forks.fork(vmlab_target)).guest, tree=tree
             )
-        path = f"/tmp/{Path(main).stem}-{compiled.parent.name}"
+        path = f"/tmp/{Path(name).stem}-{compiled.parent.name}"
         if not where.root(f"[ -x {path} ]").ok:
             where.put(compiled, path)
         return path

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from vmlab.provenance import Provenance
 from vmlab.timing.series import Series
 
 SCHEMA = 1
@@ -24,27 +25,6 @@ class Outcome(StrEnum):
     """The machine went away: nothing is known about the module."""
     NOT_RUN = "not run"
     """The target was given up before this test."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
-    """What a target's results depended on."""
-
-    release: str
-    kernel_package: str
-    image: str
-    """Digest of the image."""
-    qemu: str
-    accelerator: str
-    accelerator_reason: str
-    cpu_model: str
-    cpus: int
-    memory_mib: int
-    timing_source: str
-    kernel_compiler: str = ""
-    compiler: str = ""
-    compiler_match: str = ""
-    build_place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,33 @@ import statistics
 from dataclasses import dataclass
 from enum import StrEnum
 
+from vmlab.provenance import Provenance
+
 
 class TimingSource(StrEnum):
-    """What counted the time."""
+    """What counted the cost, from the best to the last resort; every figure carries one."""
 
+    PMU = "pmu"
+    """The processor's own counters, passed through by KVM and proved to count in the guest."""
+    EMULATED_PMU = "emulated-pmu"
+    """The PMUv3 that QEMU emulates for arm64 under `-icount`: instructions are exact, cycles are those instructions."""
+    ICOUNT = "icount"
+    """QEMU's virtual clock under `-icount shift=0,sleep=off`: an instruction is a nanosecond of the guest's."""
     CLOCK = "clock"
-    """Elapsed time by the guest's CLOCK_MONOTONIC_RAW: under TCG the host's load is in it, so it carries no
-    verdict."""
+    """Elapsed time by the guest's CLOCK_MONOTONIC_RAW: whatever else the host does is in it."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the same work gives the same count every time."""
+        return self in (TimingSource.EMULATED_PMU, TimingSource.ICOUNT)
+
+
+class Unit(StrEnum):
+    """What a sample counts, for one operation."""
+
+    NS = "ns"
+    INSTRUCTIONS = "instructions"
+    CYCLES = "cycles"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +42,15 @@ class Point:
 
     n: int
     samples: tuple[float, ...]
+    """A batch's cost for one operation each, what measuring costs taken off, in the order they were taken."""
 
     @property
     def median(self) -> float:
         return statistics.median(self.samples)
+
+    @property
+    def minimum(self) -> float:
+        return min(self.samples)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,5 +60,8 @@ class Series:
     name: str
     target: str
     source: TimingSource
-    unit: str
+    unit: Unit
     points: tuple[Point, ...]
+    provenance: Provenance | None = None
+    interleaving: str = ""
+    """The same word for series whose samples were taken in turns: sample i of one beside sample i of the other."""

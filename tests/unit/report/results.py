@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from vmlab.report.model import SCHEMA, Outcome, Provenance, RunResult, TargetFacts, TargetResult, TestResult
+from vmlab.provenance import Provenance
+from vmlab.report.model import SCHEMA, Outcome, RunResult, TargetFacts, TargetResult, TestResult
 
 
 def provenance(**changes: str) -> Provenance:

@@ -12,14 +12,14 @@ import pytest
 from vmlab.errors import HostError, UsageError
 from vmlab.report.files import read_result, write_result
 from vmlab.report.model import SCHEMA, Outcome
-from vmlab.timing.series import Point, Series, TimingSource
+from vmlab.timing.series import Point, Series, TimingSource, Unit
 
 from .results import facts, row, run
 
 
 def test_a_result_survives_the_round_trip(tmp_path: Path) -> None:
     points = (Point(n=1, samples=(1.0, 3.0, 2.0)),)
-    series = Series(name="fib", target="debian12-6.1", source=TimingSource.CLOCK, unit="ns", points=points)
+    series = Series(name="fib", target="debian12-6.1", source=TimingSource.CLOCK, unit=Unit.NS, points=points)
     tests = [(str(outcome), outcome, "why") for outcome in Outcome]
     result = replace(run(row(*tests, known=facts()), row(target="x"), notices=("n",)), series=(series,))
     path = write_result(result, tmp_path / "new" / "folder")

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+"""What a result depended on: one record, attached to every result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What a target's results depended on."""
+
+    release: str
+    kernel_package: str
+    image: str
+    """Digest of the image."""
+    qemu: str
+    accelerator: str
+    accelerator_reason: str
+    cpu_model: str
+    cpus: int
+    memory_mib: int
+    timing_source: str
+    kernel_compiler: str = ""
+    compiler: str = ""
+    compiler_match: str = ""
+    build_place: str = ""
