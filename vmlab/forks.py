@@ -26,13 +26,14 @@ from vmlab.guest.guest import Guest
 from vmlab.guest.transport import LateTransport
 from vmlab.host.accelerator import Accelerator
 from vmlab.host.facts import processor_model
-from vmlab.lab import Lab, Running, reach
+from vmlab.lab import Lab, Running
 from vmlab.machine.argv import guest_visible_words
 from vmlab.machine.snapshot import Origin, SnapshotFiles, freeze
 from vmlab.module.build import Built
 from vmlab.module.load import bring, insert
+from vmlab.reach import reach
 from vmlab.store import StoredObject, digest_of
-from vmlab.target import Target
+from vmlab.target import Boot, Target
 
 _MOST_FAILURES = 2
 _DISK_MIB = 512
@@ -146,13 +147,13 @@ class Forks:
     def _go_on(self, target: Target, origin: Origin, mark: Mark) -> Iterator[Running]:
         """A proved guest out of a frozen one's files."""
         image = self.lab.image(target)
-        limits = self.lab.limits(image)
+        limits = self.lab.limits(target)
         with self.lab.machine(target, origin) as machine:
             # The login is the longer half, and the proof needs another processor of the guest.
             late = LateTransport(lambda: reach(machine, image, limits.connect_s, limits))
             guest = self.lab.guest(target, machine, late, has_line=True, log_position=mark.log_position)
             with contextlib.closing(guest):
-                prove_fork(guest, mark)
+                prove_fork(guest, mark, has_real_time=target.boot is not Boot.ICOUNT)
                 transport = late.settle()
                 yield Running(
                     target=target,
@@ -212,7 +213,7 @@ class Forks:
         host's, and believes it from then on. The host's kernel is what KVM's part of a machine's state comes from.
         """
         image = self.lab.image(target)
-        is_kvm = self.lab.verdict(image).accelerator is Accelerator.KVM
+        is_kvm = self.lab.accelerator(target).accelerator is Accelerator.KVM
         built = self.built(target) if stage is not Stage.READY else None
         return {
             "revision": _REVISION,

@@ -15,28 +15,27 @@ from pathlib import Path
 from vmlab.errors import BuildError, GuestError, HostError, MachineLost
 from vmlab.guest.guest import Guest
 from vmlab.guest.hang import HangProbe
-from vmlab.guest.line import LineTransport, start_line
 from vmlab.guest.rules import Rules, known_rules, known_splats_file, load_rules
 from vmlab.guest.splat import find_splats
-from vmlab.guest.ssh import Address, SshTransport, connect
-from vmlab.guest.transport import Commands, Transport
+from vmlab.guest.transport import Transport
 from vmlab.host.accelerator import Accelerator, Verdict, choose_accelerator, qemu_version
 from vmlab.host.limits import Limits, limits_for
 from vmlab.image.debug_symbols import obtain_vmlinux
-from vmlab.image.image import GUEST_USER, Image
+from vmlab.image.image import Image
 from vmlab.image.kernel_config import has_option
 from vmlab.image.packages import cached_image, obtain_image
-from vmlab.machine.argv import LINE_NAME, NMI_PANIC, PAGE_OWNER, MachineSpec, machine_spec, proof_argv
+from vmlab.machine.argv import NMI_PANIC, PAGE_OWNER, MachineSpec, machine_spec, proof_argv
 from vmlab.machine.machine import Machine
 from vmlab.machine.snapshot import Origin
 from vmlab.module.build import Built, build_module, compile_program
 from vmlab.module.place import GuestPlace, HostPlace, Place, require_host_place
 from vmlab.module.source import Source, read_source
 from vmlab.provenance import Provenance
+from vmlab.reach import reach, root_opener
 from vmlab.report.model import TargetFacts
 from vmlab.settings import BuildPlace, Settings
 from vmlab.store import Store, digest_of
-from vmlab.target import Matrix, Target, load_matrix
+from vmlab.target import Boot, Matrix, Target, load_matrix
 from vmlab.timing.series import TimingSource
 
 
@@ -140,8 +139,14 @@ class Lab:
             kvm_argv=lambda console: proof_argv(spec, console=console),
         )
 
-    def limits(self, image: Image) -> Limits:
-        return limits_for(self.verdict(image).accelerator, patience=self.settings.patience)
+    def accelerator(self, target: Target) -> Verdict:
+        """What runs a target's guests: the host's best, or TCG for a guest whose instructions are counted."""
+        if target.boot is Boot.ICOUNT:
+            return Verdict(accelerator=Accelerator.TCG, reason="only TCG counts instructions")
+        return self.verdict(self.image(target))
+
+    def limits(self, target: Target) -> Limits:
+        return limits_for(self.accelerator(target).accelerator, patience=self.settings.patience)
 
     @contextlib.contextmanager
     def boot(self, target: Target) -> Iterator[Running]:
@@ -162,8 +167,8 @@ class Lab:
     def boot_once(self, target: Target, origin: Origin | None = None) -> Iterator[Running]:
         """One attempt at a boot; `origin` tells where memory and disk go of a guest that is to be frozen."""
         image = self.image(target)
-        limits = self.limits(image)
-        self.progress(f"{target.id}: booting {image.release} ({self.verdict(image).accelerator})")
+        limits = self.limits(target)
+        self.progress(f"{target.id}: booting {image.release} ({self.accelerator(target).accelerator})")
         with contextlib.ExitStack() as stack:
             machine = stack.enter_context(self.machine(target, origin))
             transport = reach(machine, image, limits.boot_s, limits)
@@ -186,7 +191,7 @@ class Lab:
     ) -> Guest:
         """The guest in a machine, its connection made; `has_line` tells that it was frozen with the lab's own."""
         image = self.image(target)
-        limits = self.limits(image)
+        limits = self.limits(target)
         probe = HangProbe(
             machine=lambda: machine.probes,
             console=machine.console,
@@ -223,16 +228,21 @@ class Lab:
         """The machine that this run gives a target."""
         image = self.image(target)
         parameters = target.suite.kernel_parameters
-        if target.is_strict and has_option(image, "CONFIG_PAGE_OWNER"):
+        if target.boot is Boot.STRICT and has_option(image, "CONFIG_PAGE_OWNER"):
             parameters = (PAGE_OWNER, *parameters)
         return machine_spec(
             image,
-            self.verdict(image).accelerator,
-            cpus=self.settings.cpus,
+            self.accelerator(target).accelerator,
+            cpus=self._cpus(target),
             memory_mib=self.settings.memory_mib,
             kernel_parameters=parameters,
-            is_strict=target.is_strict,
+            boot=target.boot,
         )
+
+    def _cpus(self, target: Target) -> int:
+        """As many as were asked for; instructions are counted on one, unless another number was asked for in words."""
+        is_asked = self.settings.origin["cpus"] != "default"
+        return 1 if target.boot is Boot.ICOUNT and not is_asked else self.settings.cpus
 
     def build_place(self, image: Image) -> BuildPlace:
         """Where to compile: as asked, else on the host under TCG when it can be, else in the guest."""
@@ -281,7 +291,7 @@ class Lab:
             where,
             self.store,
             policy=self.settings.compiler,
-            timeout_s=self.limits(image).build_s,
+            timeout_s=self.limits(target).build_s,
         )
         self._learn_build(target, built)
         return built
@@ -295,7 +305,7 @@ class Lab:
 
         def build(work: Path) -> dict[str, str]:
             with contextlib.closing(self._open_place(self.build_place(image), image, guest)) as place:
-                compile_program(source, main, image, place, work / "program", timeout_s=self.limits(image).build_s)
+                compile_program(source, main, image, place, work / "program", timeout_s=self.limits(target).build_s)
             return {"name": main}
 
         return self.store.obtain("program", inputs, build).file("program")
@@ -315,7 +325,7 @@ class Lab:
         return directory / f"{machine.console.path.stem}.elf"
 
     def _learn_image(self, target: Target, image: Image, version: str, took_s: float) -> None:
-        verdict = self.verdict(image)
+        verdict = self.accelerator(target)
         spec = self.spec(target)
         provenance = Provenance(
             release=image.release,
@@ -366,32 +376,3 @@ class Lab:
             build_is_cached=built.is_cached,
             build_warnings=built.warnings,
         )
-
-
-def reach(machine: Machine, image: Image, wait_s: float, limits: Limits, *, user: str = GUEST_USER) -> SshTransport:
-    """A connection to a machine's guest, which may still be booting; `MachineLost` when it does not answer."""
-    return connect(
-        Address(port=machine.ssh_port, host_key=image.host_key, user_key=image.user_key, user=user),
-        timeout_s=wait_s,
-        step_timeout_s=limits.connect_s,
-        require_alive=machine.require_alive,
-        evidence=machine.console.tail,
-    )
-
-
-def root_opener(machine: Machine, image: Image, limits: Limits, *, has_line: bool) -> Callable[[], Commands]:
-    """What gives a guest its connections as root: the line first, which a boot needs started; then SSH, since a line
-    that a slow command blocks stays so."""
-    is_first = True
-
-    def open_root() -> Commands:
-        nonlocal is_first
-        if is_first and machine.line is not None:
-            is_first = False
-            if not has_line:
-                with contextlib.closing(reach(machine, image, limits.connect_s, limits, user="root")) as root:
-                    start_line(root, LINE_NAME, timeout_s=limits.command_s)
-            return LineTransport(machine.line)
-        return reach(machine, image, limits.connect_s, limits, user="root")
-
-    return open_root

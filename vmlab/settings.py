@@ -43,6 +43,16 @@ class CompilerPolicy(StrEnum):
     WAIVE = "waive"
 
 
+class TimingChoice(StrEnum):
+    """What is to count the time; `auto` takes the best of them that is proved to count."""
+
+    AUTO = "auto"
+    PMU = "pmu"
+    EMULATED_PMU = "emulated-pmu"
+    ICOUNT = "icount"
+    CLOCK = "clock"
+
+
 class StaleIndex(StrEnum):
     """What to do with a package index whose date of expiry has passed, as those of frozen mirrors have."""
 
@@ -150,6 +160,13 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(name="cpus", default="2", parse=_between(1, 64, int), metavar="N", help="processors of a guest"),
     Setting(
+        name="timing",
+        default="auto",
+        parse=_words(TimingChoice),
+        metavar="auto|pmu|emulated-pmu|icount|clock",
+        help="what counts in timing tests; auto takes the best that is proved to count, any other is demanded",
+    ),
+    Setting(
         name="patience",
         default="1",
         parse=_between(0.1, 100, float),
@@ -236,6 +253,7 @@ class Settings:
     compiler: CompilerPolicy
     memory_mib: int
     cpus: int
+    timing: TimingChoice
     patience: float
     store: Path
     store_gib: float | None

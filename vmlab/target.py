@@ -17,8 +17,6 @@ from pathlib import Path
 from vmlab.decode import read_toml, structure
 from vmlab.errors import UsageError, nearest
 
-_STRICT = "+strict"
-
 
 class Flavour(StrEnum):
     """Which of a distribution's builds of one kernel line.
@@ -38,10 +36,13 @@ class Architecture(StrEnum):
 
 
 class Boot(StrEnum):
-    """How a target's kernel is started: as it ships, or stricter, written `+strict` behind the target's id."""
+    """How a target's kernel is started; not `stock` shows in the target's id: `debian12-6.1+strict`."""
 
     STOCK = "stock"
     STRICT = "strict"
+    """The allocator checks every object, and what the processor can refuse it refuses."""
+    ICOUNT = "icount"
+    """On one emulated processor for which each instruction takes a nanosecond: the same work takes the same time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,18 +76,14 @@ class Target:
     boot: Boot = Boot.STOCK
 
     @property
-    def is_strict(self) -> bool:
-        return self.boot is Boot.STRICT
-
-    @property
     def stock(self) -> Target:
         """The row itself, whose image it is."""
-        return replace(self, id=self.id.removesuffix(_STRICT), boot=Boot.STOCK)
+        return self.started(Boot.STOCK)
 
-    @property
-    def strict(self) -> Target:
-        """The same, started stricter than it ships."""
-        return replace(self, id=f"{self.stock.id}{_STRICT}", boot=Boot.STRICT)
+    def started(self, boot: Boot) -> Target:
+        """The same row, started in another way."""
+        row = self.id.partition("+")[0]
+        return replace(self, id=row if boot is Boot.STOCK else f"{row}+{boot}", boot=boot)
 
     @property
     def release_pattern(self) -> re.Pattern[str]:
@@ -128,13 +125,13 @@ class Matrix:
     @property
     def variants(self) -> tuple[Target, ...]:
         """Every target in every way it can be started."""
-        return tuple(variant for target in self.targets for variant in (target, target.strict))
+        return tuple(target.started(boot) for target in self.targets for boot in Boot)
 
     def select(self, globs: str) -> tuple[Target, ...]:
         """The targets that `globs` (comma-separated, exact) names; the default matrix for an empty string.
 
-        'all' is every target and 'default' the default matrix; `+strict` behind a glob starts what it names stricter.
-        Raises `UsageError` for a glob that matches none, with the nearest id.
+        'all' is every target and 'default' the default matrix; `+strict` or `+icount` behind a glob starts what it
+        names in that way. Raises `UsageError` for a glob that matches none, with the nearest id.
         """
         words = [word.strip() for word in globs.split(",") if word.strip()]
         if not words:
@@ -146,12 +143,13 @@ class Matrix:
             matched = _NAMED[glob](self.targets) if glob in _NAMED else fnmatch.filter(ids, glob)
             if not matched:
                 raise UsageError(f"unknown target {word!r}", hint=f"{nearest(glob, ids)} `vmlab targets` lists all")
-            if plus and f"+{suffix}" != _STRICT:
-                raise UsageError(f"unknown way to start a target: {word!r}", hint=nearest(suffix, [str(Boot.STRICT)]))
+            if plus and suffix not in _WAYS:
+                raise UsageError(f"unknown way to start a target: {word!r}", hint=nearest(suffix, _WAYS))
             chosen.update(f"{name}{plus}{suffix}" for name in matched)
         return tuple(target for target in self.variants if target.id in chosen)
 
 
+_WAYS = [str(boot) for boot in Boot if boot is not Boot.STOCK]
 _NAMED: Mapping[str, Callable[[Iterable[Target]], list[str]]] = {
     "all": lambda targets: [target.id for target in targets],
     "default": lambda targets: [target.id for target in targets if target.is_default],

@@ -11,14 +11,14 @@ from vmlab.image.resolve import resolve
 from vmlab.lab import Lab
 from vmlab.machine import running
 from vmlab.store import Store, StoredObject, remove_tree
-from vmlab.target import Target
+from vmlab.target import Boot, Target
 
 Say = Callable[[str], None]
 
 
 def chosen_objects(store: Store, targets: Sequence[Target]) -> list[StoredObject]:
     """All objects, or those of some targets, however they are started."""
-    ids = {variant.id for target in targets for variant in (target.stock, target.strict)}
+    ids = {target.started(boot).id for target in targets for boot in Boot}
     return [item for item in store.objects() if not ids or item.facts.get("target") in ids]
 
 

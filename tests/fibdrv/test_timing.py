@@ -1,30 +1,59 @@
 # SPDX-License-Identifier: MIT
-"""What a read costs against n, recorded with its timing source; the clock of an emulated guest is no judge."""
+"""What a read costs against n, by the best timing source there is, and where the cost lies."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from vmlab.target import Target
-from vmlab.timing.series import Point, Series, TimingSource, Unit
+import pytest
 
-from .probe import Probe
+from vmlab.module.build import Built
+from vmlab.timing.operation import Parts, Read
+from vmlab.timing.series import Series
+from vmlab.timing.stopwatch import Measurement, Stopwatch
 
-REPEATS = {10: 20, 100: 20, 1_000: 20, 10_000: 10, 100_000: 5}
-PARTS = ("fibdrv read", "fibdrv compute", "fibdrv format", "fibdrv copy")
+from .oracle import fibonacci
+
+Keep = Callable[[str, Mapping[int, Measurement]], Series]
+
+DEVICE = "/dev/fibonacci"
+# FIBDRV_IOC_STATS of uapi/fibdrv.h: _IOR(0xfb, 3, struct fibdrv_stats), and where its times lie.
+STATS = Parts(request=0x8038FB03, size=56, offsets={"compute": 24, "format": 32, "copy": 40})
+BATCHES = {10: 100, 100: 100, 1_000: 100, 10_000: 30, 100_000: 10}
 
 
-def test_time_of_a_read_against_n_is_recorded(
-    probe: Probe, target: Target, record_series: Callable[[Series], None]
-) -> None:
-    taken = probe.times(REPEATS.items())
-    assert {n: len(samples) for n, samples in taken.items()} == REPEATS
-    for number, name in enumerate(PARTS):
-        points = tuple(Point(n=n, samples=tuple(float(row[number]) for row in rows)) for n, rows in taken.items())
-        record_series(Series(name=name, target=target.id, source=TimingSource.CLOCK, unit=Unit.NS, points=points))
-    for n, rows in taken.items():
-        for total, *parts in rows:
-            assert total > 0
-            assert min(parts) >= 0
-            # Two clocks: the program's is never steered, the driver's may be, by 500 ppm at most.
-            assert sum(parts) <= total * 1.0005, f"the parts of a read of F({n}) take longer than the whole"
+def _read(n: int, parts: Parts | None = None) -> Read:
+    return Read(path=DEVICE, offset=n, size=len(str(fibonacci(n))) + 1, parts=parts)
+
+
+@pytest.fixture(autouse=True)
+def in_the_guest(loaded_module: Built) -> None:
+    """The module is loaded where the stopwatch measures."""
+
+
+def test_cost_of_a_read_against_n_is_recorded(stopwatch: Stopwatch, series: Keep) -> None:
+    taken = {n: stopwatch.measure(_read(n), batches=batches) for n, batches in BATCHES.items()}
+    kept = series("fibdrv read", taken)
+    assert [len(point.samples) for point in kept.points] == list(BATCHES.values())
+    assert all(measured.minimum > 0 for measured in taken.values())
+    # A number ten times as long takes longer by any source that counts at all.
+    assert taken[100_000].best > 10 * taken[1_000].best
+
+
+def test_parts_of_a_read_add_up_to_less_than_the_whole(stopwatch: Stopwatch) -> None:
+    for n in (1_000, 10_000):
+        measured = stopwatch.measure(_read(n, STATS), batches=20)
+        assert min(measured.parts["compute"]) > 0
+        assert min(measured.parts["format"]) > 0
+        if "rest" in measured.parts:
+            # Both are times: what is left is the system call's, and a driver whose parts exceed the whole is wrong.
+            # Two clocks: the stopwatch's is never steered, the driver's may be, by 500 ppm at most.
+            assert all(
+                rest >= -0.0005 * whole for rest, whole in zip(measured.parts["rest"], measured.samples, strict=True)
+            )
+
+
+@pytest.mark.timing("icount", "emulated-pmu")
+def test_same_read_costs_the_same_instructions_every_time(stopwatch: Stopwatch) -> None:
+    first, second = (stopwatch.measure(_read(1_000), batches=200).minimum for _ in range(2))
+    assert first == pytest.approx(second, rel=20e-6)

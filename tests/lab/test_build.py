@@ -30,7 +30,7 @@ def _cold(lab: Lab, target: Target, source: Source, guest: Guest, name: BuildPla
         return HostPlace(image) if name is BuildPlace.HOST else GuestPlace(guest)
 
     return build_module(
-        source, image, place, name, Store(store), policy=CompilerPolicy.REFUSE, timeout_s=lab.limits(image).build_s
+        source, image, place, name, Store(store), policy=CompilerPolicy.REFUSE, timeout_s=lab.limits(target).build_s
     )
 
 

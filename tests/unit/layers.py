@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vmlab.module",),
     ("vmlab.timing",),
     ("vmlab.report",),
-    ("vmlab.lab", "vmlab.forks"),
+    ("vmlab.lab", "vmlab.forks", "vmlab.reach", "vmlab.timed"),
     ("vmlab.plugin", "vmlab.cli", "vmlab.doctor", "vmlab.shell", "vmlab.upkeep"),
 )
 GUARDED = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vmlab.errors import UsageError
-from vmlab.target import Flavour, Matrix, Target, load_matrix
+from vmlab.target import Boot, Flavour, Matrix, Target, load_matrix
 
 SUITE = """
 [[suite]]
@@ -181,19 +181,21 @@ def test_a_target_of_its_own_pockets_keeps_those_of_its_suite(write: Write) -> N
 def test_a_target_can_be_started_stricter_than_it_ships() -> None:
     (target,) = load_matrix().select("debian12-6.1+strict")
     assert target.id == "debian12-6.1+strict"
-    assert target.is_strict
+    assert target.boot is Boot.STRICT
     assert target.stock == load_matrix().select("debian12-6.1")[0]
-    assert target.stock.strict == target
-    assert target.strict == target
+    assert target.stock.started(Boot.STRICT) == target
+    assert target.started(Boot.STRICT) == target
+    assert target.started(Boot.ICOUNT).id == "debian12-6.1+icount"
+    assert load_matrix().select("debian12-6.1+icount") == (target.started(Boot.ICOUNT),)
 
 
 def test_globs_and_names_of_many_take_the_suffix_too() -> None:
     matrix = load_matrix()
     assert matrix.select("default") == matrix.select("")
     both = matrix.select("default,default+strict")
-    assert [target.is_strict for target in both] == [False, True] * len(matrix.select(""))
+    assert [target.boot for target in both] == [Boot.STOCK, Boot.STRICT] * len(matrix.select(""))
     assert {target.stock.suite.id for target in matrix.select("debian13-*+strict")} == {"debian13"}
-    assert not any(target.is_strict for target in matrix.select("all"))
+    assert all(target.boot is Boot.STOCK for target in matrix.select("all"))
 
 
 def test_another_suffix_is_refused_with_the_one_there_is() -> None:

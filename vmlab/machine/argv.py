@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vmlab.errors import HostError
 from vmlab.host.accelerator import QEMU, Accelerator
 from vmlab.image.image import Image
+from vmlab.target import Boot
 
 MAC_ADDRESS = "52:54:00:76:6d:6c"
 CONSOLE_NAME = "console"
@@ -25,6 +27,8 @@ PAGE_OWNER = "page_owner=on"
 STRICT_CPU = ",smep=on,smap=on,umip=on"
 """Executing, or reaching into, user memory from the kernel faults, as it does on every processor since 2015; QEMU
 warns and the guest's tests find out when an accelerator has not got them."""
+ICOUNT = ("-icount", "shift=0,sleep=off")
+"""An instruction takes 2^0 ns of the guest's time; a guest with nothing to do is at its next timer at once."""
 # watchdog_thresh may be 60 at most; a soft lockup is reported after twice that. The kernel's own values are 10 s,
 # 21 s, 120 s and 30 s.
 _TCG_PATIENCE = (
@@ -46,6 +50,8 @@ class MachineSpec:
     kernel: Path
     initrd: Path
     command_line: str
+    is_icount: bool = False
+    """Whether its only clock is the count of the instructions that it ran."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +83,24 @@ def machine_spec(
     cpus: int,
     memory_mib: int,
     kernel_parameters: Sequence[str] = (),
-    is_strict: bool = False,
+    boot: Boot = Boot.STOCK,
 ) -> MachineSpec:
-    """The machine that boots an image on an accelerator; `kernel_parameters` are the target's own."""
+    """The machine that boots an image on an accelerator; `kernel_parameters` are the target's own.
+
+    Raises `HostError` when instructions are to be counted with more than one processor, or under KVM: QEMU runs them
+    in turns then, and its count is no processor's (docs/devel/tcg-icount.rst).
+    """
+    is_strict = boot is Boot.STRICT
     strict = (*STRICT_PARAMETERS, *kernel_parameters) if is_strict else kernel_parameters
+    is_icount = boot is Boot.ICOUNT
+    if is_icount and (cpus != 1 or accelerator is Accelerator.KVM):
+        raise HostError(
+            f"instructions are counted on one emulated processor, not on {cpus} under {accelerator}",
+            hint="use --vmlab-cpus 1, or another --vmlab-timing than icount",
+        )
     return MachineSpec(
         accelerator=accelerator,
+        is_icount=is_icount,
         cpu_model=default_cpu_model(accelerator) + (STRICT_CPU if is_strict else ""),
         cpus=cpus,
         memory_mib=memory_mib,
@@ -160,12 +178,14 @@ def proof_argv(spec: MachineSpec, *, console: Path) -> list[str]:
 
 
 def _base(spec: MachineSpec, memory: Memory | None) -> list[str]:
-    accelerator = "kvm" if spec.accelerator is Accelerator.KVM else "tcg,thread=multi,tb-size=256"
+    threads = "single" if spec.is_icount else "multi"
+    accelerator = "kvm" if spec.accelerator is Accelerator.KVM else f"tcg,thread={threads},tb-size=256"
     backend = ",memory-backend=ram" if memory else ""
     return [
         QEMU,
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
         *("-machine", f"q35,usb=off,vmport=off,graphics=off{backend}", "-accel", accelerator),
+        *(ICOUNT if spec.is_icount else ()),
         *("-cpu", spec.cpu_model, "-smp", str(spec.cpus), "-m", f"{spec.memory_mib}M"),
         *(_memory_object(memory, spec.memory_mib) if memory else ()),
         *("-kernel", str(spec.kernel), "-initrd", str(spec.initrd), "-append", spec.command_line),

@@ -21,7 +21,6 @@ from vmlab.plugin.fixtures import (
     loaded_module,
     module,
     program,
-    record_series,
     shared_guest,
     target,
     vmlab_forks,
@@ -30,6 +29,7 @@ from vmlab.plugin.fixtures import (
     vmlab_start,
     vmlab_target,
 )
+from vmlab.plugin.timing import MARKER, NO_PLACE, room_on_the_host, series, stopwatch, timed_guest, vmlab_timed
 from vmlab.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -42,14 +42,17 @@ __all__ = [
     "loaded_module",
     "module",
     "program",
-    "record_series",
+    "series",
     "shared_guest",
+    "stopwatch",
     "target",
+    "timed_guest",
     "vmlab_forks",
     "vmlab_lab",
     "vmlab_shared",
     "vmlab_start",
     "vmlab_target",
+    "vmlab_timed",
 ]
 
 _SESSION = pytest.StashKey["GuestSession"]()
@@ -68,6 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "expect_splat(what): the kernel must report this, a kind ('WARNING') or part of the report's title, and may",
     )
+    config.addinivalue_line("markers", MARKER)
     config.addinivalue_line("markers", "slow: takes minutes; runs with `nox -s soak`, not in the matrix")
     if _is_asked(config) or _is_a_project(config):
         # A wrong name is told before anything else happens: while tests are collected pytest shows a traceback.
@@ -143,8 +147,18 @@ class _Controller:
             session_of(self._config).start_reporting(self._config).pytest_runtest_logreport(report)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    if not _uses_a_target(item):
+        return (yield)
+    with room_on_the_host(item, session_of(item.config)):
+        return (yield)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if NO_PLACE in item.stash:
+        raise item.stash[NO_PLACE]
     if _uses_a_target(item):
         session_of(item.config).require_unbroken(item)
 

@@ -12,8 +12,9 @@ What is in it
   module          the module, built for the target; its sources and the .ko lie in /build of a forked guest
   loaded_module   the module, loaded in the guest that the test uses
   program         compiles a C program for the guest that the test uses, and copies it in
-And
-  record_series   keeps measurements for the result file
+What it costs (in `timing.py`)
+  stopwatch       times operations in a guest of the test's own, `timed_guest`, by the best source that is proved there
+  series          keeps measurements for the result file
 
 A fork begins at the latest snapshot that the test's fixtures ask for: *loaded* with `loaded_module`, *built* with
 `module`, else *ready*.
@@ -35,9 +36,8 @@ if TYPE_CHECKING:
     from vmlab.module.build import Built
     from vmlab.plugin.shared import SharedGuest
     from vmlab.target import Target
-    from vmlab.timing.series import Series
 
-GUESTS = ("guest", "any_guest", "booted_guest", "shared_guest")
+GUESTS = ("timed_guest", "guest", "any_guest", "booted_guest", "shared_guest")
 """The fixtures that give a guest; of several in one test, `loaded_module` and `program` work in the first of these."""
 STARTS = ("booted", "forked")
 
@@ -79,19 +79,22 @@ def target(vmlab_target: Target) -> Target:
 
 
 @pytest.fixture(scope="session")
-def vmlab_shared(vmlab_forks: Forks, vmlab_target: Target) -> Iterator[SharedGuest]:
+def vmlab_shared(pytestconfig: pytest.Config, vmlab_forks: Forks, vmlab_target: Target) -> Iterator[SharedGuest]:
     """The target's shared guest, not yet started. Scope: session, one per target. Cost: none until asked."""
+    from vmlab.plugin import session_of
     from vmlab.plugin.shared import SharedGuest
 
     with contextlib.closing(SharedGuest(vmlab_forks, vmlab_target)) as shared:
+        session_of(pytestconfig).shared = shared
         yield shared
+        session_of(pytestconfig).shared = None
 
 
 @pytest.fixture
 def guest(request: pytest.FixtureRequest, vmlab_forks: Forks, vmlab_target: Target) -> Iterator[Guest]:
     """A guest of this test's own, forked from the target's snapshot. Scope: test. Cost: a fork, about a second under
     TCG on two idle cores; for a target's first test, a boot as well."""
-    with vmlab_forks.fork(vmlab_target, _stage_for(request)) as running, _lent(request, running):
+    with vmlab_forks.fork(vmlab_target, stage_for(request)) as running, lent(request, running):
         yield running.guest
 
 
@@ -101,7 +104,7 @@ def shared_guest(request: pytest.FixtureRequest, vmlab_shared: SharedGuest) -> I
     kernel reported trouble or got an unexpected taint, when it hung, or was lost. Cost: a fork for the first test."""
     from vmlab.plugin import session_of
 
-    running = vmlab_shared.get(_stage_for(request))
+    running = vmlab_shared.get(stage_for(request))
     session = session_of(request.config)
     session.lend(request.node, running, vmlab_shared)
     yield running.guest
@@ -111,7 +114,7 @@ def shared_guest(request: pytest.FixtureRequest, vmlab_shared: SharedGuest) -> I
 @pytest.fixture
 def booted_guest(request: pytest.FixtureRequest, vmlab_lab: Lab, vmlab_target: Target) -> Iterator[Guest]:
     """A guest booted for this test alone. Scope: test. Cost: a boot, 11 to 105 s under TCG on two cores."""
-    with vmlab_lab.boot(vmlab_target) as running, _lent(request, running):
+    with vmlab_lab.boot(vmlab_target) as running, lent(request, running):
         yield running.guest
 
 
@@ -175,15 +178,8 @@ def program(
     return prepare
 
 
-@pytest.fixture
-def record_series(pytestconfig: pytest.Config) -> Callable[[Series], None]:
-    """Keep a series of measurements for the result file. Scope: test. Cost: none."""
-    from vmlab.plugin import session_of
-
-    return session_of(pytestconfig).series.append
-
-
-def _stage_for(request: pytest.FixtureRequest) -> Stage:
+def stage_for(request: pytest.FixtureRequest) -> Stage:
+    """The latest snapshot that a test's fixtures ask for."""
     from vmlab.forks import Stage
 
     names = request.fixturenames
@@ -201,7 +197,7 @@ def _guest_named(request: pytest.FixtureRequest, name: str) -> Guest:
 
 
 @contextlib.contextmanager
-def _lent(request: pytest.FixtureRequest, running: Running) -> Iterator[None]:
+def lent(request: pytest.FixtureRequest, running: Running) -> Iterator[None]:
     """A guest that is one test's own: its console is kept only when there is something to look for in it."""
     from vmlab.plugin import session_of
 

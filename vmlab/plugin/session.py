@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import pytest
@@ -19,6 +19,7 @@ from vmlab.plugin.shared import GivenUp, SharedGuest
 from vmlab.plugin.watch import ItemWatch
 from vmlab.settings import SETTINGS, load_settings
 from vmlab.target import Target
+from vmlab.timed import TimedGuests
 from vmlab.timing.series import Series
 
 _OUTCOME = "vmlab.outcome"
@@ -50,6 +51,9 @@ class GuestSession:
             settings = load_settings(options, directory=config.rootpath)
         self.lab = Lab(settings, progress=show_progress(config), notice=self._notice)
         self.forks = Forks(self.lab)
+        self.timed = TimedGuests(self.forks)
+        self.shared: SharedGuest | None = None
+        """The one that this process has, while it has one."""
         self._lost_in_a_row: dict[str, list[str]] = {}
         self._reporter: Reporter | None = None
 
@@ -84,6 +88,19 @@ class GuestSession:
             item.stash[_LENT][running.guest] = Lent(running, shared)
             watch = ItemWatch.begin(self.lab, item, running, shared)
             item.stash.setdefault(_WATCHES, {})[running.guest] = watch
+
+    def say_waiting(self, item: pytest.Item) -> None:
+        """Tell the user why nothing happens."""
+        self.lab.progress(f"{item.name}: waiting for other guests' tests to end, to be timed alone")
+
+    @contextlib.contextmanager
+    def shared_guest_at_rest(self) -> Iterator[None]:
+        """Let the shared guest of this process stand still for the length of a `with` block."""
+        if self.shared is None:
+            yield
+            return
+        with self.shared.at_rest():
+            yield
 
     def watches(self, item: pytest.Item) -> list[ItemWatch]:
         """The watches over the guests that a test was given."""

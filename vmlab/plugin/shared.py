@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 from vmlab.errors import MachineLost, ModuleError, VmlabError
 from vmlab.forks import Forks, Stage
@@ -69,6 +70,28 @@ class SharedGuest:
         elif not is_meant:
             self._first_dirt = self._first_dirt or why
         self._dirt = why
+
+    @contextlib.contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Let the guest's processors stand still for the length of a `with` block, if there is one to be trusted."""
+        if self._running is None or self._dirt:
+            yield
+            return
+        machine = self._running.machine
+        try:
+            machine.monitor.execute("stop")
+        except MachineLost as lost:
+            # Found out here, and nobody's failure: the next test gets another.
+            self.mark_dirty(lost.message)
+            yield
+            return
+        try:
+            yield
+        finally:
+            try:
+                machine.monitor.execute("cont")
+            except MachineLost as lost:
+                self.mark_dirty(lost.message)
 
     def close(self) -> None:
         """Give the guest back."""

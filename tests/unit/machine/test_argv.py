@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from unit.fakes import image
+from vmlab.errors import HostError
 from vmlab.host.accelerator import Accelerator
 from vmlab.machine.argv import MachineSpec, Memory, Wiring, guest_visible_words, machine_spec, proof_argv, qemu_argv
+from vmlab.target import Boot
 
 _COMMAND_LINE = (
     "root=/dev/vda rw console=ttyS0 panic=0 net.ifnames=0 fsck.mode=skip systemd.show_status=0 sysrq_always_enabled"
@@ -82,11 +84,25 @@ def test_a_strict_boot_has_a_stricter_allocator_and_processor_and_keeps_the_targ
         cpus=2,
         memory_mib=1024,
         kernel_parameters=("page_owner=on", "unknown_nmi_panic"),
-        is_strict=True,
+        boot=Boot.STRICT,
     )
     assert spec.command_line.endswith(" init_on_alloc=0 slub_debug=FZPU page_owner=on unknown_nmi_panic")
     assert spec.cpu_model == "max,la57=off,svm=off,smep=on,smap=on,umip=on"
     assert guest_visible_words(spec) != guest_visible_words(_spec(Accelerator.TCG))
+
+
+def test_instructions_are_counted_on_one_processor_that_tcg_emulates_alone() -> None:
+    place = image(Path("/store/image"))
+    spec = machine_spec(place, Accelerator.TCG, cpus=1, memory_mib=1024, boot=Boot.ICOUNT)
+    argv = qemu_argv(spec, _wiring())
+    assert argv[argv.index("-icount") + 1] == "shift=0,sleep=off"
+    assert argv[argv.index("-accel") + 1] == "tcg,thread=single,tb-size=256"
+    assert guest_visible_words(spec) != guest_visible_words(
+        machine_spec(place, Accelerator.TCG, cpus=1, memory_mib=1024)
+    )
+    for accelerator, cpus in ((Accelerator.TCG, 2), (Accelerator.KVM, 1)):
+        with pytest.raises(HostError, match=rf"not on {cpus} under {accelerator} .use --vmlab-cpus 1"):
+            machine_spec(place, accelerator, cpus=cpus, memory_mib=1024, boot=Boot.ICOUNT)
 
 
 @pytest.mark.parametrize(("is_shared", "share"), [(True, "on"), (False, "off")])

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""Which source may be had, in which order, and what proves that it counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from unit.timing.fake_program import FakeProgram
+from vmlab.errors import UsageError
+from vmlab.host.accelerator import Accelerator
+from vmlab.target import Architecture, Boot
+from vmlab.timing.series import TimingSource
+from vmlab.timing.source import Proof, boot_for, order, parse_sources, prove, why_not
+from vmlab.timing.stopwatch import Stopwatch
+
+
+def _prove(program: FakeProgram, source: TimingSource) -> Proof:
+    return prove(Stopwatch(guest=program, program="/tmp/stopwatch", source=source))
+
+
+@pytest.mark.parametrize("source", list(TimingSource))
+def test_what_counts_every_instruction_is_proved_and_says_what_it_counted(source: TimingSource) -> None:
+    proof = _prove(FakeProgram(), source)
+    assert proof.is_had
+    assert "loop" in proof.fact
+
+
+@pytest.mark.parametrize(
+    ("program", "source", "fact"),
+    [
+        (FakeProgram(user=0), TimingSource.PMU, "its instruction counter counts nothing: 0 for a loop of 2000000"),
+        (FakeProgram(kernel=0), TimingSource.PMU, "its instruction counter counts user space only"),
+        (FakeProgram(user=1.05), TimingSource.PMU, "its instruction counter says 2100000 for a loop of 2000000"),
+        (FakeProgram(user=1.002), TimingSource.EMULATED_PMU, "its instruction counter says 2004000 for a loop"),
+        (FakeProgram(user=1.002), TimingSource.ICOUNT, "its time stamp counter says 2004000 for a loop"),
+        (FakeProgram(user=2.4), TimingSource.ICOUNT, "its time stamp counter says 4800000 for a loop"),
+        (FakeProgram(user=0), TimingSource.CLOCK, "its clock says 0 ns for a loop"),
+        (
+            FakeProgram(
+                status=4, stdout="", stderr="counter: perf_event_open of instructions:u: errno 2: No such file"
+            ),
+            TimingSource.PMU,
+            "perf_event_open of instructions:u: errno 2",
+        ),
+        (
+            FakeProgram(status=4, stdout="", stderr="counter: it counted for 5 of 10 ns only: multiplexed"),
+            TimingSource.EMULATED_PMU,
+            "it counted for 5 of 10 ns only: multiplexed",
+        ),
+    ],
+)
+def test_what_does_not_count_is_refused_with_the_fact(program: FakeProgram, source: TimingSource, fact: str) -> None:
+    proof = _prove(program, source)
+    assert not proof.is_had
+    assert proof.fact.startswith(fact)
+    assert str(proof).startswith(f"{source}: ")
+
+
+def test_a_source_is_out_of_the_question_by_machine_or_may_be_had() -> None:
+    amd64, (kvm, tcg) = Architecture.AMD64, (Accelerator.KVM, Accelerator.TCG)
+    assert "guests run under TCG" in why_not(TimingSource.PMU, amd64, tcg)
+    assert why_not(TimingSource.PMU, amd64, kvm) == ""
+    assert "for arm64 only" in why_not(TimingSource.EMULATED_PMU, amd64, kvm)
+    # The exact one needs TCG, which every host has, also one with KVM.
+    assert [why_not(TimingSource.ICOUNT, amd64, how) for how in (kvm, tcg)] == ["", ""]
+    assert why_not(TimingSource.CLOCK, amd64, tcg) == ""
+
+
+def test_the_best_comes_first_and_what_is_demanded_alone() -> None:
+    pmu, emulated, icount, clock = TimingSource
+    assert order(None, ()) == (pmu, emulated, icount, clock)
+    assert order(None, (clock, pmu)) == (pmu, clock)
+    assert order(icount, ()) == (icount,)
+    assert order(icount, (clock,)) == ()
+
+
+def test_exact_sources_need_the_virtual_clock_and_the_others_nothing() -> None:
+    assert [boot_for(source, Boot.STRICT) for source in TimingSource] == [
+        Boot.STRICT,
+        Boot.ICOUNT,
+        Boot.ICOUNT,
+        Boot.STRICT,
+    ]
+
+
+def test_a_marker_names_sources_or_is_refused_with_those_there_are() -> None:
+    assert parse_sources(("icount", "emulated-pmu")) == (TimingSource.ICOUNT, TimingSource.EMULATED_PMU)
+    with pytest.raises(UsageError, match=r"'icont' is not a valid .*there are pmu, emulated-pmu, icount, clock"):
+        parse_sources(("icont",))

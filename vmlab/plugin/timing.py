@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: MIT
+"""Timing in tests: the stopwatch, what it measured, and that nothing runs beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from vmlab.forks import Forks
+    from vmlab.guest.guest import Guest
+    from vmlab.plugin.session import GuestSession
+    from vmlab.target import Target
+    from vmlab.timed import Timed
+    from vmlab.timing.series import Series, TimingSource
+    from vmlab.timing.stopwatch import Measurement, Stopwatch
+
+_PLACE = "_VMLAB_PLACE"
+NO_PLACE = pytest.StashKey[Exception]()
+MARKER = "timing(*sources): timed by these sources only, where one can be had; runs beside no other guest"
+
+
+@pytest.fixture
+def vmlab_timed(request: pytest.FixtureRequest, vmlab_forks: Forks, vmlab_target: Target) -> Iterator[Timed]:
+    """The test's guest with its stopwatch. Scope: test. Cost: a fork and the proof of its timing source."""
+    from vmlab.plugin import session_of
+    from vmlab.plugin.fixtures import lent, stage_for
+    from vmlab.timed import SourceUnusable
+    from vmlab.timing.series import TimingSource
+
+    accepted = accepted_sources(request.node)
+    settings = vmlab_forks.lab.settings
+    if accepted and settings.timing not in ("auto", *accepted):
+        pytest.skip(f"this test is timed by {' or '.join(accepted)} only, and --vmlab-timing is {settings.timing}")
+    timed = session_of(request.config).timed
+    with contextlib.ExitStack() as stack:
+        try:
+            found = stack.enter_context(timed.fork(vmlab_target, stage_for(request), accepted=accepted))
+        except SourceUnusable as error:
+            if not accepted or settings.timing != "auto":
+                raise
+            pytest.skip(error.message)
+        if found.stopwatch.source is TimingSource.CLOCK:
+            _require_quiet_host()
+        stack.enter_context(lent(request, found.running))
+        yield found
+
+
+@pytest.fixture
+def timed_guest(vmlab_timed: Timed) -> Guest:
+    """The guest of the test's own that the stopwatch measures in. Scope: test. Cost: see `stopwatch`."""
+    return vmlab_timed.running.guest
+
+
+@pytest.fixture
+def stopwatch(vmlab_timed: Timed, timed_guest: Guest) -> Stopwatch:
+    """Times operations in a guest of this test's own by the best source that is proved there, or the one that
+    --vmlab-timing demands; the test runs beside no other guest. Scope: test. Cost: a fork, and a few seconds for the
+    proof; the first time for a target also a boot under `-icount`, half a minute or more."""
+    del timed_guest  # so that `loaded_module` finds the guest
+    return vmlab_timed.stopwatch
+
+
+@pytest.fixture
+def series(pytestconfig: pytest.Config, stopwatch: Stopwatch) -> Callable[[str, Mapping[int, Measurement]], Series]:
+    """Keep measurements by size under a name, with all that they depended on, in the result file. Scope: test. Cost:
+    that of `stopwatch`."""
+    from vmlab.plugin import session_of
+
+    kept = session_of(pytestconfig).series
+
+    def keep(name: str, measurements: Mapping[int, Measurement]) -> Series:
+        made = stopwatch.series(name, measurements)
+        kept.append(made)
+        return made
+
+    return keep
+
+
+def is_timing(item: pytest.Item) -> bool:
+    return "vmlab_timed" in getattr(item, "fixturenames", ()) or item.get_closest_marker("timing") is not None
+
+
+def accepted_sources(item: pytest.Item) -> tuple[TimingSource, ...]:
+    """The sources that the nearest marker names; fails the test for a word that is none."""
+    from vmlab.errors import UsageError
+    from vmlab.timing.source import parse_sources
+
+    marker = item.get_closest_marker("timing")
+    try:
+        return parse_sources(marker.args) if marker is not None else ()
+    except UsageError as error:
+        pytest.fail(error.one_line, pytrace=False)
+
+
+@contextlib.contextmanager
+def room_on_the_host(item: pytest.Item, session: GuestSession) -> Iterator[None]:
+    """The machine to itself for a timing test, and for another its place beside the rest.
+
+    Where it cannot be had, the test's setup raises the `HostError` that says so.
+    """
+    from vmlab.errors import HostError
+    from vmlab.host.alone import alone, beside_others
+
+    if _PLACE in os.environ:
+        # A run inside a test of another run has that test's place, which it would wait for itself.
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            if is_timing(item):
+                stack.enter_context(alone(on_wait=lambda: session.say_waiting(item)))
+                stack.enter_context(session.shared_guest_at_rest())
+            else:
+                with contextlib.ExitStack() as rest:
+                    place = beside_others(on_wait=lambda: rest.enter_context(session.shared_guest_at_rest()))
+                    stack.enter_context(place)
+        except HostError as error:
+            item.stash[NO_PLACE] = error
+        os.environ[_PLACE] = "held"
+        stack.callback(os.environ.pop, _PLACE, None)
+        yield
+
+
+def _require_quiet_host() -> None:
+    from vmlab.host.load import busy_processors, too_busy
+
+    why = too_busy(busy_processors(), os.cpu_count() or 1)
+    if why:
+        pytest.skip(why)

@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Times an operation inside the guest, far from Python and SSH: pinned, its
+ * memory locked, warmed up, in batches. Prints what every batch cost, raw, and
+ * what a batch of nothing costs, for the reader to take off.
+ *
+ *	stopwatch [-c COUNTER] [-b BATCHES] [-i ITERATIONS] [-w WARMUP]
+ *		  [-p REQUEST:SIZE:OFFSET,...] OPERATION [ARGUMENT...]
+ *
+ * Counters: clock (CLOCK_MONOTONIC_RAW, ns), tsc (x86, ticks), and those of
+ * perf_event_open(2): instructions and cycles, with :u or :k for user or
+ * kernel alone. Operations: see the table at the end. With -p, an ioctl after
+ * each batch asks the device for the parts of what the last operation cost:
+ * 64-bit values at these offsets of its structure.
+ *
+ * Output, a line each: `fact NAME VALUE...`, `null COST` for a batch of
+ * nothing, `sample COST SWITCHES` for one of the operation, with how often the
+ * scheduler took the processor away, `part VALUE...`, and `end`, without which
+ * it was cut short. Status: 0; 2 for bad usage; 3 when the operation failed,
+ * 4 when the counter cannot be had or does not count all the time.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "counter.h"
+
+#define NULL_BATCHES	32
+#define MOST_BATCHES	1000000
+#define MOST_PARTS	8
+#define MOST_BYTES	(1UL << 30)
+
+struct operation {
+	const char *name;
+	int arguments;
+	void (*prepare)(char **argument);
+	void (*run)(void);
+};
+
+static int fd = -1;
+static unsigned char *buffer;
+static unsigned long size, loops;
+static long long offset;
+static unsigned long request;
+static char **command;
+
+static struct {
+	unsigned long request, size, offset[MOST_PARTS];
+	int count;
+	unsigned char *answer;
+} parts;
+
+struct sample {
+	uint64_t cost;
+	long switches;
+	uint64_t part[MOST_PARTS];
+};
+
+void fail(int status, const char *format, ...)
+{
+	va_list words;
+
+	fflush(stdout);
+	va_start(words, format);
+	vfprintf(stderr, format, words);
+	va_end(words);
+	fputc('\n', stderr);
+	exit(status);
+}
+
+static unsigned long number(const char *text, unsigned long most)
+{
+	char *end;
+	unsigned long value;
+
+	errno = 0;
+	value = strtoul(text, &end, 0);
+	if (errno || end == text || *end || *text == '-' || value > most)
+		fail(2, "%s is no number up to %lu", text, most);
+	return value;
+}
+
+static void *memory(unsigned long bytes)
+{
+	void *there = calloc(1, bytes ? bytes : 1);
+
+	if (!there)
+		fail(3, "no memory for %lu bytes", bytes);
+	/* Every page is there before anything is timed. */
+	return memset(there, 1, bytes);
+}
+
+static void open_device(const char *path, int flags)
+{
+	fd = open(path, flags | O_CLOEXEC);
+	if (fd < 0)
+		fail(3, "open %s: %s", path, strerror(errno));
+}
+
+static void prepare_nothing(char **argument)
+{
+	(void)argument;
+}
+
+static void run_nothing(void)
+{
+}
+
+static void prepare_loop(char **argument)
+{
+	loops = number(argument[0], 1UL << 40);
+	if (!loops)
+		fail(2, "a loop of nothing");
+}
+
+/* Two instructions a round, whatever the compiler thinks. */
+static void run_loop(void)
+{
+	unsigned long left = loops;
+
+#if defined(__x86_64__)
+	asm volatile("1: dec %0\n\tjnz 1b" : "+r"(left) : : "cc");
+#elif defined(__aarch64__)
+	asm volatile("1: subs %0, %0, #1\n\tb.ne 1b" : "+r"(left) : : "cc");
+#else
+#error "no loop of known length for this processor"
+#endif
+}
+
+static void run_syscall(void)
+{
+	if (getppid() < 0)
+		fail(3, "getppid: %s", strerror(errno));
+}
+
+static void prepare_read(char **argument)
+{
+	open_device(argument[0], O_RDONLY);
+	offset = number(argument[1], INT64_MAX);
+	size = number(argument[2], MOST_BYTES);
+	buffer = memory(size);
+}
+
+static void run_pread(void)
+{
+	ssize_t done = pread(fd, buffer, size, offset);
+
+	if (done <= 0)
+		fail(3, "pread of %lu bytes at %lld: %s", size, offset,
+		     done ? strerror(errno) : "end of file");
+}
+
+static void run_read(void)
+{
+	ssize_t done;
+
+	if (lseek(fd, offset, SEEK_SET) < 0)
+		fail(3, "lseek to %lld: %s", offset, strerror(errno));
+	done = read(fd, buffer, size);
+	if (done <= 0)
+		fail(3, "read of %lu bytes at %lld: %s", size, offset,
+		     done ? strerror(errno) : "end of file");
+}
+
+static void prepare_write(char **argument)
+{
+	open_device(argument[0], O_WRONLY);
+	offset = number(argument[1], INT64_MAX);
+	size = number(argument[2], MOST_BYTES);
+	buffer = memory(size);
+}
+
+static void run_write(void)
+{
+	if (pwrite(fd, buffer, size, offset) < 0)
+		fail(3, "pwrite of %lu bytes at %lld: %s", size, offset,
+		     strerror(errno));
+}
+
+static void prepare_ioctl(char **argument)
+{
+	open_device(argument[0], O_RDONLY);
+	request = number(argument[1], UINT32_MAX);
+	size = number(argument[2], 1UL << 20);
+	buffer = memory(size);
+}
+
+static void run_ioctl(void)
+{
+	memset(buffer, 0, size);
+	if (ioctl(fd, request, buffer) < 0)
+		fail(3, "ioctl 0x%lx: %s", request, strerror(errno));
+}
+
+static void prepare_command(char **argument)
+{
+	command = argument;
+}
+
+static void run_command(void)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child < 0)
+		fail(3, "fork: %s", strerror(errno));
+	if (!child) {
+		int null = open("/dev/null", O_RDWR);
+
+		dup2(null, 0);
+		dup2(null, 1);
+		execvp(command[0], command);
+		_exit(127);
+	}
+	if (waitpid(child, &status, 0) < 0)
+		fail(3, "waitpid: %s", strerror(errno));
+	if (WIFSIGNALED(status))
+		fail(3, "%s was killed by signal %d", command[0],
+		     WTERMSIG(status));
+	if (WEXITSTATUS(status))
+		fail(3, "%s ended with status %d", command[0],
+		     WEXITSTATUS(status));
+}
+
+static const struct operation operations[] = {
+	{ "nothing",	0, prepare_nothing,	run_nothing },
+	{ "loop",	1, prepare_loop,	run_loop },	/* ROUNDS */
+	{ "syscall",	0, prepare_nothing,	run_syscall },
+	{ "pread",	3, prepare_read,	run_pread },	/* PATH OFFSET SIZE */
+	{ "read",	3, prepare_read,	run_read },	/* PATH OFFSET SIZE */
+	{ "pwrite",	3, prepare_write,	run_write },	/* PATH OFFSET SIZE */
+	{ "ioctl",	3, prepare_ioctl,	run_ioctl },	/* PATH REQUEST SIZE */
+	{ "command",	-1, prepare_command,	run_command },	/* PROGRAM WORD... */
+};
+
+static const struct operation *find_operation(char **words, int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
+		const struct operation *found = &operations[i];
+
+		if (!count || strcmp(found->name, words[0]))
+			continue;
+		if (found->arguments < 0 ? count < 2 :
+					   count - 1 != found->arguments)
+			fail(2, "wrong number of arguments for %s", words[0]);
+		return found;
+	}
+	fail(2, "no operation was named, or none that there is");
+	return NULL;
+}
+
+static void parse_parts(char *text)
+{
+	char *word = strtok(text, ":");
+
+	parts.request = word ? number(word, UINT32_MAX) : 0;
+	word = strtok(NULL, ":");
+	parts.size = word ? number(word, 1UL << 16) : 0;
+	while ((word = strtok(NULL, ",")) && parts.count < MOST_PARTS) {
+		parts.offset[parts.count] = number(word, 1UL << 16);
+		if (parts.offset[parts.count++] + 8 > parts.size)
+			fail(2, "a part lies outside its structure");
+	}
+	if (!parts.count || word)
+		fail(2, "parts are REQUEST:SIZE:OFFSET,... with 1 to %d offsets",
+		     MOST_PARTS);
+	parts.answer = memory(parts.size);
+}
+
+static void ask_parts(struct sample *sample)
+{
+	int i;
+
+	if (ioctl(fd, parts.request, parts.answer) < 0)
+		fail(3, "ioctl 0x%lx for the parts: %s", parts.request,
+		     strerror(errno));
+	for (i = 0; i < parts.count; i++)
+		memcpy(&sample->part[i], parts.answer + parts.offset[i], 8);
+}
+
+static long switches(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_nivcsw;
+}
+
+static uint64_t batch(const struct operation *operation,
+		      unsigned long iterations)
+{
+	void (*run)(void) = operation->run;
+	uint64_t before = counter_read();
+	unsigned long i;
+
+	for (i = 0; i < iterations; i++)
+		run();
+	return counter_read() - before;
+}
+
+/* The last one it may use: the first serves most interrupts. */
+static void pin(void)
+{
+	cpu_set_t may, last;
+	int cpu;
+
+	if (sched_getaffinity(0, sizeof(may), &may))
+		fail(3, "sched_getaffinity: %s", strerror(errno));
+	for (cpu = CPU_SETSIZE - 1; cpu > 0 && !CPU_ISSET(cpu, &may); cpu--)
+		;
+	CPU_ZERO(&last);
+	CPU_SET(cpu, &last);
+	if (sched_setaffinity(0, sizeof(last), &last))
+		fail(3, "sched_setaffinity: %s", strerror(errno));
+	printf("fact cpu %d\n", cpu);
+}
+
+/* Ticks that the hypervisor gave to others, of all processors. */
+static unsigned long stolen(void)
+{
+	unsigned long ticks = 0;
+	FILE *stat = fopen("/proc/stat", "r");
+
+	if (!stat)
+		return 0;
+	if (fscanf(stat, "cpu %*u %*u %*u %*u %*u %*u %*u %lu", &ticks) != 1)
+		ticks = 0;
+	fclose(stat);
+	return ticks;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long batches = 100, iterations = 1, warmup = 10, i, steal;
+	const struct operation nothing = operations[0], *operation;
+	const char *counter = "clock";
+	struct sample *taken;
+	int option, part;
+
+	while ((option = getopt(argc, argv, "+c:b:i:w:p:")) != -1) {
+		if (option == 'c')
+			counter = optarg;
+		else if (option == 'b')
+			batches = number(optarg, MOST_BATCHES);
+		else if (option == 'i')
+			iterations = number(optarg, 1000000000);
+		else if (option == 'w')
+			warmup = number(optarg, MOST_BATCHES);
+		else if (option == 'p')
+			parse_parts(optarg);
+		else
+			return 2;
+	}
+	if (!batches || !iterations)
+		fail(2, "nothing to time: batches and iterations are 1 at least");
+	operation = find_operation(argv + optind, argc - optind);
+	if (parts.count && operation->run != run_pread &&
+	    operation->run != run_read)
+		fail(2, "only a read has parts");
+
+	pin();
+	operation->prepare(argv + optind + 1);
+	taken = memory(batches * sizeof(*taken));
+	if (mlockall(MCL_CURRENT | MCL_FUTURE))
+		printf("fact unlocked %s\n", strerror(errno));
+	counter_open(counter, operation->run == run_command);
+	steal = stolen();
+
+	for (i = 0; i < NULL_BATCHES; i++)
+		taken[0].cost = batch(&nothing, iterations);
+	for (i = 0; i < NULL_BATCHES; i++)
+		printf("null %llu\n",
+		       (unsigned long long)batch(&nothing, iterations));
+	for (i = 0; i < warmup; i++)
+		batch(operation, iterations);
+	for (i = 0; i < batches; i++) {
+		long before = switches();
+
+		taken[i].cost = batch(operation, iterations);
+		taken[i].switches = switches() - before;
+		if (parts.count)
+			ask_parts(&taken[i]);
+	}
+	printf("fact steal_ticks %lu\n", stolen() - steal);
+	counter_require_whole();
+	for (i = 0; i < batches; i++) {
+		printf("sample %llu %ld\n", (unsigned long long)taken[i].cost,
+		       taken[i].switches);
+		for (part = 0; part < parts.count; part++)
+			printf(part ? " %llu" : "part %llu",
+			       (unsigned long long)taken[i].part[part]);
+		if (parts.count)
+			putchar('\n');
+	}
+	puts("end");
+	return fflush(stdout) ? 3 : 0;
+}

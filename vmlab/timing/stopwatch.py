@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: MIT
+"""Times operations inside a guest: a small C program measures, and its raw samples come back."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from vmlab.errors import GuestError, HostError
+from vmlab.guest.transport import Completed
+from vmlab.provenance import Provenance
+from vmlab.timing.operation import Operation, Parts
+from vmlab.timing.series import Point, Series, TimingSource, Unit
+
+PROGRAM = Path(__file__).parent / "program" / "stopwatch.c"
+BATCHES = 100
+WARMUP = 10
+_NO_COUNTER = 4
+_COUNTERS = {
+    TimingSource.PMU: ("instructions", Unit.INSTRUCTIONS),
+    TimingSource.EMULATED_PMU: ("instructions", Unit.INSTRUCTIONS),
+    TimingSource.ICOUNT: ("tsc", Unit.INSTRUCTIONS),
+    TimingSource.CLOCK: ("clock", Unit.NS),
+}
+
+
+class CounterUnusable(HostError):
+    """The counter cannot be had, or does not count all the time: no figure comes from it."""
+
+
+class Asked(Protocol):
+    """The part of a guest that a stopwatch needs."""
+
+    def root(self, command: str, *, timeout_s: float | None = None) -> Completed: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """What the program printed."""
+
+    costs: tuple[int, ...]
+    """Of a whole batch each."""
+    nulls: tuple[int, ...]
+    """Of batches of nothing."""
+    switches: int
+    """How often the scheduler took the processor away."""
+    parts: tuple[tuple[int, ...], ...]
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What one operation costs, a sample for each batch, what measuring costs taken off."""
+
+    source: TimingSource
+    unit: Unit
+    samples: tuple[float, ...]
+    overhead: float
+    """What a batch of nothing costs, the least of several."""
+    iterations: int
+    switches: int
+    steal_ticks: int
+    parts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """What the device says of each sample, in nanoseconds; `rest`, where a sample is a time too, is what is left of it
+    for the system call."""
+
+    @property
+    def minimum(self) -> float:
+        return min(self.samples)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.samples)
+
+    @property
+    def best(self) -> float:
+        """The figure to go by: the least where the same work always counts the same, else the median."""
+        return self.minimum if self.source.is_exact else self.median
+
+    def point(self, n: int) -> Point:
+        return Point(n=n, samples=self.samples)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopwatch:
+    """A timing source, proved in the guest that it measures in."""
+
+    guest: Asked
+    program: str
+    """The compiled program's path in the guest."""
+    source: TimingSource
+    proof: str = ""
+    """The fact that the source was proved by."""
+    target: str = ""
+    provenance: Provenance | None = None
+
+    def measure(
+        self,
+        operation: Operation,
+        *,
+        batches: int = BATCHES,
+        iterations: int = 1,
+        warmup: int = WARMUP,
+        counter: str = "",
+        timeout_s: float | None = None,
+    ) -> Measurement:
+        """Time an operation as root: `batches` samples, each over so many `iterations`, after `warmup` batches.
+
+        `counter` names another than the source's own, for the PMU `cycles`, or `instructions:u` for user space alone.
+        Raises `GuestError` when the operation fails and `CounterUnusable` when its counter does. Costs a command in
+        the guest, and what the operation takes.
+        """
+        name, unit = _COUNTERS[self.source]
+        if counter:
+            unit = Unit.CYCLES if counter.startswith("cycles") else unit
+        parts = operation.parts
+        if parts is not None and iterations != 1:
+            raise GuestError("a device tells the parts of its last operation only", hint="use iterations=1")
+        words = [
+            *(self.program, "-c", counter or name, "-b", str(batches), "-i", str(iterations), "-w", str(warmup)),
+            *(parts.words if parts is not None else ()),
+            *operation.words,
+        ]
+        raw = parse(_run(self.guest, words, timeout_s))
+        overhead = min(raw.nulls)
+        samples = tuple((cost - overhead) / iterations for cost in raw.costs)
+        return Measurement(
+            source=self.source,
+            unit=unit,
+            samples=samples,
+            overhead=overhead,
+            iterations=iterations,
+            switches=raw.switches,
+            steal_ticks=int(raw.facts.get("steal_ticks", "0")),
+            parts=self._named_parts(parts, raw, samples),
+        )
+
+    def _named_parts(self, parts: Parts | None, raw: Raw, samples: tuple[float, ...]) -> dict[str, tuple[float, ...]]:
+        if parts is None:
+            return {}
+        if len(raw.parts) != len(samples) or any(len(row) != len(parts.offsets) for row in raw.parts):
+            raise GuestError("the stopwatch did not bring every sample's parts")
+        named = {name: tuple(float(row[place]) for row in raw.parts) for place, name in enumerate(parts.offsets)}
+        if self.source in (TimingSource.ICOUNT, TimingSource.CLOCK):
+            named["rest"] = tuple(sample - sum(row) for sample, row in zip(samples, raw.parts, strict=True))
+        return named
+
+    def series(self, name: str, measurements: Mapping[int, Measurement], *, interleaving: str = "") -> Series:
+        """Measurements by size as a series that carries where it came from."""
+        units = {taken.unit for taken in measurements.values()}
+        if len(units) != 1:
+            raise GuestError(f"a series has one unit, and {name!r} has {len(units)}")
+        return Series(
+            name=name,
+            target=self.target,
+            source=self.source,
+            unit=units.pop(),
+            points=tuple(taken.point(n) for n, taken in measurements.items()),
+            provenance=self.provenance,
+            interleaving=interleaving,
+        )
+
+
+def new_interleaving() -> str:
+    """A word for series that are taken in turns from now on."""
+    return secrets.token_hex(6)
+
+
+def parse(text: str) -> Raw:
+    """The program's output; `GuestError` when it was cut short or is not to be understood."""
+    costs: list[int] = []
+    nulls: list[int] = []
+    parts: list[tuple[int, ...]] = []
+    facts: dict[str, str] = {}
+    switches = 0
+    lines = text.splitlines()
+    if not lines or lines[-1] != "end":
+        raise GuestError("the stopwatch's answer was cut short", detail=text[-500:])
+    try:
+        for line in lines[:-1]:
+            word, _, rest = line.partition(" ")
+            if word == "sample":
+                cost, taken_away = map(int, rest.split())
+                costs.append(cost)
+                switches += taken_away
+            elif word == "null":
+                nulls.append(int(rest))
+            elif word == "part":
+                parts.append(tuple(map(int, rest.split())))
+            elif word == "fact":
+                name, _, value = rest.partition(" ")
+                facts[name] = value
+            else:
+                raise ValueError(line)
+    except ValueError as error:
+        raise GuestError(f"the stopwatch's answer is not to be understood: {error}", detail=text[-500:]) from None
+    if not costs or not nulls:
+        raise GuestError("the stopwatch gave no sample", detail=text[-500:])
+    return Raw(costs=tuple(costs), nulls=tuple(nulls), switches=switches, parts=tuple(parts), facts=facts)
+
+
+def _run(guest: Asked, words: list[str], timeout_s: float | None) -> str:
+    done = guest.root(shlex.join(words), timeout_s=timeout_s)
+    if done.ok:
+        return done.stdout
+    said = (done.stderr or done.stdout).strip().splitlines()
+    reason = said[-1] if said else f"status {done.status}"
+    if done.status == _NO_COUNTER:
+        raise CounterUnusable(reason.removeprefix("counter: "), hint="--vmlab-timing auto takes the best that counts")
+    raise GuestError(f"it could not be timed: {reason}", detail=done.stdout[-500:])
