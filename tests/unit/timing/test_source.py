@@ -28,12 +28,12 @@ def test_what_counts_every_instruction_is_proved_and_says_what_it_counted(source
 @pytest.mark.parametrize(
     ("program", "source", "fact"),
     [
-        (FakeProgram(user=0), TimingSource.PMU, "its instruction counter counts nothing: 0 for a loop of 2000000"),
+        (FakeProgram(user=0), TimingSource.PMU, "its instruction counter counts nothing: 0 for a loop of 400000"),
         (FakeProgram(kernel=0), TimingSource.PMU, "its instruction counter counts user space only"),
-        (FakeProgram(user=1.05), TimingSource.PMU, "its instruction counter says 2100000 for a loop of 2000000"),
-        (FakeProgram(user=1.002), TimingSource.EMULATED_PMU, "its instruction counter says 2004000 for a loop"),
-        (FakeProgram(user=1.002), TimingSource.ICOUNT, "its time stamp counter says 2004000 for a loop"),
-        (FakeProgram(user=2.4), TimingSource.ICOUNT, "its time stamp counter says 4800000 for a loop"),
+        (FakeProgram(user=1.05), TimingSource.PMU, "its instruction counter says 420000 for a loop of 400000"),
+        (FakeProgram(user=1.002), TimingSource.EMULATED_PMU, "its instruction counter says 400800 for a loop"),
+        (FakeProgram(user=1.002), TimingSource.ICOUNT, "its time stamp counter says 400800 for a loop"),
+        (FakeProgram(user=2.4), TimingSource.ICOUNT, "its time stamp counter says 960000 for a loop"),
         (FakeProgram(user=0), TimingSource.CLOCK, "its clock says 0 ns for a loop"),
         (
             FakeProgram(

@@ -38,6 +38,7 @@
 #include "counter.h"
 
 #define NULL_BATCHES	32
+#define STIR_EVERY	4
 #define MOST_BATCHES	1000000
 #define MOST_PARTS	8
 #define MOST_BYTES	(1UL << 30)
@@ -312,6 +313,24 @@ static uint64_t batch(const struct operation *operation,
 	return counter_read() - before;
 }
 
+/*
+ * What an allocation costs depends on where the allocator stands, and a batch
+ * that gives back all it took leaves it there: without this, all batches of a
+ * run see one of several states, which is another in the next run. A process
+ * that comes and goes moves it on.
+ */
+static void stir(void)
+{
+	pid_t child = fork();
+
+	if (child < 0)
+		fail(3, "fork: %s", strerror(errno));
+	if (!child)
+		_exit(0);
+	if (waitpid(child, NULL, 0) < 0)
+		fail(3, "waitpid: %s", strerror(errno));
+}
+
 /* The last one it may use: the first serves most interrupts. */
 static void pin(void)
 {
@@ -388,8 +407,13 @@ int main(int argc, char **argv)
 	for (i = 0; i < warmup; i++)
 		batch(operation, iterations);
 	for (i = 0; i < batches; i++) {
-		long before = switches();
+		long before;
 
+		if (i % STIR_EVERY == 0) {
+			stir();
+			batch(operation, iterations);
+		}
+		before = switches();
 		taken[i].cost = batch(operation, iterations);
 		taken[i].switches = switches() - before;
 		if (parts.count)
