@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from vmlab.errors import UsageError
 from vmlab.provenance import Provenance
 from vmlab.timing.document import check_series
-from vmlab.timing.series import Point, Series, Unit
+from vmlab.timing.series import Point, Series
 from vmlab.timing.statistics import Interval, fewest_pairs, log_ratios, median_interval, sign_flip_p
 
 REPEATABILITY_PPM = 20.0
@@ -106,6 +106,8 @@ class Comparison:
     source: str
     """Of both; `icount, then clock` where that was asked for."""
     unit: str
+    is_exact: bool
+    """Whether the same work gives the same figure on both sides."""
     points: tuple[PointComparison, ...]
     only_before: tuple[int, ...] = ()
     """Sizes that were measured on one side alone."""
@@ -113,10 +115,10 @@ class Comparison:
     differences: tuple[Difference, ...] = ()
     remarks: tuple[str, ...] = ()
     """What else to know before the verdict is believed, and what to do for a better one."""
-    verdict: Verdict = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "verdict", overall([point.verdict for point in self.points]))
+    @property
+    def verdict(self) -> Verdict:
+        return overall([point.verdict for point in self.points])
 
 
 def overall(verdicts: Sequence[Verdict]) -> Verdict:
@@ -158,6 +160,7 @@ def compare(before: Series, after: Series, rules: Rules | None = None) -> Compar
         target=before.target,
         source=_one_or_both(before.source, after.source),
         unit=_one_or_both(before.unit, after.unit),
+        is_exact=before.source.is_exact and after.source.is_exact,
         points=points,
         only_before=tuple(sorted(olds.keys() - news.keys())),
         only_after=tuple(sorted(news.keys() - olds.keys())),
@@ -277,16 +280,11 @@ def _fact(provenance: Provenance, name: str) -> str:
 
 
 def _remarks(before: Series, after: Series) -> tuple[str, ...]:
-    remarks = [
-        f"what the figures {side} depended on is not recorded: kernel, compiler and QEMU may differ unseen"
-        for side, series in (("before", before), ("after", after))
-        if series.provenance is None
-    ]
-    is_unfit = bool(_unfit(before, after))
-    if is_unfit and not before.source.is_exact and not after.source.is_exact:
+    remarks = []
+    if unknown := [word for word, row in (("before", before), ("after", after)) if row.provenance is None]:
+        remarks.append(f"kernel, compiler and QEMU were not recorded {' and '.join(unknown)}: they may differ unseen")
+    if _unfit(before, after) and not before.source.is_exact and not after.source.is_exact:
         remarks.append("for a verdict measure both side by side, or with --vmlab-timing icount")
-    if before.unit is Unit.NS and before.source.is_exact and not is_unfit:
-        remarks.append("a nanosecond of icount is an instruction")
     return tuple(remarks)
 
 

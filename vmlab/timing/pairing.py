@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from vmlab.errors import UsageError
 from vmlab.timing.compare import Comparison, Difference, Rules, Verdict, compare, overall
@@ -22,12 +22,12 @@ class DocumentComparison:
     only_after: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
     """Of the hosts and of the lab itself."""
-    verdict: Verdict = field(init=False)
-    """Of all; what was measured before and no longer is makes it inconclusive."""
 
-    def __post_init__(self) -> None:
+    @property
+    def verdict(self) -> Verdict:
+        """Of all; what was measured before and no longer is makes it inconclusive."""
         gone = [Verdict.INCONCLUSIVE] if self.only_before or any(row.only_before for row in self.series) else []
-        object.__setattr__(self, "verdict", overall([row.verdict for row in self.series] + gone))
+        return overall([row.verdict for row in self.series] + gone)
 
 
 def compare_documents(before: SeriesDocument, after: SeriesDocument, rules: Rules | None = None) -> DocumentComparison:

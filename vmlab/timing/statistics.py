@@ -17,7 +17,6 @@ CONFIDENCE = 0.99
 """What share of intervals covers the true median ratio."""
 _RESAMPLES = 4000  # twenty of them lie beyond each end of the interval
 _SEED = 20201
-_MOST_EXACT = 100  # pairs; the sums of so many ranks are counted in some 20 ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,18 +67,15 @@ def sign_flip_p(values: Sequence[float]) -> float:
 
     A two-sided sign-flip permutation test with ranks as scores (Wilcoxon's signed ranks): a burst counts as the
     largest rank, however large it was. All 2^n flips are counted, none drawn, so p has no noise of its own. Zeros
-    keep their ranks and take no side (Pratt, 1959); ties share theirs. Above a hundred values the normal
-    approximation stands in.
+    keep their ranks and take no side (Pratt, 1959); ties share theirs. 60 values take 20 ms, twice as many eight times
+    that.
     """
     ranks = _doubled_ranks([abs(value) for value in values])
     signed = [rank if value > 0 else -rank for rank, value in zip(ranks, values, strict=True) if value != 0]
     if not signed:
         return 1.0
     seen = abs(sum(signed))
-    if len(signed) > _MOST_EXACT:
-        deviation = math.sqrt(sum(rank * rank for rank in signed))
-        return min(1.0, 2 * statistics.NormalDist().cdf(-seen / deviation))
-    return _flips_beyond([abs(rank) for rank in signed], seen) / 2 ** len(signed)
+    return _flips_beyond([abs(rank) for rank in signed], seen) / (1 << len(signed))
 
 
 def fewest_pairs(level: float) -> int:
