@@ -81,7 +81,26 @@ def _parser() -> argparse.ArgumentParser:
     images.add_argument("names", nargs="*", metavar="TARGET", help="only these targets' images")
     images.add_argument("--all", action="store_true", help="prune: everything, also what is in use by the matrix")
     images.add_argument("--damaged", action="store_true", help="prune: only what is damaged")
+    _add_series_commands(command)
     return parser
+
+
+def _add_series_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+    compare = command("compare", _compare, "say what became slower, what faster, and what nobody can tell")
+    compare.add_argument("before", type=Path, metavar="BEFORE", help="a results.json, its directory, or a series file")
+    compare.add_argument("after", type=Path, metavar="AFTER", help="the same, measured later")
+    compare.add_argument(
+        "--margin", type=float, default=None, metavar="SHARE", help="what differs by less is the same; 0.05 is 5 %%"
+    )
+    compare.add_argument("--any-source", action="store_true", help="show series of different sources or units anyway")
+    compare.add_argument("--json", action="store_true", help="for a program")
+    series = command("series", _series, "list what was measured, or hand it to pyperf")
+    series.add_argument("file", type=Path, metavar="FILE", help="a results.json, its directory, or a series file")
+    series.add_argument("--pyperf", type=Path, metavar="OUT", help="write all samples as a file that pyperf reads")
+    plot = command("plot", _plot, "draw cost against n, a line per kernel")
+    plot.add_argument("file", type=Path, metavar="FILE", help="a results.json, its directory, or a series file")
+    plot.add_argument("--svg", type=Path, metavar="OUT", help="write a picture instead of text")
+    plot.add_argument("--name", metavar="SERIES", help="only this series")
 
 
 def _lab(settings: Settings) -> Lab:
@@ -175,6 +194,35 @@ def _images(chosen: argparse.Namespace, settings: Settings) -> int:
         upkeep.refresh(lab, targets or lab.targets, say=print)
     else:
         upkeep.prune(lab, targets, is_all=chosen.all, is_damaged_only=chosen.damaged, say=print)
+    return 0
+
+
+def _compare(chosen: argparse.Namespace, _: Settings) -> int:
+    from vmlab.report.comparison import compare_files
+    from vmlab.timing.compare import MARGIN, Rules
+
+    margin = MARGIN if chosen.margin is None else chosen.margin
+    rules = Rules(margin=margin, is_any_source=chosen.any_source)
+    return compare_files(chosen.before, chosen.after, rules, as_json=chosen.json)
+
+
+def _series(chosen: argparse.Namespace, _: Settings) -> int:
+    from vmlab.report.measurements import export_pyperf, print_series
+    from vmlab.report.series_files import read_series
+
+    document = read_series(chosen.file)
+    if chosen.pyperf is not None:
+        export_pyperf(document, chosen.pyperf)
+    else:
+        print_series(document)
+    return 0
+
+
+def _plot(chosen: argparse.Namespace, _: Settings) -> int:
+    from vmlab.report.measurements import draw
+    from vmlab.report.series_files import read_series
+
+    draw(read_series(chosen.file), svg_file=chosen.svg, name=chosen.name)
     return 0
 
 

@@ -33,11 +33,19 @@ def _exactly(kind: type) -> Any:
     return check
 
 
+def _number(value: object, _: type) -> float:
+    # By default "1.5" and true would do as well.
+    if type(value) not in (int, float):
+        raise TypeError(f"expected a number, got {value!r}")
+    return float(value)  # type: ignore[arg-type]
+
+
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
     # cattrs coerces by default: `line = 6.1`, a float, would become "6.1" and `6.10` as well.
     for kind in (str, int, bool, datetime.date):
         converter.register_structure_hook(kind, _exactly(kind))
+    converter.register_structure_hook(float, _number)
     # A hook holds for subclasses too, and every StrEnum is a str: without one of its own any word would do.
     converter.register_structure_hook(enum.StrEnum, lambda value, kind: kind(value))
     converter.register_structure_hook(Path, lambda value, _: Path(value))

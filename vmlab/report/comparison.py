@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""What `vmlab compare` prints, and the status that it ends with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vmlab.decode import unstructure
+from vmlab.report.figures import figure, percent, signed, unit_words
+from vmlab.report.series_files import read_series
+from vmlab.timing.compare import Comparison, Difference, PointComparison, Rules, Verdict
+from vmlab.timing.pairing import DocumentComparison, compare_documents
+
+STATUS = {Verdict.SAME: 0, Verdict.FASTER: 0, Verdict.SLOWER: 1, Verdict.INCONCLUSIVE: 3}
+"""2 is wrong usage. Inconclusive has a status of its own: what was not decided may not pass for what is fine."""
+JSON_SCHEMA = 1
+_STYLE = {Verdict.SAME: "", Verdict.FASTER: "green", Verdict.SLOWER: "red", Verdict.INCONCLUSIVE: "yellow"}
+_LOG_WIDTH = 170
+
+
+def compare_files(before: Path, after: Path, rules: Rules, *, as_json: bool) -> int:
+    """Compare two files or directories that hold series, print it, and return the exit status."""
+    compared = compare_documents(read_series(before), read_series(after), rules)
+    print_comparison(compared, as_json=as_json)
+    return STATUS[compared.verdict]
+
+
+def print_comparison(compared: DocumentComparison, *, as_json: bool) -> None:
+    """The table, what differed besides the code, and what was not decided; or all of it as JSON."""
+    if as_json:
+        print(json.dumps(comparison_data(compared), indent=1))
+        return
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_LOG_WIDTH)
+    console.print(_table(compared))
+    for line in _notes(compared):
+        console.print(line, soft_wrap=True)
+
+
+def comparison_data(compared: DocumentComparison) -> dict[str, Any]:
+    """The comparison as JSON has it, with the verdicts that follow from it."""
+    data: dict[str, Any] = {"schema": JSON_SCHEMA, "verdict": str(compared.verdict)} | unstructure(compared)
+    for row, comparison in zip(data["series"], compared.series, strict=True):
+        row["verdict"] = str(comparison.verdict)
+        for cell, point in zip(row["points"], comparison.points, strict=True):
+            cell["difference"] = point.difference
+    return data
+
+
+def _table(compared: DocumentComparison) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("series", "target", "counts"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("n", "before", "after", "difference", "change", "99 % interval"):
+        table.add_column(heading, justify="right")
+    table.add_column("verdict")
+    for row in compared.series:
+        head = (row.name, row.target, unit_words(row.source, row.unit))
+        for point in row.points:
+            cells = (*head, *_cells(row, point))
+            table.add_row(*(Text(cell) for cell in cells), Text(point.verdict, style=_STYLE[point.verdict]))
+            head = ("", "", "")
+    return table
+
+
+def _cells(row: Comparison, point: PointComparison) -> tuple[str, ...]:
+    digits = 4 if row.is_exact else 1
+    interval = "-"
+    if point.interval is not None:
+        interval = f"{percent(point.interval.low)} to {percent(point.interval.high)}"
+    return (
+        str(point.n),
+        figure(point.before),
+        figure(point.after),
+        signed(point.difference),
+        percent(point.ratio, digits=digits) if point.ratio is not None else "-",
+        interval,
+    )
+
+
+def _notes(compared: DocumentComparison) -> list[Text]:
+    """What to know besides the figures, each thing once with the series that it holds for; the verdict last."""
+    series: dict[str, tuple[Text, list[str]]] = {}
+    for row in compared.series:
+        for note in (*_reasons(row), *map(_loud, row.differences), *map(Text, row.remarks), *_one_sided(row)):
+            series.setdefault(note.plain, (note, []))[1].append(f"{row.name} on {row.target}")
+    notes = [Text.assemble(note, f"  [{_some(names, len(compared.series))}]") for note, names in series.values()]
+    notes += [_loud(other) for other in compared.differences]
+    for side, names in (("before", compared.only_before), ("after", compared.only_after)):
+        notes += [Text(f"only {side}: {name}") for name in names]
+    notes.append(Text(f"verdict: {compared.verdict.upper()}", style=_STYLE[compared.verdict] or "bold"))
+    return notes
+
+
+def _reasons(row: Comparison) -> list[Text]:
+    """Why points were not decided, each reason once with the sizes that it holds for."""
+    sizes: dict[str, list[str]] = {}
+    for point in row.points:
+        if point.verdict is Verdict.INCONCLUSIVE:
+            sizes.setdefault(point.reason, []).append(str(point.n))
+    if not row.points:
+        return [Text("inconclusive: no size was measured on both sides")]
+    return [Text(f"inconclusive at n = {', '.join(among)}: {reason}") for reason, among in sizes.items()]
+
+
+def _one_sided(row: Comparison) -> list[Text]:
+    sides = (("before", row.only_before), ("after", row.only_after))
+    return [Text(f"only {side}: n = {', '.join(map(str, sizes))}") for side, sizes in sides if sizes]
+
+
+def _some(names: list[str], of: int) -> str:
+    if len(names) == of > 1:
+        return f"all {of} series"
+    return ", ".join(names)
+
+
+def _loud(other: Difference) -> Text:
+    return Text.assemble(("DIFFERENT", "bold yellow"), f" {other.what}: {other.before!r} before, {other.after!r} after")

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""What `vmlab series` and `vmlab plot` print and write."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vmlab.report.figures import cost, figure, unit_words
+from vmlab.report.plot.groups import pictures_of
+from vmlab.report.plot.svg import svg
+from vmlab.report.plot.text import can_show_unicode, text_plot
+from vmlab.report.pyperf import write_pyperf
+from vmlab.store import replace_file
+from vmlab.timing.document import SeriesDocument
+from vmlab.timing.statistics import quartiles
+
+_LOG_WIDTH = 160
+_WIDEST_PLOT = 100
+_PLOT_ROWS = 16
+
+
+def print_series(document: SeriesDocument) -> None:
+    """A row per series and size: the cost, and between which costs half of its samples lie."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("series", "target", "counts"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("n", "cost", "quartiles", "samples"):
+        table.add_column(heading, justify="right")
+    for row in document.series:
+        head = (row.name, row.target, unit_words(row.source, row.unit))
+        for point in row.points:
+            spread = quartiles(point.samples)
+            middle = f"{figure(spread.low)} to {figure(spread.high)}"
+            cells = (*head, str(point.n), figure(cost(row, point)), middle, str(len(point.samples)))
+            table.add_row(*(Text(cell) for cell in cells))
+            head = ("", "", "")
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_LOG_WIDTH)
+    console.print(table)
+    host = "; ".join(document.host.values()) or "a host that was not recorded"
+    console.print(Text(f"measured {document.date} by vmlab {document.vmlab} on {host}"), soft_wrap=True)
+
+
+def export_pyperf(document: SeriesDocument, path: Path) -> None:
+    """Write all samples for pyperf; what it could not take is told on standard error."""
+    for line in write_pyperf(document, path):
+        print(f"note: {line}", file=sys.stderr)
+    print(path)
+
+
+def draw(document: SeriesDocument, *, svg_file: Path | None, name: str | None) -> None:
+    """Plot on the terminal, in the letters that its encoding has, or into an SVG file."""
+    pictures = pictures_of(document.series, name=name)
+    if svg_file is not None:
+        replace_file(svg_file, svg(pictures))
+        print(svg_file)
+        return
+    width = min(shutil.get_terminal_size().columns, _WIDEST_PLOT)
+    is_unicode = can_show_unicode(sys.stdout.encoding)
+    plots = [text_plot(picture, width=width, height=_PLOT_ROWS, is_unicode=is_unicode) for picture in pictures]
+    print("\n".join(plots), end="")

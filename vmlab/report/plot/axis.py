@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""Axes: where a value lies between 0 and 1, and which values are written beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_LOG_FROM = 50
+"""From which ratio of the largest to the least value on a linear axis would crowd the small ones in a corner."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """A scale from `low` to `high`, linear or logarithmic."""
+
+    low: float
+    high: float
+    is_log: bool
+    ticks: tuple[float, ...]
+
+    def place(self, value: float) -> float:
+        """0 for `low`, 1 for `high`."""
+        if self.is_log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+
+def axis_for(values: Sequence[float], *, most_ticks: int = 7) -> Axis:
+    """The axis that shows these values well: logarithmic when all are above zero and far apart.
+
+    A linear axis of costs begins at zero, lest a small difference look large.
+    """
+    least, most = min(values), max(values)
+    if least > 0 and most / least >= _LOG_FROM:
+        return _log_axis(least, most, most_ticks)
+    low, high = min(0.0, least), max(0.0, most)
+    if low == high:
+        high = 1.0
+    step = _round_step((high - low) / max(1, most_ticks - 1))
+    first, last = math.floor(low / step), math.ceil(high / step)
+    ticks = tuple(number * step for number in range(first, last + 1))
+    return Axis(low=ticks[0], high=ticks[-1], is_log=False, ticks=ticks)
+
+
+def tick_word(value: float) -> str:
+    """A tick in few letters: 1500 is `1.5k`, 2e6 is `2M`."""
+    if value == 0:
+        return "0"
+    if not 1e-3 <= abs(value) < 1e15:
+        return f"{value:.0e}".replace("e+", "e")
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.4g}{letter}"
+    return f"{value:.4g}"
+
+
+def _log_axis(least: float, most: float, most_ticks: int) -> Axis:
+    """Whole decades around the values; where there are many, only some of them get a tick."""
+    first, last = math.floor(math.log10(least)), math.ceil(math.log10(most))
+    every = math.ceil((last - first) / max(1, most_ticks - 1))
+    ticks = tuple(10.0**power for power in range(first, last + 1, every))
+    return Axis(low=10.0**first, high=10.0**last, is_log=True, ticks=ticks)
+
+
+def _round_step(least: float) -> float:
+    """The next of 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))

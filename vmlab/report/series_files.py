@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""Series out of whatever holds some: a document of their own, a result file, a directory with either."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from vmlab.errors import UsageError
+from vmlab.report.files import RESULT_FILE, read_result
+from vmlab.report.model import RunResult
+from vmlab.timing.document import KIND, SERIES_FILE, SeriesDocument, check_series, document_from, read_json
+
+
+def read_series(path: Path) -> SeriesDocument:
+    """What was measured, out of a series document, a results.json, or a directory that holds one (`build/vmlab`).
+
+    A result file says nothing of the host; its series get the provenance of their target where they have none.
+    Raises `UsageError` when it is none of these, damaged, of another schema, or holds no series.
+    """
+    file = _file_in(path) if path.is_dir() else path
+    data = read_json(file)
+    if isinstance(data, dict) and data.get("kind") == KIND:
+        document = document_from(data, where=str(file))
+    elif isinstance(data, dict) and "targets" in data:
+        document = _document_of(read_result(file), where=str(file))
+    else:
+        raise UsageError(f"{str(file)!r} holds no series: it is neither a series document nor a {RESULT_FILE}")
+    if not document.series:
+        raise UsageError(f"{str(file)!r} holds no series: nothing was recorded", hint="tests do with record_series")
+    return document
+
+
+def _file_in(directory: Path) -> Path:
+    for name in (RESULT_FILE, SERIES_FILE):
+        if (directory / name).is_file():
+            return directory / name
+    raise UsageError(
+        f"no {RESULT_FILE} and no {SERIES_FILE} in {str(directory)!r}",
+        hint="name the --vmlab-report directory of a run",
+    )
+
+
+def _document_of(result: RunResult, *, where: str) -> SeriesDocument:
+    known = {row.target: row.facts.provenance for row in result.targets if row.facts is not None}
+    series = tuple(
+        row if row.provenance is not None else replace(row, provenance=known.get(row.target)) for row in result.series
+    )
+    check_series(series, where=where)
+    return SeriesDocument(vmlab=result.vmlab, date=result.started, host={}, series=series)
