@@ -11,13 +11,16 @@ from pathlib import Path
 import classifier
 import forks
 import matrix
+import timing
 import trouble
 import virtme
 from rich.console import Console
 from rich.table import Table
 from rows import Limit, broken_row, row
 
-LIMITS: tuple[Limit, ...] = matrix.LIMITS + forks.LIMITS + classifier.LIMITS + trouble.LIMITS + virtme.LIMITS
+LIMITS: tuple[Limit, ...] = (
+    matrix.LIMITS + forks.LIMITS + classifier.LIMITS + trouble.LIMITS + timing.LIMITS + virtme.LIMITS
+)
 RESULT = Path("build/bench.json")
 
 
