@@ -8,11 +8,12 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from vmlab.errors import HostError
+from vmlab.errors import HostError, UsageError
 from vmlab.forks import Forks, Stage
+from vmlab.host.accelerator import Accelerator
 from vmlab.lab import Running
 from vmlab.module.source import read_programs
-from vmlab.settings import TimingChoice
+from vmlab.settings import AcceleratorChoice, TimingChoice
 from vmlab.target import Boot, Target
 from vmlab.timing.series import TimingSource
 from vmlab.timing.source import Proof, boot_for, order, prove, why_not
@@ -75,6 +76,20 @@ class TimedGuests:
             f"{target.id} cannot be timed as asked: {'; '.join(map(str, refused))}" if refused else _NOTHING,
             hint="--vmlab-timing auto takes the best that counts here",
         )
+
+    def require_possible(self, targets: Iterable[Target]) -> None:
+        """Raise `UsageError` when the source that the settings demand is out of the question for every target."""
+        settings = self._lab.settings
+        if settings.timing is TimingChoice.AUTO:
+            return
+        # Whether KVM runs a kernel is not known yet, but when it is not wanted it is not had.
+        host = Accelerator.TCG if settings.accel is AcceleratorChoice.TCG else Accelerator.KVM
+        reasons = {why_not(TimingSource(settings.timing), target.architecture, host) for target in targets}
+        if reasons and "" not in reasons:
+            raise UsageError(
+                f"--vmlab-timing {settings.timing} cannot be had: {'; '.join(sorted(reasons))}",
+                hint="--vmlab-timing auto takes the best that counts here",
+            )
 
     def _refusal(self, target: Target, source: TimingSource) -> Proof | None:
         known = self._refused.get((target.id, source))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from vmlab.plugin.timing import PLACE
+
 from .inner import Inner
 
 
@@ -19,6 +21,8 @@ def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     # Should a test reach for a real lab, it finds nothing there.
     monkeypatch.setenv("VMLAB_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("VMLAB_MIRROR", "http://mirror.invalid/debian")
+    # No guest runs here, so no run waits for the place of another that has some.
+    monkeypatch.setenv(PLACE, "held")
 
 
 @pytest.fixture

@@ -28,14 +28,16 @@ from vmlab.errors import MachineLost
 from vmlab.forks import Forks, Stage
 from vmlab.guest.guest import Guest
 from vmlab.guest.transport import CommandTooSlow, Completed, TransportLost
-from vmlab.host.accelerator import Accelerator
+from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.limits import limits_for
 from vmlab.image.image import Image
 from vmlab.lab import Lab, Running
 from vmlab.machine.argv import machine_spec
 from vmlab.machine.console import Console
 from vmlab.machine.machine import Machine
+from vmlab.machine.qmp import Monitor
 from vmlab.machine.running import MachineRecord
+from vmlab.module.source import Source
 from vmlab.process import ProcessIdentity
 from vmlab.provenance import Provenance
 from vmlab.report.model import TargetFacts
@@ -87,6 +89,10 @@ class KernelTransport:
             if command.startswith("echo "):
                 self._say(shlex.split(command)[1].removeprefix("<6>"), prefix=14)
             stdout = "\n".join([str(self._taint), *(self._log if "dd " in command or "cat " in command else ())]) + "\n"
+        elif command.startswith("/tmp/stopwatch"):
+            from unit.timing.fake_program import FakeProgram
+
+            return FakeProgram().root(command)
         elif command.startswith("echo "):
             stdout = command.removeprefix("echo ") + "\n"
         return Completed(command=command, status=0, stdout=stdout, stderr="", duration_s=0.0)
@@ -129,6 +135,15 @@ class FakeLab(Lab):
 
     guests = 0
 
+    def image(self, target: Target) -> Image:
+        return _image(Path("none"))
+
+    def verdict(self, image: Image) -> Verdict:
+        return Verdict(accelerator=Accelerator.TCG, reason="asked for")
+
+    def program(self, target: Target, main: str, guest: Callable[[], Guest], *, tree: Source | None = None) -> Path:
+        return Path(main).with_suffix("")
+
     @contextlib.contextmanager
     def boot(self, target: Target) -> Iterator[Running]:
         with self.start(target, "booted") as running:
@@ -160,6 +175,10 @@ class FakeMachine(Machine):
 
     is_dead = False
 
+    @property
+    def monitor(self) -> Monitor:
+        return cast("Monitor", FakeMonitor())
+
     def require_alive(self) -> None:
         if self.is_dead:
             raise MachineLost("the kernel panicked: sysrq triggered crash")
@@ -167,6 +186,14 @@ class FakeMachine(Machine):
     def keep(self) -> MachineRecord:
         identity = ProcessIdentity(pid=4711, started=1)
         return MachineRecord(target="none", qemu=identity, ssh_port=1, console="", expected_mib=0, is_kept=True)
+
+
+class FakeMonitor:
+    """Writes down what it is told."""
+
+    def execute(self, command: str) -> None:
+        with Path("monitor.log").open("a") as log:
+            log.write(f"{command}\n")
 
 
 class FakeForks(Forks):

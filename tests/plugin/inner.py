@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 # Loaded here, it stays loaded: pytester forgets what an inner run imports, and each of them would import it anew.
+import vmlab.host.alone
+import vmlab.host.load
 import vmlab.plugin.session  # noqa: F401
 
 CONFTEST = Path(__file__).with_name("fake_lab.py").read_text(encoding="utf-8")

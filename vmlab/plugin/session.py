@@ -63,6 +63,7 @@ class GuestSession:
             _ = self.lab.targets, self.lab.rules
             if self.lab.settings.origin["module"] != "default":
                 _ = self.lab.source
+            self.timed.require_possible(self.lab.targets)
 
     def expired_rules(self) -> list[str]:
         """The entries of the allow list that are out of date."""

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from vmlab.timing.series import Series, TimingSource
     from vmlab.timing.stopwatch import Measurement, Stopwatch
 
-_PLACE = "_VMLAB_PLACE"
+PLACE = "_VMLAB_PLACE"
+"""Set in the environment of whatever runs inside a test that has its place on the host."""
 NO_PLACE = pytest.StashKey[Exception]()
 MARKER = "timing(*sources): timed by these sources only, where one can be had; runs beside no other guest"
 
@@ -106,7 +107,7 @@ def room_on_the_host(item: pytest.Item, session: GuestSession) -> Iterator[None]
     from vmlab.errors import HostError
     from vmlab.host.alone import alone, beside_others
 
-    if _PLACE in os.environ:
+    if PLACE in os.environ:
         # A run inside a test of another run has that test's place, which it would wait for itself.
         yield
         return
@@ -121,8 +122,8 @@ def room_on_the_host(item: pytest.Item, session: GuestSession) -> Iterator[None]
                     stack.enter_context(place)
         except HostError as error:
             item.stash[NO_PLACE] = error
-        os.environ[_PLACE] = "held"
-        stack.callback(os.environ.pop, _PLACE, None)
+        os.environ[PLACE] = "held"
+        stack.callback(os.environ.pop, PLACE, None)
         yield
 
 
