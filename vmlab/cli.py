@@ -86,6 +86,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_series_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+    timing = command(
+        "time", _time, "time a device's operation or a program on the chosen kernels, or two modules by it"
+    )
+    timing.add_argument("operation", metavar="OPERATION", help="such as 'pread /dev/fibonacci {n} 300'")
+    timing.add_argument("--n", metavar="SIZES", help="what {n} is to be: 10,100,1000")
+    timing.add_argument("--against", type=Path, metavar="DIR", help="the module before the change; measured in turns")
+    timing.add_argument(
+        "--out", type=Path, metavar="FILE", help="keep the figures for `vmlab compare` and `vmlab plot`"
+    )
+    timing.add_argument("--json", action="store_true", help="with --against: the comparison for a program")
     compare = command("compare", _compare, "say what became slower, what faster, and what nobody can tell")
     compare.add_argument("before", type=Path, metavar="BEFORE", help="a results.json, its directory, or a series file")
     compare.add_argument("after", type=Path, metavar="AFTER", help="the same, measured later")
@@ -195,6 +205,19 @@ def _images(chosen: argparse.Namespace, settings: Settings) -> int:
     else:
         upkeep.prune(lab, targets, is_all=chosen.all, is_damaged_only=chosen.damaged, say=print)
     return 0
+
+
+def _time(chosen: argparse.Namespace, settings: Settings) -> int:
+    from vmlab import ad_hoc
+    from vmlab.timing.compare import Rules
+
+    sizes = ad_hoc.sizes_of(chosen.operation, chosen.n)
+    question = ad_hoc.Question(operation=chosen.operation, sizes=tuple(sizes))
+    lab = _lab(settings)
+    if chosen.against is None:
+        return ad_hoc.time_alone(lab, question, out=chosen.out)
+    before = chosen.against.absolute()
+    return ad_hoc.time_against(lab, before, question, Rules(), out=chosen.out, as_json=chosen.json)
 
 
 def _compare(chosen: argparse.Namespace, _: Settings) -> int:

@@ -28,8 +28,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vmlab.module",),
     ("vmlab.timing",),
     ("vmlab.report",),
-    ("vmlab.lab", "vmlab.forks", "vmlab.reach", "vmlab.timed"),
-    ("vmlab.plugin", "vmlab.cli", "vmlab.doctor", "vmlab.shell", "vmlab.upkeep"),
+    ("vmlab.lab", "vmlab.forks", "vmlab.reach", "vmlab.timed", "vmlab.side_by_side"),
+    ("vmlab.plugin", "vmlab.cli", "vmlab.doctor", "vmlab.shell", "vmlab.upkeep", "vmlab.ad_hoc"),
 )
 GUARDED = {
     "fabric": "vmlab.guest.ssh",

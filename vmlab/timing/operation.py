@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from vmlab.errors import UsageError
+from vmlab.errors import UsageError, nearest
 
 MOST_PARTS = 8
 
@@ -135,3 +136,44 @@ class SystemCall:
     @property
     def words(self) -> tuple[str, ...]:
         return ("syscall",)
+
+
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """An operation in the stopwatch's own words, as a person types them."""
+
+    words: tuple[str, ...]
+    parts: None = field(default=None, init=False)
+
+
+_WORDED = {
+    "pread": "PATH OFFSET SIZE",
+    "read": "PATH OFFSET SIZE",
+    "pwrite": "PATH OFFSET SIZE",
+    "ioctl": "PATH REQUEST SIZE",
+    "command": "PROGRAM WORD...",
+    "loop": "ROUNDS",
+    "syscall": "",
+}
+
+
+def parse_operation(text: str) -> Callable[[int], Operation]:
+    """An operation in words, such as `pread /dev/fibonacci {n} 300`, in which `{n}` is the size that is asked for.
+
+    Raises `UsageError` for words that are none.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"no operation can be read from {text!r}: {error}") from None
+    name = words[0] if words else ""
+    if name not in _WORDED:
+        raise UsageError(f"unknown operation {name!r}", hint=f"{nearest(name, _WORDED)} {_listed()}".strip())
+    expected = _WORDED[name].split()
+    if len(words) - 1 != len(expected) and not (name == "command" and len(words) > 1):
+        raise UsageError(f"{name} takes {_WORDED[name] or 'nothing'}, not {' '.join(words[1:]) or 'nothing'!r}")
+    return lambda n: Worded(tuple(word.replace("{n}", str(n)) for word in words))
+
+
+def _listed() -> str:
+    return "; ".join(f"{name} {words}".strip() for name, words in _WORDED.items())
