@@ -71,9 +71,9 @@ def _measure(lab: Lab, timed: TimedGuests, target: Target, question: Question) -
     lab.progress(f"{target.id}: waiting for a host to itself")
     with alone(), timed.fork(target, Stage.LOADED) as found:
         watch = found.stopwatch
-        for refused in found.refused:
-            lab.progress(f"{target.id}: not by {refused}")
         lab.notice(f"{target.id}: timed by {watch.source}: {watch.proof}")
+        for refused in found.refused:
+            lab.notice(f"{target.id}: not by {refused}")
         taken = {n: watch.measure(at(n), batches=question.batches) for n in question.sizes}
         return watch.series(question.operation, taken)
 
