@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import classifier
+import comparison
 import forks
 import matrix
 import trouble
@@ -17,7 +18,9 @@ from rich.console import Console
 from rich.table import Table
 from rows import Limit, broken_row, row
 
-LIMITS: tuple[Limit, ...] = matrix.LIMITS + forks.LIMITS + classifier.LIMITS + trouble.LIMITS + virtme.LIMITS
+LIMITS: tuple[Limit, ...] = (
+    matrix.LIMITS + forks.LIMITS + classifier.LIMITS + comparison.LIMITS + trouble.LIMITS + virtme.LIMITS
+)
 RESULT = Path("build/bench.json")
 
 
