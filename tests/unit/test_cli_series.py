@@ -114,7 +114,7 @@ def test_plot_of_one_name(capsys: pytest.CaptureFixture[str]) -> None:
     file = _write("a.json", series([1.0], name="read"), series([1.0], name="write"))
     assert cli.main(["plot", file, "--name", "write"]) == 0
     assert capsys.readouterr().out.startswith("write\n")
-    assert cli.main(["plot", file, "--name", "wriet"]) == 2
+    assert cli.main(["plot", file, "--name", "writ"]) == 2
     assert "did you mean 'write'?" in capsys.readouterr().err
 
 

@@ -23,7 +23,8 @@ class Axis:
     def place(self, value: float) -> float:
         """0 for `low`, 1 for `high`."""
         if self.is_log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
+            low = math.log(self.low)
+            return (math.log(value) - low) / (math.log(self.high) - low)
         return (value - self.low) / (self.high - self.low)
 
 

@@ -63,8 +63,8 @@ def test_an_exact_source_shows_its_least_batch_and_a_clock_its_median_and_spread
 def test_one_name_can_be_chosen_and_an_unknown_one_names_the_nearest() -> None:
     rows = [*_kernels(), *_kernels(name="write")]
     assert [picture.title for picture in pictures_of(rows, name="write")] == ["write"]
-    with pytest.raises(UsageError, match="no series is called 'raed'") as caught:
-        pictures_of(rows, name="raed")
+    with pytest.raises(UsageError, match="no series is called 'rea'") as caught:
+        pictures_of(rows, name="rea")
     assert "did you mean 'read'?" in str(caught.value)
 
 
@@ -136,7 +136,7 @@ def test_text_for_a_terminal_without_unicode_is_ascii_whatever_the_names() -> No
 def test_text_of_any_range_and_width_is_drawn(sizes: tuple[int, ...], width: int) -> None:
     (picture,) = pictures_of([series(dict.fromkeys(sizes, (5.0,)), target="x")])
     text = text_plot(picture, width=width, height=10, is_unicode=False)
-    assert sum(line.partition("|")[2].count("o") for line in text.splitlines()) == len(sizes)
+    assert sum(re.split("[|+]", line)[1].count("o") for line in text.splitlines()[2:12]) == len(sizes)
 
 
 def test_encodings_are_known_by_what_they_can_write() -> None:
