@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import classifier
+import comparison
 import forks
 import matrix
 import timing
@@ -19,7 +20,13 @@ from rich.table import Table
 from rows import Limit, broken_row, row
 
 LIMITS: tuple[Limit, ...] = (
-    matrix.LIMITS + forks.LIMITS + classifier.LIMITS + trouble.LIMITS + timing.LIMITS + virtme.LIMITS
+    *matrix.LIMITS,
+    *forks.LIMITS,
+    *classifier.LIMITS,
+    *comparison.LIMITS,
+    *trouble.LIMITS,
+    *timing.LIMITS,
+    *virtme.LIMITS,
 )
 RESULT = Path("build/bench.json")
 

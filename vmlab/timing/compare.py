@@ -208,36 +208,39 @@ def _in_turns(old: Point, new: Point, margin: float, level: float) -> PointCompa
         return _undecided(old, new, f"{counts}: not every one was taken beside another")
     if (least := min(*old.samples, *new.samples)) <= 0:
         return _undecided(old, new, f"a sample is {least:g}: the operation is lost in what measuring it costs")
-    befores, afters = rounds_of(old.samples), rounds_of(new.samples)
+    olds, news = rounds_of(old.samples), rounds_of(new.samples)
     fewest = fewest_pairs(level)
-    if len(befores) < fewest:
-        few = f"{len(befores)} samples in turns cannot decide: {fewest} are the fewest, {SAMPLES} the right number"
+    if len(olds) < fewest:
+        few = f"{len(olds)} samples in turns cannot decide: {fewest} are the fewest, {SAMPLES} the right number"
         return _undecided(old, new, few)
-    logs = log_ratios(befores, afters)
+    logs = log_ratios(olds, news)
     ends = median_interval(logs)
     interval = Interval(low=math.exp(ends.low), high=math.exp(ends.high))
     ratio = math.exp(statistics.median(logs))
     p = sign_flip_p(logs)
-    verdict, reason = Verdict.INCONCLUSIVE, ""
-    if interval.is_within(Interval(low=1 / (1 + margin), high=1 + margin)):
-        verdict = Verdict.SAME
-    elif p < level and not interval.holds(1):
-        verdict = Verdict.SLOWER if ratio > 1 else Verdict.FASTER
-    elif interval.holds(1):
-        reason = f"too noisy to tell: neither clear of 1 nor within {margin:.0%} of it"
-    else:
-        reason = f"clear of 1, but p = {p:.2g} is not below {level:.2g}"
+    verdict, reason = _judge(interval, p, margin, level)
     return PointComparison(
         n=old.n,
-        before=statistics.median(befores),
-        after=statistics.median(afters),
+        before=statistics.median(olds),
+        after=statistics.median(news),
         verdict=verdict,
         reason=reason,
         ratio=ratio,
         interval=interval,
         p=p,
-        rounds=len(befores),
+        rounds=len(olds),
     )
+
+
+def _judge(interval: Interval, p: float, margin: float, level: float) -> tuple[Verdict, str]:
+    """What an interval of the median ratio and a p say together, and why nothing follows where nothing does."""
+    if interval.is_within(Interval(low=1 / (1 + margin), high=1 + margin)):
+        return Verdict.SAME, ""
+    if interval.holds(1):
+        return Verdict.INCONCLUSIVE, f"too noisy to tell: neither clear of 1 nor within {margin:.0%} of it"
+    if p >= level:
+        return Verdict.INCONCLUSIVE, f"clear of 1, but p = {p:.2g} is not below {level:.2g}"
+    return (Verdict.SLOWER if interval.low > 1 else Verdict.FASTER), ""
 
 
 def rounds_of(samples: Sequence[float]) -> list[float]:
@@ -267,8 +270,8 @@ _FACTS = {
 
 
 def _differences(before: Series, after: Series) -> tuple[Difference, ...]:
-    rows = [("target", before.target, after.target), ("timing source", before.source, after.source)]
-    rows += [("unit", before.unit, after.unit)]
+    rows = [("target", before.target, after.target), ("timing source", str(before.source), str(after.source))]
+    rows.append(("unit", str(before.unit), str(after.unit)))
     old, new = before.provenance, after.provenance
     if old is not None and new is not None:
         rows += [(word, _fact(old, name), _fact(new, name)) for name, word in _FACTS.items()]

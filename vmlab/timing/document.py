@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import platform
 from collections import Counter
@@ -25,6 +24,8 @@ SCHEMA = 1
 """Raised when a field changes its meaning or goes away."""
 SERIES_FILE = "series.json"
 KIND = "vmlab series"
+_LARGEST, _LEAST = 10**18, 1e-12
+"""Of what can be a size or a cost: 30 years in nanoseconds, and far less than an instruction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +118,9 @@ def check_series(series: Sequence[Series], *, where: str) -> None:
         for point in row.points:
             if not point.samples:
                 raise UsageError(f"{name}: no samples at n = {point.n}")
-            if strange := [sample for sample in point.samples if not math.isfinite(sample)]:
+            if not 0 <= point.n <= _LARGEST:
+                raise UsageError(f"{name}: n = {point.n} is no size")
+            if strange := [sample for sample in point.samples if not _is_measurement(sample)]:
                 raise UsageError(f"{name}: a sample at n = {point.n} is {strange[0]}, which is no measurement")
     keys = Counter((row.name, row.target, row.source, row.unit) for row in series)
     if doubled := [key for key, count in keys.items() if count > 1]:
@@ -126,3 +129,8 @@ def check_series(series: Sequence[Series], *, where: str) -> None:
             f"{where}: {name!r} on {target!r} is there {keys[doubled[0]]} times, by {source} in {unit}",
             hint="record each series under a name of its own",
         )
+
+
+def _is_measurement(sample: float) -> bool:
+    # NaN is neither.
+    return sample == 0 or _LEAST <= abs(sample) <= _LARGEST

@@ -46,7 +46,7 @@ def quartiles(samples: Sequence[float]) -> Interval:
 
 def log_ratios(before: Sequence[float], after: Sequence[float]) -> list[float]:
     """The logarithm of after / before, pair by pair; both must be above zero and equally many."""
-    return [math.log(new / old) for old, new in zip(before, after, strict=True)]
+    return [math.log(new) - math.log(old) for old, new in zip(before, after, strict=True)]
 
 
 def median_interval(values: Sequence[float]) -> Interval:

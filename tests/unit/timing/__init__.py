@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Unit tests of vmlab.timing."""
+"""Measurements: proved, kept, compared, never guessed."""

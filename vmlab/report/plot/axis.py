@@ -23,17 +23,19 @@ class Axis:
     def place(self, value: float) -> float:
         """0 for `low`, 1 for `high`."""
         if self.is_log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
+            low = math.log(self.low)
+            return (math.log(value) - low) / (math.log(self.high) - low)
         return (value - self.low) / (self.high - self.low)
 
 
-def axis_for(values: Sequence[float], *, most_ticks: int = 7) -> Axis:
+def axis_for(values: Sequence[float], *, most_ticks: int = 7, is_beside_log: bool = False) -> Axis:
     """The axis that shows these values well: logarithmic when all are above zero and far apart.
 
-    A linear axis of costs begins at zero, lest a small difference look large.
+    Beside a logarithmic axis it is one too where it can be, so that a power of n is a straight line. A linear axis
+    begins at zero, lest a small difference look large.
     """
     least, most = min(values), max(values)
-    if least > 0 and most / least >= _LOG_FROM:
+    if least > 0 and (is_beside_log or most / least >= _LOG_FROM):
         return _log_axis(least, most, most_ticks)
     low, high = min(0.0, least), max(0.0, most)
     if low == high:
@@ -58,7 +60,8 @@ def tick_word(value: float) -> str:
 
 def _log_axis(least: float, most: float, most_ticks: int) -> Axis:
     """Whole decades around the values; where there are many, only some of them get a tick."""
-    first, last = math.floor(math.log10(least)), math.ceil(math.log10(most))
+    first = math.floor(math.log10(least))
+    last = max(first + 1, math.ceil(math.log10(most)))
     every = math.ceil((last - first) / max(1, most_ticks - 1))
     ticks = tuple(10.0**power for power in range(first, last + 1, every))
     return Axis(low=10.0**first, high=10.0**last, is_log=True, ticks=ticks)

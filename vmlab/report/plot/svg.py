@@ -72,7 +72,7 @@ def _picture(picture: Picture) -> Iterator[str]:
     marks = [mark for line in picture.lines for mark in line.marks]
     across = axis_for([mark.n for mark in marks])
     ends = [end for mark in marks if mark.spread is not None for end in (mark.spread.low, mark.spread.high)]
-    up = axis_for([mark.cost for mark in marks] + ends)
+    up = axis_for([mark.cost for mark in marks] + ends, is_beside_log=across.is_log)
     yield _text(_LEFT, 26, picture.title, extra='font-size="15" font-weight="600"')
     yield from _grid(across, up)
     middle = _LEFT + (_WIDTH - _LEFT - _RIGHT) / 2

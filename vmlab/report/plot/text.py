@@ -28,7 +28,8 @@ def text_plot(picture: Picture, *, width: int, height: int, is_unicode: bool) ->
     """A picture of so many columns and rows of plot, legend below; ends with a line end."""
     width, height = max(width, _LEAST_WIDTH), max(height, _LEAST_HEIGHT)
     across = axis_for([mark.n for line in picture.lines for mark in line.marks], most_ticks=max(2, width // 14))
-    up = axis_for([mark.cost for line in picture.lines for mark in line.marks], most_ticks=max(2, height // 3))
+    costs = [mark.cost for line in picture.lines for mark in line.marks]
+    up = axis_for(costs, most_ticks=max(2, height // 3), is_beside_log=across.is_log)
     margin = max(len(tick_word(tick)) for tick in up.ticks)
     columns = width - margin - 3
     several = _SEVERAL if is_unicode else _ASCII_SEVERAL

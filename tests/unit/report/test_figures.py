@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+"""Figures read alike everywhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from vmlab.report.figures import figure, percent, printable, signed, unit_words
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0"),
+        (0.12345, "0.1235"),
+        (99.999, "100"),
+        (100, "100"),
+        (1234.56, "1,234.6"),
+        (9999.96, "10,000"),
+        (1234567.8, "1,234,568"),
+        (-1234.5, "-1,234.5"),
+    ],
+)
+def test_a_figure_has_as_many_digits_as_it_is_worth(value: float, shown: str) -> None:
+    assert figure(value) == shown
+
+
+def test_a_change_has_a_sign_and_nothing_has_none_of_its_own() -> None:
+    assert (signed(3), signed(-3), signed(0)) == ("+3", "-3", "0")
+    assert (percent(1.2), percent(0.5), percent(1.0)) == ("+20.0 %", "-50.0 %", "+0.0 %")
+    assert percent(0.99999) == "+0.0 %"
+    assert percent(1.00002, digits=4) == "+0.0020 %"
+
+
+def test_a_nanosecond_of_icount_is_called_an_instruction() -> None:
+    assert unit_words("icount", "ns") == "instructions (icount)"
+    assert unit_words("clock", "ns") == "ns (clock)"
+
+
+def test_a_name_steers_no_terminal() -> None:
+    assert printable("a\x1b[31m\n\0é") == "a\ufffd[31m\ufffd\ufffdé"
