@@ -76,14 +76,16 @@ def machine_spec(
     *,
     cpus: int,
     memory_mib: int,
+    cpu_model: str = "",
     kernel_parameters: Sequence[str] = (),
     is_strict: bool = False,
 ) -> MachineSpec:
-    """The machine that boots an image on an accelerator; `kernel_parameters` are the target's own."""
+    """The machine that boots an image on an accelerator; `kernel_parameters` are the target's own, `cpu_model` the
+    one that was proved, if any was."""
     strict = (*STRICT_PARAMETERS, *kernel_parameters) if is_strict else kernel_parameters
     return MachineSpec(
         accelerator=accelerator,
-        cpu_model=default_cpu_model(accelerator) + (STRICT_CPU if is_strict else ""),
+        cpu_model=(cpu_model or default_cpu_model(accelerator)) + (STRICT_CPU if is_strict else ""),
         cpus=cpus,
         memory_mib=memory_mib,
         kernel=image.kernel,
@@ -154,9 +156,9 @@ def guest_visible_words(spec: MachineSpec) -> list[str]:
     return qemu_argv(bare, Wiring(disk=nowhere, console=nowhere, monitor_fd=0, line_fd=0, memory=memory))
 
 
-def proof_argv(spec: MachineSpec, *, console: Path) -> list[str]:
-    """The arguments that only start the kernel, to see whether the accelerator runs it."""
-    return [*_base(spec, None), *("-serial", f"file:{console}")]
+def proof_argv(spec: MachineSpec, *, cpu_model: str, console: Path) -> list[str]:
+    """The arguments that only start the kernel, to see whether the accelerator runs it with a CPU model."""
+    return [*_base(dataclasses.replace(spec, cpu_model=cpu_model), None), *("-serial", f"file:{console}")]
 
 
 def _base(spec: MachineSpec, memory: Memory | None) -> list[str]:
