@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 from vmlab.errors import VmlabError
-from vmlab.host.accelerator import Accelerator
+from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.facts import Fact, Grade, host_facts, is_usable
+from vmlab.host.timing_facts import read_timing_host, timing_facts
 from vmlab.lab import Lab
 
 
 def examine(lab: Lab) -> tuple[list[Fact], bool]:
-    """Facts about this host, and whether guests can run on it. Starts QEMU for up to 12 s, once per host boot."""
-    facts = [*host_facts(lab.settings.store, memory_mib=lab.settings.memory_mib), *_qemu(lab)]
+    """Facts about this host, and whether guests can run on it. Starts QEMU for up to 24 s, once per host boot.
+
+    What is only good or bad for timing leaves a host usable.
+    """
+    settings, timing = lab.settings, read_timing_host()
+    facts = [*host_facts(settings.store, memory_mib=settings.memory_mib), *_qemu(lab), *timing_facts(timing)]
     return facts, is_usable(facts)
 
 
@@ -20,27 +25,39 @@ def _qemu(lab: Lab) -> list[Fact]:
         version = lab.qemu_version
     except VmlabError as error:
         return [Fact(topic="QEMU", grade=Grade.BAD, finding=error.message, advice="vmlab setup")]
-    return [Fact(topic="QEMU", grade=Grade.GOOD, finding=version), _accelerator(lab)]
+    return [Fact(topic="QEMU", grade=Grade.GOOD, finding=version), *_accelerator(lab)]
 
 
-def _accelerator(lab: Lab) -> Fact:
+def _accelerator(lab: Lab) -> list[Fact]:
     """KVM is proved with a kernel of the lab's own: without an image there is none to prove it with."""
     image = lab.any_cached_image()
     if image is None:
-        return Fact(
-            topic="accelerator",
-            grade=Grade.SLOW,
-            finding="not known yet: KVM is proved by booting a kernel, and no image is in the store",
-            advice="vmlab shell debian12-6.1 true",
-        )
+        finding = "not known yet: KVM is proved by booting a kernel, and no image is in the store"
+        advice = "vmlab shell debian12-6.1 true"
+        return [Fact(topic="accelerator", grade=Grade.SLOW, finding=finding, advice=advice)]
     try:
         verdict = lab.verdict(image)
     except VmlabError as error:
-        return Fact(topic="accelerator", grade=Grade.BAD, finding=error.message, advice=error.hint)
-    is_fast = verdict.accelerator is Accelerator.KVM
-    return Fact(
-        topic="accelerator",
-        grade=Grade.GOOD if is_fast else Grade.SLOW,
-        finding=f"{verdict.accelerator}: {verdict.reason}",
-        advice="" if is_fast else "guests are emulated: slower, and everything works",
-    )
+        return [Fact(topic="accelerator", grade=Grade.BAD, finding=error.message, advice=error.hint)]
+    return accelerator_facts(verdict)
+
+
+def accelerator_facts(verdict: Verdict) -> list[Fact]:
+    """The accelerator with its proof, and under KVM the processor that guests get. Pure."""
+    seen = {"accelerator": str(verdict.accelerator), "reason": verdict.reason, "cpu_model": verdict.cpu_model}
+    seen |= {f"step_{number}": step for number, step in enumerate(verdict.steps, 1)}
+    finding = f"{verdict.accelerator}: {verdict.reason}"
+    if verdict.accelerator is not Accelerator.KVM:
+        advice = "guests are emulated: slower, and everything works"
+        return [Fact(topic="accelerator", grade=Grade.SLOW, finding=finding, advice=advice, seen=seen)]
+    is_best = not verdict.steps
+    return [
+        Fact(topic="accelerator", grade=Grade.GOOD, finding=finding, seen=seen),
+        Fact(
+            topic="CPU model",
+            grade=Grade.GOOD if is_best else Grade.NOTE,
+            finding=verdict.cpu_model if is_best else "; ".join((verdict.cpu_model, *verdict.steps)),
+            advice="" if is_best else "guests have no PMU with this model: --vmlab-timing icount, or another host",
+            seen={"cpu_model": verdict.cpu_model},
+        ),
+    ]

@@ -76,7 +76,7 @@ class Surroundings:
 
 def read_processor() -> Processor:
     """This host's; of an unreadable /proc/cpuinfo only the architecture is known."""
-    return processor_of(_words(Path("/proc/cpuinfo")), platform.machine())
+    return processor_of(read_words(Path("/proc/cpuinfo")), platform.machine())
 
 
 def processor_of(cpuinfo: str, architecture: str) -> Processor:
@@ -102,8 +102,8 @@ def processor_of(cpuinfo: str, architecture: str) -> Processor:
 
 def read_surroundings(processor: Processor) -> Surroundings:
     """Where this host stands, from files that any user may read."""
-    dmi = {name: _words(_DMI / name) for name in _DMI_FIELDS}
-    return surroundings_of(processor, dmi, _words(Path("/sys/hypervisor/type")))
+    dmi = {name: read_words(_DMI / name) for name in _DMI_FIELDS}
+    return surroundings_of(processor, dmi, read_words(Path("/sys/hypervisor/type")))
 
 
 def surroundings_of(processor: Processor, dmi: Mapping[str, str], hypervisor: str) -> Surroundings:
@@ -136,7 +136,8 @@ def _is_virtual_product(vendor: str, product: str) -> bool:
     return vendor == "QEMU" or any(word in product.lower() for word in _VIRTUAL_PRODUCTS)
 
 
-def _words(path: Path) -> str:
+def read_words(path: Path) -> str:
+    """A small file of the kernel's, less white space around it; empty when it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:

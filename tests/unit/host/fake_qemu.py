@@ -17,7 +17,7 @@ LADDER = ("host", "host,pmu=off", "Nehalem")
 _QEMU_SAID = r"""cat >&2 <<'END'
 qemu-system-x86_64: warning: host doesn't support requested feature: CPUID.01H:ECX.pni [bit 0]
 qemu-system-x86_64: error: failed to set MSR 0x38d to 0x0
-qemu-system-x86_64: ../../target/i386/kvm/kvm.c:3183: kvm_buf_set_msrs: Assertion `ret == cpu->kvm_msr_buf->nmsrs' failed.
+qemu-system-x86_64: ../target/i386/kvm/kvm.c:3183: kvm_buf_set_msrs: Assertion `ret == cpu->kvm_msr_buf->nmsrs' failed.
 END
 """
 ABORT = f"{_QEMU_SAID}kill -ABRT $$"
