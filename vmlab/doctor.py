@@ -57,7 +57,7 @@ def accelerator_facts(verdict: Verdict) -> list[Fact]:
             topic="CPU model",
             grade=Grade.GOOD if is_best else Grade.NOTE,
             finding=verdict.cpu_model if is_best else "; ".join((verdict.cpu_model, *verdict.steps)),
-            advice="" if is_best else "guests have no PMU with this model: --vmlab-timing icount, or another host",
+            advice="" if is_best else "without a PMU in the guest, --vmlab-timing icount counts instructions exactly",
             seen={"cpu_model": verdict.cpu_model},
         ),
     ]

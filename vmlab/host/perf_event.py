@@ -22,6 +22,7 @@ SYSCALL_NUMBERS = {"x86_64": 298, "aarch64": 241, "riscv64": 241}
 """perf_event_open in arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h."""
 # struct perf_event_attr as far as its first version goes (PERF_ATTR_SIZE_VER0), which every kernel takes.
 _ATTRIBUTE = struct.Struct("=IIQQQQQIIQ")
+_COUNTER = struct.Struct("=QQQ")
 _TYPE_HARDWARE = 0
 _READ_FORMAT = 1 | 2
 """Time enabled and time running beside the value (PERF_FORMAT_TOTAL_TIME_*)."""
@@ -155,11 +156,24 @@ def open_event(number: int, kind: int, config: int, flags: int) -> int:
 
 def count_work(descriptor: int, work: Callable[[int], None], rounds: int) -> Count:
     """What an event that counts already gains while some rounds of work are done."""
-    before = struct.unpack("=QQQ", os.read(descriptor, 24))
+    before = _read(descriptor)
     work(rounds)
-    after = struct.unpack("=QQQ", os.read(descriptor, 24))
+    after = _read(descriptor)
     value, enabled_ns, running_ns = (late - early for early, late in zip(before, after, strict=True))
     return Count(value=value, enabled_ns=enabled_ns, running_ns=running_ns)
+
+
+def _read(descriptor: int) -> tuple[int, ...]:
+    words = os.read(descriptor, _COUNTER.size)
+    if len(words) < _COUNTER.size:
+        # An event that the kernel gave up reads as the end of a file.
+        raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
+    return _COUNTER.unpack(words)
+
+
+def errno_name(code: int) -> str:
+    """The kernel's name of an errno; Python's for 95 is glibc's other one, ENOTSUP."""
+    return "EOPNOTSUPP" if code == errno.EOPNOTSUPP else errno.errorcode.get(code, str(code))
 
 
 def _work_in_program(rounds: int) -> None:

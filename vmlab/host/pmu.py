@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from vmlab.host.perf_event import LONG, SHORT, Attempt, Count, Event, PmuObservations, observe_pmu
+from vmlab.host.perf_event import LONG, SHORT, Attempt, Count, Event, PmuObservations, errno_name, observe_pmu
 
 _NO_PMU = (errno.ENOENT, errno.EOPNOTSUPP, errno.ENODEV, errno.ENXIO)
 """perf_event_open(2): no driver takes the event, or the hardware has not got it."""
@@ -126,7 +126,7 @@ def _share_told(attempt: Attempt, count: Count) -> str:
 
 def _refusal(attempt: Attempt, seen: PmuObservations) -> tuple[PmuState, str, str]:
     code = attempt.errno
-    said = f"perf_event_open({attempt.name}) says {errno.errorcode.get(code, str(code))}"
+    said = f"perf_event_open({attempt.name}) says {errno_name(code)}"
     inside = f" ({seen.container})" if seen.container else ""
     if code in _NO_PMU:
         drivers = ", ".join(seen.devices) or "none"
@@ -173,7 +173,7 @@ def _record(seen: PmuObservations) -> dict[str, str]:
 
 def _attempt_told(attempt: Attempt) -> str:
     if attempt.errno or attempt.short is None or attempt.long is None:
-        return errno.errorcode.get(attempt.errno, str(attempt.errno))
+        return errno_name(attempt.errno)
     return "; ".join(
         f"{rounds}: {count.value}, running {count.running_ns} of {count.enabled_ns} ns"
         for rounds, count in ((SHORT, attempt.short), (LONG, attempt.long))

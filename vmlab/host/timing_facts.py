@@ -75,8 +75,10 @@ def _virtualisation(host: TimingHost) -> Fact:
 
 def _pmu(host: TimingHost) -> Fact:
     pmu = host.pmu
-    advice = pmu.advice
-    if pmu.is_absent:
+    advice, guests = pmu.advice, ""
+    if pmu.state is PmuState.FORBIDDEN:
+        guests = "; a guest may have one all the same"
+    elif pmu.is_absent:
         advice = "; ".join(
             word for word in (_PROVIDER_ADVICE.get(host.surroundings.provider, ""), ICOUNT_ADVICE) if word
         )
@@ -85,7 +87,7 @@ def _pmu(host: TimingHost) -> Fact:
     return Fact(
         topic="PMU",
         grade=Grade.GOOD if pmu.state is PmuState.COUNTS else Grade.NOTE,
-        finding=f"{pmu.state}: {pmu.finding}",
+        finding=f"{pmu.state}: {pmu.finding}{guests}",
         advice=advice,
         seen={"state": str(pmu.state), **pmu.seen},
     )
