@@ -60,12 +60,14 @@ def cpu_ladder(processor: Processor) -> tuple[str, ...]:
     """CPU models to try under KVM, the best first: all that the host has, the same without its PMU, a plain one.
 
     `host` has the PMU on: QEMU asks KVM for one, and the host decides. Nested hosts that refuse one of the PMU's
-    registers make QEMU abort (MSR 0x38d, IA32_FIXED_CTR_CTRL). Whether a guest's counts is proved in the guest: AMD's
-    older PMU has no CPUID leaf that `pmu=off` could hide. Others refuse a register that no option but the model
-    takes away: 0xe1 (UMWAIT), 0x48f (VMX), 0x10a (ARCH_CAPABILITIES). The named model is x86-64-v2 or better, which
-    today's user space wants and qemu64 is not (QEMU's docs/system/cpu-models-x86.rst): `EPYC` where AMD's or Hygon's
-    family is looked at, `Nehalem`, which every later Intel contains, elsewhere; under KVM QEMU keeps the host's
-    vendor and leaves out, with a warning, what the host has not got. arm64 knows no named model under KVM.
+    registers make QEMU abort (MSR 0x38d, IA32_FIXED_CTR_CTRL), which `pmu=off` spares them. Whether the guest's PMU
+    counts is proved in the guest: AMD's has no CPUID leaf to hide, and before 383374465155 (2026) QEMU left it be.
+
+    Other hosts refuse registers of other features: 0xe1 (UMWAIT), 0x48f (VMX), 0x10a (ARCH_CAPABILITIES). The named
+    model has none of those. It is x86-64-v2 or better, which today's user space wants and qemu64 is not (QEMU's
+    docs/system/cpu-models-x86.rst): `EPYC` for AMD and Hygon, whose kernel code looks at the family, and `Nehalem`
+    for the others, which every Intel since 2008 contains. Under KVM QEMU keeps the host's vendor and leaves out, with
+    a warning, what the host has not got. arm64 knows no named model under KVM.
     """
     if processor.architecture != "x86_64":
         return ("host", "host,pmu=off")
