@@ -10,13 +10,16 @@ import ctypes
 import errno
 import os
 import platform
+import signal
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from vmlab.host.processor import read_words
+from vmlab.process import run
 
 SYSCALL_NUMBERS = {"x86_64": 298, "aarch64": 241, "riscv64": 241}
 """perf_event_open in arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h."""
@@ -82,6 +85,8 @@ class PmuObservations:
     """/proc/sys/kernel/perf_event_paranoid; None when it is not there."""
     seccomp: int = 0
     """Of /proc/self/status: 0 none, 1 strict, 2 a filter."""
+    is_deadly: bool = False
+    """Whether the filter ends a process for asking; then nothing was attempted."""
     has_sys_admin: bool = False
     has_perfmon: bool = False
     container: str = ""
@@ -96,13 +101,15 @@ def observe_pmu() -> PmuObservations:
     """Try this host's counters on this process. Takes some 50 ms; changes nothing; never raises for a refusal."""
     architecture = platform.machine()
     number = SYSCALL_NUMBERS.get(architecture)
+    status = _status_fields(read_words(Path("/proc/self/status")))
+    seccomp = int(status.get("Seccomp", "0"))
+    is_deadly = number is not None and seccomp == 2 and _is_deadly(number)
     attempts = [
         _attempt(number, event, is_kernel=is_kernel)
         for event in Event
         for is_kernel in (False, True)
-        if number is not None
+        if number is not None and not is_deadly
     ]
-    status = _status_fields(read_words(Path("/proc/self/status")))
     capabilities = int(status.get("CapEff", "0"), 16)
     paranoid = read_words(Path("/proc/sys/kernel/perf_event_paranoid"))
     devices = Path("/sys/bus/event_source/devices")
@@ -110,12 +117,19 @@ def observe_pmu() -> PmuObservations:
         attempts=tuple(attempts),
         architecture=architecture,
         paranoid=int(paranoid) if paranoid.lstrip("-").isdigit() else None,
-        seccomp=int(status.get("Seccomp", "0")),
+        seccomp=seccomp,
+        is_deadly=is_deadly,
         has_sys_admin=bool(capabilities >> _CAP_SYS_ADMIN & 1),
         has_perfmon=bool(capabilities >> _CAP_PERFMON & 1),
         container=_container(),
         devices=tuple(sorted(path.name for path in devices.iterdir())) if devices.is_dir() else (),
     )
+
+
+def _is_deadly(number: int) -> bool:
+    """Whether a seccomp filter, such as systemd's SystemCallFilter, ends whoever makes the call: a child finds out."""
+    call = f"import ctypes; ctypes.CDLL(None).syscall({number}, 0, 0, 0, 0, 0)"
+    return run([sys.executable, "-c", call], timeout_s=30).status in (-signal.SIGSYS, 128 + signal.SIGSYS)
 
 
 def _attempt(number: int, event: Event, *, is_kernel: bool) -> Attempt:

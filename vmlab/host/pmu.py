@@ -61,6 +61,9 @@ def judge_pmu(seen: PmuObservations) -> HostPmu:
     Instructions in user space come first, since without those there is nothing to compare; then the kernel's, where
     a module's work is; then cycles.
     """
+    if seen.is_deadly:
+        finding = f"a seccomp filter ends whoever calls perf_event_open (SIGSYS){_inside(seen)}"
+        return HostPmu(state=PmuState.FORBIDDEN, finding=finding, advice=_CONTAINER_ADVICE, seen=_record(seen))
     program = seen.attempt(Event.INSTRUCTIONS, is_kernel=False)
     kernel = seen.attempt(Event.INSTRUCTIONS, is_kernel=True)
     cycles = seen.attempt(Event.CYCLES, is_kernel=False)
@@ -127,7 +130,7 @@ def _share_told(attempt: Attempt, count: Count) -> str:
 def _refusal(attempt: Attempt, seen: PmuObservations) -> tuple[PmuState, str, str]:
     code = attempt.errno
     said = f"perf_event_open({attempt.name}) says {errno_name(code)}"
-    inside = f" ({seen.container})" if seen.container else ""
+    inside = _inside(seen)
     if code in _NO_PMU:
         drivers = ", ".join(seen.devices) or "none"
         return PmuState.ABSENT, f"{said}: the kernel has no PMU that counts them; its event sources: {drivers}", ""
@@ -153,6 +156,10 @@ def _refusal(attempt: Attempt, seen: PmuObservations) -> tuple[PmuState, str, st
     return PmuState.UNKNOWN, said, ""
 
 
+def _inside(seen: PmuObservations) -> str:
+    return f", in a container of {seen.container}" if seen.container else ""
+
+
 def _counting_told(cycles: Attempt, seen: PmuObservations) -> str:
     state, why, _ = _fault(cycles, seen)
     also = "and cycles" if state is PmuState.COUNTS else f"cycles not: {why}"
@@ -163,7 +170,7 @@ def _record(seen: PmuObservations) -> dict[str, str]:
     return {
         **{attempt.name: _attempt_told(attempt) for attempt in seen.attempts},
         "perf_event_paranoid": "absent" if seen.paranoid is None else str(seen.paranoid),
-        "seccomp": str(seen.seccomp),
+        "seccomp": f"{seen.seccomp}, deadly" if seen.is_deadly else str(seen.seccomp),
         "cap_sys_admin": str(seen.has_sys_admin).lower(),
         "cap_perfmon": str(seen.has_perfmon).lower(),
         "container": seen.container,

@@ -76,7 +76,7 @@ def test_a_kernel_without_perf_has_no_pmu() -> None:
 def test_a_call_that_a_filter_hides_is_forbidden_and_not_absent() -> None:
     pmu = judge_pmu(observations(errno.ENOSYS, seccomp=2, container="podman"))
     assert pmu.state is PmuState.FORBIDDEN
-    assert pmu.finding.endswith("a seccomp filter hides the call (podman)")
+    assert pmu.finding.endswith("a seccomp filter hides the call, in a container of podman")
     assert "--cap-add PERFMON" in pmu.advice
 
 
@@ -97,7 +97,7 @@ def test_a_refusal_by_seccomp_is_not_blamed_on_paranoid() -> None:
     assert pmu.state is PmuState.FORBIDDEN
     assert pmu.finding == (
         "perf_event_open(instructions:u) says EPERM:"
-        " a seccomp filter is on this process (Seccomp: 2 in /proc/self/status) (docker)"
+        " a seccomp filter is on this process (Seccomp: 2 in /proc/self/status), in a container of docker"
     )
     assert "seccomp=unconfined" in pmu.advice
 
