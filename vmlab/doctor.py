@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from vmlab.errors import VmlabError
 from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.facts import Fact, Grade, host_facts, is_usable
-from vmlab.host.timing_facts import read_timing_host, timing_facts
+from vmlab.host.timing_facts import TimingHost, kvm_advice, read_timing_host, timing_facts
 from vmlab.lab import Lab
+
+_KVM_DEVICE = Path("/dev/kvm")
 
 
 def examine(lab: Lab) -> tuple[list[Fact], bool]:
@@ -16,19 +20,19 @@ def examine(lab: Lab) -> tuple[list[Fact], bool]:
     What is only good or bad for timing leaves a host usable.
     """
     settings, timing = lab.settings, read_timing_host()
-    facts = [*host_facts(settings.store, memory_mib=settings.memory_mib), *_qemu(lab), *timing_facts(timing)]
+    facts = [*host_facts(settings.store, memory_mib=settings.memory_mib), *_qemu(lab, timing), *timing_facts(timing)]
     return facts, is_usable(facts)
 
 
-def _qemu(lab: Lab) -> list[Fact]:
+def _qemu(lab: Lab, host: TimingHost) -> list[Fact]:
     try:
         version = lab.qemu_version
     except VmlabError as error:
         return [Fact(topic="QEMU", grade=Grade.BAD, finding=error.message, advice="vmlab setup")]
-    return [Fact(topic="QEMU", grade=Grade.GOOD, finding=version), *_accelerator(lab)]
+    return [Fact(topic="QEMU", grade=Grade.GOOD, finding=version), *_accelerator(lab, host)]
 
 
-def _accelerator(lab: Lab) -> list[Fact]:
+def _accelerator(lab: Lab, host: TimingHost) -> list[Fact]:
     """KVM is proved with a kernel of the lab's own: without an image there is none to prove it with."""
     image = lab.any_cached_image()
     if image is None:
@@ -39,16 +43,17 @@ def _accelerator(lab: Lab) -> list[Fact]:
         verdict = lab.verdict(image)
     except VmlabError as error:
         return [Fact(topic="accelerator", grade=Grade.BAD, finding=error.message, advice=error.hint)]
-    return accelerator_facts(verdict)
+    return accelerator_facts(verdict, advice="" if _KVM_DEVICE.exists() else kvm_advice(host))
 
 
-def accelerator_facts(verdict: Verdict) -> list[Fact]:
-    """The accelerator with its proof, and under KVM the processor that guests get. Pure."""
+def accelerator_facts(verdict: Verdict, *, advice: str = "") -> list[Fact]:
+    """The accelerator with its proof, and under KVM the processor that guests get; `advice` is how to get KVM. Pure."""
     seen = {"accelerator": str(verdict.accelerator), "reason": verdict.reason, "cpu_model": verdict.cpu_model}
     seen |= {f"step_{number}": step for number, step in enumerate(verdict.steps, 1)}
     finding = f"{verdict.accelerator}: {verdict.reason}"
     if verdict.accelerator is not Accelerator.KVM:
-        advice = "guests are emulated: slower, and everything works"
+        emulated = "guests are emulated: slower, and everything works"
+        advice = f"{advice}; until then {emulated}" if advice else emulated
         return [Fact(topic="accelerator", grade=Grade.SLOW, finding=finding, advice=advice, seen=seen)]
     is_best = not verdict.steps
     return [

@@ -32,3 +32,9 @@ def test_emulation_is_slow_and_usable_and_keeps_its_steps() -> None:
     assert [fact.grade for fact in facts] == [Grade.SLOW]
     assert is_usable(facts)
     assert facts[0].seen["step_1"] == _STEP
+
+
+def test_a_host_that_could_have_kvm_is_told_how_and_that_it_works_without() -> None:
+    verdict = Verdict(accelerator=Accelerator.TCG, reason="there is no /dev/kvm")
+    (fact,) = accelerator_facts(verdict, advice="sudo modprobe kvm_intel")
+    assert fact.advice == "sudo modprobe kvm_intel; until then guests are emulated: slower, and everything works"

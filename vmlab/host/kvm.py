@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _MODULES = Path("/sys/module")
-_VENDOR_MODULES = {"GenuineIntel": "kvm_intel", "AuthenticAMD": "kvm_amd", "HygonGenuine": "kvm_amd"}
+VENDOR_MODULES = {"GenuineIntel": "kvm_intel", "AuthenticAMD": "kvm_amd", "HygonGenuine": "kvm_amd"}
 _PARAMETERS = {
     "kvm": ("enable_pmu", "pmu"),
     "kvm_intel": ("enable_mediated_pmu", "nested"),
@@ -86,7 +86,7 @@ def is_on(value: str) -> bool:
 
 def reload_with(kvm: Kvm, vendor: str, parameter: str) -> str:
     """What to type for KVM to have `module.parameter=value`: its modules loaded anew, or the kernel's command line."""
-    backend = kvm.backend or _VENDOR_MODULES.get(vendor, "")
+    backend = kvm.backend or VENDOR_MODULES.get(vendor, "")
     if kvm.is_built_in or not backend:
         return f"boot the host's kernel with {parameter}"
     module, _, setting = parameter.partition(".")

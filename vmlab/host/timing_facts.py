@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmlab.host.facts import Fact, Grade
-from vmlab.host.kvm import Kvm, read_kvm, reload_with
+from vmlab.host.kvm import VENDOR_MODULES, Kvm, read_kvm, reload_with
 from vmlab.host.perf_event import PmuObservations, observe_pmu
 from vmlab.host.pmu import (
     PARANOID_ADVICE,
@@ -116,7 +116,7 @@ def _enable_pmu(host: TimingHost) -> Fact:
     seen = {"modules": " ".join(kvm.modules), **kvm.parameters}
     if not kvm.modules:
         finding = "KVM is not loaded"
-        return Fact(topic="kvm.enable_pmu", grade=Grade.NOTE, finding=finding, advice=_load_advice(host), seen=seen)
+        return Fact(topic="kvm.enable_pmu", grade=Grade.NOTE, finding=finding, advice=kvm_advice(host), seen=seen)
     backend = f" (KVM by {kvm.backend})" if kvm.backend else ""
     if kvm.enable_pmu is None:
         finding = f"no such parameter{backend}: this kernel's KVM gives guests a PMU whenever the host has one"
@@ -140,9 +140,11 @@ def _enable_pmu(host: TimingHost) -> Fact:
     )
 
 
-def _load_advice(host: TimingHost) -> str:
-    modules = {"GenuineIntel": "kvm_intel", "AuthenticAMD": "kvm_amd", "HygonGenuine": "kvm_amd"}
-    module = modules.get(host.processor.vendor, "")
+def kvm_advice(host: TimingHost) -> str:
+    """What to type where there is no /dev/kvm; empty where nothing is known to help. Pure."""
+    if host.kvm.modules and host.observations.container:
+        return "start the container with --device /dev/kvm"
+    module = VENDOR_MODULES.get(host.processor.vendor, "")
     if not module:
         return ""
     switch = "nested virtualisation on" if host.surroundings.is_virtual else "VT-x or SVM on in the firmware"

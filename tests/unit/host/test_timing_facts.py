@@ -12,7 +12,7 @@ from unit.host.test_pmu import observations
 from vmlab.host.facts import Fact, Grade, is_usable
 from vmlab.host.kvm import Kvm
 from vmlab.host.processor import Processor, Surroundings
-from vmlab.host.timing_facts import TimingHost, timing_facts
+from vmlab.host.timing_facts import TimingHost, kvm_advice, timing_facts
 
 _INTEL = Processor(architecture="x86_64", vendor="GenuineIntel", model="Xeon", family="6, model 106")
 _METAL = Surroundings(is_virtual=False, evidence="the processor has no hypervisor flag")
@@ -134,3 +134,8 @@ def test_an_arm64_host_is_told_the_same_facts() -> None:
     facts = _facts(processor=arm, kvm=Kvm(), devices=("armv8_pmuv3_0",))
     assert facts["PMU"].grade is Grade.GOOD
     assert facts["kvm.enable_pmu"].finding == "KVM is not loaded"
+
+
+def test_a_container_without_the_device_is_told_to_take_it_along() -> None:
+    host = TimingHost(processor=_INTEL, surroundings=_METAL, kvm=_KVM, observations=observations(container="docker"))
+    assert kvm_advice(host) == "start the container with --device /dev/kvm"
