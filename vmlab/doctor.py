@@ -3,44 +3,66 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from vmlab.errors import VmlabError
-from vmlab.host.accelerator import Accelerator
+from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.facts import Fact, Grade, host_facts, is_usable
+from vmlab.host.timing_facts import TimingHost, kvm_advice, read_timing_host, timing_facts
 from vmlab.lab import Lab
+
+_KVM_DEVICE = Path("/dev/kvm")
 
 
 def examine(lab: Lab) -> tuple[list[Fact], bool]:
-    """Facts about this host, and whether guests can run on it. Starts QEMU for up to 12 s, once per host boot."""
-    facts = [*host_facts(lab.settings.store, memory_mib=lab.settings.memory_mib), *_qemu(lab)]
+    """Facts about this host, and whether guests can run on it. Starts QEMU for up to 24 s, once per host boot.
+
+    What is only good or bad for timing leaves a host usable.
+    """
+    settings, timing = lab.settings, read_timing_host()
+    facts = [*host_facts(settings.store, memory_mib=settings.memory_mib), *_qemu(lab, timing), *timing_facts(timing)]
     return facts, is_usable(facts)
 
 
-def _qemu(lab: Lab) -> list[Fact]:
+def _qemu(lab: Lab, host: TimingHost) -> list[Fact]:
     try:
         version = lab.qemu_version
     except VmlabError as error:
         return [Fact(topic="QEMU", grade=Grade.BAD, finding=error.message, advice="vmlab setup")]
-    return [Fact(topic="QEMU", grade=Grade.GOOD, finding=version), _accelerator(lab)]
+    return [Fact(topic="QEMU", grade=Grade.GOOD, finding=version), *_accelerator(lab, host)]
 
 
-def _accelerator(lab: Lab) -> Fact:
+def _accelerator(lab: Lab, host: TimingHost) -> list[Fact]:
     """KVM is proved with a kernel of the lab's own: without an image there is none to prove it with."""
     image = lab.any_cached_image()
     if image is None:
-        return Fact(
-            topic="accelerator",
-            grade=Grade.SLOW,
-            finding="not known yet: KVM is proved by booting a kernel, and no image is in the store",
-            advice="vmlab shell debian12-6.1 true",
-        )
+        finding = "not known yet: KVM is proved by booting a kernel, and no image is in the store"
+        advice = "vmlab shell debian12-6.1 true"
+        return [Fact(topic="accelerator", grade=Grade.SLOW, finding=finding, advice=advice)]
     try:
         verdict = lab.verdict(image)
     except VmlabError as error:
-        return Fact(topic="accelerator", grade=Grade.BAD, finding=error.message, advice=error.hint)
-    is_fast = verdict.accelerator is Accelerator.KVM
-    return Fact(
-        topic="accelerator",
-        grade=Grade.GOOD if is_fast else Grade.SLOW,
-        finding=f"{verdict.accelerator}: {verdict.reason}",
-        advice="" if is_fast else "guests are emulated: slower, and everything works",
-    )
+        return [Fact(topic="accelerator", grade=Grade.BAD, finding=error.message, advice=error.hint)]
+    return accelerator_facts(verdict, advice="" if _KVM_DEVICE.exists() else kvm_advice(host))
+
+
+def accelerator_facts(verdict: Verdict, *, advice: str = "") -> list[Fact]:
+    """The accelerator with its proof, and under KVM the processor that guests get; `advice` is how to get KVM. Pure."""
+    seen = {"accelerator": str(verdict.accelerator), "reason": verdict.reason, "cpu_model": verdict.cpu_model}
+    seen |= {f"step_{number}": step for number, step in enumerate(verdict.steps, 1)}
+    finding = f"{verdict.accelerator}: {verdict.reason}"
+    if verdict.accelerator is not Accelerator.KVM:
+        emulated = "guests are emulated: slower, and everything works"
+        advice = f"{advice}; until then {emulated}" if advice else emulated
+        return [Fact(topic="accelerator", grade=Grade.SLOW, finding=finding, advice=advice, seen=seen)]
+    is_best = not verdict.steps
+    return [
+        Fact(topic="accelerator", grade=Grade.GOOD, finding=finding, seen=seen),
+        Fact(
+            topic="CPU model",
+            grade=Grade.GOOD if is_best else Grade.NOTE,
+            finding=verdict.cpu_model if is_best else "; ".join((verdict.cpu_model, *verdict.steps)),
+            advice="" if is_best else "without a PMU in the guest, --vmlab-timing icount counts instructions exactly",
+            seen={"cpu_model": verdict.cpu_model},
+        ),
+    ]

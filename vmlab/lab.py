@@ -129,14 +129,14 @@ class Lab:
         return None
 
     def verdict(self, image: Image) -> Verdict:
-        """KVM or TCG for this image's kernel, proved on this host; remembered until the host boots again."""
+        """KVM or TCG for this image's kernel and the CPU model, proved here; remembered until the host boots again."""
         settings = self.settings
         spec = machine_spec(image, Accelerator.KVM, cpus=settings.cpus, memory_mib=settings.memory_mib)
         return choose_accelerator(
             self.settings.accel,
             store=self.store,
             qemu_version=self.qemu_version,
-            kvm_argv=lambda console: proof_argv(spec, console=console),
+            kvm_argv=lambda cpu_model, console: proof_argv(spec, cpu_model=cpu_model, console=console),
         )
 
     def accelerator(self, target: Target) -> Verdict:
@@ -230,11 +230,13 @@ class Lab:
         parameters = target.suite.kernel_parameters
         if target.boot is Boot.STRICT and has_option(image, "CONFIG_PAGE_OWNER"):
             parameters = (PAGE_OWNER, *parameters)
+        verdict = self.accelerator(target)
         return machine_spec(
             image,
-            self.accelerator(target).accelerator,
+            verdict.accelerator,
             cpus=self._cpus(target),
             memory_mib=self.settings.memory_mib,
+            cpu_model=verdict.cpu_model,
             kernel_parameters=parameters,
             boot=target.boot,
         )

@@ -144,7 +144,8 @@ def test_a_guest_that_never_answers_is_a_lost_machine_with_its_console(
     vmlab_lab: Lab, target: Target, tmp_path: Path
 ) -> None:
     image = vmlab_lab.image(target)
-    spec = machine_spec(image, vmlab_lab.verdict(image).accelerator, cpus=1, memory_mib=512)
+    verdict = vmlab_lab.verdict(image)
+    spec = machine_spec(image, verdict.accelerator, cpus=1, memory_mib=512, cpu_model=verdict.cpu_model)
     with Machine(image, spec, console=tmp_path / "console") as machine:
         address = Address(port=machine.ssh_port, host_key=image.host_key, user_key=image.user_key)
         with pytest.raises(MachineLost, match="gave up waiting for the guest's SSH") as caught:

@@ -51,8 +51,12 @@ def test_the_doctors_json_has_a_grade_for_each_topic(
     monkeypatch.setattr(Lab, "qemu_version", "7.2")
     cli.main(["doctor", "--json"])
     facts = json.loads(capsys.readouterr().out)
-    assert {fact["topic"] for fact in facts} >= {"programs", "memory", "disk", "QEMU", "accelerator"}
-    assert all(fact["grade"] in ("good", "slow", "bad") for fact in facts)
+    topics = {fact["topic"] for fact in facts}
+    assert topics >= {"programs", "memory", "disk", "QEMU", "accelerator", "processor", "virtualisation"}
+    assert topics >= {"PMU", "perf_event_paranoid", "kvm.enable_pmu"}
+    assert all(fact["grade"] in ("good", "note", "slow", "bad") for fact in facts)
+    (pmu,) = (fact["seen"] for fact in facts if fact["topic"] == "PMU")
+    assert set(pmu) >= {"state", "instructions:u", "instructions:k", "cycles:u", "cycles:k", "seccomp", "cap_perfmon"}
 
 
 def test_prune_keeps_the_newest_image_with_its_base_and_what_was_built_for_it(

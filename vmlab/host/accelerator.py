@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""KVM or TCG, and why. KVM counts only when it ran the kernel: a device that opens proves nothing."""
+"""KVM or TCG, with which processor, and why. KVM counts only when it ran the kernel: a device that opens proves
+nothing."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from vmlab.errors import HostError
+from vmlab.decode import structure, unstructure
+from vmlab.errors import HostError, UsageError
+from vmlab.host.kvm import kvm_parameters
+from vmlab.host.processor import Processor, read_processor
 from vmlab.process import end, run, tied_to_parent
 from vmlab.settings import AcceleratorChoice
 from vmlab.store import Store, digest_of
@@ -36,10 +41,37 @@ class Verdict:
 
     accelerator: Accelerator
     reason: str
+    """All of it in one line: the proof, and each step down the ladder that came before."""
+    cpu_model: str = ""
+    """What QEMU's `-cpu` takes, proved under KVM; empty under TCG, whose model is no matter of this host's."""
+    steps: tuple[str, ...] = ()
+    """Each CPU model that KVM was tried with in vain, and what was seen, the first one first."""
 
 
-class _Silent(Exception):
+class _NoKernel(Exception):
     """KVM did not run the kernel; the text says what was seen instead."""
+
+    def __init__(self, why: str, *, is_silence: bool) -> None:
+        super().__init__(why)
+        self.is_silence = is_silence
+
+
+def cpu_ladder(processor: Processor) -> tuple[str, ...]:
+    """CPU models to try under KVM, the best first: all that the host has, the same without its PMU, a plain one.
+
+    `host` has the PMU on: QEMU asks KVM for one, and the host decides. Nested hosts that refuse one of the PMU's
+    registers make QEMU abort (MSR 0x38d, IA32_FIXED_CTR_CTRL), which `pmu=off` spares them. Whether the guest's PMU
+    counts is proved in the guest: AMD's has no CPUID leaf to hide, and before 383374465155 (2026) QEMU left it be.
+
+    Other hosts refuse registers of other features: 0xe1 (UMWAIT), 0x48f (VMX), 0x10a (ARCH_CAPABILITIES). The named
+    model has none of those. It is x86-64-v2 or better, which today's user space wants and qemu64 is not (QEMU's
+    docs/system/cpu-models-x86.rst): `EPYC` for AMD and Hygon, whose kernel code looks at the family, and `Nehalem`
+    for the others, which every Intel since 2008 contains. Under KVM QEMU keeps the host's vendor and leaves out, with
+    a warning, what the host has not got. arm64 knows no named model under KVM.
+    """
+    if processor.architecture != "x86_64":
+        return ("host", "host,pmu=off")
+    return ("host", "host,pmu=off", "EPYC" if processor.vendor in ("AuthenticAMD", "HygonGenuine") else "Nehalem")
 
 
 def choose_accelerator(
@@ -47,18 +79,22 @@ def choose_accelerator(
     *,
     store: Store,
     qemu_version: str,
-    kvm_argv: Callable[[Path], Sequence[str]],
+    kvm_argv: Callable[[str, Path], Sequence[str]],
+    ladder: Sequence[str] | None = None,
     device: Path = Path("/dev/kvm"),
     timeout_s: float = _PROOF_TIMEOUT_S,
 ) -> Verdict:
-    """Decide between KVM and TCG; starts QEMU once per host boot, QEMU and flags, for at most `timeout_s`.
+    """Decide between KVM and TCG, and KVM's CPU model: the first of `ladder` under which the kernel speaks.
 
-    `kvm_argv` gives QEMU's arguments for a console written to a path: the flags and kernel that will really
-    be used. Raises `HostError` when the user demands KVM and it cannot be had.
+    Starts QEMU for each model, once per host boot, QEMU and flags. `kvm_argv` gives QEMU's arguments for a CPU model
+    and a console written to a path: the flags and kernel that will really be used. `ladder` is this host's unless
+    given. Costs a fraction of a second for a model that runs, or that QEMU aborts with, and `timeout_s` for one that
+    is silent, of which there are two at most. Raises `HostError` when the user demands KVM and it cannot be had.
     """
     if choice is AcceleratorChoice.TCG:
         return Verdict(accelerator=Accelerator.TCG, reason="asked for")
-    verdict = _cached_proof(store, qemu_version, kvm_argv, device, timeout_s)
+    models = cpu_ladder(read_processor()) if ladder is None else tuple(ladder)
+    verdict = _cached_proof(store, qemu_version, kvm_argv, models, device, timeout_s)
     if choice is AcceleratorChoice.KVM and verdict.accelerator is not Accelerator.KVM:
         raise HostError(f"KVM was asked for and cannot be had: {verdict.reason}", hint="use --vmlab-accel auto or tcg")
     return verdict
@@ -74,20 +110,29 @@ def qemu_version() -> str:
 
 
 def _cached_proof(
-    store: Store, version: str, kvm_argv: Callable[[Path], Sequence[str]], device: Path, timeout_s: float
+    store: Store,
+    version: str,
+    kvm_argv: Callable[[str, Path], Sequence[str]],
+    ladder: tuple[str, ...],
+    device: Path,
+    timeout_s: float,
 ) -> Verdict:
     refusal = _refusal(device)
     if refusal:
         return Verdict(accelerator=Accelerator.TCG, reason=refusal)
-    flags = [word for word in kvm_argv(Path("console")) if not word.startswith("/")]
+    flags = [word for word in kvm_argv(ladder[0], Path("console")) if not word.startswith("/")]
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    name = f"kvm-{digest_of({'boot': boot_id, 'qemu': version, 'flags': flags})}"
+    # KVM's own settings can change without a boot: its modules are loaded anew with others.
+    inputs = {"boot": boot_id, "qemu": version, "flags": flags, "ladder": ladder, "kvm": dict(kvm_parameters())}
+    name = f"kvm-ladder-{digest_of(inputs)}"
     with store.lock(name):
         known = store.note(name)
         if known is not None:
-            return Verdict(accelerator=Accelerator(known[0]["accelerator"]), reason=known[0]["reason"])
-        verdict = _prove(kvm_argv, timeout_s)
-        store.remember(name, {"accelerator": str(verdict.accelerator), "reason": verdict.reason})
+            # A note that another version left in another form is no verdict: it is found anew.
+            with contextlib.suppress(UsageError):
+                return structure(known[0], Verdict, where=name)
+        verdict = _prove(kvm_argv, ladder, timeout_s)
+        store.remember(name, unstructure(verdict))
     return verdict
 
 
@@ -100,18 +145,54 @@ def _refusal(device: Path) -> str:
     return ""
 
 
-def _prove(kvm_argv: Callable[[Path], Sequence[str]], timeout_s: float) -> Verdict:
-    with tempfile.TemporaryDirectory(prefix="vmlab-kvm-") as directory:
-        console = Path(directory, "console")
-        try:
-            seconds = _first_line(kvm_argv(console), console, timeout_s)
-        except _Silent as silence:
-            return Verdict(accelerator=Accelerator.TCG, reason=f"KVM was tried and {silence}")
-    return Verdict(accelerator=Accelerator.KVM, reason=f"proved: the kernel's first line came after {seconds:.1f} s")
+def _prove(kvm_argv: Callable[[str, Path], Sequence[str]], ladder: Sequence[str], timeout_s: float) -> Verdict:
+    """Down the ladder until a kernel speaks.
+
+    QEMU's abort costs no time, so each model is tried after it. After silence those that differ in options alone are
+    left out: a kernel prints its first line long before it looks at the PMU. A plain model is still worth one more
+    wait, since what stops a kernel that early may be a feature that `host` shows and the host cannot run.
+    """
+    failed: dict[str, str] = {}
+    silent = ""
+    for model in ladder:
+        if silent and model.startswith(f"{silent},"):
+            failed[model] = f"not tried: it is {silent} with other options, and {silent} was silent"
+            continue
+        with tempfile.TemporaryDirectory(prefix="vmlab-kvm-") as directory:
+            console = Path(directory, "console")
+            try:
+                seconds = _first_line(kvm_argv(model, console), console, timeout_s)
+            except _NoKernel as error:
+                failed[model] = str(error)
+                silent = model if error.is_silence else silent
+                continue
+        proof = f"proved with -cpu {model}: the kernel's first line came after {seconds:.1f} s"
+        return Verdict(
+            accelerator=Accelerator.KVM,
+            reason="; before that, ".join((proof, *_told(failed))),
+            cpu_model=model,
+            steps=_steps(failed),
+        )
+    return Verdict(
+        accelerator=Accelerator.TCG, reason=f"KVM was tried {'; '.join(_told(failed))}", steps=_steps(failed)
+    )
+
+
+def _steps(failed: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(f"-cpu {model}: {why}" for model, why in failed.items())
+
+
+def _told(failed: Mapping[str, str]) -> list[str]:
+    """The steps for one line: models that met the same fate are named together, those that were left out are not."""
+    fates: dict[str, list[str]] = {}
+    for model, why in failed.items():
+        if not why.startswith("not tried"):
+            fates.setdefault(why, []).append(model)
+    return [f"with -cpu {' and '.join(models)}: {why}" for why, models in fates.items()]
 
 
 def _first_line(argv: Sequence[str], console: Path, timeout_s: float) -> float:
-    """Seconds until the kernel prints its banner; raises `_Silent` when it aborts or says nothing."""
+    """Seconds until the kernel prints its banner; raises `_NoKernel` when QEMU aborts or the kernel says nothing."""
     started = time.monotonic()
     child = subprocess.Popen(
         tied_to_parent(argv),
@@ -130,10 +211,16 @@ def _first_line(argv: Sequence[str], console: Path, timeout_s: float) -> float:
                 continue
             if console.exists() and b"Linux version" in console.read_bytes():
                 return time.monotonic() - started
-            words = output.decode(errors="replace").strip().splitlines()
-            raise _Silent(f"QEMU ended with status {child.returncode}: {words[0] if words else 'no message'}")
-        raise _Silent(f"the kernel printed nothing in {timeout_s:.0f} s")
+            words = _complaint(output.decode(errors="replace"))
+            raise _NoKernel(f"QEMU ended with status {child.returncode}: {words}", is_silence=False)
+        raise _NoKernel(f"the kernel printed nothing in {timeout_s:.0f} s", is_silence=True)
     finally:
         end(child, grace_s=2)
         if child.stdout is not None:
             child.stdout.close()
+
+
+def _complaint(output: str) -> str:
+    """QEMU's first line that is no warning: features that the host lacks are warned of before the error comes."""
+    lines = [line for line in output.strip().splitlines() if line.strip()]
+    return next((line for line in lines if "warning:" not in line), lines[0] if lines else "no message")

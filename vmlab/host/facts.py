@@ -4,31 +4,37 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from vmlab.host.install import install_command, lacks_subordinate_ids, missing_requirements
+from vmlab.host.processor import read_processor
 
 
 class Grade(StrEnum):
     """What a fact means for the lab."""
 
     GOOD = "good"
+    NOTE = "note"
+    """Takes nothing from tests, and something from timing: no counters, a hypervisor below."""
     SLOW = "slow"
     BAD = "bad"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One thing about the host; `advice` is what to type to improve it."""
+    """One thing about the host; `advice` is what to type to improve it. Topics are stable: bug reports are read by
+    them."""
 
     topic: str
     grade: Grade
     finding: str
     advice: str = ""
+    seen: Mapping[str, str] = field(default_factory=dict)
+    """What was read and tried, word for word, under stable keys; for `--json` alone."""
 
 
 def host_facts(store: Path, *, memory_mib: int) -> list[Fact]:
@@ -67,18 +73,24 @@ def _unprivileged() -> Fact:
 
 def _cores() -> Fact:
     cores = len(os.sched_getaffinity(0))
-    model = processor_model()
-    return Fact(topic="processor", grade=Grade.GOOD if cores > 1 else Grade.SLOW, finding=f"{cores} × {model}")
+    processor = read_processor()
+    kind = f" ({processor.vendor}, family {processor.family})" if processor.family else ""
+    return Fact(
+        topic="processor",
+        grade=Grade.GOOD if cores > 1 else Grade.SLOW,
+        finding=f"{cores} × {processor.model}{kind}",
+        seen={
+            "architecture": processor.architecture,
+            "vendor": processor.vendor,
+            "family": processor.family,
+            "model": processor.model,
+        },
+    )
 
 
 def processor_model() -> str:
     """The first processor's name, as /proc/cpuinfo has it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    return read_processor().model
 
 
 def _memory(guest_mib: int) -> Fact:

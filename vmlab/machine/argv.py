@@ -82,10 +82,12 @@ def machine_spec(
     *,
     cpus: int,
     memory_mib: int,
+    cpu_model: str = "",
     kernel_parameters: Sequence[str] = (),
     boot: Boot = Boot.STOCK,
 ) -> MachineSpec:
-    """The machine that boots an image on an accelerator; `kernel_parameters` are the target's own.
+    """The machine that boots an image on an accelerator; `kernel_parameters` are the target's own, `cpu_model` the
+    one that was proved, if any was.
 
     Raises `HostError` when instructions are to be counted with more than one processor, or under KVM: QEMU runs them
     in turns then, and its count is no processor's (docs/devel/tcg-icount.rst).
@@ -101,7 +103,7 @@ def machine_spec(
     return MachineSpec(
         accelerator=accelerator,
         is_icount=is_icount,
-        cpu_model=default_cpu_model(accelerator) + (STRICT_CPU if is_strict else ""),
+        cpu_model=(cpu_model or default_cpu_model(accelerator)) + (STRICT_CPU if is_strict else ""),
         cpus=cpus,
         memory_mib=memory_mib,
         kernel=image.kernel,
@@ -172,9 +174,9 @@ def guest_visible_words(spec: MachineSpec) -> list[str]:
     return qemu_argv(bare, Wiring(disk=nowhere, console=nowhere, monitor_fd=0, line_fd=0, memory=memory))
 
 
-def proof_argv(spec: MachineSpec, *, console: Path) -> list[str]:
-    """The arguments that only start the kernel, to see whether the accelerator runs it."""
-    return [*_base(spec, None), *("-serial", f"file:{console}")]
+def proof_argv(spec: MachineSpec, *, cpu_model: str, console: Path) -> list[str]:
+    """The arguments that only start the kernel, to see whether the accelerator runs it with a CPU model."""
+    return [*_base(dataclasses.replace(spec, cpu_model=cpu_model), None), *("-serial", f"file:{console}")]
 
 
 def _base(spec: MachineSpec, memory: Memory | None) -> list[str]:

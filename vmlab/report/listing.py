@@ -37,7 +37,7 @@ def print_facts(facts: Sequence[Fact], *, as_json: bool) -> None:
         return
     table = _table("", "", "")
     for fact in facts:
-        style = {Grade.GOOD: "green", Grade.SLOW: "yellow", Grade.BAD: "red"}[fact.grade]
+        style = {Grade.GOOD: "green", Grade.NOTE: "cyan", Grade.SLOW: "yellow", Grade.BAD: "red"}[fact.grade]
         table.add_row(f"[{style}]{fact.grade}[/]", fact.topic, fact.finding)
         if fact.advice:
             table.add_row("", "", f"→ {fact.advice}")

@@ -8,61 +8,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from unit.host.fake_qemu import BANNER, Host
 from vmlab.errors import HostError
 from vmlab.host import accelerator
-from vmlab.host.accelerator import Accelerator, Verdict, choose_accelerator, qemu_version
+from vmlab.host.accelerator import Accelerator, Verdict, qemu_version
 from vmlab.process import Finished
 from vmlab.settings import AcceleratorChoice
-from vmlab.store import Store
-
-_BANNER = 'echo "[    0.000000] Linux version 6.1.0-56-cloud-amd64" >"$1"; exec sleep 1000'
-
-
-@dataclass
-class Host:
-    """A host whose QEMU is a script: what it does, and how often it was started."""
-
-    directory: Path
-    script: str = _BANNER
-
-    @property
-    def runs(self) -> int:
-        journal = self.directory / "runs"
-        return len(journal.read_text().splitlines()) if journal.exists() else 0
-
-    def argv(self, console: Path, flag: str = "-smp 2") -> Sequence[str]:
-        script = f"echo run >>{self.directory}/runs; {self.script}"
-        return ["sh", "-c", script, "qemu", str(console), flag]
-
-    def choose(
-        self,
-        choice: AcceleratorChoice = AcceleratorChoice.AUTO,
-        *,
-        version: str = "7.2.22",
-        flag: str = "-smp 2",
-        timeout_s: float = 5.0,
-        device: Path | None = None,
-    ) -> Verdict:
-        return choose_accelerator(
-            choice,
-            store=Store(self.directory / "store"),
-            qemu_version=version,
-            kvm_argv=lambda console: self.argv(console, flag),
-            device=device or self.directory / "kvm",
-            timeout_s=timeout_s,
-        )
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Host:
-    (tmp_path / "kvm").touch()
-    return Host(tmp_path)
 
 
 def test_kvm_is_proved_by_the_kernels_first_line(host: Host) -> None:
@@ -83,7 +39,7 @@ def test_silence_means_tcg_within_the_time_limit(host: Host) -> None:
     verdict = host.choose(timeout_s=0.5)
     assert time.monotonic() - started < 5
     assert verdict.accelerator is Accelerator.TCG
-    assert verdict.reason.startswith("KVM was tried and the kernel printed nothing in")
+    assert verdict.reason.startswith("KVM was tried with -cpu host: the kernel printed nothing in")
     assert not Path("/proc", (host.directory / "pid").read_text().strip()).exists()
 
 
@@ -98,7 +54,9 @@ def test_an_abort_means_tcg_with_qemus_words_at_once(host: Host) -> None:
     verdict = host.choose(timeout_s=60)
     assert time.monotonic() - started < 5
     assert verdict.accelerator is Accelerator.TCG
-    assert verdict.reason == "KVM was tried and QEMU ended with status 134: qemu: error: failed to set MSR 0x48f"
+    assert verdict.reason == (
+        "KVM was tried with -cpu host: QEMU ended with status 134: qemu: error: failed to set MSR 0x48f"
+    )
 
 
 def test_an_abort_without_words_says_so(host: Host) -> None:
@@ -106,7 +64,7 @@ def test_an_abort_without_words_says_so(host: Host) -> None:
     assert "QEMU ended with status 1: no message" in host.choose().reason
 
 
-@pytest.mark.parametrize("script", [_BANNER, "echo 'failed to set MSR' >&2; exit 1"])
+@pytest.mark.parametrize("script", [BANNER, "echo 'failed to set MSR' >&2; exit 1"])
 def test_the_verdict_is_remembered(host: Host, script: str) -> None:
     host.script = script
     first = host.choose()

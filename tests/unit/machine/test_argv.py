@@ -133,8 +133,28 @@ def test_any_change_of_what_a_guest_sees_shows(accelerator: Accelerator, cpus: i
 
 
 def test_the_proof_starts_the_same_machine_without_disk_and_network() -> None:
-    argv = proof_argv(_spec(Accelerator.KVM), console=Path("/run/console"))
+    argv = proof_argv(_spec(Accelerator.KVM), cpu_model="host", console=Path("/run/console"))
     assert argv == [*_base("kvm", "host"), "-serial", "file:/run/console"]
+
+
+def test_the_proof_differs_from_model_to_model_in_the_model_alone() -> None:
+    spec, console = _spec(Accelerator.KVM), Path("/run/console")
+    plain = proof_argv(spec, cpu_model="Nehalem", console=console)
+    assert plain[plain.index("-cpu") + 1] == "Nehalem"
+    assert [word for word in plain if word != "Nehalem"] == [
+        word for word in proof_argv(spec, cpu_model="host", console=console) if word != "host"
+    ]
+
+
+@pytest.mark.parametrize("model", ["host,pmu=off", "Nehalem"])
+def test_a_proved_model_is_the_machines_and_strictness_comes_on_top(model: str) -> None:
+    def spec(*, is_strict: bool) -> MachineSpec:
+        where = image(Path("/store/image"))
+        return machine_spec(where, Accelerator.KVM, cpus=2, memory_mib=1024, cpu_model=model, is_strict=is_strict)
+
+    assert spec(is_strict=False).cpu_model == model
+    assert spec(is_strict=True).cpu_model == f"{model},smep=on,smap=on,umip=on"
+    assert guest_visible_words(spec(is_strict=False)) != guest_visible_words(_spec(Accelerator.KVM))
 
 
 def test_a_comma_in_a_path_does_not_end_the_option() -> None:

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""What the lab promises of KVM. Real KVM alone can show most of it: those tests skip elsewhere, with what was found."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from vmlab.host.accelerator import Accelerator, Verdict, cpu_ladder
+from vmlab.host.processor import processor_of, read_processor
+from vmlab.lab import Lab
+from vmlab.machine.argv import machine_spec
+from vmlab.machine.machine import Machine
+from vmlab.target import Target
+from vmlab.wait import wait_until
+
+_NAMED = {"EPYC": "AMD EPYC Processor", "Nehalem": "Intel Core i7 9xx (Nehalem Class Core i7)"}
+"""What a guest's /proc/cpuinfo calls QEMU's models."""
+
+
+@pytest.fixture
+def kvm(vmlab_lab: Lab, target: Target) -> Verdict:
+    """The verdict where KVM is proved; elsewhere the test skips with the verdict's own reason."""
+    verdict = vmlab_lab.verdict(vmlab_lab.image(target))
+    if verdict.accelerator is not Accelerator.KVM:
+        pytest.skip(f"only real KVM shows this, and here it is {verdict.accelerator}: {verdict.reason}")
+    return verdict
+
+
+def _processor_on_console(lab: Lab, target: Target, accelerator: Accelerator, model: str, console: Path) -> str:
+    """What the kernel calls its first processor while it boots under a CPU model."""
+    image = lab.image(target)
+    spec = machine_spec(image, accelerator, cpus=1, memory_mib=512, cpu_model=model)
+    with Machine(image, spec, console=console) as machine:
+
+        def named() -> str | None:
+            machine.require_alive()
+            found = re.search(r"smpboot: CPU0: (.*) \(family:", machine.console.text())
+            return found[1] if found else None
+
+        return wait_until(
+            named,
+            timeout_s=lab.limits(image).boot_s,
+            describe="the kernel to name its processor",
+            evidence=machine.console.tail,
+        )
+
+
+@pytest.mark.parametrize("model", list(_NAMED))
+def test_a_named_model_is_what_the_kernel_finds(model: str, vmlab_lab: Lab, target: Target, tmp_path: Path) -> None:
+    """Under emulation too, so that every host shows that the name reaches the guest."""
+    found = _processor_on_console(vmlab_lab, target, Accelerator.TCG, model, tmp_path / "console")
+    assert found == _NAMED[model]
+
+
+def test_a_guest_has_the_processor_that_was_proved(kvm: Verdict, vmlab_lab: Lab, target: Target) -> None:
+    with vmlab_lab.boot(target) as running:
+        guest = processor_of(running.guest.read("/proc/cpuinfo"), read_processor().architecture)
+    host = read_processor()
+    assert guest.vendor == host.vendor
+    if kvm.cpu_model in _NAMED:
+        assert guest.model == _NAMED[kvm.cpu_model]
+    else:
+        assert (guest.model, guest.family) == (host.model, host.family)
+    assert vmlab_lab.facts[target.id].provenance.cpu_model.startswith(kvm.cpu_model)
+
+
+def test_every_step_of_the_ladder_below_the_proved_one_runs_as_well(
+    kvm: Verdict, vmlab_lab: Lab, target: Target, tmp_path: Path
+) -> None:
+    """A host that runs the richest model runs the poorer ones: they are what a lesser host falls back on."""
+    ladder = cpu_ladder(read_processor())
+    below = ladder[ladder.index(kvm.cpu_model) + 1 :]
+    if not below:
+        pytest.skip(f"{kvm.cpu_model} is the last step of this host's ladder: {'; '.join(kvm.steps)}")
+    for number, model in enumerate(below):
+        found = _processor_on_console(vmlab_lab, target, Accelerator.KVM, model, tmp_path / f"console-{number}")
+        assert found == _NAMED.get(model, read_processor().model)
