@@ -7,31 +7,37 @@ from vmlab.errors import VmlabError
 from vmlab.host.accelerator import Accelerator
 from vmlab.host.facts import Fact, Grade, host_facts, is_usable
 from vmlab.lab import Lab
+from vmlab.target import Architecture, architectures_of
 
 
 def examine(lab: Lab) -> tuple[list[Fact], bool]:
     """Facts about this host, and whether guests can run on it. Starts QEMU for up to 12 s, once per host boot."""
-    facts = [*host_facts(lab.settings.store, memory_mib=lab.settings.memory_mib), *_qemu(lab)]
+    architectures = architectures_of(lab.targets)
+    settings = lab.settings
+    facts = host_facts(settings.store, memory_mib=settings.memory_mib, architectures=architectures)
+    for architecture in architectures:
+        facts += _qemu(lab, architecture)
     return facts, is_usable(facts)
 
 
-def _qemu(lab: Lab) -> list[Fact]:
+def _qemu(lab: Lab, architecture: Architecture) -> list[Fact]:
+    name = "QEMU" if architecture is Architecture.AMD64 else f"QEMU for {architecture}"
     try:
-        version = lab.qemu_version
+        version = lab.qemu_version(architecture)
     except VmlabError as error:
-        return [Fact(topic="QEMU", grade=Grade.BAD, finding=error.message, advice="vmlab setup")]
-    return [Fact(topic="QEMU", grade=Grade.GOOD, finding=version), _accelerator(lab)]
+        return [Fact(topic=name, grade=Grade.BAD, finding=error.message, advice=error.hint)]
+    return [Fact(topic=name, grade=Grade.GOOD, finding=version), _accelerator(lab, architecture)]
 
 
-def _accelerator(lab: Lab) -> Fact:
+def _accelerator(lab: Lab, architecture: Architecture) -> Fact:
     """KVM is proved with a kernel of the lab's own: without an image there is none to prove it with."""
-    image = lab.any_cached_image()
+    image = lab.any_cached_image(architecture)
     if image is None:
         return Fact(
             topic="accelerator",
             grade=Grade.SLOW,
             finding="not known yet: KVM is proved by booting a kernel, and no image is in the store",
-            advice="vmlab shell debian12-6.1 true",
+            advice=f"vmlab shell {lab.targets[0].id} true",
         )
     try:
         verdict = lab.verdict(image)
