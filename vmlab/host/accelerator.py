@@ -93,9 +93,7 @@ def qemu_version(architecture: Architecture) -> str:
     return match[1]
 
 
-def _cached_proof(
-    store: Store, version: str, kvm_argv: Callable[[Path], Sequence[str]], timeout_s: float
-) -> Verdict:
+def _cached_proof(store: Store, version: str, kvm_argv: Callable[[Path], Sequence[str]], timeout_s: float) -> Verdict:
     flags = [word for word in kvm_argv(Path("console")) if not word.startswith("/")]
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     name = f"kvm-{digest_of({'boot': boot_id, 'qemu': version, 'flags': flags})}"

@@ -37,7 +37,15 @@ class Fact:
 
 def host_facts(store: Path, *, memory_mib: int, architectures: Sequence[Architecture]) -> list[Fact]:
     """All that can be seen without starting QEMU, for targets of some architectures; takes milliseconds."""
-    return [_programs(architectures), *_emulation(architectures), _unprivileged(), _cores(), _memory(memory_mib), _disk(store), _disk(Path("/var/tmp"))]
+    return [
+        _programs(architectures),
+        *_emulation(architectures),
+        _unprivileged(),
+        _cores(),
+        _memory(memory_mib),
+        _disk(store),
+        _disk(Path("/var/tmp")),
+    ]
 
 
 def is_usable(facts: list[Fact]) -> bool:
@@ -66,9 +74,7 @@ def _emulation(architectures: Sequence[Architecture]) -> list[Fact]:
             require_programs_of(architecture)
             found = Fact(topic=f"{architecture} programs", grade=Grade.SLOW, finding="emulated")
         except HostError as error:
-            found = Fact(
-                topic=f"{architecture} programs", grade=Grade.BAD, finding=error.message, advice=error.hint
-            )
+            found = Fact(topic=f"{architecture} programs", grade=Grade.BAD, finding=error.message, advice=error.hint)
         facts.append(found)
     return facts
 

@@ -55,7 +55,15 @@ def mmdebstrap(
     with ScratchDirectory(
         needed_mib=_NEEDED_MIB, what="making an image", mode=0o1777, remove=_remove_unshared
     ) as scratch:
-        argv = [*_namespace(), "mmdebstrap", "--mode=auto", "--format=null", *_keyring(), *_for(architecture), *arguments]
+        argv = [
+            *_namespace(),
+            "mmdebstrap",
+            "--mode=auto",
+            "--format=null",
+            *_keyring(),
+            *_for(architecture),
+            *arguments,
+        ]
         ended = run(
             argv,
             timeout_s=timeout_s if architecture is native_architecture() else timeout_s * _EMULATION_FACTOR,

@@ -10,6 +10,7 @@ import pytest
 from unit.fakes import image
 from vmlab.host.accelerator import Accelerator
 from vmlab.machine.argv import MachineSpec, Memory, Wiring, guest_visible_words, machine_spec, proof_argv, qemu_argv
+from vmlab.target import Architecture
 
 _COMMAND_LINE = (
     "root=/dev/vda rw console=ttyS0 panic=0 net.ifnames=0 fsck.mode=skip systemd.show_status=0 sysrq_always_enabled"
@@ -68,6 +69,33 @@ _DEVICES = [
     "-device", "virtserialport,chardev=line,name=org.vmlab.line",
 ]
 # fmt: on
+
+
+_VMGENID = _DEVICES.index("vmgenid,guid=auto")
+# fmt: off
+_ARM64 = [
+    "qemu-system-aarch64",
+    "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+    "-machine", "virt,gic-version=max", "-accel", "{accelerator}",
+    "-cpu", "{cpu}", "-smp", "2", "-m", "1024M",
+    "-kernel", "/store/image/kernel", "-initrd", "/store/image/initrd",
+    "-append", _COMMAND_LINE.replace("ttyS0", "ttyAMA0") + "{patience}",
+    *_DEVICES[:_VMGENID - 1], *_DEVICES[_VMGENID + 1:],
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "words", "cpu", "patience"),
+    [
+        (Accelerator.KVM, "kvm", "host", ""),
+        (Accelerator.TCG, "tcg,thread=multi,tb-size=256", "max,pauth-impdef=on", _PATIENCE),
+    ],
+)
+def test_the_whole_list_for_arm64(accelerator: Accelerator, words: str, cpu: str, patience: str) -> None:
+    made = image(Path("/store/image"), architecture=Architecture.ARM64)
+    argv = qemu_argv(machine_spec(made, accelerator, cpus=2, memory_mib=1024), _wiring())
+    assert argv == [word.format(accelerator=words, cpu=cpu, patience=patience) for word in _ARM64]
 
 
 @pytest.mark.parametrize("accelerator", list(Accelerator))
