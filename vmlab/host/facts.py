@@ -17,6 +17,9 @@ from vmlab.host.install import install_command, lacks_subordinate_ids, missing_r
 from vmlab.target import Architecture
 
 
+_ARM64_FIELDS = ("CPU implementer", "CPU part", "CPU variant", "CPU revision")
+
+
 class Grade(StrEnum):
     """What a fact means for the lab."""
 
@@ -99,13 +102,14 @@ def _cores() -> Fact:
 
 
 def processor_model() -> str:
-    """The first processor's name, as /proc/cpuinfo has it."""
+    """The first processor's name, as /proc/cpuinfo has it; on arm64 that has numbers alone."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    fields = {line.partition(":")[0].strip(): line.partition(":")[2].strip() for line in reversed(lines)}
+    numbers = [f"{name.removeprefix('CPU ')} {fields[name]}" for name in _ARM64_FIELDS if name in fields]
+    return fields.get("model name") or " ".join([platform.machine(), *numbers])
 
 
 def _memory(guest_mib: int) -> Fact:

@@ -60,3 +60,19 @@ def test_a_foreign_architectures_programs_are_slow_or_do_not_run(
     found = host_facts(tmp_path, memory_mib=256, architectures=list(Architecture))
     assert _topic(found, "arm64 programs").grade is (Grade.SLOW if works else Grade.BAD)
     assert not any(fact.topic == "amd64 programs" for fact in found)
+
+
+_AMD64 = "processor\t: 0\nmodel name\t: First\n\nprocessor\t: 1\nmodel name\t: Second\n"
+_ARM64 = "processor\t: 0\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x3\nCPU part\t: 0xd0c\n"
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "name"),
+    [(_AMD64, "First"), (_ARM64, "aarch64 implementer 0x41 part 0xd0c variant 0x3"), ("", "aarch64")],
+)
+def test_a_processor_is_named_by_what_the_kernel_tells(
+    monkeypatch: pytest.MonkeyPatch, cpuinfo: str, name: str
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: cpuinfo)
+    assert facts.processor_model() == name
