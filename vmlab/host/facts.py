@@ -16,7 +16,6 @@ from vmlab.foreign import native_architecture, require_programs_of
 from vmlab.host.install import install_command, lacks_subordinate_ids, missing_requirements
 from vmlab.target import Architecture
 
-
 _ARM64_FIELDS = ("CPU implementer", "CPU part", "CPU variant", "CPU revision")
 
 
