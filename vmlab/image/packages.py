@@ -47,9 +47,9 @@ def obtain_image(
     recipe = load_recipe(target.suite.distribution)
     resolution = resolve(target, recipe, store, settings, progress=progress, notice=notice)
     keys = lab_keys(store)
-    base_inputs = _base_inputs(target, recipe, resolution)
+    of_base = base_inputs(target, recipe, resolution)
     inputs = {
-        "base": digest_of(base_inputs),
+        "base": digest_of(of_base),
         "pockets": list(target.pockets),
         "architecture": str(target.architecture),
         "kernel": unstructure(resolution.kernel),
@@ -58,7 +58,7 @@ def obtain_image(
     }
 
     def build(work: Path) -> Mapping[str, Any]:
-        base = _obtain_base(target, recipe, base_inputs, store, settings, progress)
+        base = _obtain_base(target, recipe, of_base, store, settings, progress)
         return _build_image(target, resolution.kernel, recipe, base, keys, work, store, settings, progress)
 
     def waiting() -> None:
@@ -74,7 +74,7 @@ def cached_image(target: Target, store: Store) -> Image | None:
     return _image(target, stored[-1], lab_keys(store)) if stored else None
 
 
-def _base_inputs(target: Target, recipe: Recipe, resolution: Resolution) -> Mapping[str, Any]:
+def base_inputs(target: Target, recipe: Recipe, resolution: Resolution) -> Mapping[str, Any]:
     return {
         "codename": target.suite.codename,
         "architecture": str(target.architecture),
@@ -87,7 +87,7 @@ def _base_inputs(target: Target, recipe: Recipe, resolution: Resolution) -> Mapp
 def _obtain_base(
     target: Target, recipe: Recipe, inputs: Mapping[str, Any], store: Store, settings: Settings, progress: Progress
 ) -> StoredObject:
-    suite, name = target.suite, _suite_name(target)
+    suite, name = target.suite, suite_name(target)
 
     def build(work: Path) -> Mapping[str, Any]:
         mirrors = find_mirrors(settings.mirror)
@@ -122,7 +122,7 @@ def _obtain_base(
     return store.obtain("base", inputs, build, waiting=lambda: progress(f"{name}: waiting for its base"))
 
 
-def _suite_name(target: Target) -> str:
+def suite_name(target: Target) -> str:
     """The suite's for one architecture: `debian12`, `debian12-arm64`."""
     native = "" if target.architecture is Architecture.AMD64 else f"-{target.architecture}"
     return f"{target.suite.id}{native}"
@@ -150,7 +150,7 @@ def _build_image(
         },
         private=("etc/ssh/ssh_host_ed25519_key",),
     )
-    downloads = store.directory(f"downloads/{_suite_name(target)}")
+    downloads = store.directory(f"downloads/{suite_name(target)}")
     sources = "\n".join(map(mirrors.source_line, target.pockets))
     # A backported kernel may need a newer linux-base, which apt takes from backports only when told to.
     extra = target.pockets[len(target.suite.pockets) :]
