@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     command("targets", _targets, "list the kernels there are to test on")
     doctor = command("doctor", _doctor, "say what this host can do, and what to type to improve it")
     doctor.add_argument("--json", action="store_true", help="for a bug report")
-    command("setup", _setup, "install what the lab needs on this host, as root or with passwordless sudo")
+    command("setup", _setup, "install what the chosen targets need on this host, as root or with passwordless sudo")
     shell = command("shell", _shell, "open a shell in a fork of a target's guest, or in a guest that was kept")
     shell.add_argument("name", metavar="TARGET", help="a target, or the name of a kept guest: kept-4711")
     shell.add_argument("--loaded", metavar="DIR", help="with the module in this directory built and loaded")
@@ -153,10 +153,12 @@ def _doctor(chosen: argparse.Namespace, settings: Settings) -> int:
     return 0 if is_usable else 1
 
 
-def _setup(_: argparse.Namespace, __: Settings) -> int:
+def _setup(_: argparse.Namespace, settings: Settings) -> int:
     from vmlab.host.install import set_up
+    from vmlab.target import architectures_of, load_matrix
 
-    set_up(lambda text: print(f"vmlab: {text}", flush=True))
+    chosen = load_matrix().select(settings.target)
+    set_up(lambda text: print(f"vmlab: {text}", flush=True), architectures_of(chosen))
     return 0
 
 

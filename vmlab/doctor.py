@@ -10,6 +10,7 @@ from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.facts import Fact, Grade, host_facts, is_usable
 from vmlab.host.timing_facts import TimingHost, kvm_advice, read_timing_host, timing_facts
 from vmlab.lab import Lab
+from vmlab.target import Architecture, architectures_of
 
 _KVM_DEVICE = Path("/dev/kvm")
 
@@ -20,24 +21,29 @@ def examine(lab: Lab) -> tuple[list[Fact], bool]:
     What is only good or bad for timing leaves a host usable.
     """
     settings, timing = lab.settings, read_timing_host()
-    facts = [*host_facts(settings.store, memory_mib=settings.memory_mib), *_qemu(lab, timing), *timing_facts(timing)]
+    architectures = architectures_of(lab.targets)
+    facts = host_facts(settings.store, memory_mib=settings.memory_mib, architectures=architectures)
+    for architecture in architectures:
+        facts += _qemu(lab, architecture, timing)
+    facts += timing_facts(timing)
     return facts, is_usable(facts)
 
 
-def _qemu(lab: Lab, host: TimingHost) -> list[Fact]:
+def _qemu(lab: Lab, architecture: Architecture, host: TimingHost) -> list[Fact]:
+    name = "QEMU" if architecture is Architecture.AMD64 else f"QEMU for {architecture}"
     try:
-        version = lab.qemu_version
+        version = lab.qemu_version(architecture)
     except VmlabError as error:
-        return [Fact(topic="QEMU", grade=Grade.BAD, finding=error.message, advice="vmlab setup")]
-    return [Fact(topic="QEMU", grade=Grade.GOOD, finding=version), *_accelerator(lab, host)]
+        return [Fact(topic=name, grade=Grade.BAD, finding=error.message, advice=error.hint)]
+    return [Fact(topic=name, grade=Grade.GOOD, finding=version), *_accelerator(lab, architecture, host)]
 
 
-def _accelerator(lab: Lab, host: TimingHost) -> list[Fact]:
+def _accelerator(lab: Lab, architecture: Architecture, host: TimingHost) -> list[Fact]:
     """KVM is proved with a kernel of the lab's own: without an image there is none to prove it with."""
-    image = lab.any_cached_image()
+    image = lab.any_cached_image(architecture)
     if image is None:
         finding = "not known yet: KVM is proved by booting a kernel, and no image is in the store"
-        advice = "vmlab shell debian12-6.1 true"
+        advice = f"vmlab shell {lab.targets[0].id} true"
         return [Fact(topic="accelerator", grade=Grade.SLOW, finding=finding, advice=advice)]
     try:
         verdict = lab.verdict(image)

@@ -220,7 +220,7 @@ class Forks:
             "stage": str(stage),
             "image": image.digest,
             "image_seal": image.seal,
-            "qemu": self.lab.qemu_version,
+            "qemu": self.lab.qemu_version(target.architecture),
             "machine": guest_visible_words(self.lab.spec(target)),
             "processor": processor_model(),
             "host_kernel": platform.release() if is_kvm else "",

@@ -35,7 +35,7 @@ from vmlab.reach import reach, root_opener
 from vmlab.report.model import TargetFacts
 from vmlab.settings import BuildPlace, Settings
 from vmlab.store import Store, digest_of
-from vmlab.target import Boot, Matrix, Target, load_matrix
+from vmlab.target import Architecture, Boot, Matrix, Target, load_matrix
 from vmlab.timing.series import TimingSource
 
 
@@ -100,14 +100,14 @@ class Lab:
         own = self.settings.known_splats
         return load_rules(own, known_splats_file()) if own is not None else known_rules()
 
-    @cached_property
-    def qemu_version(self) -> str:
-        return qemu_version()
+    def qemu_version(self, architecture: Architecture) -> str:
+        """The version of the QEMU that runs an architecture's guests; `HostError` when there is none."""
+        return qemu_version(architecture)
 
     def image(self, target: Target) -> Image:
         """The target's image; built if it is not in the store (minutes, network)."""
         if target.id not in self._images:
-            version = self.qemu_version  # without QEMU there is no point in building anything
+            version = self.qemu_version(target.architecture)  # without QEMU there is no point in building anything
             started = time.monotonic()
             image = obtain_image(target.stock, self.store, self.settings, progress=self.progress, notice=self.notice)
             # For as long as this lab lives: another run that needs room may not take it away.
@@ -120,10 +120,10 @@ class Lab:
         """The debug symbols of the target's kernel, for drgn; fetched when they are not in the store (minutes)."""
         return obtain_vmlinux(target.stock, self.image(target), self.store, self.settings, progress=self.progress)
 
-    def any_cached_image(self) -> Image | None:
+    def any_cached_image(self, architecture: Architecture) -> Image | None:
         """Some image that is in the store already, to prove KVM with; None when there is none."""
         for target in self.matrix.targets:
-            image = cached_image(target, self.store)
+            image = cached_image(target, self.store) if target.architecture is architecture else None
             if image is not None:
                 return image
         return None
@@ -134,8 +134,9 @@ class Lab:
         spec = machine_spec(image, Accelerator.KVM, cpus=settings.cpus, memory_mib=settings.memory_mib)
         return choose_accelerator(
             self.settings.accel,
+            architecture=image.architecture,
             store=self.store,
-            qemu_version=self.qemu_version,
+            qemu_version=self.qemu_version(image.architecture),
             kvm_argv=lambda cpu_model, console: proof_argv(spec, cpu_model=cpu_model, console=console),
         )
 
@@ -196,7 +197,7 @@ class Lab:
             machine=lambda: machine.probes,
             console=machine.console,
             step_s=limits.probe_s,
-            nmi_panics=NMI_PANIC in target.suite.kernel_parameters,
+            nmi_panics=NMI_PANIC in target.kernel_parameters,
             has_lockdep=has_option(image, "CONFIG_LOCKDEP"),
             dump_to=lambda: self._dump_path(machine) if self.settings.dump else None,
         )
@@ -227,7 +228,7 @@ class Lab:
     def spec(self, target: Target) -> MachineSpec:
         """The machine that this run gives a target."""
         image = self.image(target)
-        parameters = target.suite.kernel_parameters
+        parameters = target.kernel_parameters
         if target.boot is Boot.STRICT and has_option(image, "CONFIG_PAGE_OWNER"):
             parameters = (PAGE_OWNER, *parameters)
         verdict = self.accelerator(target)

@@ -17,6 +17,9 @@ from pathlib import Path
 from vmlab.decode import read_toml, structure
 from vmlab.errors import UsageError, nearest
 
+# Other architectures have no such interrupt, and no such parameter (Documentation/admin-guide/kernel-parameters.txt).
+_ONLY_AMD64 = ("unknown_nmi_panic",)
+
 
 class Flavour(StrEnum):
     """Which of a distribution's builds of one kernel line.
@@ -33,6 +36,11 @@ class Architecture(StrEnum):
     """Debian's names of the processor architectures."""
 
     AMD64 = "amd64"
+    ARM64 = "arm64"
+
+
+TRIPLETS = {Architecture.AMD64: "x86_64-linux-gnu", Architecture.ARM64: "aarch64-linux-gnu"}
+"""How Debian's compilers for an architecture are called, before a dash."""
 
 
 class Boot(StrEnum):
@@ -58,7 +66,7 @@ class Suite:
     """Packages that this suite's guests have besides those of every guest."""
     kernel_parameters: tuple[str, ...] = ()
     """What this suite's kernels are told besides what every kernel is; `unknown_nmi_panic` among them says that a
-    non-maskable interrupt was seen to make them panic."""
+    non-maskable interrupt was seen to make them panic, on amd64."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +92,12 @@ class Target:
         """The same row, started in another way."""
         row = self.id.partition("+")[0]
         return replace(self, id=row if boot is Boot.STOCK else f"{row}+{boot}", boot=boot)
+
+    @property
+    def kernel_parameters(self) -> tuple[str, ...]:
+        """What its kernel is told besides what every kernel is: its suite's, less what its architecture has not."""
+        is_amd64 = self.architecture is Architecture.AMD64
+        return tuple(word for word in self.suite.kernel_parameters if is_amd64 or word not in _ONLY_AMD64)
 
     @property
     def release_pattern(self) -> re.Pattern[str]:
@@ -149,6 +163,12 @@ class Matrix:
         return tuple(target for target in self.variants if target.id in chosen)
 
 
+def architectures_of(targets: Iterable[Target]) -> tuple[Architecture, ...]:
+    """The architectures that targets have, each once, in the order of `Architecture`."""
+    there = {target.architecture for target in targets}
+    return tuple(architecture for architecture in Architecture if architecture in there)
+
+
 _WAYS = [str(boot) for boot in Boot if boot is not Boot.STOCK]
 _NAMED: Mapping[str, Callable[[Iterable[Target]], list[str]]] = {
     "all": lambda targets: [target.id for target in targets],
@@ -191,7 +211,8 @@ def _target(row: _TargetRow, suites: dict[str, Suite], path: Path) -> Target:
     if not re.fullmatch(r"\d+\.\d+", row.line):
         raise UsageError(f"{path}: target {row.id!r}: line: {row.line!r} is no kernel line", hint="like '6.12'")
     suffix = "" if row.flavour is Flavour.CLOUD else f"-{row.flavour}"
-    expected = f"{suite.id}-{row.line}{suffix}"
+    architecture = "" if row.architecture is Architecture.AMD64 else f"-{row.architecture}"
+    expected = f"{suite.id}-{row.line}{suffix}{architecture}"
     if row.id != expected:
         raise UsageError(f"{path}: target {row.id!r}: id does not say what it is", hint=f"name it {expected!r}")
     return Target(

@@ -11,7 +11,7 @@ from vmlab.image.resolve import resolve
 from vmlab.lab import Lab
 from vmlab.machine import running
 from vmlab.store import Store, StoredObject, remove_tree
-from vmlab.target import Boot, Target
+from vmlab.target import Architecture, Boot, Target
 
 Say = Callable[[str], None]
 
@@ -63,16 +63,12 @@ def _doomed(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_onl
         return [item for item in items if not _is_whole(store, item)]
     if targets or is_all:
         return items
-    try:
-        qemu = lab.qemu_version
-    except HostError:
-        qemu = "none is installed"
     newest = {(item.kind, item.label): item for item in items}  # objects come oldest first
     images = {item.digest: item for (kind, _), item in newest.items() if kind == "image"}
     bases = {item.inputs.get("base") for item in images.values()}
     symbols = {item.digest for (kind, _), item in newest.items() if kind == "vmlinux"}
     keep = (
-        images.keys() | bases | symbols | {item.digest for item in newest.values() if _is_of_today(item, images, qemu)}
+        images.keys() | bases | symbols | {item.digest for item in newest.values() if _is_of_today(item, images, lab)}
     )
     return [
         item
@@ -81,15 +77,23 @@ def _doomed(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_onl
     ]
 
 
-def _is_of_today(item: StoredObject, images: Mapping[str, StoredObject], qemu: str) -> bool:
+def _is_of_today(item: StoredObject, images: Mapping[str, StoredObject], lab: Lab) -> bool:
     """Whether a snapshot is one of an image that is kept, as it is now, by the QEMU that is installed."""
     image = images.get(str(item.inputs.get("image")))
     return (
         item.kind == "snapshot"
         and image is not None
         and item.inputs.get("image_seal") == image.seal
-        and item.inputs.get("qemu") == qemu
+        and item.inputs.get("qemu") == _qemu_of(image, lab)
     )
+
+
+def _qemu_of(image: StoredObject, lab: Lab) -> str:
+    """The version of the QEMU that runs an image's guests; empty when none is installed."""
+    try:
+        return lab.qemu_version(Architecture(image.inputs.get("architecture", Architecture.AMD64)))
+    except HostError:
+        return ""
 
 
 def _is_whole(store: Store, item: StoredObject) -> bool:

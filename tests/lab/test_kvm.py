@@ -42,7 +42,7 @@ def _processor_on_console(lab: Lab, target: Target, accelerator: Accelerator, mo
 
         return wait_until(
             named,
-            timeout_s=lab.limits(image).boot_s,
+            timeout_s=lab.limits(target).boot_s,
             describe="the kernel to name its processor",
             evidence=machine.console.tail,
         )

@@ -140,7 +140,7 @@ def test_no_memory_for_a_fork_is_a_clear_error(own: OwnStore, monkeypatch: pytes
 
 def test_another_qemu_gets_another_snapshot(own: OwnStore) -> None:
     own.fork()
-    own.lab.__dict__["qemu_version"] = "99.0"
+    own.lab.__dict__["qemu_version"] = lambda _: "99.0"
     forks = Forks(own.lab)
     assert own.lab.store.find("snapshot", forks.inputs(own.target)) is None
 

@@ -41,7 +41,7 @@ from vmlab.module.source import Source
 from vmlab.process import ProcessIdentity
 from vmlab.provenance import Provenance
 from vmlab.report.model import TargetFacts
-from vmlab.target import Target
+from vmlab.target import Architecture, Target
 
 _END = "---[ end trace 0000000000000000 ]---"
 _SPLAT = "WARNING: CPU: 0 PID: 94 at fibdrv_main.c:42 fib_read+0x1b/0x40 [fibdrv]"
@@ -228,6 +228,7 @@ def _facts(boots: int) -> TargetFacts:
 def _image(directory: Path) -> Image:
     return Image(
         target_id="none",
+        architecture=Architecture.AMD64,
         digest="0" * 20,
         seal="1" * 20,
         release="6.1.0-56-cloud-amd64",

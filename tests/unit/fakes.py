@@ -13,7 +13,7 @@ from vmlab.host.accelerator import Accelerator
 from vmlab.host.limits import limits_for
 from vmlab.image.image import Image
 from vmlab.machine.console import Console
-from vmlab.target import Target, load_matrix
+from vmlab.target import Architecture, Target, load_matrix
 
 Answer = Completed | str | Exception | Callable[[str], "Completed | str"]
 
@@ -24,10 +24,13 @@ def target(name: str) -> Target:
     return found
 
 
-def image(directory: Path, *, release: str = "6.1.0-56-cloud-amd64") -> Image:
+def image(
+    directory: Path, *, release: str = "6.1.0-56-cloud-amd64", architecture: Architecture = Architecture.AMD64
+) -> Image:
     """An image whose files are not there."""
     return Image(
         target_id="debian12-6.1",
+        architecture=architecture,
         digest="0" * 20,
         seal="1" * 20,
         release=release,

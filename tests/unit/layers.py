@@ -11,6 +11,7 @@ from pathlib import Path
 LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "vmlab.errors",
+        "vmlab.foreign",
         "vmlab.decode",
         "vmlab.target",
         "vmlab.settings",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vmlab.errors import UsageError
-from vmlab.target import Boot, Flavour, Matrix, Target, load_matrix
+from vmlab.target import Architecture, Boot, Flavour, Matrix, Target, architectures_of, load_matrix
 
 SUITE = """
 [[suite]]
@@ -55,6 +55,17 @@ def test_words_of_the_catalogue_are_members_of_their_enums(matrix: Matrix) -> No
     assert {type(target.flavour) for target in matrix.targets} == {Flavour}
 
 
+def test_no_arm64_target_is_in_the_default_matrix(matrix: Matrix) -> None:
+    assert architectures_of(matrix.select("")) == (Architecture.AMD64,)
+    assert architectures_of(matrix.select("*-arm64")) == (Architecture.ARM64,)
+    assert architectures_of(reversed(matrix.select("all"))) == (Architecture.AMD64, Architecture.ARM64)
+
+
+def test_arm64_kernels_are_not_told_to_panic_over_an_interrupt_that_is_not_there(matrix: Matrix) -> None:
+    assert _only(matrix, "debian12-6.1").kernel_parameters == ("unknown_nmi_panic",)
+    assert _only(matrix, "debian12-6.1-arm64").kernel_parameters == ()
+
+
 def test_a_glob_is_exact_and_keeps_the_order_of_the_files(matrix: Matrix) -> None:
     assert [target.id for target in matrix.select("debian12-6.1")] == ["debian12-6.1"]
     assert [target.id for target in matrix.select("debian13-6.12,debian11-5.10")] == ["debian11-5.10", "debian13-6.12"]
@@ -87,6 +98,8 @@ def test_an_unknown_target_is_refused_with_the_nearest_also_beside_a_known_one(m
         ("debian13-6.12-rt", "6.12.117+deb13-rt-amd64", "117"),
         ("debian12-6.12", "6.12.57+deb12-cloud-amd64", "57"),
         ("debian13-7.3", "7.3.4+deb13-cloud-amd64", "4"),
+        ("debian12-6.1-arm64", "6.1.0-56-cloud-arm64", "56"),
+        ("debian13-6.12-arm64", "6.12.117+deb13-cloud-arm64", "117"),
     ],
 )
 def test_a_line_matches_its_own_releases(matrix: Matrix, target: str, release: str, level: str) -> None:
@@ -111,6 +124,8 @@ def test_a_line_matches_its_own_releases(matrix: Matrix, target: str, release: s
         ("debian13-6.12-rt", "6.12.117+deb13-cloud-amd64"),
         ("debian13-6.12-generic", "6.12.117+deb13-rt-amd64"),
         ("debian13-6.12", "6.1.0-56-cloud-amd64"),
+        ("debian12-6.1-arm64", "6.1.0-56-cloud-amd64"),
+        ("debian12-6.1-arm64", "6.1.0-56-arm64"),
     ],
 )
 def test_a_line_does_not_match_another_line_or_flavour(matrix: Matrix, target: str, release: str) -> None:
@@ -145,6 +160,12 @@ def _row(**changes: str) -> str:
         ({"flavour": '"cluod"'}, "flavour: unknown word 'cluod' (did you mean 'cloud'?)"),
         ({"flavor": '"rt"'}, "flavor: unknown key (did you mean 'flavour'?)"),
         ({"flavour": '"rt"'}, "id does not say what it is (name it 'debian12-6.1-rt')"),
+        ({"architecture": '"arm64"'}, "id does not say what it is (name it 'debian12-6.1-arm64')"),
+        (
+            {"flavour": '"rt"', "architecture": '"arm64"'},
+            "id does not say what it is (name it 'debian12-6.1-rt-arm64')",
+        ),
+        ({"architecture": '"aarch64"'}, "architecture: unknown word 'aarch64'"),
         ({"id": '"bookworm"'}, "id does not say what it is (name it 'debian12-6.1')"),
         ({"default": '"yes"'}, "default: expected bool, got 'yes'"),
         ({"line": "= 3"}, "not valid TOML"),

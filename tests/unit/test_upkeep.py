@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from vmlab import upkeep
+from vmlab.host.accelerator import qemu_version
 from vmlab.lab import Lab
 from vmlab.settings import load_settings
 from vmlab.store import StoredObject
@@ -20,7 +21,7 @@ QEMU = "7.2.22"
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
     lab = Lab(load_settings({"store": str(tmp_path / "store")}, directory=tmp_path, environment={}))
-    lab.__dict__["qemu_version"] = QEMU
+    lab.__dict__["qemu_version"] = lambda _: QEMU
     return lab
 
 
@@ -83,11 +84,12 @@ def test_what_is_in_use_stays_and_is_said(lab: Lab) -> None:
     assert said[0].split() == ["in", "use", "image", "debian12-6.1"]
 
 
-def test_a_store_without_qemu_can_be_pruned(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_store_without_qemu_can_be_pruned(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     image = _image(lab, "6.1.1")
     _snapshot(lab, image)
     del lab.__dict__["qemu_version"]
-    monkeypatch.setattr("vmlab.host.accelerator.QEMU", str(tmp_path / "no-such-program"))
+    qemu_version.cache_clear()
+    monkeypatch.setattr("vmlab.host.accelerator.find_program", lambda _: None)
     assert _left_after_prune(lab) == {image.digest}
 
 

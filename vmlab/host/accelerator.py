@@ -5,7 +5,9 @@ nothing."""
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import platform
 import re
 import subprocess
 import tempfile
@@ -17,13 +19,14 @@ from pathlib import Path
 
 from vmlab.decode import structure, unstructure
 from vmlab.errors import HostError, UsageError
+from vmlab.foreign import native_architecture, setup_command
 from vmlab.host.kvm import kvm_parameters
 from vmlab.host.processor import Processor, read_processor
-from vmlab.process import end, run, tied_to_parent
+from vmlab.process import end, find_program, run, tied_to_parent
 from vmlab.settings import AcceleratorChoice
 from vmlab.store import Store, digest_of
+from vmlab.target import Architecture
 
-QEMU = "qemu-system-x86_64"
 _PROOF_TIMEOUT_S = 12.0
 """A kernel under KVM prints its first line within a second; a nested host that emulates much may need a few."""
 
@@ -33,6 +36,11 @@ class Accelerator(StrEnum):
 
     KVM = "kvm"
     TCG = "tcg"
+
+
+def qemu_program(architecture: Architecture) -> str:
+    """The QEMU that has machines of an architecture."""
+    return {Architecture.AMD64: "qemu-system-x86_64", Architecture.ARM64: "qemu-system-aarch64"}[architecture]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +85,7 @@ def cpu_ladder(processor: Processor) -> tuple[str, ...]:
 def choose_accelerator(
     choice: AcceleratorChoice,
     *,
+    architecture: Architecture,
     store: Store,
     qemu_version: str,
     kvm_argv: Callable[[str, Path], Sequence[str]],
@@ -93,19 +102,30 @@ def choose_accelerator(
     """
     if choice is AcceleratorChoice.TCG:
         return Verdict(accelerator=Accelerator.TCG, reason="asked for")
-    models = cpu_ladder(read_processor()) if ladder is None else tuple(ladder)
-    verdict = _cached_proof(store, qemu_version, kvm_argv, models, device, timeout_s)
+    refusal = _refusal(device, architecture)
+    if refusal:
+        verdict = Verdict(accelerator=Accelerator.TCG, reason=refusal)
+    else:
+        models = cpu_ladder(read_processor()) if ladder is None else tuple(ladder)
+        verdict = _cached_proof(store, qemu_version, kvm_argv, models, timeout_s)
     if choice is AcceleratorChoice.KVM and verdict.accelerator is not Accelerator.KVM:
         raise HostError(f"KVM was asked for and cannot be had: {verdict.reason}", hint="use --vmlab-accel auto or tcg")
     return verdict
 
 
-def qemu_version() -> str:
-    """The installed QEMU's version, as it says it; `HostError` with the way to install it when there is none."""
-    ended = run([QEMU, "--version"], timeout_s=30)
+@functools.cache
+def qemu_version(architecture: Architecture) -> str:
+    """The version of the QEMU for an architecture, as it says it; `HostError` with the way to install it when there
+    is none."""
+    program = qemu_program(architecture)
+    if find_program(program) is None:
+        raise HostError(
+            f"{program} is not installed, which runs {architecture} guests", hint=setup_command(architecture)
+        )
+    ended = run([program, "--version"], timeout_s=30)
     match = re.search(r"version (\S+(?: \([^)]*\))?)", ended.output)
     if not ended.ok or match is None:
-        raise HostError(f"{QEMU} --version failed", detail=ended.tail)
+        raise HostError(f"{program} --version failed", detail=ended.tail)
     return match[1]
 
 
@@ -114,12 +134,8 @@ def _cached_proof(
     version: str,
     kvm_argv: Callable[[str, Path], Sequence[str]],
     ladder: tuple[str, ...],
-    device: Path,
     timeout_s: float,
 ) -> Verdict:
-    refusal = _refusal(device)
-    if refusal:
-        return Verdict(accelerator=Accelerator.TCG, reason=refusal)
     flags = [word for word in kvm_argv(ladder[0], Path("console")) if not word.startswith("/")]
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     # KVM's own settings can change without a boot: its modules are loaded anew with others.
@@ -136,8 +152,10 @@ def _cached_proof(
     return verdict
 
 
-def _refusal(device: Path) -> str:
+def _refusal(device: Path, architecture: Architecture) -> str:
     """Why KVM is out of the question without trying it; empty when it is not."""
+    if architecture is not native_architecture():
+        return f"KVM runs this host's own architecture, {platform.machine()}, and the guest's is {architecture}"
     if not device.exists():
         return f"there is no {device}"
     if not os.access(device, os.R_OK | os.W_OK):

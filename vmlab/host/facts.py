@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from vmlab.errors import HostError
+from vmlab.foreign import native_architecture, require_programs_of
 from vmlab.host.install import install_command, lacks_subordinate_ids, missing_requirements
 from vmlab.host.processor import read_processor
+from vmlab.target import Architecture
 
 
 class Grade(StrEnum):
@@ -37,17 +40,25 @@ class Fact:
     """What was read and tried, word for word, under stable keys; for `--json` alone."""
 
 
-def host_facts(store: Path, *, memory_mib: int) -> list[Fact]:
-    """All that can be seen without starting QEMU; takes milliseconds."""
-    return [_programs(), _unprivileged(), _cores(), _memory(memory_mib), _disk(store), _disk(Path("/var/tmp"))]
+def host_facts(store: Path, *, memory_mib: int, architectures: Sequence[Architecture]) -> list[Fact]:
+    """All that can be seen without starting QEMU, for targets of some architectures; takes milliseconds."""
+    return [
+        _programs(architectures),
+        *_emulation(architectures),
+        _unprivileged(),
+        _cores(),
+        _memory(memory_mib),
+        _disk(store),
+        _disk(Path("/var/tmp")),
+    ]
 
 
 def is_usable(facts: list[Fact]) -> bool:
     return all(fact.grade is not Grade.BAD for fact in facts)
 
 
-def _programs() -> Fact:
-    missing = missing_requirements()
+def _programs(architectures: Sequence[Architecture]) -> Fact:
+    missing = missing_requirements(architectures)
     if missing:
         return Fact(
             topic="programs",
@@ -56,6 +67,21 @@ def _programs() -> Fact:
             advice=f"sudo {install_command(missing)}",
         )
     return Fact(topic="programs", grade=Grade.GOOD, finding="all there")
+
+
+def _emulation(architectures: Sequence[Architecture]) -> list[Fact]:
+    """A fact for each architecture whose programs are not this host's own."""
+    facts = []
+    for architecture in architectures:
+        if architecture is native_architecture():
+            continue
+        try:
+            require_programs_of(architecture)
+            found = Fact(topic=f"{architecture} programs", grade=Grade.SLOW, finding="emulated")
+        except HostError as error:
+            found = Fact(topic=f"{architecture} programs", grade=Grade.BAD, finding=error.message, advice=error.hint)
+        facts.append(found)
+    return facts
 
 
 def _unprivileged() -> Fact:

@@ -5,15 +5,29 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from vmlab.errors import HostError
+from vmlab.foreign import EMULATORS, native_architecture, runs_programs_of
 from vmlab.process import find_program, run
+from vmlab.target import Architecture
 
 _INSTALL_TIMEOUT_S = 1800
 _SUBORDINATE_IDS = "100000-165535"
+# Debian's qemu-user-static brings this file for systemd, with the flag F in it (Documentation/admin-guide/
+# binfmt-misc.rst); before Debian 12 and in older Ubuntus binfmt-support has the same.
+_REGISTER = """
+set -e
+place=/proc/sys/fs/binfmt_misc
+[ -e $place/register ] || mount -t binfmt_misc binfmt_misc $place
+if [ -e /usr/lib/binfmt.d/{name}.conf ]; then
+  cat /usr/lib/binfmt.d/{name}.conf >$place/register
+else
+  update-binfmts --enable {name}
+fi
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +38,40 @@ class Requirement:
     package: str
     reason: str
     is_for_ordinary_users_only: bool = False
+    architecture: Architecture | None = None
+    """Whose targets alone need it."""
+    is_emulator: bool = False
+    """Runs its architecture's programs on a host of another, which alone needs it."""
 
     def is_there(self) -> bool:
+        if self.is_emulator and self.architecture is not None and runs_programs_of(self.architecture):
+            return True
         return Path(self.name).exists() if self.name.startswith("/") else find_program(self.name) is not None
 
 
 REQUIREMENTS = (
-    Requirement(name="qemu-system-x86_64", package="qemu-system-x86", reason="runs the guests"),
+    Requirement(
+        name="qemu-system-x86_64",
+        package="qemu-system-x86",
+        reason="runs the guests",
+        architecture=Architecture.AMD64,
+    ),
+    Requirement(
+        name="qemu-system-aarch64",
+        package="qemu-system-arm",
+        reason="runs arm64 guests",
+        architecture=Architecture.ARM64,
+    ),
+    *(
+        Requirement(
+            name=emulator,
+            package="qemu-user-static",
+            reason=f"runs {architecture} programs while images and modules are made",
+            architecture=architecture,
+            is_emulator=True,
+        )
+        for architecture, emulator in EMULATORS.items()
+    ),
     Requirement(name="qemu-img", package="qemu-utils", reason="makes their disks"),
     Requirement(name="mmdebstrap", package="mmdebstrap", reason="makes images out of packages"),
     Requirement(
@@ -48,10 +89,17 @@ REQUIREMENTS = (
 )
 
 
-def missing_requirements() -> list[Requirement]:
-    """What the lab needs and this host lacks."""
-    is_root = os.geteuid() == 0
-    return [row for row in REQUIREMENTS if not row.is_there() and not (is_root and row.is_for_ordinary_users_only)]
+def missing_requirements(architectures: Iterable[Architecture]) -> list[Requirement]:
+    """What the lab needs for targets of some architectures and this host lacks."""
+    return [row for row in REQUIREMENTS if _is_needed(row, tuple(architectures)) and not row.is_there()]
+
+
+def _is_needed(row: Requirement, architectures: tuple[Architecture, ...]) -> bool:
+    if row.architecture is not None and row.architecture not in architectures:
+        return False
+    if row.is_emulator and row.architecture is native_architecture():
+        return False
+    return not (row.is_for_ordinary_users_only and os.geteuid() == 0)
 
 
 def install_command(requirements: list[Requirement]) -> str:
@@ -60,21 +108,26 @@ def install_command(requirements: list[Requirement]) -> str:
     return f"apt-get install -y --no-install-recommends {packages}"
 
 
-def set_up(say: Callable[[str], None]) -> None:
-    """Install what is missing, as root or with passwordless sudo; else `HostError` with the command to type.
+def set_up(say: Callable[[str], None], architectures: Iterable[Architecture]) -> None:
+    """Install what targets of some architectures need, as root or with passwordless sudo; else `HostError` with the
+    command to type.
 
     Costs nothing when all is there; needs the package mirrors when not.
     """
-    missing = missing_requirements()
+    architectures = tuple(architectures)
+    missing = missing_requirements(architectures)
     if missing:
         prefix = _privilege(missing)
         say(f"installing {', '.join(row.package for row in missing)}")
         _apt([*prefix, "apt-get", "update", "-q"])
         _apt([*prefix, *install_command(missing).split()])
-        still = missing_requirements()
+        still = missing_requirements(architectures)
         if still:
             raise HostError(f"still missing after installation: {', '.join(row.name for row in still)}")
     _allow_subordinate_ids(say)
+    for architecture in architectures:
+        if not runs_programs_of(architecture):
+            _register_emulator(architecture, say)
 
 
 def lacks_subordinate_ids() -> bool:
@@ -104,6 +157,23 @@ def _allow_subordinate_ids(say: Callable[[str], None]) -> None:
     done = run(["sudo", "-n", *command.split()], timeout_s=60)
     if not done.ok:
         raise HostError(f"cannot give {user} a range in /etc/subuid", hint=f"type: sudo {command}", detail=done.tail)
+
+
+def _register_emulator(architecture: Architecture, say: Callable[[str], None]) -> None:
+    """Tell the kernel of the emulator that is installed; where systemd runs, it does so itself at the next boot."""
+    script = _REGISTER.format(name=EMULATORS[architecture].removesuffix("-static"))
+    if os.geteuid() != 0 and not _may_sudo():
+        raise HostError(
+            f"the emulator of {architecture} programs is not registered with the kernel", hint=f"type: sudo {script}"
+        )
+    say(f"registering the emulator of {architecture} programs with the kernel")
+    done = run([*([] if os.geteuid() == 0 else ["sudo", "-n"]), "sh", "-c", script], timeout_s=60)
+    if not done.ok or not runs_programs_of(architecture):
+        raise HostError(
+            f"the emulator of {architecture} programs cannot be registered with the kernel",
+            hint="in a container, register it on the host of it; otherwise see the kernel's binfmt-misc.rst",
+            detail=done.tail,
+        )
 
 
 def _privilege(missing: list[Requirement]) -> list[str]:

@@ -9,14 +9,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vmlab.errors import AssetError, HostError
+from vmlab.foreign import native_architecture, require_programs_of
 from vmlab.process import find_program, run
 from vmlab.scratch import PARENT, ScratchDirectory
 from vmlab.store import Store, remove_tree
+from vmlab.target import Architecture
 
 Progress = Callable[[str], None]
 """Told what is being done now, in a few words."""
 
 _NEEDED_MIB = 3072
+_EMULATION_FACTOR = 4
+"""How much longer a step may take under emulation: an arm64 base took TODO s on amd64, an amd64 one TODO."""
 _UNREACHABLE = re.compile(
     r"Could not resolve|Unable to connect|Connection (?:refused|timed out|failed)|Temporary failure resolving"
     r"|Failed to fetch|does not have a Release file|Could not connect|Cannot initiate the connection"
@@ -28,25 +32,41 @@ _NO_NAMESPACE = re.compile(r"unshare|newuidmap|subuid|user namespace", re.IGNORE
 
 
 def mmdebstrap(
-    arguments: Sequence[str], *, directory: Path, log: Path, what: str, progress: Progress, timeout_s: float
+    arguments: Sequence[str],
+    *,
+    architecture: Architecture,
+    directory: Path,
+    log: Path,
+    what: str,
+    progress: Progress,
+    timeout_s: float,
 ) -> None:
     """Run mmdebstrap in `directory` (where its special hooks read and write); its output goes to `log`.
 
-    As root it works in mode `root`, else in mode `unshare`. Raises `HostError` for a missing program, disk or
-    permission, `AssetError` for a mirror that does not answer or a package that is not there. Leaves nothing
-    behind, whatever happens.
+    As root it works in mode `root`, else in mode `unshare`. A foreign architecture's programs are emulated, and the
+    time limit is as much longer. Raises `HostError` for a missing program, disk or permission, `AssetError` for a
+    mirror that does not answer or a package that is not there. Leaves nothing behind, whatever happens.
     """
     if find_program("mmdebstrap") is None:
         raise HostError("mmdebstrap is not installed", hint="vmlab setup")
+    require_programs_of(architecture)
     progress(what)
     # World-writable, because mmdebstrap's unshared user must reach it.
     with ScratchDirectory(
         needed_mib=_NEEDED_MIB, what="making an image", mode=0o1777, remove=_remove_unshared
     ) as scratch:
-        argv = [*_namespace(), "mmdebstrap", "--mode=auto", "--format=null", *_keyring(), *arguments]
+        argv = [
+            *_namespace(),
+            "mmdebstrap",
+            "--mode=auto",
+            "--format=null",
+            *_keyring(),
+            *_for(architecture),
+            *arguments,
+        ]
         ended = run(
             argv,
-            timeout_s=timeout_s,
+            timeout_s=timeout_s if architecture is native_architecture() else timeout_s * _EMULATION_FACTOR,
             directory=directory,
             environment={"TMPDIR": str(scratch), "PYTHONNOUSERSITE": "1"},
             log=log,
@@ -67,6 +87,11 @@ def _namespace() -> list[str]:
     if os.geteuid() != 0:
         return []
     return ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL"]
+
+
+def _for(architecture: Architecture) -> list[str]:
+    # Its own look for an emulator takes arch-test, a package more; `require_programs_of` has tried one.
+    return [f"--architectures={architecture}", "--skip=check/qemu"]
 
 
 def _keyring() -> list[str]:

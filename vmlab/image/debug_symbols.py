@@ -62,6 +62,7 @@ def _download(target: Target, package: str, work: Path, store: Store, settings: 
             "/dev/null",
             *map(mirrors.source_line, target.pockets),
         ],
+        architecture=target.architecture,
         directory=work,
         log=fresh_log(store, f"symbols-{target.id}"),
         what=f"{target.id}: fetching its debug symbols",

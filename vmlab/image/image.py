@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vmlab.target import Architecture
+
 GUEST_USER = "lab"
 """The ordinary user that every guest has, with passwordless sudo."""
 
@@ -19,6 +21,7 @@ class Image:
     """A target's sealed disk with the kernel and initrd that boot it."""
 
     target_id: str
+    architecture: Architecture
     digest: str
     seal: str
     """Digest of what is in it: an image that is made again has the same name and other bytes."""

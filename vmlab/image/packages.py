@@ -17,13 +17,14 @@ from vmlab.errors import AssetError
 from vmlab.image.bootstrap import Progress, fresh_log, mmdebstrap
 from vmlab.image.image import GUEST_USER, Image
 from vmlab.image.index import KernelPackages
+from vmlab.image.kernel_file import unpack_kernel
 from vmlab.image.keys import LabKeys, lab_keys
 from vmlab.image.mirrors import find_mirrors, index_options
 from vmlab.image.recipe import Recipe, guest_packages, load_recipe, write_overlay
 from vmlab.image.resolve import Resolution, resolve
 from vmlab.settings import Settings, StaleIndex
 from vmlab.store import Store, StoredObject, digest_of
-from vmlab.target import Suite, Target
+from vmlab.target import Architecture, Target
 
 _DISK_SIZE = "4G"
 _BASE_TIMEOUT_S = 1800
@@ -46,9 +47,9 @@ def obtain_image(
     recipe = load_recipe(target.suite.distribution)
     resolution = resolve(target, recipe, store, settings, progress=progress, notice=notice)
     keys = lab_keys(store)
-    base_inputs = _base_inputs(target.suite, recipe, resolution)
+    of_base = base_inputs(target, recipe, resolution)
     inputs = {
-        "base": digest_of(base_inputs),
+        "base": digest_of(of_base),
         "pockets": list(target.pockets),
         "architecture": str(target.architecture),
         "kernel": unstructure(resolution.kernel),
@@ -57,7 +58,7 @@ def obtain_image(
     }
 
     def build(work: Path) -> Mapping[str, Any]:
-        base = _obtain_base(target, recipe, base_inputs, store, settings, progress)
+        base = _obtain_base(target, recipe, of_base, store, settings, progress)
         return _build_image(target, resolution.kernel, recipe, base, keys, work, store, settings, progress)
 
     def waiting() -> None:
@@ -73,10 +74,11 @@ def cached_image(target: Target, store: Store) -> Image | None:
     return _image(target, stored[-1], lab_keys(store)) if stored else None
 
 
-def _base_inputs(suite: Suite, recipe: Recipe, resolution: Resolution) -> Mapping[str, Any]:
+def base_inputs(target: Target, recipe: Recipe, resolution: Resolution) -> Mapping[str, Any]:
     return {
-        "codename": suite.codename,
-        "pockets": list(suite.pockets),
+        "codename": target.suite.codename,
+        "architecture": str(target.architecture),
+        "pockets": list(target.suite.pockets),
         "versions": dict(sorted(resolution.versions.items())),
         "recipe": recipe.digest,
     }
@@ -85,7 +87,7 @@ def _base_inputs(suite: Suite, recipe: Recipe, resolution: Resolution) -> Mappin
 def _obtain_base(
     target: Target, recipe: Recipe, inputs: Mapping[str, Any], store: Store, settings: Settings, progress: Progress
 ) -> StoredObject:
-    suite = target.suite
+    suite, name = target.suite, suite_name(target)
 
     def build(work: Path) -> Mapping[str, Any]:
         mirrors = find_mirrors(settings.mirror)
@@ -107,16 +109,23 @@ def _obtain_base(
                 "/dev/null",
                 *map(mirrors.source_line, suite.pockets),
             ],
+            architecture=target.architecture,
             directory=work,
-            log=fresh_log(store, f"base-{suite.id}"),
-            what=f"{suite.id}: making the suite's base",
+            log=fresh_log(store, f"base-{name}"),
+            what=f"{name}: making the suite's base",
             progress=progress,
             timeout_s=_BASE_TIMEOUT_S * settings.patience,
         )
         (work / "overlay.tar").unlink()
         return {}
 
-    return store.obtain("base", inputs, build, waiting=lambda: progress(f"{suite.id}: waiting for its base"))
+    return store.obtain("base", inputs, build, waiting=lambda: progress(f"{name}: waiting for its base"))
+
+
+def suite_name(target: Target) -> str:
+    """The suite's for one architecture: `debian12`, `debian12-arm64`."""
+    native = "" if target.architecture is Architecture.AMD64 else f"-{target.architecture}"
+    return f"{target.suite.id}{native}"
 
 
 def _build_image(
@@ -141,7 +150,7 @@ def _build_image(
         },
         private=("etc/ssh/ssh_host_ed25519_key",),
     )
-    downloads = store.directory(f"downloads/{target.suite.id}")
+    downloads = store.directory(f"downloads/{suite_name(target)}")
     sources = "\n".join(map(mirrors.source_line, target.pockets))
     # A backported kernel may need a newer linux-base, which apt takes from backports only when told to.
     extra = target.pockets[len(target.suite.pockets) :]
@@ -174,6 +183,7 @@ def _build_image(
             "",
             "/dev/null",
         ],
+        architecture=target.architecture,
         directory=work,
         log=fresh_log(store, f"image-{target.id}"),
         what=f"{target.id}: making the image of {kernel.release}",
@@ -182,6 +192,7 @@ def _build_image(
     )
     progress(f"{target.id}: unpacking its compiler")
     _unpack_tools(work / "tools.tar", work / "tools")
+    unpack_kernel(work / "kernel", target.architecture)
     installed = _installed(work / "packages")
     for name in ("base.tar", "keys.tar", "tools.tar", "packages"):
         (work / name).unlink()
@@ -216,6 +227,7 @@ def _image(target: Target, stored: StoredObject, keys: LabKeys) -> Image:
         ) from None
     return Image(
         target_id=target.id,
+        architecture=target.architecture,
         digest=stored.digest,
         seal=stored.seal,
         release=release,

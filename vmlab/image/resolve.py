@@ -95,6 +95,7 @@ def _read_index(target: Target, settings: Settings, store: Store, progress: Prog
                 "/dev/null",
                 *map(mirrors.source_line, target.pockets),
             ],
+            architecture=target.architecture,
             directory=work,
             log=fresh_log(store, f"index-{target.id}"),
             what=f"{target.id}: asking the package index",

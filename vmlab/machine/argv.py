@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmlab.errors import HostError
-from vmlab.host.accelerator import QEMU, Accelerator
+from vmlab.host.accelerator import Accelerator, qemu_program
 from vmlab.image.image import Image
-from vmlab.target import Boot
+from vmlab.machine.board import BOARDS, Board
+from vmlab.target import Architecture, Boot
 
 MAC_ADDRESS = "52:54:00:76:6d:6c"
 CONSOLE_NAME = "console"
@@ -24,9 +25,6 @@ NMI_PANIC = "unknown_nmi_panic"
 """Among a target's parameters where a non-maskable interrupt makes its kernel panic, and tell where it was."""
 PAGE_OWNER = "page_owner=on"
 """For kernels built with CONFIG_PAGE_OWNER."""
-STRICT_CPU = ",smep=on,smap=on,umip=on"
-"""Executing, or reaching into, user memory from the kernel faults, as it does on every processor since 2015; QEMU
-warns and the guest's tests find out when an accelerator has not got them."""
 ICOUNT = ("-icount", "shift=0,sleep=off")
 """An instruction takes 2^0 ns of the guest's time; a guest with nothing to do is at its next timer at once."""
 # watchdog_thresh may be 60 at most; a soft lockup is reported after twice that. The kernel's own values are 10 s,
@@ -44,6 +42,7 @@ class MachineSpec:
     """Everything about a machine that its guest can see."""
 
     accelerator: Accelerator
+    architecture: Architecture
     cpu_model: str
     cpus: int
     memory_mib: int
@@ -52,6 +51,10 @@ class MachineSpec:
     command_line: str
     is_icount: bool = False
     """Whether its only clock is the count of the instructions that it ran."""
+
+    @property
+    def board(self) -> Board:
+        return BOARDS[self.architecture]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,7 @@ def machine_spec(
     Raises `HostError` when instructions are to be counted with more than one processor, or under KVM: QEMU runs them
     in turns then, and its count is no processor's (docs/devel/tcg-icount.rst).
     """
+    board = BOARDS[image.architecture]
     is_strict = boot is Boot.STRICT
     strict = (*STRICT_PARAMETERS, *kernel_parameters) if is_strict else kernel_parameters
     is_icount = boot is Boot.ICOUNT
@@ -102,23 +106,23 @@ def machine_spec(
         )
     return MachineSpec(
         accelerator=accelerator,
+        architecture=image.architecture,
         is_icount=is_icount,
-        cpu_model=(cpu_model or default_cpu_model(accelerator)) + (STRICT_CPU if is_strict else ""),
+        cpu_model=(cpu_model or default_cpu_model(accelerator, board)) + (board.strict_cpu if is_strict else ""),
         cpus=cpus,
         memory_mib=memory_mib,
         kernel=image.kernel,
         initrd=image.initrd,
-        command_line=kernel_command_line(accelerator, strict),
+        command_line=kernel_command_line(accelerator, board, strict),
     )
 
 
-def default_cpu_model(accelerator: Accelerator) -> str:
-    """`host` needs KVM. `max` is all that TCG can emulate, less what only costs time in a guest: five-level paging
-    makes every page walk longer, and a processor with SVM makes udev load KVM at each boot."""
-    return "host" if accelerator is Accelerator.KVM else "max,la57=off,svm=off"
+def default_cpu_model(accelerator: Accelerator, board: Board) -> str:
+    """`host` needs KVM, and is all that it gives."""
+    return "host" if accelerator is Accelerator.KVM else board.emulated_cpu
 
 
-def kernel_command_line(accelerator: Accelerator, parameters: Sequence[str] = ()) -> str:
+def kernel_command_line(accelerator: Accelerator, board: Board, parameters: Sequence[str] = ()) -> str:
     """What the kernel is told, and `parameters`. Nothing else here changes how a module behaves.
 
     A panic halts rather than reboots, so that its last words stay on the console. All sysrq keys work on the console:
@@ -130,7 +134,7 @@ def kernel_command_line(accelerator: Accelerator, parameters: Sequence[str] = ()
         (
             "root=/dev/vda",
             "rw",
-            "console=ttyS0",
+            f"console={board.console}",
             "panic=0",
             "net.ifnames=0",
             "fsck.mode=skip",
@@ -159,7 +163,7 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
         *("-netdev", "user,id=net,hostfwd=tcp:127.0.0.1:0-:22"),
         *("-device", f"virtio-net-pci,netdev=net,mac={MAC_ADDRESS},romfile="),
         *("-device", "virtio-rng-pci"),
-        *("-device", "vmgenid,guid=auto"),
+        *spec.board.generation,
         *("-chardev", f"socket,id=line,fd={wiring.line_fd}", "-device", "virtio-serial-pci"),
         *("-device", f"virtserialport,chardev=line,name={LINE_NAME}"),
         *(("-incoming", "defer") if wiring.is_incoming else ()),
@@ -184,9 +188,9 @@ def _base(spec: MachineSpec, memory: Memory | None) -> list[str]:
     accelerator = "kvm" if spec.accelerator is Accelerator.KVM else f"tcg,thread={threads},tb-size=256"
     backend = ",memory-backend=ram" if memory else ""
     return [
-        QEMU,
+        qemu_program(spec.architecture),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
-        *("-machine", f"q35,usb=off,vmport=off,graphics=off{backend}", "-accel", accelerator),
+        *("-machine", f"{spec.board.machine}{backend}", "-accel", accelerator),
         *(ICOUNT if spec.is_icount else ()),
         *("-cpu", spec.cpu_model, "-smp", str(spec.cpus), "-m", f"{spec.memory_mib}M"),
         *(_memory_object(memory, spec.memory_mib) if memory else ()),

@@ -29,6 +29,7 @@ from vmlab.module.place import Place
 from vmlab.module.source import Source
 from vmlab.settings import BuildPlace, CompilerPolicy
 from vmlab.store import Store, StoredObject
+from vmlab.target import Architecture
 
 _FIRST_ERROR = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+):(?:\d+:)? (?:fatal )?error: (?P<text>.*)$", re.MULTILINE)
 _MODPOST = re.compile(r"^ERROR: (?:modpost: )?(?P<text>.*)$", re.MULTILINE)
@@ -103,7 +104,13 @@ def build_module(
 
     built = _read(store.obtain("module", inputs, build), source, place_name)
     is_waived = policy is CompilerPolicy.WAIVE
-    require_fit(built.info, release=image.release, compiler_version=built.compiler.version, is_waived=is_waived)
+    require_fit(
+        built.info,
+        release=image.release,
+        architecture=image.architecture,
+        compiler_version=built.compiler.version,
+        is_waived=is_waived,
+    )
     return built
 
 
@@ -130,7 +137,7 @@ def _build(
     source: Source, image: Image, place: Place, work: Path, *, policy: CompilerPolicy, timeout_s: float
 ) -> _Facts:
     kernel = kernel_compiler(_kernel_config(place, image.release, timeout_s))
-    found = find_compiler(kernel, place, timeout_s=timeout_s)
+    found = find_compiler(kernel, image.architecture, place, timeout_s=timeout_s)
     if policy is CompilerPolicy.REFUSE:
         refuse_other_version(kernel, found)
     place.put_tree(source.directory, list(source.files), source.name)
@@ -153,9 +160,9 @@ def _build(
     )
 
 
-def find_compiler(kernel: Compiler, place: Place, *, timeout_s: float) -> Compiler:
+def find_compiler(kernel: Compiler, architecture: Architecture, place: Place, *, timeout_s: float) -> Compiler:
     """The compiler in a place that is most like the kernel's; `BuildError` when there is none at all."""
-    names = " ".join(map(shlex.quote, candidates(kernel)))
+    names = " ".join(map(shlex.quote, candidates(kernel, architecture)))
     probe = f'for cc in {names}; do command -v "$cc" >/dev/null && "$cc" --version | head -n 1; done; true'
     found = [parse_compiler(line) for line in place.run(probe, timeout_s=timeout_s).output.splitlines() if line]
     if not found:

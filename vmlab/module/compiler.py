@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from vmlab.errors import BuildError
+from vmlab.target import TRIPLETS, Architecture
 
 _TEXT = re.compile(r"^(?P<name>\S+)\s+(?:\((?P<packaging>[^()]*(?:\([^()]*\)[^()]*)*)\)\s+)?(?P<version>\d+(?:\.\d+)+)")
 _CLANG = re.compile(r"^(?P<packaging>.*?)clang version (?P<version>\d+(?:\.\d+)+)")
@@ -74,10 +75,10 @@ def kernel_compiler(config: str, banner: str = "") -> Compiler:
     raise BuildError("the kernel does not tell which compiler built it", hint="it has no CONFIG_CC_VERSION_TEXT")
 
 
-def candidates(kernel: Compiler) -> tuple[str, ...]:
+def candidates(kernel: Compiler, architecture: Architecture) -> tuple[str, ...]:
     """Program names to look for, the kernel's own first; the last resort is the unversioned one."""
     family, major = kernel.family, kernel.major
-    names = (kernel.name, f"{family}-{major}", f"x86_64-linux-gnu-{family}-{major}", family)
+    names = (kernel.name, f"{family}-{major}", f"{TRIPLETS[architecture]}-{family}-{major}", family)
     return tuple(dict.fromkeys(names))
 
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vmlab.errors import BuildError
+from vmlab.target import Architecture
+
+_MACHINES = {Architecture.AMD64: "EM_X86_64", Architecture.ARM64: "EM_AARCH64"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +23,8 @@ class ModuleInfo:
     license: str
     parameters: Mapping[str, str] = field(default_factory=dict)
     """Parameter name to type, such as `max_n: ulong`."""
+    machine: str
+    """The processor that its code is for, as elf.h calls it: `EM_AARCH64`."""
     compilers: tuple[str, ...]
     """Each compiler whose output was linked in, as `.comment` has it: `GCC: (Debian 12.2.0-14) 12.2.0`."""
 
@@ -51,11 +56,14 @@ def inspect_module(path: Path) -> ModuleInfo:
         vermagic=first.get("vermagic", ""),
         license=first.get("license", ""),
         parameters=dict(value.partition(":")[::2] for key, value in pairs if key == "parmtype"),
+        machine=str(elf["e_machine"]),
         compilers=tuple(sorted(set(_strings(sections[".comment"])))),
     )
 
 
-def require_fit(info: ModuleInfo, *, release: str, compiler_version: str, is_waived: bool) -> None:
+def require_fit(
+    info: ModuleInfo, *, release: str, architecture: Architecture, compiler_version: str, is_waived: bool
+) -> None:
     """Raise `BuildError` when the module cannot belong to this kernel, before insmod is asked.
 
     The kernel compares the whole vermagic string; its release is what goes wrong in practice.
@@ -64,6 +72,11 @@ def require_fit(info: ModuleInfo, *, release: str, compiler_version: str, is_wai
         raise BuildError(
             f"{info.name}.ko was built for {info.release!r} and the guest runs {release!r}",
             hint="build it against this kernel's headers",
+        )
+    if info.machine != _MACHINES[architecture]:
+        raise BuildError(
+            f"{info.name}.ko has code for {info.machine} and the guest is {architecture}",
+            hint="its Makefile sets ARCH or CROSS_COMPILE itself; let Kbuild choose them",
         )
     others = [text for text in info.compilers if compiler_version not in text.split()]
     if others and not is_waived:

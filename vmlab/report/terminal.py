@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vmlab.report.model import Outcome, RunResult, TargetResult, TestResult
+from vmlab.target import TRIPLETS
 
 _MOST_REASONS = 3
 _VARIES = re.compile(r"CPU[:#]? ?\d+|PID: \d+|CPU#\d+: \S+/\d+|0x[0-9a-f]+|\b[0-9a-f]{8,}\b")
@@ -71,7 +72,9 @@ def _compiler(text: str) -> str:
     """`gcc-12 12.2.0` out of `gcc-12 (Debian 12.2.0-14) 12.2.0`."""
     name, _, rest = text.partition(" (")
     version = rest.partition(") ")[2].split(" ")[0]
-    return f"{name.removeprefix('x86_64-linux-gnu-')} {version}".strip() or "-"
+    for triplet in TRIPLETS.values():
+        name = name.removeprefix(f"{triplet}-")
+    return f"{name} {version}".strip() or "-"
 
 
 def _seconds(seconds: float) -> str:

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from unit.host.fake_qemu import Host
+from vmlab.host.accelerator import qemu_version
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     (tmp_path / "kvm").touch()
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    qemu_version.cache_clear()
     return Host(tmp_path)

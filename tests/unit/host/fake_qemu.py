@@ -10,6 +10,7 @@ from pathlib import Path
 from vmlab.host.accelerator import Verdict, choose_accelerator
 from vmlab.settings import AcceleratorChoice
 from vmlab.store import Store
+from vmlab.target import Architecture
 
 BANNER = 'echo "[    0.000000] Linux version 6.1.0-56-cloud-amd64" >"$1"; exec sleep 1000'
 SILENCE = 'echo "SeaBIOS (version 1.16.2)" >"$1"; exec sleep 1000'
@@ -61,10 +62,12 @@ class Host:
         flag: str = "-smp 2",
         timeout_s: float = 5.0,
         device: Path | None = None,
+        architecture: Architecture = Architecture.AMD64,
         ladder: Sequence[str] = ("host",),
     ) -> Verdict:
         return choose_accelerator(
             choice,
+            architecture=architecture,
             store=Store(self.directory / "store"),
             qemu_version=version,
             kvm_argv=lambda model, console: self.argv(model, console, flag),

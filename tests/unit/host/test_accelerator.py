@@ -19,6 +19,7 @@ from vmlab.host import accelerator
 from vmlab.host.accelerator import Accelerator, Verdict, qemu_version
 from vmlab.process import Finished
 from vmlab.settings import AcceleratorChoice
+from vmlab.target import Architecture
 
 
 def test_kvm_is_proved_by_the_kernels_first_line(host: Host) -> None:
@@ -128,6 +129,32 @@ def test_a_device_that_may_not_be_opened_says_how_to_get_it(host: Host, monkeypa
 
 
 @pytest.mark.parametrize(
+    ("machine", "architecture", "is_tried"),
+    [
+        ("x86_64", Architecture.AMD64, True),
+        ("x86_64", Architecture.ARM64, False),
+        ("aarch64", Architecture.ARM64, True),
+        ("aarch64", Architecture.AMD64, False),
+        ("riscv64", Architecture.AMD64, False),
+    ],
+)
+def test_kvm_runs_the_hosts_own_architecture_alone(
+    host: Host, monkeypatch: pytest.MonkeyPatch, machine: str, architecture: Architecture, is_tried: bool
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    verdict = host.choose(architecture=architecture)
+    assert verdict.accelerator is (Accelerator.KVM if is_tried else Accelerator.TCG)
+    assert host.runs == is_tried
+    if not is_tried:
+        assert verdict.reason == f"KVM runs this host's own architecture, {machine}, and the guest's is {architecture}"
+
+
+def test_kvm_demanded_for_another_architecture_is_refused(host: Host) -> None:
+    with pytest.raises(HostError, match=r"KVM was asked for and cannot be had: .* and the guest's is arm64"):
+        host.choose(AcceleratorChoice.KVM, architecture=Architecture.ARM64)
+
+
+@pytest.mark.parametrize(
     ("said", "version"),
     [
         (
@@ -139,12 +166,25 @@ def test_a_device_that_may_not_be_opened_says_how_to_get_it(host: Host, monkeypa
 )
 def test_qemus_version_is_its_own_word(monkeypatch: pytest.MonkeyPatch, said: str, version: str) -> None:
     monkeypatch.setattr(accelerator, "run", lambda argv, **_: Finished(argv=tuple(argv), status=0, output=said))
-    assert qemu_version() == version
+    monkeypatch.setattr(accelerator, "find_program", lambda name: name)
+    qemu_version.cache_clear()
+    assert qemu_version(Architecture.AMD64) == version
+    qemu_version.cache_clear()
 
 
-def test_a_host_without_qemu_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accelerator, "QEMU", "qemu-system-no-such")
-    with pytest.raises(HostError) as caught:
-        qemu_version()
-    assert "vmlab setup" in str(caught.value)
+@pytest.mark.parametrize(
+    ("architecture", "program", "command"),
+    [
+        (Architecture.AMD64, "qemu-system-x86_64", "vmlab setup"),
+        (Architecture.ARM64, "qemu-system-aarch64", "vmlab setup --vmlab-target '*-arm64'"),
+    ],
+)
+def test_a_host_without_qemu_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, architecture: Architecture, program: str, command: str
+) -> None:
+    monkeypatch.setattr(accelerator, "find_program", lambda _: None)
+    qemu_version.cache_clear()
+    with pytest.raises(HostError, match=f"{program} is not installed") as caught:
+        qemu_version(architecture)
+    assert caught.value.hint == command
     assert "\n" not in str(caught.value)

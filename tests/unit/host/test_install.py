@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from vmlab.errors import HostError
+from vmlab.foreign import native_architecture
 from vmlab.host import install
 from vmlab.process import Finished
+from vmlab.target import Architecture
 
 
 class Host:
@@ -19,6 +21,11 @@ class Host:
         self.programs = set(programs)
         self.ran: list[str] = []
         self.sudo_works = False
+        self.emulates = False
+        self.registers = True
+
+    def runs_programs_of(self, architecture: Architecture) -> bool:
+        return architecture is native_architecture() or self.emulates
 
     def find(self, name: str) -> str | None:
         return f"/usr/bin/{name}" if name in self.programs else None
@@ -28,7 +35,9 @@ class Host:
         if argv[:2] == ["sudo", "-n"] and not self.sudo_works:
             return Finished(argv=tuple(argv), status=1, output="sudo: a password is required")
         if "install" in argv:
-            self.programs |= {"qemu-system-x86_64", "qemu-img", "mmdebstrap", "newuidmap"}
+            self.programs |= {row.name for row in install.REQUIREMENTS if row.package in argv}
+        if "binfmt_misc" in argv[-1]:
+            self.emulates = self.registers
         return Finished(argv=tuple(argv), status=0, output="")
 
 
@@ -42,6 +51,8 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
     monkeypatch.setattr(install, "find_program", fake.find)
     monkeypatch.setattr(install, "run", fake.run)
     monkeypatch.setattr(install, "lacks_subordinate_ids", lambda: False)
+    monkeypatch.setattr(install, "runs_programs_of", fake.runs_programs_of)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
     return fake
 
 
@@ -51,7 +62,7 @@ def _be(monkeypatch: pytest.MonkeyPatch, uid: int) -> None:
 
 def test_root_installs_what_is_missing_and_needs_no_uidmap(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     _be(monkeypatch, 0)
-    install.set_up(lambda _: None)
+    install.set_up(lambda _: None, [Architecture.AMD64])
     wanted = "apt-get install -y --no-install-recommends qemu-system-x86 qemu-utils mmdebstrap"
     assert host.ran == ["apt-get update -q", wanted]
 
@@ -59,7 +70,7 @@ def test_root_installs_what_is_missing_and_needs_no_uidmap(host: Host, monkeypat
 def test_a_user_with_passwordless_sudo_installs_through_it(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     _be(monkeypatch, 1000)
     host.sudo_works = True
-    install.set_up(lambda _: None)
+    install.set_up(lambda _: None, [Architecture.AMD64])
     assert host.ran[-1].startswith("sudo -n apt-get install -y")
     assert host.ran[-1].endswith("mmdebstrap uidmap")
 
@@ -67,7 +78,7 @@ def test_a_user_with_passwordless_sudo_installs_through_it(host: Host, monkeypat
 def test_a_user_without_sudo_is_told_the_exact_command(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     _be(monkeypatch, 1000)
     with pytest.raises(HostError, match="missing on this host: qemu-system-x86_64, qemu-img, mmdebstrap") as caught:
-        install.set_up(lambda _: None)
+        install.set_up(lambda _: None, [Architecture.AMD64])
     packages = "qemu-system-x86 qemu-utils mmdebstrap uidmap"
     assert caught.value.hint == f"type: sudo apt-get install -y --no-install-recommends {packages}"
 
@@ -75,7 +86,7 @@ def test_a_user_without_sudo_is_told_the_exact_command(host: Host, monkeypatch: 
 def test_a_complete_host_runs_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     _be(monkeypatch, 1000)
     host.programs |= {"qemu-system-x86_64", "qemu-img", "mmdebstrap", "newuidmap"}
-    install.set_up(lambda _: None)
+    install.set_up(lambda _: None, [Architecture.AMD64])
     assert host.ran == []
 
 
@@ -83,5 +94,70 @@ def test_another_distribution_is_told_the_programs(host: Host, monkeypatch: pyte
     _be(monkeypatch, 0)
     host.programs.remove("apt-get")
     with pytest.raises(HostError, match="missing on this host: qemu-system-x86_64") as caught:
-        install.set_up(lambda _: None)
+        install.set_up(lambda _: None, [Architecture.AMD64])
     assert "package manager" in caught.value.hint
+
+
+_BOTH = (Architecture.AMD64, Architecture.ARM64)
+_COMPLETE = {"qemu-system-x86_64", "qemu-img", "mmdebstrap", "newuidmap"}
+
+
+def test_arm64_targets_take_their_qemu_and_an_emulator_that_is_registered(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _be(monkeypatch, 0)
+    host.programs |= _COMPLETE
+    install.set_up(lambda _: None, _BOTH)
+    assert host.ran[1] == "apt-get install -y --no-install-recommends qemu-system-arm qemu-user-static"
+    assert host.ran[2].startswith("sh -c ")
+    assert "/usr/lib/binfmt.d/qemu-aarch64.conf" in host.ran[2]
+    assert len(host.ran) == 3
+
+
+def test_an_emulator_that_works_is_not_asked_for_by_name(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    _be(monkeypatch, 0)
+    host.programs |= {*_COMPLETE, "qemu-system-aarch64"}
+    host.emulates = True
+    install.set_up(lambda _: None, _BOTH)
+    assert host.ran == []
+
+
+def test_an_emulator_is_registered_through_sudo(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    _be(monkeypatch, 1000)
+    host.programs |= {*_COMPLETE, "qemu-system-aarch64", "qemu-aarch64-static"}
+    host.sudo_works = True
+    install.set_up(lambda _: None, _BOTH)
+    assert host.ran[-1].startswith("sudo -n sh -c ")
+
+
+def test_a_user_without_sudo_is_told_how_to_register_it(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    _be(monkeypatch, 1000)
+    host.programs |= {*_COMPLETE, "qemu-system-aarch64", "qemu-aarch64-static"}
+    with pytest.raises(HostError, match="the emulator of arm64 programs is not registered") as caught:
+        install.set_up(lambda _: None, _BOTH)
+    assert caught.value.hint.startswith("type: sudo ")
+
+
+def test_an_emulator_that_the_kernel_does_not_take_is_an_error(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    _be(monkeypatch, 0)
+    host.programs |= {*_COMPLETE, "qemu-system-aarch64", "qemu-aarch64-static"}
+    host.registers = False
+    with pytest.raises(HostError, match="cannot be registered with the kernel"):
+        install.set_up(lambda _: None, _BOTH)
+
+
+@pytest.mark.parametrize(
+    ("machine", "architecture", "names"),
+    [
+        ("x86_64", Architecture.AMD64, {"qemu-system-x86_64"}),
+        ("x86_64", Architecture.ARM64, {"qemu-system-aarch64", "qemu-aarch64-static"}),
+        ("aarch64", Architecture.ARM64, {"qemu-system-aarch64"}),
+        ("aarch64", Architecture.AMD64, {"qemu-system-x86_64", "qemu-x86_64-static"}),
+    ],
+)
+def test_what_a_target_takes_depends_on_its_architecture_and_the_hosts(
+    host: Host, monkeypatch: pytest.MonkeyPatch, machine: str, architecture: Architecture, names: set[str]
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    host.programs |= {"qemu-img", "mmdebstrap", "newuidmap"}
+    assert {row.name for row in install.missing_requirements([architecture])} == names

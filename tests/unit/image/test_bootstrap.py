@@ -12,6 +12,7 @@ from vmlab.errors import AssetError, HostError, VmlabError
 from vmlab.image import bootstrap
 from vmlab.image.bootstrap import mmdebstrap
 from vmlab.process import Finished
+from vmlab.target import Architecture
 
 _UNREACHABLE = """\
 I: running apt-get update...
@@ -38,6 +39,23 @@ _NO_CANDIDATE = "E: Package 'gcc-99' has no installation candidate\n"
 _NO_NAMESPACE = "E: unshare: Operation not permitted\n"
 
 
+def _mmdebstrap(directory: Path, architecture: Architecture = Architecture.AMD64) -> None:
+    mmdebstrap(
+        [],
+        architecture=architecture,
+        directory=directory,
+        log=directory / "log",
+        what="debian12-6.1",
+        progress=lambda _: None,
+        timeout_s=5,
+    )
+
+
+@pytest.fixture(autouse=True)
+def _an_amd64_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+
+
 def _failure(output: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> VmlabError:
     def run(argv: list[str], **_: object) -> Finished:
         return Finished(argv=tuple(argv), status=25, output=output)
@@ -45,9 +63,7 @@ def _failure(output: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Vm
     monkeypatch.setattr(bootstrap, "run", run)
     monkeypatch.setattr(bootstrap, "find_program", lambda name: name)
     with pytest.raises(VmlabError) as caught:
-        mmdebstrap(
-            [], directory=tmp_path, log=tmp_path / "log", what="debian12-6.1", progress=lambda _: None, timeout_s=5
-        )
+        _mmdebstrap(tmp_path)
     assert caught.value.message.startswith("debian12-6.1: ")
     assert caught.value.detail.splitlines()[-1] == output.splitlines()[-1]
     return caught.value
@@ -87,5 +103,47 @@ def test_a_user_without_namespaces_is_told_how_to_get_them(monkeypatch: pytest.M
 def test_a_host_without_mmdebstrap_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bootstrap, "find_program", lambda _: None)
     with pytest.raises(HostError, match="mmdebstrap is not installed") as caught:
-        mmdebstrap([], directory=tmp_path, log=tmp_path / "log", what="x", progress=lambda _: None, timeout_s=5)
+        _mmdebstrap(tmp_path)
     assert caught.value.hint == "vmlab setup"
+
+
+class Emulation:
+    """A host that has an emulator, or has none, and how mmdebstrap was called on it."""
+
+    def __init__(self, *, works: bool) -> None:
+        self.works = works
+        self.argv: list[str] = []
+        self.timeout_s = 0.0
+
+    def run(self, argv: list[str], *, timeout_s: float, **_: object) -> Finished:
+        self.argv, self.timeout_s = argv, timeout_s
+        return Finished(argv=tuple(argv), status=0, output="")
+
+    def require(self, architecture: Architecture) -> None:
+        if not self.works:
+            raise HostError(f"programs of {architecture} do not run on this host")
+
+
+@pytest.mark.parametrize(("architecture", "factor"), [(Architecture.AMD64, 1), (Architecture.ARM64, 4)])
+def test_a_foreign_architectures_root_is_asked_for_and_has_more_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, architecture: Architecture, factor: int
+) -> None:
+    host = Emulation(works=True)
+    monkeypatch.setattr(bootstrap, "run", host.run)
+    monkeypatch.setattr(bootstrap, "find_program", lambda name: name)
+    monkeypatch.setattr(bootstrap, "require_programs_of", host.require)
+    _mmdebstrap(tmp_path, architecture)
+    assert f"--architectures={architecture}" in host.argv
+    assert host.timeout_s == 5 * factor
+
+
+def test_a_host_without_an_emulator_is_told_before_anything_is_fetched(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    host = Emulation(works=False)
+    monkeypatch.setattr(bootstrap, "run", host.run)
+    monkeypatch.setattr(bootstrap, "find_program", lambda name: name)
+    monkeypatch.setattr(bootstrap, "require_programs_of", host.require)
+    with pytest.raises(HostError, match="programs of arm64 do not run on this host"):
+        _mmdebstrap(tmp_path, Architecture.ARM64)
+    assert host.argv == []

@@ -11,6 +11,7 @@ import pytest
 
 from unit.fakes import target
 from vmlab.errors import AssetError, UsageError
+from vmlab.image import packages
 from vmlab.image import resolve as resolving
 from vmlab.image.recipe import Recipe, load_recipe
 from vmlab.image.resolve import choose, resolve
@@ -90,6 +91,17 @@ def test_backports_give_the_kernel_and_nothing_of_what_every_guest_has() -> None
     resolution = choose(target("debian12-6.12"), index, ("make",))
     assert resolution.kernel.release == "6.12.5+deb12-cloud-amd64"
     assert resolution.versions == {"make": "4.3-4.1"}
+
+
+def test_each_architecture_has_a_base_and_downloads_of_its_own(recipe: Recipe) -> None:
+    resolution = choose(TARGET, {"bookworm": _OLDER}, ("make",))
+    native, foreign = target("debian12-6.1"), target("debian12-6.1-arm64")
+    assert packages.base_inputs(native, recipe, resolution) != packages.base_inputs(foreign, recipe, resolution)
+    assert packages.base_inputs(native, recipe, resolution) == packages.base_inputs(
+        target("debian12-6.1-generic"), recipe, resolution
+    )
+    assert packages.suite_name(native) == "debian12"
+    assert packages.suite_name(foreign) == "debian12-arm64"
 
 
 def test_a_resolved_line_is_not_asked_for_again(store: Store, recipe: Recipe, index: Index, tmp_path: Path) -> None:

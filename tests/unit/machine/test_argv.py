@@ -11,7 +11,7 @@ from unit.fakes import image
 from vmlab.errors import HostError
 from vmlab.host.accelerator import Accelerator
 from vmlab.machine.argv import MachineSpec, Memory, Wiring, guest_visible_words, machine_spec, proof_argv, qemu_argv
-from vmlab.target import Boot
+from vmlab.target import Architecture, Boot
 
 _COMMAND_LINE = (
     "root=/dev/vda rw console=ttyS0 panic=0 net.ifnames=0 fsck.mode=skip systemd.show_status=0 sysrq_always_enabled"
@@ -70,6 +70,33 @@ _DEVICES = [
     "-device", "virtserialport,chardev=line,name=org.vmlab.line",
 ]
 # fmt: on
+
+
+_VMGENID = _DEVICES.index("vmgenid,guid=auto")
+# fmt: off
+_ARM64 = [
+    "qemu-system-aarch64",
+    "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+    "-machine", "virt,gic-version=max", "-accel", "{accelerator}",
+    "-cpu", "{cpu}", "-smp", "2", "-m", "1024M",
+    "-kernel", "/store/image/kernel", "-initrd", "/store/image/initrd",
+    "-append", _COMMAND_LINE.replace("ttyS0", "ttyAMA0") + "{patience}",
+    *_DEVICES[:_VMGENID - 1], *_DEVICES[_VMGENID + 1:],
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "words", "cpu", "patience"),
+    [
+        (Accelerator.KVM, "kvm", "host", ""),
+        (Accelerator.TCG, "tcg,thread=multi,tb-size=256", "max,pauth-impdef=on", _PATIENCE),
+    ],
+)
+def test_the_whole_list_for_arm64(accelerator: Accelerator, words: str, cpu: str, patience: str) -> None:
+    made = image(Path("/store/image"), architecture=Architecture.ARM64)
+    argv = qemu_argv(machine_spec(made, accelerator, cpus=2, memory_mib=1024), _wiring())
+    assert argv == [word.format(accelerator=words, cpu=cpu, patience=patience) for word in _ARM64]
 
 
 @pytest.mark.parametrize("accelerator", list(Accelerator))
@@ -148,13 +175,13 @@ def test_the_proof_differs_from_model_to_model_in_the_model_alone() -> None:
 
 @pytest.mark.parametrize("model", ["host,pmu=off", "Nehalem"])
 def test_a_proved_model_is_the_machines_and_strictness_comes_on_top(model: str) -> None:
-    def spec(*, is_strict: bool) -> MachineSpec:
+    def spec(boot: Boot) -> MachineSpec:
         where = image(Path("/store/image"))
-        return machine_spec(where, Accelerator.KVM, cpus=2, memory_mib=1024, cpu_model=model, is_strict=is_strict)
+        return machine_spec(where, Accelerator.KVM, cpus=2, memory_mib=1024, cpu_model=model, boot=boot)
 
-    assert spec(is_strict=False).cpu_model == model
-    assert spec(is_strict=True).cpu_model == f"{model},smep=on,smap=on,umip=on"
-    assert guest_visible_words(spec(is_strict=False)) != guest_visible_words(_spec(Accelerator.KVM))
+    assert spec(Boot.STOCK).cpu_model == model
+    assert spec(Boot.STRICT).cpu_model == f"{model},smep=on,smap=on,umip=on"
+    assert guest_visible_words(spec(Boot.STOCK)) != guest_visible_words(_spec(Accelerator.KVM))
 
 
 def test_a_comma_in_a_path_does_not_end_the_option() -> None:

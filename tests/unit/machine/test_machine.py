@@ -145,7 +145,7 @@ def test_a_host_without_qemu_is_told_how_to_get_it(
     tmp_path: Path, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del install
-    monkeypatch.setattr("vmlab.machine.argv.QEMU", "qemu-system-no-such")
+    monkeypatch.setattr("vmlab.machine.argv.qemu_program", lambda _: "qemu-system-no-such")
     with pytest.raises(HostError, match="qemu-system-no-such is not installed") as caught, _machine(tmp_path):
         pass
     assert caught.value.hint == "vmlab setup"

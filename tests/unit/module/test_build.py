@@ -17,6 +17,7 @@ from vmlab.module.place import Outcome
 from vmlab.module.source import Source, read_source
 from vmlab.settings import BuildPlace, CompilerPolicy
 from vmlab.store import Store
+from vmlab.target import Architecture
 
 _RELEASE = "6.1.0-56-cloud-amd64"
 _KERNEL = "gcc-12 (Debian 12.2.0-14) 12.2.0"
@@ -68,7 +69,11 @@ def source(tmp_path: Path) -> Source:
 @pytest.fixture(autouse=True)
 def _every_file_is_a_module(monkeypatch: pytest.MonkeyPatch) -> None:
     info = ModuleInfo(
-        name="fib", vermagic=f"{_RELEASE} SMP", license="GPL", compilers=("GCC: (Debian 12.2.0-14) 12.2.0",)
+        name="fib",
+        vermagic=f"{_RELEASE} SMP",
+        license="GPL",
+        machine="EM_X86_64",
+        compilers=("GCC: (Debian 12.2.0-14) 12.2.0",),
     )
     monkeypatch.setattr(build, "inspect_module", lambda _: info)
 
@@ -111,12 +116,12 @@ def test_a_name_with_a_blank_is_quoted() -> None:
 
 def test_the_compiler_most_like_the_kernels_is_taken() -> None:
     place = FakePlace(compilers=f"{_OTHER_VERSION}\n{_OTHER_NAME}\n")
-    assert find_compiler(parse_compiler(_KERNEL), place, timeout_s=5).text == _OTHER_NAME
+    assert find_compiler(parse_compiler(_KERNEL), Architecture.AMD64, place, timeout_s=5).text == _OTHER_NAME
 
 
 def test_no_compiler_at_all_is_told_with_what_was_looked_for() -> None:
     with pytest.raises(BuildError, match="no compiler: looked for gcc-12") as caught:
-        find_compiler(parse_compiler(_KERNEL), FakePlace(compilers=""), timeout_s=5)
+        find_compiler(parse_compiler(_KERNEL), Architecture.AMD64, FakePlace(compilers=""), timeout_s=5)
     assert _KERNEL in caught.value.hint
 
 

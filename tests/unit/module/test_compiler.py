@@ -14,6 +14,7 @@ from vmlab.module.compiler import (
     parse_compiler,
     refuse_other_version,
 )
+from vmlab.target import Architecture
 
 GCC_10 = "gcc-10 (Debian 10.2.1-6) 10.2.1 20210110"
 GCC_12 = "gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0"
@@ -72,9 +73,13 @@ def test_a_kernel_that_does_not_tell_is_an_error() -> None:
 
 
 def test_the_kernels_own_name_is_looked_for_first_and_each_name_once() -> None:
-    assert candidates(parse_compiler(GCC_14)) == ("x86_64-linux-gnu-gcc-14", "gcc-14", "gcc")
-    assert candidates(parse_compiler(GCC_12)) == ("gcc-12", "x86_64-linux-gnu-gcc-12", "gcc")
-    assert candidates(parse_compiler(CLANG))[0] == "clang"
+    assert candidates(parse_compiler(GCC_14), Architecture.AMD64) == ("x86_64-linux-gnu-gcc-14", "gcc-14", "gcc")
+    assert candidates(parse_compiler(GCC_12), Architecture.AMD64) == ("gcc-12", "x86_64-linux-gnu-gcc-12", "gcc")
+    assert candidates(parse_compiler(CLANG), Architecture.AMD64)[0] == "clang"
+
+
+def test_another_architectures_compiler_is_not_looked_for() -> None:
+    assert candidates(parse_compiler(GCC_12), Architecture.ARM64) == ("gcc-12", "aarch64-linux-gnu-gcc-12", "gcc")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from vmlab.errors import BuildError
 from vmlab.module.inspect import ModuleInfo, inspect_module, require_fit
+from vmlab.target import Architecture
 
 _RELEASE = "6.1.0-56-cloud-amd64"
 _MODINFO = (
@@ -50,6 +51,7 @@ def test_a_module_tells_what_it_is(ko: Path) -> None:
     info = inspect_module(ko)
     assert info.name == "fibdrv"
     assert info.license == "Dual MIT/GPL"
+    assert info.machine == "EM_X86_64"
     assert info.release == _RELEASE
     assert info.vermagic.endswith("modversions ")
     assert info.parameters == {"max_n": "ulong", "debug": "bool"}
@@ -88,11 +90,20 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def _require(info: ModuleInfo, *, release: str = _RELEASE, version: str = "12.2.0", is_waived: bool = False) -> None:
-    require_fit(info, release=release, compiler_version=version, is_waived=is_waived)
+    require_fit(info, release=release, architecture=Architecture.AMD64, compiler_version=version, is_waived=is_waived)
 
 
 def test_a_module_for_this_kernel_by_this_compiler_fits(ko: Path) -> None:
     _require(inspect_module(ko))
+
+
+def test_a_module_for_another_processor_never_fits(ko: Path) -> None:
+    data = bytearray(ko.read_bytes())
+    data[18] = 183  # e_machine: EM_AARCH64
+    ko.write_bytes(data)
+    assert inspect_module(ko).machine == "EM_AARCH64"
+    with pytest.raises(BuildError, match=r"has code for EM_AARCH64 and the guest is amd64"):
+        _require(inspect_module(ko), is_waived=True)
 
 
 def test_a_module_for_another_kernel_never_fits(ko: Path) -> None:
