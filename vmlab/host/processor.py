@@ -89,7 +89,10 @@ def processor_of(cpuinfo: str, architecture: str) -> Processor:
     implementer = fields.get("CPU implementer", "")
     if implementer:
         vendor = _IMPLEMENTERS.get(implementer.lower(), implementer)
-        model = fields.get("model name") or f"{vendor} part {fields.get('CPU part', '?')}"
+        numbers = [
+            f"{name} {fields[f'CPU {name}']}" for name in ("part", "variant", "revision") if f"CPU {name}" in fields
+        ]
+        model = fields.get("model name") or " ".join((vendor, *(numbers or ("part ?",))))
         return Processor(architecture=architecture, vendor=vendor, model=model, family=fields.get("CPU part", ""))
     return Processor(
         architecture=architecture,

@@ -32,7 +32,7 @@ def unit_words(source: str, unit: str) -> str:
 
 def cost(series: Series, point: Point) -> float:
     """The figure that stands for a point: the least of an exact source, the median of any other."""
-    return point.minimum if series.source.is_exact else point.median
+    return point.least if series.source.is_exact else point.median
 
 
 def printable(text: str) -> str:

@@ -191,7 +191,7 @@ def _undecided(old: Point, new: Point, reason: str) -> PointComparison:
 
 
 def _exact(old: Point, new: Point) -> PointComparison:
-    before, after = old.minimum, new.minimum
+    before, after = old.least, new.least
     if before <= 0 or after <= 0:
         reason = f"a batch counted {min(before, after):g}: the operation is lost in what measuring it costs"
         return PointComparison(n=old.n, before=before, after=after, verdict=Verdict.INCONCLUSIVE, reason=reason)

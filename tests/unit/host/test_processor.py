@@ -46,9 +46,9 @@ def test_a_word_that_contains_the_flag_is_not_the_flag() -> None:
 
 
 def test_an_arm64_processor_is_named_by_implementer_and_part() -> None:
-    assert (_ARM.vendor, _ARM.model, _ARM.family) == ("Arm", "Arm part 0xd0c", "0xd0c")
+    assert (_ARM.vendor, _ARM.model, _ARM.family) == ("Arm", "Arm part 0xd0c variant 0x3 revision 1", "0xd0c")
     unknown = processor_of(_ARM64.replace("0x41", "0x7f"), "aarch64")
-    assert (unknown.vendor, unknown.model) == ("0x7f", "0x7f part 0xd0c")
+    assert (unknown.vendor, unknown.model) == ("0x7f", "0x7f part 0xd0c variant 0x3 revision 1")
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "\n\n", ": :\n"])
