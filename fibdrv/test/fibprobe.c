@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../uapi/fibdrv.h"
@@ -28,8 +27,6 @@ static const char usage[] =
 "       fibprobe threads DEVICE NTHREADS NREADS [START]\n"
 "                                             each thread reads one shared file\n"
 "                                             NREADS times\n"
-"       fibprobe time DEVICE N REPEAT [FORMAT]\n"
-"                                             pread N, REPEAT times\n"
 "       fibprobe cases                        the names of the edge cases\n"
 "\n"
 "FORMAT is decimal, hex or binary; binary is printed as two hex digits a byte.\n"
@@ -37,7 +34,6 @@ static const char usage[] =
 "       read, seq   N, digits\n"
 "       errno       case, result, position before, position after\n"
 "       threads     thread, digits\n"
-"       time        ns of the pread, then ns of computing, formatting, copying\n"
 "A failed call prints the name of its error for its result, the end of the file\n"
 "prints EOF, and a record that is not as promised prints MALFORMED.\n"
 "Exit status: 0 when everything asked was tried, 1 if the device could not be\n"
@@ -299,50 +295,6 @@ static void command_threads(int argc, char **argv)
 	}
 }
 
-static long long now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_RAW, &now);
-	return (long long)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static void command_time(int argc, char **argv)
-{
-	unsigned char *buf;
-	long long n, repeat;
-	size_t size;
-	int fd;
-
-	if (argc != 3 && argc != 4)
-		die_usage();
-	n = number(argv[1]);
-	repeat = number(argv[2]);
-	fd = open_device(argv[0], argc == 4 ? format_number(argv[3]) : 0);
-	size = record_size(fd, n);
-	buf = allocate(size);
-	memset(buf, 0, size);		/* no page fault while time is taken */
-	while (repeat-- > 0) {
-		struct fibdrv_stats stats;
-		long long begun = now_ns(), took;
-		ssize_t got = pread(fd, buf, size, n);
-
-		took = now_ns() - begun;
-		if (got <= 0) {
-			puts(got ? error_name(errno) : "EOF");
-			continue;
-		}
-		if (ioctl(fd, FIBDRV_IOC_STATS, &stats))
-			die("FIBDRV_IOC_STATS");
-		printf("%lld\t%llu\t%llu\t%llu\n", took,
-		       (unsigned long long)stats.compute_ns,
-		       (unsigned long long)stats.format_ns,
-		       (unsigned long long)stats.copy_ns);
-	}
-	free(buf);
-	close(fd);
-}
-
 int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "--help")) {
@@ -359,8 +311,6 @@ int main(int argc, char **argv)
 		command_errno(argc - 2, argv + 2);
 	else if (!strcmp(argv[1], "threads"))
 		command_threads(argc - 2, argv + 2);
-	else if (!strcmp(argv[1], "time"))
-		command_time(argc - 2, argv + 2);
 	else if (!strcmp(argv[1], "cases"))
 		print_case_names();
 	else

@@ -67,19 +67,6 @@ class Probe:
             got[int(thread)].append(text)
         return got
 
-    def times(self, sizes: Iterable[tuple[int, int]]) -> dict[int, list[tuple[int, int, int, int]]]:
-        """For each index and number of repetitions, the nanoseconds of a `pread`, and of computing, formatting and
-        copying in it."""
-        parts = [f"echo {n}; {self.path} time {DEVICE} {n} {repeat}" for n, repeat in sizes]
-        taken: dict[int, list[tuple[int, int, int, int]]] = {}
-        for fields in _fields(self._run(" && ".join(parts))):
-            if len(fields) == 1:
-                last = taken.setdefault(int(fields[0]), [])
-            else:
-                total, compute, formatting, copy = map(int, fields)
-                last.append((total, compute, formatting, copy))
-        return taken
-
     def _run(self, command: str, patience: float = _PATIENCE) -> str:
         return self.guest.succeed(command, timeout_s=patience * self.guest.limits.command_s)
 
