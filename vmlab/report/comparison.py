@@ -21,7 +21,7 @@ STATUS = {Verdict.SAME: 0, Verdict.FASTER: 0, Verdict.SLOWER: 1, Verdict.INCONCL
 """2 is wrong usage. Inconclusive has a status of its own: what was not decided may not pass for what is fine."""
 JSON_SCHEMA = 1
 _STYLE = {Verdict.SAME: "", Verdict.FASTER: "green", Verdict.SLOWER: "red", Verdict.INCONCLUSIVE: "yellow"}
-_LOG_WIDTH = 170
+_LOG_WIDTH, _LEAST_WIDTH = 170, 110
 
 
 def compare_files(before: Path, after: Path, rules: Rules, *, as_json: bool) -> int:
@@ -37,8 +37,9 @@ def print_comparison(compared: DocumentComparison, *, as_json: bool) -> None:
         print(json.dumps(comparison_data(compared), indent=1))
         return
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_LOG_WIDTH)
+    # A figure is never cut: a terminal too narrow for a row wraps it.
+    width = max(console.width, _LEAST_WIDTH) if console.is_terminal else _LOG_WIDTH
+    console = Console(highlight=False, width=width)
     console.print(_table(compared))
     for line in _notes(compared):
         console.print(line, soft_wrap=True)
@@ -59,8 +60,8 @@ def _table(compared: DocumentComparison) -> Table:
     for heading in ("series", "target", "counts"):
         table.add_column(heading, overflow="fold")
     for heading in ("n", "before", "after", "difference", "change", "99 % interval"):
-        table.add_column(heading, justify="right")
-    table.add_column("verdict")
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
     for row in compared.series:
         head = (row.name, row.target, unit_words(row.source, row.unit))
         for point in row.points:
@@ -74,7 +75,7 @@ def _cells(row: Comparison, point: PointComparison) -> tuple[str, ...]:
     digits = 4 if row.is_exact else 1
     interval = "-"
     if point.interval is not None:
-        interval = f"{percent(point.interval.low)} to {percent(point.interval.high)}"
+        interval = f"{percent(point.interval.low)[:-2]} to {percent(point.interval.high)}"
     return (
         str(point.n),
         figure(point.before),

@@ -31,7 +31,7 @@ def print_series(document: SeriesDocument) -> None:
     for heading in ("series", "target", "counts"):
         table.add_column(heading, overflow="fold")
     for heading in ("n", "cost", "quartiles", "samples"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in document.series:
         head = (row.name, row.target, unit_words(row.source, row.unit))
         for point in row.points:

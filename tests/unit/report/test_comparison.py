@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -34,7 +35,18 @@ def test_an_exact_row_has_the_difference_in_instructions_and_in_percent(capsys: 
 
 def test_a_row_in_turns_has_an_interval(capsys: pytest.CaptureFixture[str]) -> None:
     before, after = (document(series(side, interleaving="a")) for side in turns(slowdown=1.5))
-    assert " % to +5" in _lines(before, after, capsys)[1]
+    assert re.search(r"[+]4\d[.]\d to [+]5\d[.]\d % slower$", _lines(before, after, capsys)[1])
+
+
+def test_no_figure_is_cut_on_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    rows = series({10**6: [35_144_620.0]}, name="a long name of a series", target="debian13-6.12-rt+strict")
+    (line,) = [line for line in _lines(document(rows), document(rows), capsys) if "35,144,620" in line]
+    assert line.count("35,144,620") == 2
+    assert "…" not in line
 
 
 def test_a_reason_is_told_once_for_all_that_it_holds_for(capsys: pytest.CaptureFixture[str]) -> None:

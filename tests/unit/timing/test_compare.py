@@ -47,7 +47,7 @@ def _sides(*, slowdown: float = 1.0, noise: float = 0.05, count: int = SAMPLES) 
 @pytest.mark.parametrize(("source", "unit"), _EXACT)
 def test_exact_counts_are_compared_by_their_least_batch(source: TimingSource, unit: Unit) -> None:
     before = series([2_000_100.0, 2_000_000.0, 9_999_999.0], source=source, unit=unit)
-    point = _one(before, series([2_001_000.0, 2_005_000.0], source=source, unit=unit))
+    point = _one(before, series([2_001_000.0, 2_001_200.0, 9_999_999.0], source=source, unit=unit))
     assert (point.before, point.after, point.difference) == (2_000_000, 2_001_000, 1000)
     assert point.ratio == pytest.approx(1.0005)
     assert (point.verdict, point.interval, point.p) == (Verdict.SLOWER, None, None)
@@ -62,6 +62,17 @@ def test_what_reads_of_a_device_do_not_repeat_is_the_same_and_still_shown() -> N
     within = _one(_exact(1e6), _exact(1e6 + REPEATABILITY_PPM))
     assert (within.verdict, within.difference) == (Verdict.SAME, REPEATABILITY_PPM)
     assert _one(_exact(1e6), _exact(1e6 + REPEATABILITY_PPM + 1)).verdict is Verdict.SLOWER
+
+
+def test_exact_batches_that_lie_farther_apart_than_the_sides_decide_nothing() -> None:
+    # As ten reads of F(100000) were: one alone below all others, by 170 parts per million.
+    reads = [15_336_894.0, *[15_339_500.0] * 3, *[15_345_000.0] * 6]
+    other = [15_338_500.0, *[15_339_500.0] * 3, *[15_345_000.0] * 6]
+    point = _one(_exact(*reads), _exact(*other))
+    assert (point.verdict, point.difference) == (Verdict.INCONCLUSIVE, 1606)
+    assert "take shorter batches" in point.reason
+    assert _one(_exact(*reads), _exact(*[sample * 1.001 for sample in reads])).verdict is Verdict.SLOWER
+    assert _one(_exact(*reads), _exact(*reads[::-1])).verdict is Verdict.SAME
 
 
 @pytest.mark.parametrize(("before", "after"), [(0.0, 0.0), (0.0, 5.0), (5.0, 0.0), (-1.0, 5.0)])

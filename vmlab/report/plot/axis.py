@@ -32,7 +32,7 @@ def axis_for(values: Sequence[float], *, most_ticks: int = 7, is_beside_log: boo
     """The axis that shows these values well: logarithmic when all are above zero and far apart.
 
     Beside a logarithmic axis it is one too where it can be, so that a power of n is a straight line. A linear axis
-    begins at zero, lest a small difference look large.
+    begins at zero, lest a small difference look large. The values are such as `check_series` lets pass.
     """
     least, most = min(values), max(values)
     if least > 0 and (is_beside_log or most / least >= _LOG_FROM):

@@ -10,7 +10,7 @@ from vmlab.report.plot.axis import Axis, axis_for, tick_word
 from vmlab.report.plot.groups import Line, Picture
 
 _MARKS = "●■▲◆○□△◇"
-_ASCII_MARKS = "ox+*#@%&"
+_ASCII_MARKS = "ox*#@%&$"
 _SEVERAL, _ASCII_SEVERAL = "¤", "?"
 _LEAST_WIDTH, _LEAST_HEIGHT = 40, 8
 
