@@ -73,7 +73,7 @@ class PointComparison:
     n: int
     before: float
     after: float
-    """Exact sources: the least that is no rarity. In turns: the median of the rounds. Else the median of the samples."""
+    """Exact sources: the least that is no rarity. In turns: of the rounds, or else of the samples, the median."""
     verdict: Verdict
     reason: str = ""
     """Why nothing follows."""

@@ -98,17 +98,12 @@ def _prove_icount(watch: Stopwatch) -> str:
 
 
 def _prove_emulated_pmu(watch: Stopwatch) -> str:
-    first, second = _user_loops(watch, _EXACT)
-    return f"a loop of {_PER_ROUND * _ROUNDS} instructions counted {first:.0f}, twice as long a one {second:.0f}"
+    return f"{_user_loops(watch, _EXACT)}; {_told(watch)}"
 
 
 def _prove_pmu(watch: Stopwatch) -> str:
-    first, second = _user_loops(watch, _PMU)
-    calls = _kernel_calls(watch)
-    return (
-        f"a loop of {_PER_ROUND * _ROUNDS} instructions counted {first:.0f}, twice as long a one {second:.0f}; "
-        f"{calls:.0f} in the kernel for each system call"
-    )
+    loops, calls = _user_loops(watch, _PMU), _kernel_calls(watch)
+    return f"{loops}; {calls:.0f} in the kernel for each system call; {_told(watch)}"
 
 
 def _prove_clock(watch: Stopwatch) -> str:
@@ -118,13 +113,21 @@ def _prove_clock(watch: Stopwatch) -> str:
     return f"a loop took {first / 1e6:.2f} ms, four times as long a one {second / 1e6:.2f} ms"
 
 
-def _user_loops(watch: Stopwatch, tolerance: float) -> tuple[float, float]:
+def _user_loops(watch: Stopwatch, tolerance: float) -> str:
     first, second = (
         watch.measure(Loop(rounds), batches=_BATCHES, counter="instructions:u").minimum
         for rounds in (_ROUNDS, 2 * _ROUNDS)
     )
     _require_length(first, second, tolerance, "its instruction counter")
-    return first, second
+    return f"a loop of {_PER_ROUND * _ROUNDS} instructions counted {first:.0f}, twice as long a one {second:.0f}"
+
+
+def _told(watch: Stopwatch) -> str:
+    """What processor and kernel say of the counters: no proof, and what to look at when the proof fails elsewhere."""
+    facts = watch.measure(Loop(1), batches=1).facts
+    leaves = [f"CPUID {name.removeprefix('cpuid_')}: {words}" for name, words in facts.items() if "cpuid" in name]
+    said = watch.guest.root("dmesg | grep -m 1 -E 'Performance Events:|hw perfevents:'").stdout.strip()
+    return "; ".join((*leaves, f"its kernel said: {said}" if said else "its kernel's log has no word of a PMU"))
 
 
 def _kernel_calls(watch: Stopwatch) -> float:

@@ -68,6 +68,8 @@ class Measurement:
     parts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """What the device says of each sample, in nanoseconds; `rest`, where a sample is a time too, is what is left of it
     for the system call."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What else the program found, such as the processor's own words on its counters."""
 
     @property
     def minimum(self) -> float:
@@ -138,6 +140,7 @@ class Stopwatch:
             switches=raw.switches,
             steal_ticks=int(raw.facts.get("steal_ticks", "0")),
             parts=self._named_parts(parts, raw, samples),
+            facts=raw.facts,
         )
 
     def _named_parts(self, parts: Parts | None, raw: Raw, samples: tuple[float, ...]) -> dict[str, tuple[float, ...]]:

@@ -17,11 +17,14 @@ class FakeProgram:
     kernel: float = 1.0
     overhead: int = 50
     status: int = 0
+    said: str = "[    0.4] Performance Events: AMD PMU driver.\n"
     stderr: str = ""
     stdout: str | None = None
     commands: list[list[str]] = field(default_factory=list)
 
     def root(self, command: str, *, timeout_s: float | None = None) -> Completed:
+        if command.startswith("dmesg"):
+            return Completed(command=command, status=0, stdout=self.said, stderr="", duration_s=0.0)
         words = shlex.split(command)
         self.commands.append(words)
         stdout = self._count(words) if self.stdout is None else self.stdout
@@ -37,7 +40,12 @@ class FakeProgram:
         if not counter.endswith(":u"):
             cost += kernel * self.kernel
         total = round(cost * int(iterations)) + self.overhead
-        lines = ["fact cpu 1", *(f"null {self.overhead + place}" for place in range(3)), "fact steal_ticks 2"]
+        lines = [
+            "fact cpu 1",
+            "fact cpuid_a eax=8300805 ebx=0 ecx=f edx=8604",
+            *(f"null {self.overhead + place}" for place in range(3)),
+            "fact steal_ticks 2",
+        ]
         for _ in range(int(batches)):
             lines.append(f"sample {total} 1")
             if "-p" in words:

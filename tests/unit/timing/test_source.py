@@ -25,6 +25,14 @@ def test_what_counts_every_instruction_is_proved_and_says_what_it_counted(source
     assert "loop" in proof.fact
 
 
+@pytest.mark.parametrize("source", [TimingSource.PMU, TimingSource.EMULATED_PMU])
+def test_the_words_of_processor_and_kernel_stand_beside_the_proof(source: TimingSource) -> None:
+    fact = _prove(FakeProgram(), source).fact
+    assert "CPUID a: eax=8300805 ebx=0 ecx=f edx=8604" in fact
+    assert "its kernel said: [    0.4] Performance Events: AMD PMU driver." in fact
+    assert "its kernel's log has no word of a PMU" in _prove(FakeProgram(said=""), source).fact
+
+
 @pytest.mark.parametrize(
     ("program", "source", "fact"),
     [

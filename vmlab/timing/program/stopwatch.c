@@ -34,6 +34,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include "counter.h"
 
@@ -348,6 +351,20 @@ static void pin(void)
 	printf("fact cpu %d\n", cpu);
 }
 
+/* What the processor itself says of its counters, to stand beside the proof. */
+static void tell_processor(void)
+{
+#if defined(__x86_64__)
+	unsigned int leaf, a, b, c, d;
+	static const unsigned int leaves[] = { 0xa, 0x80000022 };
+
+	for (leaf = 0; leaf < 2; leaf++)
+		if (__get_cpuid_count(leaves[leaf], 0, &a, &b, &c, &d))
+			printf("fact cpuid_%x eax=%x ebx=%x ecx=%x edx=%x\n",
+			       leaves[leaf], a, b, c, d);
+#endif
+}
+
 /* Ticks that the hypervisor gave to others, of all processors. */
 static unsigned long stolen(void)
 {
@@ -397,6 +414,7 @@ int main(int argc, char **argv)
 	if (mlockall(MCL_CURRENT | MCL_FUTURE))
 		printf("fact unlocked %s\n", strerror(errno));
 	counter_open(counter, operation->run == run_command);
+	tell_processor();
 	steal = stolen();
 
 	for (i = 0; i < NULL_BATCHES; i++)
