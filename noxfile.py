@@ -22,9 +22,20 @@ def _install(session: nox.Session, *extra: str) -> None:
 
 
 def _prepare(session: nox.Session) -> None:
-    """The Python environment, and the host's programs through its package manager."""
+    """The Python environment, and the host's programs through its package manager: those that the targets take."""
     _install(session)
-    session.run("vmlab", "setup")
+    session.run("vmlab", "setup", *_targets(session.posargs))
+
+
+def _targets(words: list[str]) -> list[str]:
+    """What chooses targets among a session's own options."""
+    chosen: list[str] = []
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == "--vmlab-target":
+            chosen = [word, following]
+        elif word.startswith("--vmlab-target="):
+            chosen = [word]
+    return chosen
 
 
 @nox.session

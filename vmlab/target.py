@@ -144,8 +144,9 @@ class Matrix:
     def select(self, globs: str) -> tuple[Target, ...]:
         """The targets that `globs` (comma-separated, exact) names; the default matrix for an empty string.
 
-        'all' is every target and 'default' the default matrix; `+strict` or `+icount` behind a glob starts what it
-        names in that way. Raises `UsageError` for a glob that matches none, with the nearest id.
+        'all' is every target of amd64 and 'default' the default matrix; `+strict` or `+icount` behind a glob starts what it
+        names in that way. A `*` stands for no architecture: `all` and globs mean the rows without one in their id,
+        unless the glob has it, as `*-arm64` does: what runs on any host is not to need emulators by accident. Raises `UsageError` for a glob that matches none, with the nearest id.
         """
         words = [word.strip() for word in globs.split(",") if word.strip()]
         if not words:
@@ -154,13 +155,18 @@ class Matrix:
         ids = [target.id for target in self.targets]
         for word in words:
             glob, plus, suffix = word.partition("+")
-            matched = _NAMED[glob](self.targets) if glob in _NAMED else fnmatch.filter(ids, glob)
+            meant = [target for target in self.targets if _is_meant(target, glob)]
+            matched = _NAMED[glob](meant) if glob in _NAMED else fnmatch.filter([target.id for target in meant], glob)
             if not matched:
                 raise UsageError(f"unknown target {word!r}", hint=f"{nearest(glob, ids)} `vmlab targets` lists all")
             if plus and suffix not in _WAYS:
                 raise UsageError(f"unknown way to start a target: {word!r}", hint=nearest(suffix, _WAYS))
             chosen.update(f"{name}{plus}{suffix}" for name in matched)
         return tuple(target for target in self.variants if target.id in chosen)
+
+
+def _is_meant(target: Target, glob: str) -> bool:
+    return target.architecture is Architecture.AMD64 or str(target.architecture) in glob
 
 
 def architectures_of(targets: Iterable[Target]) -> tuple[Architecture, ...]:

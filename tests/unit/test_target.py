@@ -58,7 +58,7 @@ def test_words_of_the_catalogue_are_members_of_their_enums(matrix: Matrix) -> No
 def test_no_arm64_target_is_in_the_default_matrix(matrix: Matrix) -> None:
     assert architectures_of(matrix.select("")) == (Architecture.AMD64,)
     assert architectures_of(matrix.select("*-arm64")) == (Architecture.ARM64,)
-    assert architectures_of(reversed(matrix.select("all"))) == (Architecture.AMD64, Architecture.ARM64)
+    assert architectures_of(reversed(matrix.select("all,*-arm64"))) == (Architecture.AMD64, Architecture.ARM64)
 
 
 def test_arm64_kernels_are_not_told_to_panic_over_an_interrupt_that_is_not_there(matrix: Matrix) -> None:
@@ -75,8 +75,8 @@ def test_a_glob_is_exact_and_keeps_the_order_of_the_files(matrix: Matrix) -> Non
     assert matrix.select("debian12-6.1,debian12-6.1") == matrix.select("debian12-6.1")
 
 
-def test_all_is_every_target(matrix: Matrix) -> None:
-    assert matrix.select("all") == matrix.targets
+def test_all_is_every_target_that_names_no_architecture(matrix: Matrix) -> None:
+    assert matrix.select("all,*-arm64") == matrix.targets
 
 
 def test_an_unknown_target_is_refused_with_the_nearest_also_beside_a_known_one(matrix: Matrix) -> None:
@@ -224,3 +224,12 @@ def test_another_suffix_is_refused_with_the_one_there_is() -> None:
         load_matrix().select("debian12-6.1+strickt")
     with pytest.raises(UsageError, match="unknown target"):
         load_matrix().select("debian12-6.2+strict")
+
+
+def test_globs_reach_another_architecture_only_by_its_name() -> None:
+    matrix = load_matrix()
+    for globs in ("all", "*", "debian1*", "debian13-*,debian12-6.1"):
+        assert {target.architecture for target in matrix.select(globs)} == {Architecture.AMD64}, globs
+    for globs in ("*-arm64", "debian12-6.1-arm64", "debian1?-*arm64"):
+        assert {target.architecture for target in matrix.select(globs)} == {Architecture.ARM64}, globs
+    assert len({target.id for target in matrix.select("all,*-arm64")}) == len(matrix.targets)
