@@ -146,7 +146,8 @@ class Matrix:
 
         'all' is every target of amd64 and 'default' the default matrix; `+strict` or `+icount` behind a glob starts what it
         names in that way. A `*` stands for no architecture: `all` and globs mean the rows without one in their id,
-        unless the glob has it, as `*-arm64` does: what runs on any host is not to need emulators by accident. Raises `UsageError` for a glob that matches none, with the nearest id.
+        unless the glob has it, as `*-arm64` does: what runs on any host is not to need emulators by accident. Raises
+        `UsageError` for a glob that matches none, with the nearest id.
         """
         words = [word.strip() for word in globs.split(",") if word.strip()]
         if not words:
