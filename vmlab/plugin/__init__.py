@@ -30,6 +30,7 @@ from vmlab.plugin.fixtures import (
     vmlab_start,
     vmlab_target,
 )
+from vmlab.plugin.perf import perf_access
 from vmlab.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ __all__ = [
     "guest",
     "loaded_module",
     "module",
+    "perf_access",
     "program",
     "record_series",
     "shared_guest",

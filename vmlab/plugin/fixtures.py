@@ -12,6 +12,7 @@ What is in it
   module          the module, built for the target; its sources and the .ko lie in /build of a forked guest
   loaded_module   the module, loaded in the guest that the test uses
   program         compiles a C program for the guest that the test uses, and copies it in
+  perf_access     sets who may use perf in the guest that the test uses (vmlab/plugin/perf.py)
 And
   record_series   keeps measurements for the result file
 
@@ -139,7 +140,7 @@ def loaded_module(request: pytest.FixtureRequest, module: Built) -> Built:
     from vmlab.module.load import insert, is_loaded
     from vmlab.plugin import session_of
 
-    where = _used_guest(request)
+    where = used_guest(request)
     if not is_loaded(where, module.info.name):
         try:
             insert(where, module)
@@ -158,7 +159,7 @@ def program(
     compilation the first time, then a copy."""
     from vmlab.module.source import read_programs
 
-    where = _used_guest(request)
+    where = used_guest(request)
 
     def prepare(main: str | Path) -> str:
         tree = read_programs(main.parent) if isinstance(main, Path) else None
@@ -190,7 +191,8 @@ def _stage_for(request: pytest.FixtureRequest) -> Stage:
     return Stage.LOADED if "loaded_module" in names else Stage.BUILT if "module" in names else Stage.READY
 
 
-def _used_guest(request: pytest.FixtureRequest) -> Guest:
+def used_guest(request: pytest.FixtureRequest) -> Guest:
+    """The guest that a test uses: the first of `GUESTS` that it names, `guest` when it names none."""
     names = request.fixturenames
     return _guest_named(request, next((name for name in GUESTS if name in names), GUESTS[0]))
 

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT
+"""Who may do what with perf: every level and privilege against images/perf-access.toml."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+from collections.abc import Callable
+
+import pytest
+
+from vmlab.guest.guest import Guest
+from vmlab.guest.perf import (
+    Operation,
+    PerfAccess,
+    Privilege,
+    expected_errno,
+    known_levels,
+    name_of,
+    operations,
+    read_level,
+)
+from vmlab.guest.refusal import Cause, explain
+from vmlab.target import Target
+
+from .perf_row import PerfRow
+
+SetAccess = Callable[..., PerfAccess]
+AskRow = Callable[..., PerfRow]
+
+
+def _operation(name: str) -> Operation:
+    return next(operation for operation in operations() if operation.name == name)
+
+
+def test_the_level_a_kernel_boots_with_is_its_distributions(
+    guest: Guest, perf_access: SetAccess, target: Target, request: pytest.FixtureRequest
+) -> None:
+    # A fork of its own: nothing has changed it since the boot.
+    kernel = perf_access().kernel
+    level = read_level(guest)
+    request.node.user_properties.append(("perf_event_paranoid", level))
+    assert level == kernel.default
+    if target.distribution == "debian":
+        assert kernel.restriction is not None
+        assert (kernel.restriction.distribution, level) == ("debian", 3)
+
+
+@pytest.mark.parametrize("level", known_levels(), ids=lambda level: f"paranoid={level}")
+@pytest.mark.parametrize("privilege", Privilege, ids=str)
+def test_each_operation_ends_as_the_table_says(
+    perf_access: SetAccess, perf_row: AskRow, level: int, privilege: Privilege
+) -> None:
+    kernel = perf_access(level=level).kernel
+    kernel = dataclasses.replace(kernel, has_pmu=perf_row(Privilege.ROOT).has_pmu)
+    row = perf_row(privilege)
+    assert set(row.errnos) == {operation.name for operation in operations()}
+    seen = {name: name_of(number) for name, number in row.errnos.items()}
+    expected = {
+        operation.name: name_of(expected_errno(operation, level=level, privilege=privilege, kernel=kernel))
+        for operation in operations()
+    }
+    assert seen == expected
+
+
+def test_cap_perfmon_lifts_no_restriction_of_debians(perf_access: SetAccess, perf_row: AskRow) -> None:
+    access = perf_access(level=3)
+    if access.kernel.restriction is None:
+        pytest.skip("this kernel has no restriction of a distribution's own")
+    assert set(perf_row(Privilege.PERFMON).errnos.values()) == {errno.EACCES}
+    assert perf_row(Privilege.ROOT).errnos["own-user"] == 0
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS], ids=["EPERM", "ENOSYS"])
+def test_a_seccomp_filter_is_told_from_the_level(perf_access: SetAccess, perf_row: AskRow, number: int) -> None:
+    access = perf_access(level=-1)
+    row = perf_row(Privilege.NONE, refusal=number)
+    assert set(row.errnos.values()) == {number}
+    refusal = explain(
+        row.errnos["own-user"],
+        _operation("own-user"),
+        level=access.level,
+        privilege=Privilege.NONE,
+        kernel=access.kernel,
+        seccomp=row.seccomp,
+    )
+    assert refusal.cause is Cause.SECCOMP, refusal
+
+
+def test_a_refusal_by_the_level_is_told_as_such(perf_access: SetAccess, perf_row: AskRow) -> None:
+    access = perf_access(level=2)
+    row = perf_row(Privilege.NONE)
+    causes = {
+        name: explain(
+            row.errnos[name],
+            _operation(name),
+            level=access.level,
+            privilege=Privilege.NONE,
+            kernel=access.kernel,
+            seccomp=row.seccomp,
+        ).cause
+        for name in ("own-user", "kernel", "system-wide", "other-user", "tracepoint-raw")
+    }
+    assert causes == {
+        "own-user": Cause.NOTHING,
+        "kernel": Cause.LEVEL,
+        "system-wide": Cause.LEVEL,
+        "other-user": Cause.OTHER_USER,
+        "tracepoint-raw": Cause.LEVEL,
+    }
+
+
+@pytest.mark.parametrize(
+    ("level", "kptr_restrict", "shown"),
+    [(1, 0, True), (2, 0, False), (1, 1, False)],
+    ids=["paranoid=1-kptr=0", "paranoid=2-kptr=0", "paranoid=1-kptr=1"],
+)
+def test_kernel_addresses_are_shown_to_whom_may_profile_the_kernel(
+    shared_guest: Guest, perf_access: SetAccess, level: int, kptr_restrict: int, shown: bool
+) -> None:
+    # kallsyms_show_value(), kernel/kallsyms.c, kernel/ksyms_common.c since v6.5: what perf needs to name a function.
+    perf_access(level=level, kptr_restrict=kptr_restrict)
+    address = shared_guest.succeed("grep -m 1 ' _stext$' /proc/kallsyms").split()[0]
+    assert (int(address, 16) != 0) is shown
+
+
+def test_what_was_set_is_put_back(shared_guest: Guest) -> None:
+    from vmlab.guest.perf import perf_access as access
+
+    before = (
+        shared_guest.read("/proc/sys/kernel/perf_event_paranoid"),
+        shared_guest.read("/proc/sys/kernel/kptr_restrict"),
+    )
+    with pytest.raises(RuntimeError), access(shared_guest, level=-1, kptr_restrict=2):
+        assert shared_guest.succeed("cat /proc/sys/kernel/perf_event_paranoid") == "-1\n"
+        raise RuntimeError
+    after = (
+        shared_guest.read("/proc/sys/kernel/perf_event_paranoid"),
+        shared_guest.read("/proc/sys/kernel/kptr_restrict"),
+    )
+    assert after == before
+
+
+def test_a_kernel_without_perf_is_a_skip_with_its_cause(guest: Guest, request: pytest.FixtureRequest) -> None:
+    # As where CONFIG_PERF_EVENTS is off: the file is not there.
+    guest.as_root("mount -t tmpfs none /proc/sys/kernel")
+    with pytest.raises(
+        pytest.skip.Exception, match="the guest's kernel has no perf: there is no /proc/sys/kernel/perf"
+    ):
+        request.getfixturevalue("perf_access")(level=2)
