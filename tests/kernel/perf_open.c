@@ -16,7 +16,6 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
-#include <linux/perf_event.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -25,6 +24,8 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "perf_event_abi.h"
 
 #ifndef CAP_PERFMON
 #define CAP_PERFMON 38 /* since v5.8; the headers of Debian 11 may be older than its kernel */

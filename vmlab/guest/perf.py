@@ -7,7 +7,7 @@ import contextlib
 import errno
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,8 +17,10 @@ from vmlab.guest.guest import Guest
 from vmlab.target import catalogue_directory
 
 _FILE = "perf-access.toml"
-_SYSCTL = "/proc/sys/kernel/{}"
-LEVEL_FILE = _SYSCTL.format("perf_event_paranoid")
+LEVEL_FILE = "/proc/sys/kernel/perf_event_paranoid"
+KPTR_FILE = "/proc/sys/kernel/kptr_restrict"
+_SYMBOL = "CONFIG_SECURITY_PERF_EVENTS_RESTRICT"
+_EXAMINE = f'uname -r; echo ---; grep -s {_SYMBOL} "/boot/config-$(uname -r)"; echo ---; grep ^ID= /etc/os-release'
 _UPSTREAM_DEFAULT = 2
 """Since v4.6, commit 0161028b7c8a."""
 _MOST_KPTR = 2
@@ -139,7 +141,7 @@ def identify(*, release: str, config: str, os_release: str, has_pmu: bool = Fals
 
     Raises `GuestError` for a kernel with such a patch by a distribution that the table does not know.
     """
-    symbol = re.search(r"^(?:# )?CONFIG_SECURITY_PERF_EVENTS_RESTRICT(=y| is not set)$", config, re.MULTILINE)
+    symbol = re.search(rf"^(?:# )?{_SYMBOL}(=y| is not set)$", config, re.MULTILINE)
     if symbol is None:
         return PerfKernel(release=release, restriction=None, default=_UPSTREAM_DEFAULT, has_pmu=has_pmu)
     match = re.search(r'^ID="?([\w.-]+)"?$', os_release, re.MULTILINE)
@@ -156,19 +158,14 @@ def identify(*, release: str, config: str, os_release: str, has_pmu: bool = Fals
 
 def examine(guest: Guest) -> PerfKernel:
     """What of the table holds for a guest's kernel. Costs one command."""
-    parts = guest.as_root('uname -r; echo ---; cat "/boot/config-$(uname -r)"; echo ---; cat /etc/os-release')
-    release, config, os_release = parts.split("---\n", 2)
-    return identify(release=release.strip(), config=config, os_release=os_release)
+    release, config, os_release = _parts(guest.as_root(_EXAMINE))
+    return identify(release=release, config=config, os_release=os_release)
 
 
 def read_level(guest: Guest) -> int:
     """The guest's kernel.perf_event_paranoid; `PerfMissing` when its kernel was built without perf."""
-    text = guest.root(f"cat {LEVEL_FILE}")
-    if not text.ok:
-        raise PerfMissing(
-            f"the guest's kernel has no perf: there is no {LEVEL_FILE}", hint="it wants CONFIG_PERF_EVENTS=y"
-        )
-    return int(text.stdout)
+    text = guest.root(f"cat {LEVEL_FILE}").stdout
+    return int(_require_perf(text))
 
 
 @contextlib.contextmanager
@@ -177,34 +174,49 @@ def perf_access(guest: Guest, *, level: int | None = None, kptr_restrict: int | 
 
     `level` is kernel.perf_event_paranoid, `kptr_restrict` says who sees kernel addresses; what is None stays. Raises
     `UsageError` for a level that no kernel knows (the kernel itself takes any integer, and what is above its highest
-    level is like that), `PerfMissing` for a kernel without perf. Costs three commands as root, then one.
+    level is like that), `PerfMissing` for a kernel without perf. Costs two commands as root, then one.
     """
     if level is not None and level not in known_levels():
         known = f"{known_levels()[0]} to {known_levels()[-1]}"
         raise UsageError(f"no kernel knows a perf_event_paranoid of {level}", hint=f"known: {known}")
     if kptr_restrict is not None and not 0 <= kptr_restrict <= _MOST_KPTR:
         raise UsageError(f"no kernel knows a kptr_restrict of {kptr_restrict}", hint=f"known: 0 to {_MOST_KPTR}")
-    found = read_level(guest)
-    kernel = examine(guest)
-    wanted = {"perf_event_paranoid": level, "kptr_restrict": kptr_restrict}
-    names = [name for name, value in wanted.items() if value is not None]
-    before = {name: guest.read(_SYSCTL.format(name)).strip() for name in names}
+    files = f"cat {LEVEL_FILE}; echo ---; cat {KPTR_FILE}; echo ---; {_EXAMINE}"
+    found, found_kptr, release, config, os_release = _parts(guest.root(files).stdout)
+    _require_perf(found)
+    kernel = identify(release=release, config=config, os_release=os_release)
+    wanted = {LEVEL_FILE: level, KPTR_FILE: kptr_restrict}
+    before = {LEVEL_FILE: found, KPTR_FILE: found_kptr}
+    changed = {path: str(value) for path, value in wanted.items() if value is not None}
     try:
-        for name in names:
-            _write(guest, name, str(wanted[name]))
-        yield PerfAccess(level=found if level is None else level, found_level=found, kernel=kernel)
+        _write(guest, changed)
+        yield PerfAccess(level=int(found) if level is None else level, found_level=int(found), kernel=kernel)
     finally:
         # A guest that is lost has nothing to put back, and its loss is told already.
         if not guest.is_lost:
-            for name, value in before.items():
-                _write(guest, name, value)
+            _write(guest, {path: before[path] for path in changed})
 
 
-def _write(guest: Guest, name: str, value: str) -> None:
-    path = _SYSCTL.format(name)
-    is_now = guest.root(f"echo {value} >{path}; cat {path}").stdout.strip()
-    if is_now != value:
-        raise GuestError(f"the guest's kernel takes no {value} for {name}: it is {is_now!r}")
+def _write(guest: Guest, values: Mapping[str, str]) -> None:
+    if not values:
+        return
+    commands = "; ".join(f"echo {value} >{path}; cat {path}" for path, value in values.items())
+    done = guest.root(commands)
+    if done.stdout.split() != list(values.values()):
+        wanted = ", ".join(f"{path} to {value}" for path, value in values.items())
+        raise GuestError(f"cannot set {wanted}", detail=f"{done.stdout}{done.stderr}")
+
+
+def _require_perf(level: str) -> str:
+    if not level.strip():
+        raise PerfMissing(
+            f"the guest's kernel has no perf: there is no {LEVEL_FILE}", hint="it wants CONFIG_PERF_EVENTS=y"
+        )
+    return level
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split("---\n")]
 
 
 def _lifts(privilege: Privilege, restriction: Restriction) -> bool:

@@ -13,7 +13,7 @@ from vmlab.guest.guest import Guest
 
 _KERNEL_THREAD = 0x00200000
 """PF_KTHREAD, include/linux/sched.h: in the ninth field of /proc/PID/stat."""
-# The innermost number of a task in NSpid is its id in the namespace it lives in; one number: it lives in the guest's own.
+# The innermost number of a task in NSpid is its id in the namespace it lives in; a task with one lives in the guest's.
 _LOOK = """
 id -u {user}; cat /proc/sys/kernel/pid_max /proc/loadavg; echo ---
 cat /proc/{pid}/status 2>/dev/null; echo ---

@@ -59,7 +59,7 @@ def explain(
     if level is None:
         return Refusal(
             cause=Cause.NO_PERF,
-            sentence=f"the kernel has no perf: there is no perf_event_paranoid, and the call ends with {name_of(number)}",
+            sentence=f"the kernel has no perf: it has no perf_event_paranoid, and the call ends with {name_of(number)}",
             hint="it wants CONFIG_PERF_EVENTS=y",
         )
     if number == expected_errno(operation, level=level, privilege=privilege, kernel=kernel):

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def perf_access(request: pytest.FixtureRequest) -> Iterator[Callable[..., PerfAccess]]:
-    """A function: `perf_access(level=2, kptr_restrict=0)` sets kernel.perf_event_paranoid and kernel.kptr_restrict in the
-    guest that the test uses; what is left out stays. What was there is put back after the test, failed or not. Skips
-    the test where the kernel has no perf. Scope: test. Cost: a fifth of a second a call under TCG."""
+    """A function: `perf_access(level=2, kptr_restrict=0)` sets kernel.perf_event_paranoid and kernel.kptr_restrict in
+    the guest that the test uses; what is left out stays. What was there is put back after the test, failed or not.
+    Skips the test where the kernel has no perf. Scope: test. Cost: a few commands as root."""
     from vmlab.guest.perf import PerfMissing
     from vmlab.guest.perf import perf_access as access
 
