@@ -9,22 +9,16 @@ from pathlib import Path
 import pytest
 
 from vmlab.guest.guest import Guest
-from vmlab.guest.perf import Privilege
 
-from .perf_row import PerfRow, Rows
+from .perf_row import Rows
 
 _HERE = Path(__file__).parent
 
 
 @pytest.fixture
-def perf_row(shared_guest: Guest, program: Callable[[Path], str]) -> Callable[..., PerfRow]:
-    """A function: the errno of each operation, tried by an ordinary user, by one with CAP_PERFMON, or by root."""
-    rows = Rows(shared_guest, program(_HERE / "perf_open.c"))
-
-    def ask(privilege: Privilege, *, refusal: int = 0) -> PerfRow:
-        return rows.ask(privilege, refusal=refusal)
-
-    return ask
+def rows(shared_guest: Guest, program: Callable[[Path], str]) -> Rows:
+    """`perf_open`: the errno of each operation, tried by an ordinary user, by one with CAP_PERFMON, or by root."""
+    return Rows(shared_guest, program(_HERE / "perf_open.c"))
 
 
 @pytest.fixture

@@ -13,6 +13,11 @@ from vmlab.guest.perf import Privilege
 _INIT = 1
 """Another user's process that every guest has."""
 _EVENTS = "/sys/kernel/tracing/events"
+# Only root may look up the number of a tracepoint, whoever uses it then.
+_LOOK_UP = (
+    f"switch=$(cat {_EVENTS}/sched/sched_switch/id); getppid=$(cat {_EVENTS}/syscalls/sys_enter_getppid/id); "
+    "user=$(id -u lab)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,23 +35,32 @@ class PerfRow:
 
 
 class Rows:
-    """Asks in one guest, where the program lies at `path`."""
+    """Asks in one guest, where the program lies at `path`. Every call is one command."""
 
     def __init__(self, guest: Guest, path: str) -> None:
         self._guest = guest
-        # Only root may look up the number of a tracepoint, whoever uses it then.
-        ids = guest.as_root(f"cat {_EVENTS}/sched/sched_switch/id {_EVENTS}/syscalls/sys_enter_getppid/id; id -u lab")
-        switch, getppid, self._user = ids.split()
-        self._command = f"{path} -s {switch} -g {getppid} -p {_INIT}"
+        self._path = path
 
     def ask(self, privilege: Privilege, *, refusal: int = 0) -> PerfRow:
         """The row of someone with such a privilege, behind a seccomp filter that answers `refusal` if that is given."""
-        command = f"{self._command} -f {refusal}" if refusal else self._command
-        if privilege is Privilege.NONE:
-            output = self._guest.succeed(command)
-        elif privilege is Privilege.PERFMON:
-            output = self._guest.as_root(f"{command} -u {self._user} -c")
-        else:
-            output = self._guest.as_root(command)
-        numbers = {name: int(number) for name, number in (line.split() for line in output.splitlines())}
-        return PerfRow(seccomp=numbers.pop("seccomp"), errnos=numbers)
+        return _row(self._guest.as_root(f"{_LOOK_UP}; {self._command(privilege)} -f {refusal}"))
+
+    def ask_all(self) -> dict[Privilege, PerfRow]:
+        """Everybody's row."""
+        commands = "; echo ---; ".join(self._command(privilege) for privilege in Privilege)
+        rows = self._guest.as_root(f"{_LOOK_UP}; {commands}").split("---\n")
+        return {privilege: _row(text) for privilege, text in zip(Privilege, rows, strict=True)}
+
+    def ask_logged_in(self) -> PerfRow:
+        """The row of the user whom a test's own commands run as."""
+        switch, getppid, _ = self._guest.as_root(f'{_LOOK_UP}; echo "$switch $getppid $user"').split()
+        return _row(self._guest.succeed(f"{self._path} -s {switch} -g {getppid} -p {_INIT}"))
+
+    def _command(self, privilege: Privilege) -> str:
+        who = {Privilege.NONE: '-u "$user"', Privilege.PERFMON: '-u "$user" -c', Privilege.ROOT: ""}[privilege]
+        return f'{self._path} -s "$switch" -g "$getppid" -p {_INIT} {who}'
+
+
+def _row(text: str) -> PerfRow:
+    numbers = {name: int(number) for name, number in (line.split() for line in text.splitlines())}
+    return PerfRow(seccomp=numbers.pop("seccomp"), errnos=numbers)

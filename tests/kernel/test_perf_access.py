@@ -12,7 +12,6 @@ import pytest
 
 from vmlab.guest.guest import Guest
 from vmlab.guest.perf import (
-    Operation,
     PerfAccess,
     Privilege,
     expected_errno,
@@ -22,17 +21,24 @@ from vmlab.guest.perf import (
     read_level,
 )
 from vmlab.guest.perf import perf_access as access_set
-from vmlab.guest.refusal import Cause, explain
+from vmlab.guest.refusal import Cause, Refusal, explain
 from vmlab.target import Target
 
-from .perf_row import PerfRow
+from .perf_row import PerfRow, Rows
 
 SetAccess = Callable[..., PerfAccess]
-AskRow = Callable[..., PerfRow]
 
 
-def _operation(name: str) -> Operation:
-    return next(operation for operation in operations() if operation.name == name)
+def _explain(row: PerfRow, name: str, access: PerfAccess) -> Refusal:
+    operation = next(operation for operation in operations() if operation.name == name)
+    return explain(
+        row.errnos[name],
+        operation,
+        level=access.level,
+        privilege=Privilege.NONE,
+        kernel=access.kernel,
+        seccomp=row.seccomp,
+    )
 
 
 def test_the_level_a_kernel_boots_with_is_its_distributions(
@@ -49,62 +55,47 @@ def test_the_level_a_kernel_boots_with_is_its_distributions(
 
 
 @pytest.mark.parametrize("level", known_levels(), ids=lambda level: f"paranoid={level}")
-@pytest.mark.parametrize("privilege", Privilege, ids=str)
-def test_each_operation_ends_as_the_table_says(
-    perf_access: SetAccess, perf_row: AskRow, level: int, privilege: Privilege
-) -> None:
+def test_each_operation_ends_as_the_table_says(perf_access: SetAccess, rows: Rows, level: int) -> None:
     kernel = perf_access(level=level).kernel
-    kernel = dataclasses.replace(kernel, has_pmu=perf_row(Privilege.ROOT).has_pmu)
-    row = perf_row(privilege)
-    assert set(row.errnos) == {operation.name for operation in operations()}
-    seen = {name: name_of(number) for name, number in row.errnos.items()}
+    asked = rows.ask_all()
+    kernel = dataclasses.replace(kernel, has_pmu=asked[Privilege.ROOT].has_pmu)
+    seen = {f"{who}: {name}": name_of(number) for who, row in asked.items() for name, number in row.errnos.items()}
     expected = {
-        operation.name: name_of(expected_errno(operation, level=level, privilege=privilege, kernel=kernel))
+        f"{who}: {operation.name}": name_of(expected_errno(operation, level=level, privilege=who, kernel=kernel))
+        for who in Privilege
         for operation in operations()
     }
     assert seen == expected
 
 
-def test_cap_perfmon_lifts_no_restriction_of_debians(perf_access: SetAccess, perf_row: AskRow) -> None:
+def test_the_user_who_logs_in_has_no_capability(perf_access: SetAccess, rows: Rows) -> None:
+    perf_access(level=1)
+    assert rows.ask_logged_in() == rows.ask(Privilege.NONE)
+
+
+def test_cap_perfmon_lifts_no_restriction_of_debians(perf_access: SetAccess, rows: Rows) -> None:
     access = perf_access(level=3)
     if access.kernel.restriction is None:
         pytest.skip("this kernel has no restriction of a distribution's own")
-    assert set(perf_row(Privilege.PERFMON).errnos.values()) == {errno.EACCES}
-    assert perf_row(Privilege.ROOT).errnos["own-user"] == 0
+    asked = rows.ask_all()
+    assert set(asked[Privilege.PERFMON].errnos.values()) == {errno.EACCES}
+    assert asked[Privilege.ROOT].errnos["own-user"] == 0
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS], ids=["EPERM", "ENOSYS"])
-def test_a_seccomp_filter_is_told_from_the_level(perf_access: SetAccess, perf_row: AskRow, number: int) -> None:
+def test_a_seccomp_filter_is_told_from_the_level(perf_access: SetAccess, rows: Rows, number: int) -> None:
     access = perf_access(level=-1)
-    row = perf_row(Privilege.NONE, refusal=number)
+    row = rows.ask(Privilege.NONE, refusal=number)
     assert set(row.errnos.values()) == {number}
-    refusal = explain(
-        row.errnos["own-user"],
-        _operation("own-user"),
-        level=access.level,
-        privilege=Privilege.NONE,
-        kernel=access.kernel,
-        seccomp=row.seccomp,
-    )
+    refusal = _explain(row, "own-user", access)
     assert refusal.cause is Cause.SECCOMP, refusal
 
 
-def test_a_refusal_by_the_level_is_told_as_such(perf_access: SetAccess, perf_row: AskRow) -> None:
+def test_a_refusal_by_the_level_is_told_as_such(perf_access: SetAccess, rows: Rows) -> None:
     access = perf_access(level=2)
-    row = perf_row(Privilege.NONE)
-    causes = {
-        name: explain(
-            row.errnos[name],
-            _operation(name),
-            level=access.level,
-            privilege=Privilege.NONE,
-            kernel=access.kernel,
-            seccomp=row.seccomp,
-        ).cause
-        for name in ("own-user", "kernel", "system-wide", "other-user", "tracepoint-raw")
-    }
-    assert causes == {
-        "own-user": Cause.NOTHING,
+    row = rows.ask(Privilege.NONE)
+    causes = {name: _explain(row, name, access).cause for name in row.errnos if name != "hardware"}
+    assert {name: cause for name, cause in causes.items() if cause is not Cause.NOTHING} == {
         "kernel": Cause.LEVEL,
         "system-wide": Cause.LEVEL,
         "other-user": Cause.OTHER_USER,
