@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -35,13 +34,13 @@ def _own_processes_may_be_measured(perf_access: Callable[..., PerfAccess]) -> No
 
 @pytest.fixture
 def start(shared_guest: Guest, busy_path: str) -> Iterator[Callable[..., tuple[int, int]]]:
-    """Start `busy` in the background, as the ordinary user; returns the two ids that it prints. Ended after the test."""
+    """Start `busy` in the background as the ordinary user; returns the two ids it prints. Ended after the test."""
     started: list[str] = []
 
     def act(words: str = "", *, within: str = "") -> tuple[int, int]:
         output = f"/tmp/busy-{len(started)}.out"
         command = f"{busy_path} {words} >{output}"
-        whole = f"{within.format(command=command)}" if within else command
+        whole = within.format(command=command) if within else command
         shared_guest.succeed(f"rm -f {output}; ({whole}) </dev/null >/dev/null 2>/tmp/busy.err & ")
         started.append(output)
         first, second = shared_guest.wait_until(f"grep . {output}").split()
@@ -59,13 +58,13 @@ def busy(start: Callable[..., tuple[int, int]]) -> Busy:
 
 
 def _record(guest: Guest, which: str) -> Completed:
-    # From 0.1 s on there are samples enough: the process works a fifth of the time.
+    # The process works a fifth of the time: some thirty samples for each thread.
     return guest.run(f"perf record {_EVENT} -o /tmp/perf.data {which} -- sleep 0.3")
 
 
 def _sampled_threads(guest: Guest) -> set[int]:
     samples = guest.succeed("perf script -i /tmp/perf.data -F tid 2>/dev/null")
-    return set(Counter(int(tid) for tid in samples.split()))
+    return {int(tid) for tid in samples.split()}
 
 
 def _why(guest: Guest, pid: int, done: Completed) -> str:
@@ -80,8 +79,8 @@ def test_a_live_process_is_recorded_with_all_its_threads(shared_guest: Guest, bu
 
 
 def test_the_id_of_a_thread_means_its_whole_process_to_p_and_itself_to_t(shared_guest: Guest, busy: Busy) -> None:
-    # perf opens every task in /proc/ID/task (tools/perf/util/thread_map.c). The kernel finds a thread in /proc by its own
-    # id too, though it lists only leaders (fs/proc/base.c), and shows the threads of its whole group there.
+    # perf opens every task in /proc/ID/task (tools/perf/util/thread_map.c). The kernel finds a thread in /proc by its
+    # own id too, though it lists only leaders (fs/proc/base.c), and shows the threads of its whole group there.
     done = _record(shared_guest, f"-p {busy.thread}")
     assert done.ok, _why(shared_guest, busy.thread, done)
     assert _sampled_threads(shared_guest) == {busy.pid, busy.thread}
@@ -93,8 +92,8 @@ def test_the_id_of_a_thread_means_its_whole_process_to_p_and_itself_to_t(shared_
 
 
 def test_perf_top_shows_a_live_process_and_finds_an_event_by_itself(shared_guest: Guest, busy: Busy) -> None:
-    # Without an event it wants cycles, and where no PMU has them a software clock. It reads keys from its standard input
-    # and shows a menu at its end, again and again: so it gets one that never ends.
+    # Without an event it wants cycles, and where no PMU has them a software clock. It reads keys from its standard
+    # input, and at the end of that shows a menu again and again: so it gets one that never ends.
     never = "rm -f /tmp/never; mkfifo /tmp/never; exec 0<>/tmp/never"
     top = f"stdbuf -oL timeout 200 perf top --stdio -d 1 -p {busy.thread} 2>&1"
     done = shared_guest.run(f"{never}; {top} | grep -am 1 -E '%.*spin_(first|second)|rror'")
