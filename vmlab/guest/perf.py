@@ -182,8 +182,9 @@ def perf_access(guest: Guest, *, level: int | None = None, kptr_restrict: int | 
     if kptr_restrict is not None and not 0 <= kptr_restrict <= _MOST_KPTR:
         raise UsageError(f"no kernel knows a kptr_restrict of {kptr_restrict}", hint=f"known: 0 to {_MOST_KPTR}")
     files = f"cat {LEVEL_FILE}; echo ---; cat {KPTR_FILE}; echo ---; {_EXAMINE}"
-    found, found_kptr, release, config, os_release = _parts(guest.root(files).stdout)
-    _require_perf(found)
+    parts = _parts(guest.root(files).stdout)
+    _require_perf(parts[0])
+    found, found_kptr, release, config, os_release = parts
     kernel = identify(release=release, config=config, os_release=os_release)
     wanted = {LEVEL_FILE: level, KPTR_FILE: kptr_restrict}
     before = {LEVEL_FILE: found, KPTR_FILE: found_kptr}
