@@ -167,3 +167,27 @@ def test_a_guest_that_nobody_gets_into_is_not_kept_and_its_console_is_named(inne
 def test_a_guest_is_not_kept_unless_asked(inner: Inner) -> None:
     inner.tests(all="def test_wrong(guest):\n    assert 1 == 2\n")
     assert "was kept" not in inner.run().stdout.str()
+
+
+def test_perf_is_a_skip_with_its_cause_where_the_kernel_has_none(inner: Inner) -> None:
+    inner.tests(
+        all="""
+        def test_counts(guest, perf_access):
+            perf_access(level=2)
+        """
+    )
+    result = inner.run("-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*the guest's kernel has no perf: there is no /proc/sys/kernel/perf_event_paranoid*"])
+
+
+def test_a_perf_level_that_no_kernel_knows_is_one_clear_line(inner: Inner) -> None:
+    inner.tests(
+        all="""
+        def test_counts(guest, perf_access):
+            perf_access(level=7)
+        """
+    )
+    result = inner.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*no kernel knows a perf_event_paranoid of 7 (known: -1 to 4)*"])

@@ -29,6 +29,7 @@ from vmlab.plugin.fixtures import (
     vmlab_start,
     vmlab_target,
 )
+from vmlab.plugin.perf import perf_access
 from vmlab.plugin.timing import MARKER, NO_PLACE, room_on_the_host, series, stopwatch, timed_guest, vmlab_timed
 from vmlab.settings import SETTINGS
 
@@ -41,6 +42,7 @@ __all__ = [
     "guest",
     "loaded_module",
     "module",
+    "perf_access",
     "program",
     "series",
     "shared_guest",

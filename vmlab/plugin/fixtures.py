@@ -12,6 +12,7 @@ What is in it
   module          the module, built for the target; its sources and the .ko lie in /build of a forked guest
   loaded_module   the module, loaded in the guest that the test uses
   program         compiles a C program for the guest that the test uses, and copies it in
+  perf_access     sets who may use perf in the guest that the test uses (in `perf.py`)
 What it costs (in `timing.py`)
   stopwatch       times operations in a guest of the test's own, `timed_guest`, by the best source that is proved there
   series          keeps measurements for the result file
@@ -142,7 +143,7 @@ def loaded_module(request: pytest.FixtureRequest, module: Built) -> Built:
     from vmlab.module.load import insert, is_loaded
     from vmlab.plugin import session_of
 
-    where = _used_guest(request)
+    where = used_guest(request)
     if not is_loaded(where, module.info.name):
         try:
             insert(where, module)
@@ -161,7 +162,7 @@ def program(
     compilation the first time, then a copy."""
     from vmlab.module.source import read_programs
 
-    where = _used_guest(request)
+    where = used_guest(request)
 
     def prepare(main: str | Path) -> str:
         tree = read_programs(main.parent) if isinstance(main, Path) else None
@@ -186,7 +187,8 @@ def stage_for(request: pytest.FixtureRequest) -> Stage:
     return Stage.LOADED if "loaded_module" in names else Stage.BUILT if "module" in names else Stage.READY
 
 
-def _used_guest(request: pytest.FixtureRequest) -> Guest:
+def used_guest(request: pytest.FixtureRequest) -> Guest:
+    """The guest that a test uses: the first of `GUESTS` that it names, `guest` when it names none."""
     names = request.fixturenames
     return _guest_named(request, next((name for name in GUESTS if name in names), GUESTS[0]))
 

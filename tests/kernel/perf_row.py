@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""The in-guest program `perf_open`: every operation of perf_event_open(2) in one command."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vmlab.guest.guest import Guest
+from vmlab.guest.perf import Privilege
+
+_INIT = 1
+"""Another user's process that every guest has."""
+_EVENTS = "/sys/kernel/tracing/events"
+# Only root may look up the number of a tracepoint, whoever uses it then.
+_LOOK_UP = (
+    f"switch=$(cat {_EVENTS}/sched/sched_switch/id); getppid=$(cat {_EVENTS}/syscalls/sys_enter_getppid/id); "
+    "user=$(id -u lab)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerfRow:
+    """What each operation ended with."""
+
+    errnos: Mapping[str, int]
+    seccomp: int
+    """The mode in `Seccomp:` of the process that asked."""
+
+    @property
+    def has_pmu(self) -> bool:
+        """Whether a hardware event was let through; only root's row tells."""
+        return self.errnos["hardware"] != errno.ENOENT
+
+
+class Rows:
+    """Asks in one guest, where the program lies at `path`. Every call is one command."""
+
+    def __init__(self, guest: Guest, path: str) -> None:
+        self._guest = guest
+        self._path = path
+
+    def ask(self, privilege: Privilege, *, refusal: int = 0) -> PerfRow:
+        """The row of someone with such a privilege, behind a seccomp filter that answers `refusal` if that is given."""
+        return _row(self._guest.as_root(f"{_LOOK_UP}; {self._command(privilege)} -f {refusal}"))
+
+    def ask_all(self) -> dict[Privilege, PerfRow]:
+        """Everybody's row."""
+        commands = "; echo ---; ".join(self._command(privilege) for privilege in Privilege)
+        rows = self._guest.as_root(f"{_LOOK_UP}; {commands}").split("---\n")
+        return {privilege: _row(text) for privilege, text in zip(Privilege, rows, strict=True)}
+
+    def ask_logged_in(self) -> PerfRow:
+        """The row of the user whom a test's own commands run as."""
+        switch, getppid, _ = self._guest.as_root(f'{_LOOK_UP}; echo "$switch $getppid $user"').split()
+        return _row(self._guest.succeed(f"{self._path} -s {switch} -g {getppid} -p {_INIT}"))
+
+    def _command(self, privilege: Privilege) -> str:
+        who = {Privilege.NONE: '-u "$user"', Privilege.PERFMON: '-u "$user" -c', Privilege.ROOT: ""}[privilege]
+        return f'{self._path} -s "$switch" -g "$getppid" -p {_INIT} {who}'
+
+
+def _row(text: str) -> PerfRow:
+    numbers = {name: int(number) for name, number in (line.split() for line in text.splitlines())}
+    return PerfRow(seccomp=numbers.pop("seccomp"), errnos=numbers)

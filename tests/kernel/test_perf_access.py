@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""Who may do what with perf: every level and privilege against images/perf-access.toml."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+from collections.abc import Callable
+
+import pytest
+
+from vmlab.guest.guest import Guest
+from vmlab.guest.perf import (
+    PerfAccess,
+    Privilege,
+    expected_errno,
+    known_levels,
+    name_of,
+    operations,
+    read_level,
+)
+from vmlab.guest.perf import perf_access as access_set
+from vmlab.guest.refusal import Cause, Refusal, explain
+from vmlab.target import Target
+
+from .perf_row import PerfRow, Rows
+
+SetAccess = Callable[..., PerfAccess]
+
+
+def _explain(row: PerfRow, name: str, access: PerfAccess) -> Refusal:
+    operation = next(operation for operation in operations() if operation.name == name)
+    return explain(
+        row.errnos[name],
+        operation,
+        level=access.level,
+        privilege=Privilege.NONE,
+        kernel=access.kernel,
+        seccomp=row.seccomp,
+    )
+
+
+def test_the_level_a_kernel_boots_with_is_its_distributions(
+    guest: Guest, perf_access: SetAccess, target: Target, request: pytest.FixtureRequest
+) -> None:
+    # A fork of its own: nothing has changed it since the boot.
+    kernel = perf_access().kernel
+    level = read_level(guest)
+    request.node.user_properties.append(("perf_event_paranoid", level))
+    assert level == kernel.default
+    if target.id.startswith("debian"):
+        assert kernel.restriction is not None
+        assert (kernel.restriction.distribution, level) == ("debian", 3)
+
+
+@pytest.mark.parametrize("level", known_levels(), ids=lambda level: f"paranoid={level}")
+def test_each_operation_ends_as_the_table_says(perf_access: SetAccess, rows: Rows, level: int) -> None:
+    kernel = perf_access(level=level).kernel
+    asked = rows.ask_all()
+    kernel = dataclasses.replace(kernel, has_pmu=asked[Privilege.ROOT].has_pmu)
+    seen = {f"{who}: {name}": name_of(number) for who, row in asked.items() for name, number in row.errnos.items()}
+    expected = {
+        f"{who}: {operation.name}": name_of(expected_errno(operation, level=level, privilege=who, kernel=kernel))
+        for who in Privilege
+        for operation in operations()
+    }
+    assert seen == expected
+
+
+def test_the_user_who_logs_in_has_no_capability(perf_access: SetAccess, rows: Rows) -> None:
+    perf_access(level=1)
+    assert rows.ask_logged_in() == rows.ask(Privilege.NONE)
+
+
+def test_cap_perfmon_lifts_no_restriction_of_debians(perf_access: SetAccess, rows: Rows) -> None:
+    access = perf_access(level=3)
+    if access.kernel.restriction is None:
+        pytest.skip("this kernel has no restriction of a distribution's own")
+    asked = rows.ask_all()
+    assert set(asked[Privilege.PERFMON].errnos.values()) == {errno.EACCES}
+    assert asked[Privilege.ROOT].errnos["own-user"] == 0
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS], ids=["EPERM", "ENOSYS"])
+def test_a_seccomp_filter_is_told_from_the_level(perf_access: SetAccess, rows: Rows, number: int) -> None:
+    access = perf_access(level=-1)
+    row = rows.ask(Privilege.NONE, refusal=number)
+    assert set(row.errnos.values()) == {number}
+    refusal = _explain(row, "own-user", access)
+    assert refusal.cause is Cause.SECCOMP, refusal
+
+
+def test_a_refusal_by_the_level_is_told_as_such(perf_access: SetAccess, rows: Rows) -> None:
+    access = perf_access(level=2)
+    row = rows.ask(Privilege.NONE)
+    causes = {name: _explain(row, name, access).cause for name in row.errnos if name != "hardware"}
+    assert {name: cause for name, cause in causes.items() if cause is not Cause.NOTHING} == {
+        "kernel": Cause.LEVEL,
+        "system-wide": Cause.LEVEL,
+        "other-user": Cause.OTHER_USER,
+        "tracepoint-raw": Cause.LEVEL,
+    }
+
+
+@pytest.mark.parametrize(
+    ("level", "kptr_restrict", "shown"),
+    [(1, 0, True), (2, 0, False), (1, 1, False)],
+    ids=["paranoid=1-kptr=0", "paranoid=2-kptr=0", "paranoid=1-kptr=1"],
+)
+def test_kernel_addresses_are_shown_to_whom_may_profile_the_kernel(
+    shared_guest: Guest, perf_access: SetAccess, level: int, kptr_restrict: int, shown: bool
+) -> None:
+    # kallsyms_show_value(), kernel/kallsyms.c, kernel/ksyms_common.c since v6.5: what perf needs to name a function.
+    perf_access(level=level, kptr_restrict=kptr_restrict)
+    address = shared_guest.succeed("grep -m 1 ' _stext$' /proc/kallsyms").split()[0]
+    assert (int(address, 16) != 0) is shown
+
+
+def test_what_was_set_is_put_back_though_the_test_fails(shared_guest: Guest) -> None:
+    files = "cat /proc/sys/kernel/perf_event_paranoid /proc/sys/kernel/kptr_restrict"
+    before = shared_guest.as_root(files)
+    during = ""
+    with contextlib.suppress(RuntimeError), access_set(shared_guest, level=-1, kptr_restrict=2):
+        during = shared_guest.as_root(files)
+        raise RuntimeError
+    assert (during, shared_guest.as_root(files)) == ("-1\n2\n", before)
+
+
+def test_a_kernel_without_perf_is_a_skip_with_its_cause(guest: Guest, perf_access: SetAccess) -> None:
+    # As where CONFIG_PERF_EVENTS is off: the file is not there.
+    guest.as_root("mount -t tmpfs none /proc/sys/kernel")
+    try:
+        with pytest.raises(
+            pytest.skip.Exception, match="the guest's kernel has no perf: there is no /proc/sys/kernel/"
+        ):
+            perf_access(level=2)
+    finally:
+        # The lab reads the taint there.
+        guest.as_root("umount /proc/sys/kernel")

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""perf on a process by its id, as an ordinary user: which ids work, and what "No such process" means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from vmlab.guest.guest import Guest
+from vmlab.guest.perf import PerfAccess
+from vmlab.guest.pid import PidKind, diagnose_pid
+from vmlab.guest.transport import Completed
+
+_EVENT = "-F 500 -e cpu-clock:u"
+_FIRST_IN_NAMESPACE = 30000
+"""An id that no process has in a guest's own namespace: they begin at 1 after the boot and are given in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Busy:
+    """A live process of the user's, and its second thread."""
+
+    pid: int
+    thread: int
+
+
+@pytest.fixture(autouse=True)
+def _own_processes_may_be_measured(perf_access: Callable[..., PerfAccess]) -> None:
+    perf_access(level=2)
+
+
+@pytest.fixture
+def start(shared_guest: Guest, busy_path: str) -> Iterator[Callable[..., tuple[int, int]]]:
+    """Start `busy` in the background as the ordinary user; returns the two ids it prints. Ended after the test."""
+    started: list[str] = []
+
+    def act(words: str = "", *, within: str = "") -> tuple[int, int]:
+        output = f"/tmp/busy-{len(started)}.out"
+        command = f"{busy_path} {words} >{output}"
+        whole = within.format(command=command) if within else command
+        shared_guest.succeed(f"rm -f {output}; ({whole}) </dev/null >/dev/null 2>/tmp/busy.err & ")
+        started.append(output)
+        first, second = shared_guest.wait_until(f"grep . {output}").split()
+        return int(first), int(second)
+
+    yield act
+    if not shared_guest.is_lost:
+        shared_guest.as_root(f"pkill -9 -f ^{busy_path}; true")
+
+
+@pytest.fixture
+def busy(start: Callable[..., tuple[int, int]]) -> Busy:
+    pid, thread = start()
+    return Busy(pid=pid, thread=thread)
+
+
+def _record(guest: Guest, which: str) -> Completed:
+    # The process works a fifth of the time: some thirty samples for each thread.
+    return guest.run(f"perf record {_EVENT} -o /tmp/perf.data {which} -- sleep 0.3")
+
+
+def _sampled_threads(guest: Guest) -> set[int]:
+    samples = guest.succeed("perf script -i /tmp/perf.data -F tid 2>/dev/null")
+    return {int(tid) for tid in samples.split()}
+
+
+def _why(guest: Guest, pid: int, done: Completed) -> str:
+    return f"{done.stderr.strip()}\n{diagnose_pid(guest, pid)}"
+
+
+def test_a_live_process_is_recorded_with_all_its_threads(shared_guest: Guest, busy: Busy) -> None:
+    done = _record(shared_guest, f"-p {busy.pid}")
+    assert done.ok, _why(shared_guest, busy.pid, done)
+    assert _sampled_threads(shared_guest) == {busy.pid, busy.thread}
+    assert diagnose_pid(shared_guest, busy.pid).kind is PidKind.PROCESS
+
+
+def test_the_id_of_a_thread_means_its_whole_process_to_p_and_itself_to_t(shared_guest: Guest, busy: Busy) -> None:
+    # perf opens every task in /proc/ID/task (tools/perf/util/thread_map.c). The kernel finds a thread in /proc by its
+    # own id too, though it lists only leaders (fs/proc/base.c), and shows the threads of its whole group there.
+    done = _record(shared_guest, f"-p {busy.thread}")
+    assert done.ok, _why(shared_guest, busy.thread, done)
+    assert _sampled_threads(shared_guest) == {busy.pid, busy.thread}
+    done = _record(shared_guest, f"-t {busy.thread}")
+    assert done.ok, _why(shared_guest, busy.thread, done)
+    assert _sampled_threads(shared_guest) == {busy.thread}
+    said = diagnose_pid(shared_guest, busy.thread)
+    assert (said.kind, str(busy.pid) in said.sentence) == (PidKind.THREAD, True)
+
+
+def test_perf_top_shows_a_live_process_and_finds_an_event_by_itself(shared_guest: Guest, busy: Busy) -> None:
+    # Without an event it wants cycles, and where no PMU has them a software clock. It reads keys from its standard
+    # input, and at the end of that shows a menu again and again: so it gets one that never ends.
+    never = "rm -f /tmp/never; mkfifo /tmp/never; exec 0<>/tmp/never"
+    limit_s = shared_guest.limits.command_s / 2
+    top = f"stdbuf -oL timeout {limit_s:.0f} perf top --stdio -d 1 -p {busy.thread} 2>&1"
+    done = shared_guest.run(f"{never}; {top} | grep -am 1 -E '%.*spin_(first|second)|rror'")
+    assert re.search(r"spin_(first|second)", done.stdout), _why(shared_guest, busy.pid, done)
+
+
+def test_a_process_that_has_ended_is_told_from_one_that_never_was(shared_guest: Guest) -> None:
+    ended = int(shared_guest.succeed("sh -c 'echo $$'"))
+    done = shared_guest.run(f"perf top --stdio {_EVENT} -p {ended} 2>&1 </dev/null")
+    assert "No such process" in done.stdout
+    said = diagnose_pid(shared_guest, ended)
+    assert (said.kind, "it has ended" in said.sentence) == (PidKind.GONE, True), said
+    never = diagnose_pid(shared_guest, 4_000_000)
+    assert (never.kind, "it has ended" in never.sentence) == (PidKind.GONE, False), never
+
+
+def test_a_zombie_is_listed_and_no_such_process(shared_guest: Guest, start: Callable[..., tuple[int, int]]) -> None:
+    parent, child = start("zombie")
+    done = _record(shared_guest, f"-p {child}")
+    assert not done.ok
+    assert "No such process" in done.stderr + done.stdout
+    said = diagnose_pid(shared_guest, child)
+    assert (said.kind, str(parent) in said.sentence) == (PidKind.ZOMBIE, True), said
+
+
+def test_an_id_of_another_pid_namespace_is_named_as_it_is_here(
+    shared_guest: Guest, start: Callable[..., tuple[int, int]]
+) -> None:
+    # The namespace goes on counting from what is written here: proc_pid_ns(5), ns_last_pid.
+    last = f"echo {_FIRST_IN_NAMESPACE - 1} >/proc/sys/kernel/ns_last_pid"
+    inside, _ = start(within=f"unshare --user --map-root-user --pid --fork sh -c '{last}; {{command}}; true'")
+    assert inside >= _FIRST_IN_NAMESPACE
+    # perf 5.10 prints how it is used instead of "No such process" here; its `perf top` says it, as in the test above.
+    assert not _record(shared_guest, f"-p {inside}").ok
+    said = diagnose_pid(shared_guest, inside)
+    assert said.kind is PidKind.OTHER_NAMESPACE, said
+    assert said.use_instead is not None
+    done = _record(shared_guest, f"-p {said.use_instead}")
+    assert done.ok, _why(shared_guest, said.use_instead, done)
+
+
+def test_what_is_not_the_users_is_refused_and_is_no_missing_process(shared_guest: Guest) -> None:
+    assert diagnose_pid(shared_guest, 1).kind is PidKind.OTHER_USER
+    assert diagnose_pid(shared_guest, 2).kind is PidKind.KERNEL_THREAD
+    done = _record(shared_guest, "-p 1")
+    assert not done.ok
+    assert "No such process" not in done.stderr + done.stdout

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""The fixture `perf_access`: who may use perf in the guest that the test uses."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vmlab.plugin.fixtures import used_guest
+
+if TYPE_CHECKING:
+    from vmlab.guest.perf import PerfAccess
+
+
+@pytest.fixture
+def perf_access(request: pytest.FixtureRequest) -> Iterator[Callable[..., PerfAccess]]:
+    """A function: `perf_access(level=2, kptr_restrict=0)` sets kernel.perf_event_paranoid and kernel.kptr_restrict in
+    the guest that the test uses; what is left out stays. What was there is put back after the test, failed or not.
+    Skips the test where the kernel has no perf. Scope: test. Cost: a few commands as root."""
+    from vmlab.guest.perf import PerfMissing
+    from vmlab.guest.perf import perf_access as access
+
+    guest = used_guest(request)
+    with contextlib.ExitStack() as stack:
+
+        def change(*, level: int | None = None, kptr_restrict: int | None = None) -> PerfAccess:
+            try:
+                return stack.enter_context(access(guest, level=level, kptr_restrict=kptr_restrict))
+            except PerfMissing as missing:
+                pytest.skip(missing.one_line)
+
+        yield change
