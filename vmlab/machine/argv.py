@@ -71,7 +71,9 @@ class Wiring:
     """What ties one machine to this host; its guest sees none of it."""
 
     disk: Path
-    console: Path
+    serial: Path
+    """What the serial port's two files are called before their endings: what is written to `.in` is typed, what the
+    guest prints goes to `.out`."""
     monitor_fd: int
     line_fd: int
     memory: Memory | None = None
@@ -147,15 +149,17 @@ def kernel_command_line(accelerator: Accelerator, board: Board, parameters: Sequ
 
 
 def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
-    """The arguments that start a machine from its overlay, its serial console going to a file.
+    """The arguments that start a machine from its overlay.
 
-    Monitor and line speak on inherited sockets: a path of a socket may not be longer than 107 bytes. Port 0
-    lets QEMU pick the forwarded port, so that no two machines race for one. The generation identifier tells
-    kernels that know it (6.12 and newer of Debian's cloud kernels) that they were forked: it is new in each process.
+    The serial port is a `pipe`, which takes any two files: that a `file` has an input too came with QEMU 8.2, and not
+    every port lets its backend be changed while it runs (arm64's does not). Monitor and line speak on inherited
+    sockets: a path of a socket may not be longer than 107 bytes. Port 0 lets QEMU pick the forwarded port, so that no
+    two machines race for one. Where the board has one, the generation identifier tells kernels that know it (6.12 and
+    newer of Debian's cloud kernels) that they were forked: it is new in each process.
     """
     return [
         *_base(spec, wiring.memory),
-        *("-chardev", f"file,id={CONSOLE_NAME},path={_escaped(wiring.console)}"),
+        *("-chardev", f"pipe,id={CONSOLE_NAME},path={_escaped(wiring.serial)}"),
         *("-serial", f"chardev:{CONSOLE_NAME}"),
         *("-chardev", f"socket,id=monitor,fd={wiring.monitor_fd}", "-mon", "chardev=monitor,mode=control"),
         *("-drive", f"if=none,id=disk,file={_escaped(wiring.disk)},format=qcow2,cache=unsafe,discard=unmap"),
@@ -175,7 +179,7 @@ def guest_visible_words(spec: MachineSpec) -> list[str]:
     nowhere = Path("-")
     bare = dataclasses.replace(spec, kernel=nowhere, initrd=nowhere)
     memory = Memory(file=nowhere, is_shared=False)
-    return qemu_argv(bare, Wiring(disk=nowhere, console=nowhere, monitor_fd=0, line_fd=0, memory=memory))
+    return qemu_argv(bare, Wiring(disk=nowhere, serial=nowhere, monitor_fd=0, line_fd=0, memory=memory))
 
 
 def proof_argv(spec: MachineSpec, *, cpu_model: str, console: Path) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
 import time
 from pathlib import Path
@@ -30,6 +31,7 @@ QEMU_MIB = 300
 FORK_MIB = 450
 """What a fork may come to take: idle ones of a 1 GiB guest took 140 MiB under TCG; the rest is a margin for tests."""
 
+_SERIAL = "serial"
 _KEPT: list[object] = []
 """What ties a kept machine to this process: letting go of it would look to QEMU like this process's end."""
 
@@ -99,7 +101,7 @@ class Machine:
         if self._probes is None:
             if self._scratch is None:
                 raise MachineLost("the machine was not started")
-            self._probes = Probes(self.monitor, self.console, self._scratch.path)
+            self._probes = Probes(self.monitor, _keyboard(self._scratch.path))
             self._stack.callback(self._probes.close)
         return self._probes
 
@@ -148,7 +150,7 @@ class Machine:
         with room_for(self._expected_mib(), timeout_s=self._room_timeout_s), theirs, far_end:
             wiring = Wiring(
                 disk=overlay,
-                console=self.console.path,
+                serial=_make_serial(scratch.path, self.console.path),
                 monitor_fd=theirs.fileno(),
                 line_fd=far_end.fileno(),
                 memory=self.origin.memory,
@@ -212,6 +214,18 @@ class Machine:
         if words:
             return HostError(f"QEMU did not start: {words.splitlines()[0]}", hint="vmlab doctor", detail=words)
         return lost
+
+
+def _make_serial(directory: Path, console: Path) -> Path:
+    """The serial port's files (`Wiring.serial`): a pipe for its keyboard, and a link to the console's file."""
+    console.touch()
+    os.mkfifo(_keyboard(directory), 0o600)
+    (directory / f"{_SERIAL}.out").symlink_to(console.absolute())
+    return directory / _SERIAL
+
+
+def _keyboard(directory: Path) -> Path:
+    return directory / f"{_SERIAL}.in"
 
 
 def _make_overlay(base: Path, overlay: Path) -> None:

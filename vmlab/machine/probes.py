@@ -8,7 +8,6 @@ from pathlib import Path
 
 from vmlab.errors import HostError, MachineLost
 from vmlab.machine.argv import CONSOLE_NAME
-from vmlab.machine.console import Console
 from vmlab.machine.qmp import Monitor
 from vmlab.machine.vmcore import finish_dump
 
@@ -19,19 +18,18 @@ class Probes:
     """Sysrq keys, a non-maskable interrupt, the processors' registers, a dump of the memory: all through QEMU's
     monitor. Each raises `MachineLost` when QEMU is gone."""
 
-    def __init__(self, monitor: Monitor, console: Console, directory: Path) -> None:
-        """`directory` is the machine's own, where its keyboard goes."""
+    def __init__(self, monitor: Monitor, keyboard: Path) -> None:
+        """`keyboard` is the pipe that QEMU reads what is typed from."""
         self._monitor = monitor
-        self._console = console
-        self._keyboard_path = directory / "keys"
+        self._keyboard_path = keyboard
         self._keyboard: int | None = None
 
     def sysrq(self, key: str) -> None:
         """Send a break and a key to the serial console, which is a sysrq of the kernel's
         (Documentation/admin-guide/sysrq.rst). What it prints is on the console."""
         if self._keyboard is None:
-            self._attach_keyboard()
-        assert self._keyboard is not None
+            # For reading too, so that opening it waits for nobody, also when QEMU is gone.
+            self._keyboard = os.open(self._keyboard_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._command(f"chardev-send-break {CONSOLE_NAME}")
         os.write(self._keyboard, key.encode())
 
@@ -71,14 +69,6 @@ class Probes:
         if self._keyboard is not None:
             os.close(self._keyboard)
             self._keyboard = None
-
-    def _attach_keyboard(self) -> None:
-        # QEMU's file console can be given an input only while it runs (QMP's ChardevFile has `in`, the option not
-        # before QEMU 8.2), and opening a pipe waits for a writer: this is one.
-        os.mkfifo(self._keyboard_path, 0o600)
-        self._keyboard = os.open(self._keyboard_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        data = {"out": str(self._console.path.absolute()), "append": True, "in": str(self._keyboard_path)}
-        self._monitor.execute("chardev-change", {"id": CONSOLE_NAME, "backend": {"type": "file", "data": data}})
 
     def _command(self, line: str) -> str:
         return str(self._monitor.execute("human-monitor-command", {"command-line": line}))

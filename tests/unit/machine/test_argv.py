@@ -48,7 +48,7 @@ _FLAGS = {
 def _wiring(*, memory: Memory | None = None, is_incoming: bool = False) -> Wiring:
     return Wiring(
         disk=Path("/run/disk.qcow2"),
-        console=Path("/run/console"),
+        serial=Path("/run/serial"),
         monitor_fd=7,
         line_fd=8,
         memory=memory,
@@ -58,7 +58,7 @@ def _wiring(*, memory: Memory | None = None, is_incoming: bool = False) -> Wirin
 
 # fmt: off
 _DEVICES = [
-    "-chardev", "file,id=console,path=/run/console", "-serial", "chardev:console",
+    "-chardev", "pipe,id=console,path=/run/serial", "-serial", "chardev:console",
     "-chardev", "socket,id=monitor,fd=7", "-mon", "chardev=monitor,mode=control",
     "-drive", "if=none,id=disk,file=/run/disk.qcow2,format=qcow2,cache=unsafe,discard=unmap",
     "-device", "virtio-blk-pci,drive=disk",
@@ -187,12 +187,12 @@ def test_a_proved_model_is_the_machines_and_strictness_comes_on_top(model: str) 
 def test_a_comma_in_a_path_does_not_end_the_option() -> None:
     wiring = Wiring(
         disk=Path("/a,b/disk"),
-        console=Path("/a,b/log"),
+        serial=Path("/a,b/serial"),
         monitor_fd=3,
         line_fd=4,
         memory=Memory(file=Path("/a,b/ram"), is_shared=False),
     )
     argv = qemu_argv(_spec(Accelerator.TCG), wiring)
-    assert "file,id=console,path=/a,,b/log" in argv
+    assert "pipe,id=console,path=/a,,b/serial" in argv
     assert any("file=/a,,b/disk," in word for word in argv)
     assert any("mem-path=/a,,b/ram," in word for word in argv)

@@ -26,7 +26,7 @@ _WELL = """\
 import json, os, re, socket, sys, time
 argv = " ".join(sys.argv)
 open("{directory}/pid", "w").write(str(os.getpid()))
-open(re.search(r"file,id=console,path=(\\S+)", argv)[1], "w").write("Linux version 6.1\\n")
+open(re.search(r"pipe,id=console,path=(\\S+)", argv)[1] + ".out", "w").write("Linux version 6.1\\n")
 monitor = socket.socket(fileno=int(re.search(r"fd=(\\d+)", argv)[1]))
 send = lambda message: monitor.sendall(json.dumps(message).encode() + b"\\r\\n")
 send({{"QMP": {{"version": {{"qemu": {{"micro": 0, "minor": 2, "major": 7}}, "package": ""}}, "capabilities": []}}}})
