@@ -13,6 +13,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/perf_event.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
@@ -24,8 +25,6 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "perf_event_abi.h"
 
 #ifndef CAP_PERFMON
 #define CAP_PERFMON 38 /* since v5.8; the headers of Debian 11 may be older than its kernel */
