@@ -144,8 +144,8 @@ class Matrix:
     def select(self, globs: str) -> tuple[Target, ...]:
         """The targets that `globs` (comma-separated, exact) names; the default matrix for an empty string.
 
-        'all' is every target of amd64, 'default' the default matrix; `+strict` or `+icount` behind a glob starts what it
-        names so. A `*` stands for no architecture: `all` and globs mean the rows without one in their id,
+        'all' is every target of amd64, 'default' the default matrix; `+strict` or `+icount` behind a glob starts it so.
+        A `*` stands for no architecture: `all` and globs mean the rows without one in their id,
         unless the glob has it, as `*-arm64` does: what runs on any host is not to need emulators by accident. Raises
         `UsageError` for a glob that matches none, with the nearest id.
         """
