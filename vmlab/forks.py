@@ -26,6 +26,7 @@ from vmlab.guest.guest import Guest
 from vmlab.guest.transport import LateTransport
 from vmlab.host.accelerator import Accelerator
 from vmlab.host.facts import processor_model
+from vmlab.host.kvm import kvm_parameters
 from vmlab.lab import Lab, Running
 from vmlab.machine.argv import guest_visible_words
 from vmlab.machine.snapshot import Origin, SnapshotFiles, freeze
@@ -210,7 +211,8 @@ class Forks:
         """Everything that a snapshot depends on: where one of these differs, it is not the same snapshot.
 
         The processor counts under TCG too: a guest measures once how fast its time stamp counter runs, which is the
-        host's, and believes it from then on. The host's kernel is what KVM's part of a machine's state comes from.
+        host's, and believes it from then on. The host's kernel is what KVM's part of a machine's state comes from, and
+        KVM's settings, which change when it is loaded anew, say what its guests have: `enable_pmu` among them.
         """
         image = self.lab.image(target)
         is_kvm = self.lab.accelerator(target).accelerator is Accelerator.KVM
@@ -224,6 +226,7 @@ class Forks:
             "machine": guest_visible_words(self.lab.spec(target)),
             "processor": processor_model(),
             "host_kernel": platform.release() if is_kvm else "",
+            "kvm": dict(kvm_parameters()) if is_kvm else {},
             "module": built.sha256 if built else "",
             "source": self.lab.source.digest if built else "",
         }
