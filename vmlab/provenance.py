@@ -25,3 +25,5 @@ class Provenance:
     compiler: str = ""
     compiler_match: str = ""
     build_place: str = ""
+    boot: str = ""
+    """The boot of the guest that was measured in, which its forks share."""

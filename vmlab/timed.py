@@ -112,7 +112,11 @@ class TimedGuests:
         program = self._lab.program(variant, PROGRAM.name, lambda: running.guest, tree=read_programs(PROGRAM.parent))
         path = f"/tmp/{PROGRAM.stem}-{program.parent.name}"
         running.guest.put(program, path)
-        provenance = dataclasses.replace(self._lab.facts[variant.id].provenance, timing_source=str(source))
+        provenance = dataclasses.replace(
+            self._lab.facts[variant.id].provenance,
+            timing_source=str(source),
+            boot=running.guest.as_root("cat /proc/sys/kernel/random/boot_id").strip(),
+        )
         return Stopwatch(guest=running.guest, program=path, source=source, target=variant.id, provenance=provenance)
 
 

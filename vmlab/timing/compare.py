@@ -25,6 +25,9 @@ REPEATABILITY_PPM = 20.0
 device does not: an interrupt, or another path through the allocator, adds a few instructions to a batch. Where a
 quarter of a side's batches lie farther apart than that, as they do once timer ticks fall in every one, that is what a
 difference must exceed: of 30 reads of F(10000) they lay within 46 parts per million, of 10 of F(100000) within 170."""
+BOOTS_PPM = 300.0
+"""The same between two boots of a target, whose kernels lie elsewhere in memory: of eight boots of 6.1, three of them without KASLR, a
+read of F(1000) took 18,686 to 18,691 instructions, 270 parts per million apart, and each boot's forks took the same."""
 LEVEL = 0.001
 """How often `slower` or `faster` may be said of a series that did not change; its points share it (Bonferroni)."""
 MARGIN = 0.05
@@ -154,7 +157,7 @@ def compare(before: Series, after: Series, rules: Rules | None = None) -> Compar
     if unfit:
         points = tuple(_undecided(olds[n], news[n], unfit) for n in both)
     elif before.source.is_exact:
-        points = tuple(_exact(olds[n], news[n]) for n in both)
+        points = tuple(_exact(olds[n], news[n], _repeatability_ppm(before, after)) for n in both)
     else:
         points = tuple(_in_turns(olds[n], news[n], rules.margin, share) for n in both)
     return Comparison(
@@ -192,7 +195,12 @@ def _undecided(old: Point, new: Point, reason: str) -> PointComparison:
     )
 
 
-def _exact(old: Point, new: Point) -> PointComparison:
+def _repeatability_ppm(before: Series, after: Series) -> float:
+    boots = {row.provenance.boot if row.provenance is not None else "" for row in (before, after)}
+    return REPEATABILITY_PPM if len(boots) == 1 and "" not in boots else BOOTS_PPM
+
+
+def _exact(old: Point, new: Point, repeatability_ppm: float) -> PointComparison:
     before, after = old.least, new.least
     if before <= 0 or after <= 0:
         reason = f"a batch counted {min(before, after):g}: the operation is lost in what measuring it costs"
@@ -202,7 +210,7 @@ def _exact(old: Point, new: Point) -> PointComparison:
     # A figure that few batches come near might have been less still.
     unsteady = max(quartiles(point.samples).low - point.least for point in (old, new))
     verdict, reason = Verdict.SLOWER if ratio > 1 else Verdict.FASTER, ""
-    if difference <= REPEATABILITY_PPM * 1e-6 * min(before, after):
+    if difference <= repeatability_ppm * 1e-6 * min(before, after):
         verdict = Verdict.SAME
     elif difference <= unsteady:
         verdict = Verdict.INCONCLUSIVE

@@ -16,7 +16,7 @@ from vmlab.timing.series import Point, Series, TimingSource, Unit
 def provenance(**changes: str) -> Provenance:
     fields = {"release": "6.1.0-56-cloud-amd64", "compiler": "gcc-12", "accelerator": "tcg", "qemu": "7.2.22"}
     return Provenance(
-        **(fields | {"cpu_model": "max"} | changes),
+        **(fields | {"cpu_model": "max", "boot": "b0"} | changes),
         kernel_package="6.1.170-1",
         image="0" * 20,
         accelerator_reason="there is no /dev/kvm",

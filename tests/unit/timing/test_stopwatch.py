@@ -110,7 +110,7 @@ def test_the_figure_to_go_by_is_the_least_only_where_work_counts_the_same() -> N
         )
 
     assert [taken(source).best for source in TimingSource] == [5, 1, 1, 5]
-    assert least([18_688] * 85 + [19_110] * 14 + [18_681]) == 18_688, "one batch in a hundred is luck"
+    assert least([18_688] * 85 + [19_110] * 13 + [18_681] * 2) == 18_688, "two batches in a hundred are luck"
     assert least([7]) == 7
 
 

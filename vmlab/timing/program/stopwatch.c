@@ -41,7 +41,6 @@
 #include "counter.h"
 
 #define NULL_BATCHES	32
-#define STIR_EVERY	4
 #define MOST_BATCHES	1000000
 #define MOST_PARTS	8
 #define MOST_BYTES	(1UL << 30)
@@ -427,10 +426,8 @@ int main(int argc, char **argv)
 	for (i = 0; i < batches; i++) {
 		long before;
 
-		if (i % STIR_EVERY == 0) {
-			stir();
-			batch(operation, iterations);
-		}
+		stir();
+		batch(operation, iterations);
 		before = switches();
 		taken[i].cost = batch(operation, iterations);
 		taken[i].switches = switches() - before;
