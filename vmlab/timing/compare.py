@@ -26,8 +26,9 @@ device does not: an interrupt, or another path through the allocator, adds a few
 quarter of a side's batches lie farther apart than that, as they do once timer ticks fall in every one, that is what a
 difference must exceed: of 30 reads of F(10000) they lay within 46 parts per million, of 10 of F(100000) within 170."""
 BOOTS_PPM = 300.0
-"""The same between two boots of a target, whose kernels lie elsewhere in memory: of eight boots of 6.1, three of them without KASLR, a
-read of F(1000) took 18,686 to 18,691 instructions, 270 parts per million apart, and each boot's forks took the same."""
+"""The same between two boots of a target, whose kernels lie elsewhere in memory: of eight boots of 6.1, three of them
+without KASLR, a read of F(1000) took 18,686 to 18,691 instructions, 270 parts per million apart, and each boot's forks
+took the same."""
 LEVEL = 0.001
 """How often `slower` or `faster` may be said of a series that did not change; its points share it (Bonferroni)."""
 MARGIN = 0.05
