@@ -21,7 +21,7 @@ def examine(lab: Lab) -> tuple[list[Fact], bool]:
 
 
 def _qemu(lab: Lab, architecture: Architecture) -> list[Fact]:
-    name = "QEMU" if architecture is Architecture.AMD64 else f"QEMU for {architecture}"
+    name = _named("QEMU", architecture)
     try:
         version = lab.qemu_version(architecture)
     except VmlabError as error:
@@ -29,23 +29,29 @@ def _qemu(lab: Lab, architecture: Architecture) -> list[Fact]:
     return [Fact(topic=name, grade=Grade.GOOD, finding=version), _accelerator(lab, architecture)]
 
 
+def _named(topic: str, architecture: Architecture) -> str:
+    return topic if architecture is Architecture.AMD64 else f"{topic} for {architecture}"
+
+
 def _accelerator(lab: Lab, architecture: Architecture) -> Fact:
     """KVM is proved with a kernel of the lab's own: without an image there is none to prove it with."""
+    topic = _named("accelerator", architecture)
     image = lab.any_cached_image(architecture)
     if image is None:
+        first = next(target for target in lab.targets if target.architecture is architecture)
         return Fact(
-            topic="accelerator",
+            topic=topic,
             grade=Grade.SLOW,
             finding="not known yet: KVM is proved by booting a kernel, and no image is in the store",
-            advice=f"vmlab shell {lab.targets[0].id} true",
+            advice=f"vmlab shell {first.id} true",
         )
     try:
         verdict = lab.verdict(image)
     except VmlabError as error:
-        return Fact(topic="accelerator", grade=Grade.BAD, finding=error.message, advice=error.hint)
+        return Fact(topic=topic, grade=Grade.BAD, finding=error.message, advice=error.hint)
     is_fast = verdict.accelerator is Accelerator.KVM
     return Fact(
-        topic="accelerator",
+        topic=topic,
         grade=Grade.GOOD if is_fast else Grade.SLOW,
         finding=f"{verdict.accelerator}: {verdict.reason}",
         advice="" if is_fast else "guests are emulated: slower, and everything works",
