@@ -30,7 +30,7 @@ def examine(lab: Lab) -> tuple[list[Fact], bool]:
 
 
 def _qemu(lab: Lab, architecture: Architecture, host: TimingHost) -> list[Fact]:
-    name = "QEMU" if architecture is Architecture.AMD64 else f"QEMU for {architecture}"
+    name = _named("QEMU", architecture)
     try:
         version = lab.qemu_version(architecture)
     except VmlabError as error:
@@ -38,21 +38,27 @@ def _qemu(lab: Lab, architecture: Architecture, host: TimingHost) -> list[Fact]:
     return [Fact(topic=name, grade=Grade.GOOD, finding=version), *_accelerator(lab, architecture, host)]
 
 
+def _named(topic: str, architecture: Architecture) -> str:
+    return topic if architecture is Architecture.AMD64 else f"{topic} for {architecture}"
+
+
 def _accelerator(lab: Lab, architecture: Architecture, host: TimingHost) -> list[Fact]:
     """KVM is proved with a kernel of the lab's own: without an image there is none to prove it with."""
+    topic = _named("accelerator", architecture)
     image = lab.any_cached_image(architecture)
     if image is None:
         finding = "not known yet: KVM is proved by booting a kernel, and no image is in the store"
-        advice = f"vmlab shell {lab.targets[0].id} true"
-        return [Fact(topic="accelerator", grade=Grade.SLOW, finding=finding, advice=advice)]
+        first = next(target for target in lab.targets if target.architecture is architecture)
+        advice = f"vmlab shell {first.id} true"
+        return [Fact(topic=topic, grade=Grade.SLOW, finding=finding, advice=advice)]
     try:
         verdict = lab.verdict(image)
     except VmlabError as error:
-        return [Fact(topic="accelerator", grade=Grade.BAD, finding=error.message, advice=error.hint)]
-    return accelerator_facts(verdict, advice="" if _KVM_DEVICE.exists() else kvm_advice(host))
+        return [Fact(topic=topic, grade=Grade.BAD, finding=error.message, advice=error.hint)]
+    return accelerator_facts(verdict, topic=topic, advice="" if _KVM_DEVICE.exists() else kvm_advice(host))
 
 
-def accelerator_facts(verdict: Verdict, *, advice: str = "") -> list[Fact]:
+def accelerator_facts(verdict: Verdict, *, topic: str = "accelerator", advice: str = "") -> list[Fact]:
     """The accelerator with its proof, and under KVM the processor that guests get; `advice` is how to get KVM. Pure."""
     seen = {"accelerator": str(verdict.accelerator), "reason": verdict.reason, "cpu_model": verdict.cpu_model}
     seen |= {f"step_{number}": step for number, step in enumerate(verdict.steps, 1)}
@@ -60,10 +66,10 @@ def accelerator_facts(verdict: Verdict, *, advice: str = "") -> list[Fact]:
     if verdict.accelerator is not Accelerator.KVM:
         emulated = "guests are emulated: slower, and everything works"
         advice = f"{advice}; until then {emulated}" if advice else emulated
-        return [Fact(topic="accelerator", grade=Grade.SLOW, finding=finding, advice=advice, seen=seen)]
+        return [Fact(topic=topic, grade=Grade.SLOW, finding=finding, advice=advice, seen=seen)]
     is_best = not verdict.steps
     return [
-        Fact(topic="accelerator", grade=Grade.GOOD, finding=finding, seen=seen),
+        Fact(topic=topic, grade=Grade.GOOD, finding=finding, seen=seen),
         Fact(
             topic="CPU model",
             grade=Grade.GOOD if is_best else Grade.NOTE,
