@@ -11,6 +11,7 @@ from vmlab.errors import UsageError
 from vmlab.forks import Forks, Stage
 from vmlab.host.alone import alone
 from vmlab.lab import Lab
+from vmlab.module.source import read_source
 from vmlab.report.comparison import STATUS, print_comparison
 from vmlab.report.measurements import print_series
 from vmlab.side_by_side import time_both
@@ -58,6 +59,8 @@ def time_against(lab: Lab, before: Path, question: Question, rules: Rules, *, ou
     at = parse_operation(question.operation)
     TimedGuests(Forks(lab)).require_possible(lab.targets)
     modules = (before, lab.settings.module)
+    for module in modules:
+        read_source(module)  # a wrong one is told before anything is built for the other
     both = [time_both(lab, modules, target, question.operation, at, question.sizes) for target in lab.targets]
     documents = [new_document(side) for side in zip(*both, strict=True)]
     _keep(documents[1], out)

@@ -31,6 +31,7 @@ from vmlab.timing.series import Series, TimingSource
 from vmlab.timing.stopwatch import Measurement, new_interleaving
 
 TARGET = "debian12-6.1"
+_ARM64_TARGET = "debian12-6.1-arm64"
 _FORKS = 10
 _TRIALS = 20
 _SQUARING = "\terr = bn_square(product, fk, p->size, p->work);\n\tif (!err)"
@@ -169,6 +170,18 @@ def clock_slowdown() -> Measured:
     return Measured(value=sum(verdict is not Verdict.SLOWER for verdict in found), conditions=_counted(found))
 
 
+def emulated_pmu() -> Measured:
+    """A loop of 2,000,000 instructions on arm64 in ten forks: how far the worst count is off."""
+    counts = []
+    with new_forks() as forks, _busy_host():
+        for _ in range(_FORKS):
+            with _timed(forks, TimingSource.EMULATED_PMU, _ARM64_TARGET) as timed:
+                taken = timed.stopwatch.measure(Loop(1_000_000), batches=20, counter="instructions:u")
+                counts.append(taken.minimum)
+    worst = max(abs(count / 2_000_000 - 1) for count in counts)
+    return Measured(value=worst * 100, conditions={"counts": f"{min(counts):.0f} to {max(counts):.0f}"})
+
+
 def cost_of_counting() -> Measured:
     """A loop of 200 million instructions under `-icount`, as a multiple of plain TCG's; seconds of the host's."""
     took = {}
@@ -193,6 +206,7 @@ LIMITS = (
     Limit(name="timing icount read", limit=20, unit="ppm", measure=icount_read),
     Limit(name="timing icount change of 0.5 %", limit=0, unit="missed of 20", measure=icount_change),
     Limit(name="timing icount no change", limit=0, unit="false of 20", measure=icount_no_change),
+    Limit(name="timing emulated-pmu loop", limit=0.1, unit="%", measure=emulated_pmu),
     Limit(name="timing clock alike", limit=0, unit="false of 50", measure=clock_alike),
     Limit(name="timing clock slowdown of 20 %", limit=5, unit="missed of 50", measure=clock_slowdown),
     Limit(name="timing cost of -icount", limit=4, unit="x plain TCG", measure=cost_of_counting),

@@ -72,3 +72,20 @@ def test_the_processors_own_counters_count_user_space_and_kernel(stopwatch: Stop
     assert stopwatch.measure(Loop(1_000_000), counter="cycles:u").median > 100_000
     assert stopwatch.measure(SystemCall(), counter="instructions:k", iterations=1000).median > 10
     assert "instructions" in timed_guest.as_root("perf stat -e instructions true 2>&1")
+
+
+@pytest.mark.timing("emulated-pmu")
+def test_perf_counts_exactly_and_samples_on_the_emulated_pmu(stopwatch: Stopwatch, timed_guest: Guest) -> None:
+    loop = f"{stopwatch.program} -b 1 -w 0 loop 1000000"
+    counts = [_instructions(timed_guest, f"perf stat -x, -e instructions:u {loop}") for _ in range(2)]
+    assert counts[0] == pytest.approx(counts[1], rel=1e-3)
+    # Two batches of it, one of them to warm up, two instructions a round; the rest is the program itself.
+    assert 4_000_000 < counts[0] < 5_000_000
+    timed_guest.as_root(f"cd /tmp && perf record -q -e cycles -c 10000 -o perf.data {loop}")
+    samples = timed_guest.as_root("perf script -i /tmp/perf.data -F event 2>/dev/null | wc -l")
+    assert int(samples) > 100
+
+
+def _instructions(guest: Guest, command: str) -> int:
+    line = next(line for line in guest.as_root(f"{command} 2>&1 >/dev/null").splitlines() if "instructions" in line)
+    return int(line.split(",")[0])
