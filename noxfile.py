@@ -30,9 +30,9 @@ def _prepare(session: nox.Session) -> None:
 def _targets(words: list[str]) -> list[str]:
     """What chooses targets among a session's own options."""
     chosen: list[str] = []
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for place, word in enumerate(words):
         if word == "--vmlab-target":
-            chosen = [word, following]
+            chosen = words[place : place + 2]
         elif word.startswith("--vmlab-target="):
             chosen = [word]
     return chosen
