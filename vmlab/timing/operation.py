@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from vmlab.errors import UsageError, nearest
 
@@ -51,6 +51,7 @@ class Parts:
 class Read:
     """`pread` of `size` bytes at `offset`."""
 
+    call: ClassVar[str] = "pread"
     path: str
     offset: int = 0
     size: int
@@ -58,21 +59,14 @@ class Read:
 
     @property
     def words(self) -> tuple[str, ...]:
-        return ("pread", self.path, str(self.offset), str(self.size))
+        return (self.call, self.path, str(self.offset), str(self.size))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeekRead:
+class SeekRead(Read):
     """`lseek` to `offset`, then `read` of `size` bytes: for devices that know no `pread`."""
 
-    path: str
-    offset: int = 0
-    size: int
-    parts: Parts | None = None
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        return ("read", self.path, str(self.offset), str(self.size))
+    call: ClassVar[str] = "read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
