@@ -13,11 +13,10 @@ pytest_plugins = ["pytester"]
 
 _TESTS = """
 import pytest
-from vmlab.timing.series import Point, Series, TimingSource, Unit
+from vmlab.timing.operation import Loop
 
-def test_good(guest, record_series, target):
-    point = Point(n=1, samples=(1.0, 2.0))
-    record_series(Series(name="fib", target=target.id, source=TimingSource.CLOCK, unit=Unit.NS, points=(point,)))
+def test_good(stopwatch, series):
+    series("fib", {1: stopwatch.measure(Loop(1))})
 
 def test_bad(guest):
     assert 1 == 2
@@ -62,7 +61,7 @@ def test_the_table_the_file_and_the_properties_agree(inner: Inner, workers: tupl
     assert row["target"] == "debian12-6.1"
     assert row["facts"]["provenance"]["release"] == "6.1.0-56-cloud-amd64"
     assert [(series["name"], series["target"], series["source"]) for series in data["series"]] == [
-        ("fib", "debian12-6.1", "clock")
+        ("fib", "debian12-6.1+icount", "icount")
     ]
     assert data["module"] == "fibdrv"
     assert data["settings"]["target"] == "debian12-6.1 (--vmlab-target)"

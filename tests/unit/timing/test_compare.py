@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from vmlab.errors import UsageError
 from vmlab.timing.compare import (
+    LEVEL,
     REPEATABILITY_PPM,
     ROUNDS,
     SAMPLES,
@@ -272,3 +273,14 @@ def test_a_margin_that_is_none_is_refused(share: float) -> None:
         Rules(margin=share)
     with pytest.raises(UsageError, match="a level of"):
         Rules(level=share)
+
+
+def test_a_difference_that_reaches_into_the_margin_is_not_told() -> None:
+    before, after = _sides(slowdown=1.06, noise=0.02)
+    point = _one(before, after)
+    assert point.interval is not None
+    assert point.p is not None
+    assert (point.interval.low > 1, point.p < LEVEL) == (True, True), "surely a difference"
+    assert point.verdict is Verdict.INCONCLUSIVE
+    assert "not of the 5% that two guests differ by" in point.reason
+    assert _one(before, _sides(slowdown=1.2, noise=0.02)[1]).verdict is Verdict.SLOWER
