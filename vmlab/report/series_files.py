@@ -27,7 +27,9 @@ def read_series(path: Path) -> SeriesDocument:
     else:
         raise UsageError(f"{str(file)!r} holds no series: it is neither a series document nor a {RESULT_FILE}")
     if not document.series:
-        raise UsageError(f"{str(file)!r} holds no series: nothing was recorded", hint="tests record some with the fixture series")
+        raise UsageError(
+            f"{str(file)!r} holds no series: nothing was recorded", hint="tests record some with the fixture series"
+        )
     return document
 
 

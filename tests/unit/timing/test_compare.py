@@ -276,7 +276,7 @@ def test_a_margin_that_is_none_is_refused(share: float) -> None:
 
 
 def test_a_difference_that_reaches_into_the_margin_is_not_told() -> None:
-    before, after = _sides(slowdown=1.06, noise=0.02)
+    before, after = _sides(slowdown=1.05, noise=0.05)
     point = _one(before, after)
     assert point.interval is not None
     assert point.p is not None
