@@ -15,7 +15,7 @@ _TESTS = """
 import pytest
 from vmlab.timing.operation import Loop
 
-def test_good(stopwatch, series):
+def test_good(guest, stopwatch, series):
     series("fib", {1: stopwatch.measure(Loop(1))})
 
 def test_bad(guest):
