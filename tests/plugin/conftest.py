@@ -12,8 +12,6 @@ from vmlab.plugin.timing import PLACE
 
 from .inner import Inner
 
-TESTS = str(Path(__file__).parents[1])
-
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -25,9 +23,6 @@ def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setenv("VMLAB_MIRROR", "http://mirror.invalid/debian")
     # No guest runs here, so no run waits for the place of another that has some.
     monkeypatch.setenv(PLACE, "held")
-    # Workers of inner runs find the fakes of the unit tests as this run does.
-    monkeypatch.syspath_prepend(TESTS)
-    monkeypatch.setenv("PYTHONPATH", TESTS, prepend=os.pathsep)
 
 
 @pytest.fixture

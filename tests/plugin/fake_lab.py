@@ -18,12 +18,14 @@ from __future__ import annotations
 import contextlib
 import importlib
 import shlex
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+import vmlab
 from vmlab.errors import MachineLost
 from vmlab.forks import Forks, Stage
 from vmlab.guest.guest import Guest
@@ -90,6 +92,8 @@ class KernelTransport:
                 self._say(shlex.split(command)[1].removeprefix("<6>"), prefix=14)
             stdout = "\n".join([str(self._taint), *(self._log if "dd " in command or "cat " in command else ())]) + "\n"
         elif command.startswith("/tmp/stopwatch"):
+            # A worker of xdist's has a path of its own, and this file lies where pytester put it.
+            sys.path.append(str(Path(vmlab.__file__).parents[1] / "tests"))
             from unit.timing.fake_program import FakeProgram
 
             return FakeProgram().root(command)
