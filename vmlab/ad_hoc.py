@@ -71,8 +71,8 @@ def time_against(lab: Lab, before: Path, question: Question, rules: Rules, *, ou
 
 def _measure(lab: Lab, timed: TimedGuests, target: Target, question: Question) -> Series:
     at = parse_operation(question.operation)
-    lab.progress(f"{target.id}: waiting for a host to itself")
-    with alone(), timed.fork(target, Stage.LOADED) as found:
+    wait = f"{target.id}: waiting for other guests' tests to end"
+    with alone(on_wait=lambda: lab.progress(wait)), timed.fork(target, Stage.LOADED) as found:
         watch = found.stopwatch
         lab.notice(f"{target.id}: timed by {watch.source}: {watch.proof}")
         for refused in found.refused:

@@ -32,8 +32,8 @@ took the same."""
 LEVEL = 0.001
 """How often `slower` or `faster` may be said of a series that did not change; its points share it (Bonferroni)."""
 MARGIN = 0.05
-"""Cost that differs by less than this is the same; two guests that run the same code, laid out in memory differently,
-are up to some per cent apart."""
+"""Cost that differs by less than this is the same. Two guests that run the same code are not quite alike by a clock: of
+50 trials with two forks of one snapshot 2 were surely on one side of each other."""
 ROUNDS = 30
 TURNS_A_ROUND = 5
 """How many rounds of how many turns find a slowdown of 20 % on a busy host; the round's figure is the least of its

@@ -46,7 +46,7 @@ def _sides(*, slowdown: float = 1.0, noise: float = 0.05, count: int = SAMPLES) 
 
 
 @pytest.mark.parametrize(("source", "unit"), _EXACT)
-def test_exact_counts_are_compared_by_their_least_batch(source: TimingSource, unit: Unit) -> None:
+def test_exact_counts_are_compared_by_their_least(source: TimingSource, unit: Unit) -> None:
     before = series([2_000_100.0, 2_000_000.0, 9_999_999.0], source=source, unit=unit)
     point = _one(before, series([2_001_000.0, 2_001_200.0, 9_999_999.0], source=source, unit=unit))
     assert (point.before, point.after, point.difference) == (2_000_000, 2_001_000, 1000)
