@@ -40,9 +40,10 @@ class Unit(StrEnum):
 def least(samples: Sequence[float]) -> float:
     """The least cost that is no rarity: one sample in forty is allowed to lie below it.
 
-    Where counts are exact the batches give the same few figures; reads of fibdrv gave the least of them in 7 to 17 batches
-    of a hundred on arm64, in 72 to 82 on amd64. One in hundreds finds a shorter way: the memory cgroup's accounting skips a few instructions when its sum of bytes happens
-    to be zero (mod_objcg_state() in mm/memcontrol.c), and the plain minimum would be a figure of luck.
+    Where counts are exact the batches give the same few figures; reads of fibdrv gave the least of them in 7 to 17
+    batches of a hundred on arm64, in 72 to 82 on amd64. One in hundreds finds a shorter way: the memory cgroup's
+    accounting skips a few instructions when its sum of bytes happens to be zero (mod_objcg_state() in
+    mm/memcontrol.c), and the plain minimum would be a figure of luck.
     """
     return sorted(samples)[len(samples) // 40]
 
