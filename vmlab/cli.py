@@ -155,7 +155,8 @@ def _doctor(chosen: argparse.Namespace, settings: Settings) -> int:
 
 def _setup(_: argparse.Namespace, settings: Settings) -> int:
     from vmlab.host.install import set_up
-    from vmlab.target import architectures_of, load_matrix
+    from vmlab.matrix import load_matrix
+    from vmlab.target import architectures_of
 
     chosen = load_matrix().select(settings.target)
     set_up(lambda text: print(f"vmlab: {text}", flush=True), architectures_of(chosen))

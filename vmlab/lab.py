@@ -27,6 +27,7 @@ from vmlab.image.packages import cached_image, obtain_image
 from vmlab.machine.argv import NMI_PANIC, PAGE_OWNER, MachineSpec, machine_spec, proof_argv
 from vmlab.machine.machine import Machine
 from vmlab.machine.snapshot import Origin
+from vmlab.matrix import Matrix, load_matrix
 from vmlab.module.build import Built, build_module, compile_program
 from vmlab.module.place import GuestPlace, HostPlace, Place, require_host_place
 from vmlab.module.source import Source, read_source
@@ -35,7 +36,7 @@ from vmlab.reach import reach, root_opener
 from vmlab.report.model import TargetFacts
 from vmlab.settings import BuildPlace, Settings
 from vmlab.store import Store, digest_of
-from vmlab.target import Architecture, Boot, Matrix, Target, load_matrix
+from vmlab.target import Architecture, Boot, Target
 from vmlab.timing.series import TimingSource
 
 

@@ -13,7 +13,8 @@ from vmlab.host.accelerator import Accelerator
 from vmlab.host.limits import limits_for
 from vmlab.image.image import Image
 from vmlab.machine.console import Console
-from vmlab.target import Architecture, Target, load_matrix
+from vmlab.matrix import load_matrix
+from vmlab.target import Architecture, Target
 
 Answer = Completed | str | Exception | Callable[[str], "Completed | str"]
 

@@ -11,6 +11,8 @@ from pathlib import Path
 LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "vmlab.errors",
+        "vmlab.cloud_image",
+        "vmlab.matrix",
         "vmlab.foreign",
         "vmlab.decode",
         "vmlab.target",

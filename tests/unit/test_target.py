@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from vmlab.errors import UsageError
-from vmlab.target import Architecture, Boot, Flavour, Matrix, Target, architectures_of, load_matrix
+from vmlab.matrix import Matrix, load_matrix
+from vmlab.target import Architecture, Boot, Flavour, Target, architectures_of
 
 SUITE = """
 [[suite]]

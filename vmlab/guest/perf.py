@@ -14,7 +14,7 @@ from enum import StrEnum
 from vmlab.decode import read_toml, structure
 from vmlab.errors import GuestError, UsageError
 from vmlab.guest.guest import Guest
-from vmlab.target import catalogue_directory
+from vmlab.matrix import catalogue_directory
 
 _FILE = "perf-access.toml"
 LEVEL_FILE = "/proc/sys/kernel/perf_event_paranoid"

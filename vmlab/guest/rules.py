@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vmlab.decode import read_toml, structure
 from vmlab.errors import UsageError, nearest
-from vmlab.target import catalogue_directory
+from vmlab.matrix import catalogue_directory
 
 _FILE = "known-splats.toml"
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from vmlab.decode import read_toml, structure, unstructure
 from vmlab.errors import AssetError
+from vmlab.matrix import catalogue_directory
 from vmlab.store import digest_of
-from vmlab.target import Suite, catalogue_directory
+from vmlab.target import Suite
 
 _REVISION = 2
 """Raised when the steps below change what comes out, so that images made by the old steps are not taken."""

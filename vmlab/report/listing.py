@@ -12,8 +12,9 @@ from rich.table import Table
 
 from vmlab.decode import unstructure
 from vmlab.host.facts import Fact, Grade
+from vmlab.matrix import Matrix
 from vmlab.store import Store, StoredObject
-from vmlab.target import Matrix, Target
+from vmlab.target import Target
 
 _LOG_WIDTH = 160
 

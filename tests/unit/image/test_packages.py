@@ -15,9 +15,9 @@ from vmlab.image import packages
 from vmlab.image import resolve as resolving
 from vmlab.image.recipe import Recipe, load_recipe
 from vmlab.image.resolve import choose, resolve
+from vmlab.matrix import catalogue_directory
 from vmlab.settings import Settings, load_settings
 from vmlab.store import Store
-from vmlab.target import catalogue_directory
 
 _INDEX = """\
 Package: linux-image-6.1.0-{abi}-cloud-amd64
