@@ -14,7 +14,7 @@ from vmlab.host.accelerator import Accelerator
 from vmlab.lab import Running
 from vmlab.module.source import read_programs
 from vmlab.settings import AcceleratorChoice, TimingChoice
-from vmlab.target import Boot, Target
+from vmlab.target import Target
 from vmlab.timing.series import TimingSource
 from vmlab.timing.source import Proof, boot_for, order, prove, why_not
 from vmlab.timing.stopwatch import PROGRAM, Stopwatch
@@ -84,7 +84,7 @@ class TimedGuests:
             return
         # Whether KVM runs a kernel is not known yet, but when it is not wanted it is not had.
         host = Accelerator.TCG if settings.accel is AcceleratorChoice.TCG else Accelerator.KVM
-        reasons = {why_not(TimingSource(settings.timing), target.architecture, host) for target in targets}
+        reasons = {why_not(TimingSource(settings.timing), target.architecture, host, target.boot) for target in targets}
         if reasons and "" not in reasons:
             raise UsageError(
                 f"--vmlab-timing {settings.timing} cannot be had: {'; '.join(sorted(reasons))}",
@@ -95,9 +95,7 @@ class TimedGuests:
         known = self._refused.get((target.id, source))
         if known is None:
             host = self._lab.verdict(self._lab.image(target)).accelerator
-            fact = why_not(source, target.architecture, host)
-            if not fact and source.is_exact and target.boot is Boot.STRICT:
-                fact = "a strict target's instructions are not counted: they are not those that its users run"
+            fact = why_not(source, target.architecture, host, target.boot)
             if not fact:
                 try:
                     self._lab.spec(target.started(boot_for(source, target.boot)))

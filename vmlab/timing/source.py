@@ -47,8 +47,9 @@ def boot_for(source: TimingSource, boot: Boot) -> Boot:
     return Boot.ICOUNT if source.is_exact else boot
 
 
-def why_not(source: TimingSource, architecture: Architecture, host: Accelerator) -> str:
-    """Why a source is out of the question for guests of an architecture on this host; empty when it may be had."""
+def why_not(source: TimingSource, architecture: Architecture, host: Accelerator, boot: Boot) -> str:
+    """Why a source is out of the question for guests of an architecture, started in a way, on this host; empty when
+    it may be had."""
     is_x86 = architecture is Architecture.AMD64
     if source is TimingSource.PMU and host is not Accelerator.KVM:
         return "only KVM passes a processor's counters through, and guests run under TCG here"
@@ -58,6 +59,10 @@ def why_not(source: TimingSource, architecture: Architecture, host: Accelerator)
         return (
             "arm64's counter ticks every 16 ns; its emulated PMU counts each instruction: --vmlab-timing emulated-pmu"
         )
+    if source.is_exact and boot is Boot.STRICT:
+        return "a strict target's instructions are not counted: they are not those that its users run"
+    if source is TimingSource.CLOCK and boot is Boot.ICOUNT:
+        return "the clock of a guest whose instructions are counted shows their number, and no time"
     return ""
 
 

@@ -64,14 +64,27 @@ def test_what_does_not_count_is_refused_with_the_fact(program: FakeProgram, sour
     assert str(proof).startswith(f"{source}: ")
 
 
+def _why_not(source: TimingSource, architecture: Architecture, host: Accelerator) -> str:
+    return why_not(source, architecture, host, Boot.STOCK)
+
+
 def test_a_source_is_out_of_the_question_by_machine_or_may_be_had() -> None:
     amd64, (kvm, tcg) = Architecture.AMD64, (Accelerator.KVM, Accelerator.TCG)
-    assert "guests run under TCG" in why_not(TimingSource.PMU, amd64, tcg)
-    assert why_not(TimingSource.PMU, amd64, kvm) == ""
-    assert "for arm64 only" in why_not(TimingSource.EMULATED_PMU, amd64, kvm)
+    assert "guests run under TCG" in _why_not(TimingSource.PMU, amd64, tcg)
+    assert _why_not(TimingSource.PMU, amd64, kvm) == ""
+    assert "for arm64 only" in _why_not(TimingSource.EMULATED_PMU, amd64, kvm)
     # The exact one needs TCG, which every host has, also one with KVM.
-    assert [why_not(TimingSource.ICOUNT, amd64, how) for how in (kvm, tcg)] == ["", ""]
-    assert why_not(TimingSource.CLOCK, amd64, tcg) == ""
+    assert [_why_not(TimingSource.ICOUNT, amd64, how) for how in (kvm, tcg)] == ["", ""]
+    assert _why_not(TimingSource.CLOCK, amd64, tcg) == ""
+
+
+def test_how_a_target_is_started_decides_what_its_figures_would_mean() -> None:
+    amd64, tcg = Architecture.AMD64, Accelerator.TCG
+    assert why_not(TimingSource.CLOCK, amd64, tcg, Boot.STRICT) == ""
+    assert why_not(TimingSource.ICOUNT, amd64, tcg, Boot.ICOUNT) == ""
+    assert "not those that its users run" in why_not(TimingSource.ICOUNT, amd64, tcg, Boot.STRICT)
+    # Its clock is the count: 18,686 ns that are instructions, under the name of a time.
+    assert "no time" in why_not(TimingSource.CLOCK, amd64, tcg, Boot.ICOUNT)
 
 
 def test_the_best_comes_first_and_what_is_demanded_alone() -> None:
