@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""What an experiment shows, kept as data: the pages in docs/explain/ are built from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from vmlab.decode import unstructure
+
+PROPERTY = "vmlab.finding"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that an experiment showed on one kernel."""
+
+    key: str
+    """`question.what`, such as `load.system-call`; the same on every kernel."""
+    command: str
+    """What was typed, fit to be copied."""
+    output: str
+    """What came back, as it was."""
+    facts: Mapping[str, str | int | bool]
+    """What of it the pages' statements rest on."""
+
+
+Note = Callable[..., None]
+"""`finding("load.system-call", command=…, output=…, fact=…)`."""
+
+
+def noting(item: pytest.Item) -> Note:
+    """What a test calls to keep a finding; it travels with the test's report, also from a worker."""
+
+    def note(key: str, *, command: str, output: str, **facts: str | int | bool) -> None:
+        found = Finding(key=key, command=command, output=output, facts=facts)
+        item.user_properties.append((PROPERTY, json.dumps(unstructure(found))))
+
+    return note
+
+
+class FindingsFile:
+    """Hears every report of this run's experiments, and writes the file when the run ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._tests: dict[tuple[str, str], dict[str, object]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        properties = dict(report.user_properties)
+        key = (str(properties.get("vmlab.target", "")), report.nodeid)
+        known = self._tests.setdefault(
+            key, {"target": key[0], "test": report.nodeid, "outcome": "passed", "findings": []}
+        )
+        if report.outcome != "passed":
+            known["outcome"] = report.outcome
+            known["reason"] = str(properties.get("vmlab.reason") or report.longreprtext.strip().splitlines()[-1:])
+        if report.when == "teardown":
+            known["findings"] = [json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY]
+
+    def pytest_sessionfinish(self) -> None:
+        rows = [row for row in self._tests.values() if row["target"]]
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
