@@ -85,7 +85,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy --strict."""
-    _install(session, "mypy", "nox")
+    _install(session, "mypy", "nox", "types-requests")
     session.run("mypy")
 
 

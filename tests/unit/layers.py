@@ -40,6 +40,8 @@ GUARDED = {
     "invoke": "vmlab.guest.ssh",
     "pytest": "vmlab.plugin",
     "_pytest": "vmlab.plugin",
+    "requests": "vmlab.image.web",
+    "urllib3": "vmlab.image.web",
 }
 """Which module alone may import a library."""
 LONGEST_LINES = 400

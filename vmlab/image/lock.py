@@ -1,13 +1,29 @@
 # SPDX-License-Identifier: MIT
-"""images/lock.toml: which file of a publisher each cloud image is, by name, size and digest."""
+"""images/lock.toml: which file of a publisher each cloud image is, by name, size and digest.
+
+What is fetched is what is locked, or nothing. A row is written when its publisher was asked; an image that nobody asked
+for yet has none.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from vmlab.cloud_image import Algorithm
+from vmlab.cloud_image import Algorithm, CloudImage
+from vmlab.decode import read_toml, structure
+from vmlab.errors import AssetError, UsageError
+from vmlab.store import replace_file
+
+_HEADER = """\
+# SPDX-License-Identifier: MIT
+# The publishers' files that cloud images are made of. Written by `vmlab images lock`; `vmlab images check` tells what
+# moved since. An image without a row was not asked for yet, and is not fetched.
+"""
+_HEX = {Algorithm.SHA256: re.compile(r"[0-9a-f]{64}"), Algorithm.SHA512: re.compile(r"[0-9a-f]{128}")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +36,22 @@ class LockedImage:
     algorithm: Algorithm
     digest: str
 
+    def require(self, path: Path, *, what: str) -> None:
+        """Raises `AssetError` when a file is not this one, by size or by digest. Reads it once."""
+        size = path.stat().st_size
+        if size != self.size_bytes:
+            raise AssetError(f"{what} has {size} bytes, and {self.size_bytes} are locked", hint=self.how_to_lock)
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, self.algorithm).hexdigest()
+        if digest != self.digest:
+            raise AssetError(
+                f"{what} has {self.algorithm} {digest}, and {self.digest} is locked", hint=self.how_to_lock
+            )
+
+    @property
+    def how_to_lock(self) -> str:
+        return f"`vmlab images check {self.id}` asks the publisher, `vmlab images lock {self.id}` takes what it offers"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageLock:
@@ -27,3 +59,62 @@ class ImageLock:
 
     path: Path
     rows: Mapping[str, LockedImage] = field(default_factory=dict)
+
+    def row(self, image: CloudImage) -> LockedImage:
+        """An image's row; `AssetError` with what to type when it has none."""
+        row = self.rows.get(image.id)
+        if row is None:
+            raise AssetError(
+                f"{image.id} is not locked: {self.path.name} does not say which file it is",
+                hint=f"`vmlab images lock {image.id}` asks its publisher and writes it down",
+            )
+        return row
+
+    def with_row(self, row: LockedImage) -> ImageLock:
+        return replace(self, rows={**self.rows, row.id: row})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    image: tuple[LockedImage, ...] = ()
+
+
+def read_lock(path: Path) -> ImageLock:
+    """The lock in a file; an empty one when there is no such file.
+
+    Raises `UsageError` that names file and key for what was not written by `write_lock`.
+    """
+    if not path.exists():
+        return ImageLock(path=path)
+    try:
+        found = structure(read_toml(path), _File, where=str(path))
+        rows: dict[str, LockedImage] = {}
+        for row in found.image:
+            _check(row, path)
+            if rows.setdefault(row.id, row) is not row:
+                raise UsageError(f"{path}: image {row.id!r} is there twice")
+    except UsageError as error:
+        raise UsageError(
+            f"the lock is damaged: {error.message}", hint="restore it, or remove it and type `vmlab images lock`"
+        ) from None
+    return ImageLock(path=path, rows=rows)
+
+
+def write_lock(lock: ImageLock) -> None:
+    """Write a lock to its file, whole or not at all; `HostError` when that cannot be written."""
+    tables = [
+        f'[[image]]\nid = "{row.id}"\nname = "{row.name}"\nsize_bytes = {row.size_bytes}\n'
+        f'algorithm = "{row.algorithm}"\ndigest = "{row.digest}"\n'
+        for _, row in sorted(lock.rows.items())
+    ]
+    replace_file(lock.path, "\n".join([_HEADER, *tables]))
+
+
+def _check(row: LockedImage, path: Path) -> None:
+    at = f"{path}: image {row.id!r}"
+    if not _HEX[row.algorithm].fullmatch(row.digest):
+        raise UsageError(f"{at}: digest: {row.digest!r} is no {row.algorithm}")
+    if row.size_bytes <= 0:
+        raise UsageError(f"{at}: size_bytes: {row.size_bytes} is no size of a file")
+    if not re.fullmatch(r"[\w.+~-]+", row.name):
+        raise UsageError(f"{at}: name: {row.name!r} is no name of a file")
