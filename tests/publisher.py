@@ -120,7 +120,7 @@ class Publisher:
         self._files: dict[str, _File] = {}
         self._orders: dict[str, deque[Answer]] = {}
         self._always: dict[str, Answer] = {}
-        self._after: dict[str, deque[Callable[[], None]]] = {}
+        self._after: dict[str, deque[Callable[[], object]]] = {}
         self._lock = threading.Lock()
         self._tls = tls
         self._server: http.server.ThreadingHTTPServer | None = None
@@ -177,7 +177,7 @@ class Publisher:
         with self._lock:
             self._always[path] = answer
 
-    def after_next(self, path: str, act: Callable[[], None]) -> None:
+    def after_next(self, path: str, act: Callable[[], object]) -> None:
         """Call `act` when the next request for `path` was answered, before another one is: to change a file."""
         with self._lock:
             self._after.setdefault(path, deque()).append(act)

@@ -76,9 +76,13 @@ def _parser() -> argparse.ArgumentParser:
     symbols = command("symbols", _symbols, "fetch a target's kernel symbols, for drgn, and print where they are")
     symbols.add_argument("name", metavar="TARGET")
     command("reap", _reap, "end kept guests, and remove what killed runs and power cuts left")
-    images = command("images", _images, "what is in the store: ls, verify, prune, refresh")
-    images.add_argument("action", choices=("ls", "verify", "prune", "refresh"))
-    images.add_argument("names", nargs="*", metavar="TARGET", help="only these targets' images")
+    images = command(
+        "images",
+        _images,
+        "what is in the store: ls, verify, prune, refresh; which cloud images are fetched: lock, check",
+    )
+    images.add_argument("action", choices=("ls", "verify", "prune", "refresh", "lock", "check"))
+    images.add_argument("names", nargs="*", metavar="TARGET", help="only these targets' images; lock, check: or images")
     images.add_argument("--all", action="store_true", help="prune: everything, also what is in use by the matrix")
     images.add_argument("--damaged", action="store_true", help="prune: only what is damaged")
     _add_series_commands(command)
@@ -137,10 +141,11 @@ def _progress() -> Callable[[str], None]:
 
 
 def _targets(_: argparse.Namespace, settings: Settings) -> int:
+    from vmlab.image.lock import lock_of
     from vmlab.report.listing import print_targets
 
     lab = _lab(settings)
-    print_targets(lab.matrix, lab.store, chosen=lab.targets)
+    print_targets(lab.matrix, lab.store, lock_of(settings), chosen=lab.targets)
     return 0
 
 
@@ -195,6 +200,11 @@ def _images(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.report.listing import print_objects
 
     lab = _lab(settings)
+    if chosen.action in ("lock", "check"):
+        from vmlab import publishers
+
+        act = publishers.lock_images if chosen.action == "lock" else publishers.check_images
+        return 0 if act(publishers.chosen_images(lab.matrix, chosen.names), settings, say=print) else 1
     # An image does not know how it will be started.
     targets = (
         tuple({target.stock: None for target in lab.matrix.select(",".join(chosen.names))}) if chosen.names else ()

@@ -46,6 +46,8 @@ class CloudImage:
     user: str
     """The ordinary user that its cloud-init makes by default."""
     package_manager: PackageManager
+    note: str = ""
+    """What of the row could not be learned from its publisher, or is to be known before it is used."""
     is_tried: bool = False
     """Whether a guest was made of it, from its publisher, by whoever wrote the row or by the scheduled workflow."""
 

@@ -52,6 +52,11 @@ class Matrix:
         """Every target in every way it can be started."""
         return tuple(target.started(boot) for target in self.targets for boot in Boot)
 
+    @property
+    def images(self) -> tuple[CloudImage, ...]:
+        """The cloud images that targets come from, each once."""
+        return tuple({target.cloud.image.id: target.cloud.image for target in self.targets if target.cloud}.values())
+
     def select(self, globs: str) -> tuple[Target, ...]:
         """The targets that `globs` (comma-separated, exact) names; the default matrix for an empty string.
 

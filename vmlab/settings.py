@@ -232,6 +232,13 @@ SETTINGS: tuple[Setting, ...] = (
         help="whether a mirror may serve an index that has expired, as a frozen one does",
     ),
     Setting(
+        name="lock",
+        default="",
+        parse=_optional_path,
+        metavar="FILE",
+        help="which files of their publishers cloud images are; default: vmlab's own images/lock.toml",
+    ),
+    Setting(
         name="index_days",
         default="7",
         parse=_between(0, 3650, float),
@@ -263,6 +270,7 @@ class Settings:
     report: Path
     mirror: str
     stale_index: StaleIndex
+    lock: Path | None
     index_days: float
     origin: Mapping[str, str]
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from vmlab.errors import AssetError, HostError, VmlabError
+from vmlab.image.fetch import KIND as CLOUD_IMAGE
+from vmlab.image.part import remove_parts
 from vmlab.image.recipe import load_recipe
 from vmlab.image.resolve import resolve
 from vmlab.lab import Lab
@@ -51,6 +53,10 @@ def prune(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only:
     rubbish = store.remove_rubbish()
     if rubbish:
         say(f"removed  {rubbish} unfinished works")
+    if not is_damaged_only:
+        for name, size in remove_parts(store):
+            freed += size
+            say(f"removed  the part of {name} that was fetched  {size / 2**20:.0f} MiB")
     if not targets and not is_damaged_only:
         remove_tree(store.root / "downloads")
     say(f"{freed / 2**30:.1f} GiB freed")
@@ -66,10 +72,8 @@ def _doomed(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_onl
     newest = {(item.kind, item.label): item for item in items}  # objects come oldest first
     images = {item.digest: item for (kind, _), item in newest.items() if kind == "image"}
     bases = {item.inputs.get("base") for item in images.values()}
-    symbols = {item.digest for (kind, _), item in newest.items() if kind == "vmlinux"}
-    keep = (
-        images.keys() | bases | symbols | {item.digest for item in newest.values() if _is_of_today(item, images, lab)}
-    )
+    whole = {item.digest for (kind, _), item in newest.items() if kind in ("vmlinux", CLOUD_IMAGE)}
+    keep = images.keys() | bases | whole | {item.digest for item in newest.values() if _is_of_today(item, images, lab)}
     return [
         item
         for item in items
@@ -119,6 +123,9 @@ def reap(lab: Lab, *, say: Say) -> None:
 def refresh(lab: Lab, targets: Sequence[Target], *, say: Say) -> None:
     """Ask the index again which version each target's line is at; the next run builds what changed."""
     for target in dict.fromkeys(target.stock for target in targets):
+        if target.cloud is not None:
+            say(f"{target.id}: comes from its publisher: `vmlab images check {target.cloud.image.id}` asks it")
+            continue
         recipe = load_recipe(target.suite.distribution)
         found = resolve(target, recipe, lab.store, lab.settings, progress=lab.progress, refresh=True)
         say(f"{target.id}: {found.kernel.release} ({found.kernel.version})")

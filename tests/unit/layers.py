@@ -32,7 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vmlab.timing",),
     ("vmlab.report",),
     ("vmlab.lab", "vmlab.forks", "vmlab.reach", "vmlab.timed", "vmlab.side_by_side"),
-    ("vmlab.plugin", "vmlab.cli", "vmlab.doctor", "vmlab.shell", "vmlab.upkeep", "vmlab.ad_hoc"),
+    ("vmlab.plugin", "vmlab.cli", "vmlab.doctor", "vmlab.shell", "vmlab.upkeep", "vmlab.publishers", "vmlab.ad_hoc"),
 )
 GUARDED = {
     "fabric": "vmlab.guest.ssh",

@@ -16,6 +16,8 @@ from pathlib import Path
 from vmlab.cloud_image import Algorithm, CloudImage
 from vmlab.decode import read_toml, structure
 from vmlab.errors import AssetError, UsageError
+from vmlab.matrix import catalogue_directory
+from vmlab.settings import Settings
 from vmlab.store import replace_file
 
 _HEADER = """\
@@ -98,6 +100,11 @@ def read_lock(path: Path) -> ImageLock:
             f"the lock is damaged: {error.message}", hint="restore it, or remove it and type `vmlab images lock`"
         ) from None
     return ImageLock(path=path, rows=rows)
+
+
+def lock_of(settings: Settings) -> ImageLock:
+    """The lock that the settings name: vmlab's own, or the user's in place of it."""
+    return read_lock(settings.lock or catalogue_directory() / "lock.toml")
 
 
 def write_lock(lock: ImageLock) -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from vmlab.decode import unstructure
 from vmlab.host.facts import Fact, Grade
+from vmlab.image.lock import ImageLock
 from vmlab.matrix import Matrix
 from vmlab.store import Store, StoredObject
 from vmlab.target import Target
@@ -19,16 +20,36 @@ from vmlab.target import Target
 _LOG_WIDTH = 160
 
 
-def print_targets(matrix: Matrix, store: Store, *, chosen: Sequence[Target]) -> None:
-    """A row per target; those that a run would take now are marked."""
+def print_targets(matrix: Matrix, store: Store, lock: ImageLock, *, chosen: Sequence[Target]) -> None:
+    """A row per target; those that a run would take now are marked, and what nobody tried yet is told."""
     releases = {item.facts["target"]: item.facts["release"] for item in store.objects() if item.kind == "image"}
     table = _table("", "target", "line", "flavour", "suite", "image", "")
     for target in matrix.targets:
         mark = "*" if target in chosen else ""
-        image = releases.get(target.id, "to be built")
-        table.add_row(mark, target.id, target.line, target.flavour, target.suite.codename, image, target.note)
+        image = releases.get(target.id, _how_to_get(target, lock))
+        flavour = target.flavour if target.cloud is None else "as shipped"
+        table.add_row(mark, target.id, target.line, flavour, target.suite.codename, image, _remarks(target))
     _print(table)
     print("* runs now; choose others with --vmlab-target")
+    if any(target.cloud is not None and not target.cloud.image.is_tried for target in matrix.targets):
+        print("never tried: written after what its publisher says; no guest was made of it yet")
+    if any(image.id not in lock.rows for image in matrix.images):
+        print("not locked: `vmlab images lock TARGET` asks its publisher which file it is")
+
+
+def _how_to_get(target: Target, lock: ImageLock) -> str:
+    if target.cloud is None:
+        return "to be built"
+    return "to be fetched" if target.cloud.image.id in lock.rows else f"not locked: {target.cloud.image.id}"
+
+
+def _remarks(target: Target) -> str:
+    remarks = [target.note]
+    if target.cloud is not None:
+        remarks = ["" if target.cloud.image.is_tried else "never tried", target.note, target.cloud.image.note]
+    if not target.has_fibdrv:
+        remarks.append("not for fibdrv")
+    return "; ".join(filter(None, remarks))
 
 
 def print_facts(facts: Sequence[Fact], *, as_json: bool) -> None:
