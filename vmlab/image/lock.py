@@ -15,7 +15,7 @@ from pathlib import Path
 
 from vmlab.cloud_image import Algorithm, CloudImage
 from vmlab.decode import read_toml, structure
-from vmlab.errors import AssetError, UsageError
+from vmlab.errors import AssetError, HostError, UsageError
 from vmlab.matrix import catalogue_directory
 from vmlab.settings import Settings
 from vmlab.store import replace_file
@@ -114,7 +114,12 @@ def write_lock(lock: ImageLock) -> None:
         f'algorithm = "{row.algorithm}"\ndigest = "{row.digest}"\n'
         for _, row in sorted(lock.rows.items())
     ]
-    replace_file(lock.path, "\n".join([_HEADER, *tables]))
+    try:
+        replace_file(lock.path, "\n".join([_HEADER, *tables]))
+    except HostError as error:
+        raise HostError(
+            f"the lock {str(lock.path)!r} was not written: {error.message}", hint="name another with --vmlab-lock FILE"
+        ) from error
 
 
 def _check(row: LockedImage, path: Path) -> None:

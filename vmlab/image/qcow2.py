@@ -70,6 +70,8 @@ def read_qcow2(path: Path, *, what: str) -> Qcow2:
         length = _V2.size
         if version == 3:
             length = _read_v3(stream, what)
+        if length > 1 << cluster_bits:
+            raise _refused(what, f"is a qcow2 with a header of {length} bytes, which QEMU refuses")
         _read_extensions(stream, length, 1 << cluster_bits, what)
     return Qcow2(version=version, disk_bytes=disk_bytes)
 

@@ -116,7 +116,9 @@ class Web:
                     chunks=_chunks(response.raw),
                 )
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise _explain(error, url) from None
+            # After a redirect it is another host that fails.
+            asked = getattr(error, "request", None)
+            raise _explain(error, getattr(asked, "url", None) or url) from None
 
     def text(self, url: str) -> str:
         """A small text file, such as a checksum list; attempts that may pass are repeated. Raises `WebFault`."""
@@ -159,11 +161,15 @@ class Web:
             raise WebFault(f"{url} is no text", passes=False) from None
 
     def _size_of(self, url: str) -> int:
-        with self.ask(url, method="HEAD") as answer:
-            refuse_page(answer, url)
-            if answer.length is not None:
-                return answer.length
-        # Some servers tell no length for HEAD; RFC 9110, 9.3.2 lets them.
+        # Some servers refuse HEAD, or tell no length for it, which RFC 9110, 9.3.2 lets them.
+        try:
+            with self.ask(url, method="HEAD") as answer:
+                refuse_page(answer, url)
+                if answer.length is not None:
+                    return answer.length
+        except WebFault as fault:
+            if fault.passes:
+                raise
         with self.ask(url, headers={"Range": "bytes=0-0"}) as answer:
             refuse_page(answer, url)
             total = answer.range_total if answer.status == PARTIAL else answer.length
@@ -237,11 +243,12 @@ def _explain(error: Exception, url: str) -> WebFault:
         error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema | requests.exceptions.MissingSchema
     ):
         return WebFault(f"{url!r} leads to no web address: {error}", passes=False)
-    if any(isinstance(cause, TimeoutError | requests.Timeout | urllib3.exceptions.TimeoutError) for cause in causes):
-        return WebFault(f"{host} does not answer", passes=True, hint="check the network and its proxy")
+    # Before timeouts: urllib3 derives a connection that was refused from those.
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno in _WORDS:
             return WebFault(f"{host}: {_WORDS[cause.errno]}", passes=True, hint="check the network and its proxy")
+    if any(isinstance(cause, TimeoutError | requests.Timeout | urllib3.exceptions.TimeoutError) for cause in causes):
+        return WebFault(f"{host} does not answer", passes=True, hint="check the network and its proxy")
     return WebFault(f"{host}: the connection broke: {causes[-1]}", passes=True, hint="check the network and its proxy")
 
 
@@ -267,4 +274,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _host(url: str) -> str:
-    return urlsplit(url).hostname or url
+    try:
+        return urlsplit(url).hostname or url
+    except ValueError:
+        return url

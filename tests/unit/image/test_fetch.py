@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import pytest
 from publisher import Publisher, checksum_list
 
 from unit.image.offers import LIST, NAME, PATH, Offered, offered, qcow2, with_mirror
-from vmlab.errors import AssetError, VmlabError
+from vmlab.errors import AssetError, HostError, VmlabError
 from vmlab.image.part import remove_parts
+from vmlab.store import digest_of
 from vmlab.wait import wait_until
 
 _FORK = multiprocessing.get_context("fork")
@@ -326,6 +328,43 @@ def test_a_disk_that_is_not_to_be_trusted_is_refused_also_when_its_checksum_is_r
     made.offer(content)
     made.relock()
     assert told in _refusal(made)
+
+
+def test_without_room_nothing_is_begun(made: Offered, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = shutil.disk_usage("/")._replace(free=10 * 2**20)
+    monkeypatch.setattr("vmlab.image.part.shutil.disk_usage", lambda _: free)
+    with pytest.raises(
+        HostError, match=r"no space left in '.*store': 10 MiB free, debian-12.* takes 64 more"
+    ) as caught:
+        made.fetch()
+    assert "vmlab images prune" in caught.value.hint
+    assert made.ranges == []
+
+
+def test_a_disk_that_fills_up_leaves_no_image(made: Offered) -> None:
+    inputs = {"algorithm": "sha256", "digest": made.lock.rows[made.image.id].digest}
+    part = made.store.directory(f"parts/cloud-image-{digest_of(inputs)}") / "data"
+    part.symlink_to("/dev/full")  # every write to it fails as on a full disk; full(4)
+    with pytest.raises(HostError, match=r"no space left in '.*store': \d+ MiB free") as caught:
+        made.fetch()
+    assert len(str(caught.value).splitlines()) == 1
+    assert not [path for path in made.left if not path.startswith("parts/")]
+    part.unlink()
+    assert made.fetch().file("disk").read_bytes() == made.content
+
+
+def test_no_network_is_told_once_for_all(made: Offered) -> None:
+    made.publisher.close()
+    assert f"{made.image.id}: 127.0.0.1: connection refused" in _refusal(made)
+
+
+def test_a_name_that_nobody_knows_is_told(made: Offered) -> None:
+    image = made.image
+    urls, checksums = (
+        tuple(url.replace("127.0.0.1", "cloud.invalid") for url in of) for of in (image.urls, image.checksums)
+    )
+    made.image = dataclasses.replace(image, urls=urls, checksums=checksums)
+    assert f"{made.image.id}: the name cloud.invalid cannot be resolved" in _refusal(made)
 
 
 def _fetch_in_a_process(made: Offered, journal: Path) -> None:
