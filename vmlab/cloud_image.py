@@ -42,6 +42,11 @@ class CloudImage:
     """Where the list with its checksum is, for each of `urls`. A `*` in the last component is looked up in the index
     page of its directory."""
     algorithm: Algorithm
+    signature: str = ""
+    """Where the list's signature is: `inside`, or what follows the list's address, as `.gpg`; empty where its publisher
+    signs none, or it is not known by which key."""
+    keyrings: tuple[str, ...] = ()
+    """Files with the key that signs the list, as packages install them; the first that a host has is used."""
     firmware: Firmware
     user: str
     """The ordinary user that its cloud-init makes by default."""

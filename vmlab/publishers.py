@@ -44,7 +44,8 @@ def lock_images(images: Iterable[CloudImage], settings: Settings, *, say: Say, w
     is_whole = True
     with web or Web() as asked:
         for image in images:
-            offered = _ask(image, asked, say)
+            signatures: list[str] = []
+            offered = _ask(image, asked, say, notice=signatures.append)
             is_whole = is_whole and offered is not None
             if offered is None:
                 continue
@@ -53,6 +54,7 @@ def lock_images(images: Iterable[CloudImage], settings: Settings, *, say: Say, w
                 lock = lock.with_row(offered)
                 write_lock(lock)
             say(f"{'as it was' if offered == known else 'locked':10} {image.id}: {_words(offered)}")
+            say(f"{'':10} {signatures[-1]}")
     return is_whole
 
 
@@ -76,9 +78,9 @@ def check_images(images: Iterable[CloudImage], settings: Settings, *, say: Say, 
     return is_still
 
 
-def _ask(image: CloudImage, web: Web, say: Say) -> LockedImage | None:
+def _ask(image: CloudImage, web: Web, say: Say, *, notice: Say = lambda _: None) -> LockedImage | None:
     try:
-        return look(image, web)
+        return look(image, web, notice=notice)
     except AssetError as error:
         say(f"{'no answer':10} {error.one_line}")
         return None

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 
 from vmlab.cloud_image import Algorithm
 from vmlab.errors import AssetError
+from vmlab.image.signature import SIGNED
 
-_SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----"
 _SIGNATURE = "-----BEGIN PGP SIGNATURE-----"
 _SIGNATURE_END = "-----END PGP SIGNATURE-----"
 _GNU = re.compile(r"([0-9a-fA-F]{32,}) [ *]?(\S.*)")
@@ -58,10 +58,10 @@ def _rows(text: str, where: str) -> Iterator[tuple[int, str]]:
     """The lines that say something, with their numbers."""
     lines = [line.rstrip() for line in text.splitlines()]
     numbered = list(enumerate(lines, start=1))
-    if _SIGNED in lines:
-        if lines.count(_SIGNED) != 1 or _SIGNATURE not in lines or _SIGNATURE_END not in lines:
+    if SIGNED in lines:
+        if lines.count(SIGNED) != 1 or _SIGNATURE not in lines or _SIGNATURE_END not in lines:
             raise AssetError(f"{where}: its signature is cut off: the list is not whole", hint="try again later")
-        begin = lines.index(_SIGNED)
+        begin = lines.index(SIGNED)
         # What stands outside of the signed part is nobody's word. Headers end with an empty line.
         begin += lines[begin:].index("") if "" in lines[begin:] else 0
         numbered = [(n, line.removeprefix("- ")) for n, line in numbered[begin : lines.index(_SIGNATURE)]]

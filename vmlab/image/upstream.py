@@ -7,6 +7,7 @@ import fnmatch
 import html.parser
 import posixpath
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -14,7 +15,10 @@ from vmlab.cloud_image import CloudImage
 from vmlab.errors import AssetError
 from vmlab.image.checksums import parse_checksums
 from vmlab.image.lock import LockedImage
+from vmlab.image.signature import check_signature, find_keyring, require_signed
 from vmlab.image.web import Web, WebFault
+
+_INSIDE = "inside"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +28,15 @@ class Offer:
     url: str
     name: str
     digest: str
+    signer: str
+    """The fingerprint of the key that signed the list; empty when that was not checked."""
 
 
-def look(image: CloudImage, web: Web) -> LockedImage:
+def look(image: CloudImage, web: Web, *, notice: Callable[[str], None] = lambda _: None) -> LockedImage:
     """What an image's publisher offers now, as a row of the lock, by the first of its addresses that answers.
 
-    Two small requests or three; the file itself is not fetched. Raises `AssetError` when no address gives an answer.
+    Two small requests to four; the file itself is not fetched. `notice` hears what is known of the list's signature.
+    Raises `AssetError` when no address gives an answer.
     """
     faults: list[AssetError] = []
     for place in range(len(image.urls)):
@@ -41,6 +48,7 @@ def look(image: CloudImage, web: Web) -> LockedImage:
         except AssetError as error:
             faults.append(error)
         else:
+            notice(f"{image.id}: {_about_signature(image, offer)}")
             return LockedImage(
                 id=image.id, name=offer.name, size_bytes=size, algorithm=image.algorithm, digest=offer.digest
             )
@@ -54,7 +62,9 @@ def find_offer(image: CloudImage, place: int, web: Web, *, preferred: str = "") 
     """
     base, _, pattern = image.urls[place].rpartition("/")
     listed_at = _list_address(image.checksums[place], web)
-    names = parse_checksums(web.text(listed_at), image.algorithm, where=listed_at)
+    listed = web.text(listed_at)
+    names = parse_checksums(listed, image.algorithm, where=listed_at)
+    signer = _signer(image, listed, listed_at, web)
     fitting = sorted((name for name in names if "/" not in name and fnmatch.fnmatch(name, pattern)), key=_natural)
     if not fitting:
         there = ", ".join(sorted(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
@@ -63,7 +73,27 @@ def find_offer(image: CloudImage, place: int, web: Web, *, preferred: str = "") 
             hint="the publisher may have renamed it: see images/targets",
         )
     name = preferred if preferred in fitting else fitting[-1]
-    return Offer(url=f"{base}/{name}", name=name, digest=names[name])
+    return Offer(url=f"{base}/{name}", name=name, digest=names[name], signer=signer)
+
+
+def _signer(image: CloudImage, listed: str, listed_at: str, web: Web) -> str:
+    """Who signed a list; empty when nobody does, or this host does not have the key."""
+    is_inside = image.signature == _INSIDE
+    if is_inside:
+        require_signed(listed, where=listed_at)
+    keyring = find_keyring(image.keyrings) if image.signature else None
+    if keyring is None:
+        return ""
+    detached = None if is_inside else web.small_file(f"{listed_at}{image.signature}")
+    return check_signature(listed, keyring, where=listed_at, detached=detached)
+
+
+def _about_signature(image: CloudImage, offer: Offer) -> str:
+    if offer.signer:
+        return f"its list is signed by {offer.signer}"
+    if not image.signature:
+        return "its list is not signed, as far as is known"
+    return f"its list's signature was not checked: this host has no gpgv, or none of {', '.join(image.keyrings)}"
 
 
 def all_failed(image: CloudImage, faults: list[AssetError]) -> AssetError:

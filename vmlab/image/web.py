@@ -122,7 +122,14 @@ class Web:
 
     def text(self, url: str) -> str:
         """A small text file, such as a checksum list; attempts that may pass are repeated. Raises `WebFault`."""
-        return self._repeat(lambda: self._text(url))
+        try:
+            return self.small_file(url).decode()
+        except UnicodeDecodeError:
+            raise WebFault(f"{url} is no text", passes=False) from None
+
+    def small_file(self, url: str) -> bytes:
+        """A small file, such as a signature; repeated like `text`. Raises `WebFault`."""
+        return self._repeat(lambda: self._bytes(url))
 
     def size_of(self, url: str) -> int:
         """How many bytes a file has, without fetching it; repeated like `text`. Raises `WebFault`."""
@@ -146,7 +153,7 @@ class Web:
                 failures += 1
                 self.wait(failures, fault)
 
-    def _text(self, url: str) -> str:
+    def _bytes(self, url: str) -> bytes:
         with self.ask(url) as answer:
             if urlsplit(url).scheme == "https" and urlsplit(answer.url).scheme != "https":
                 raise WebFault(f"{url} sends on to {answer.url}, which is not encrypted", passes=False)
@@ -155,10 +162,7 @@ class Web:
                 body += chunk
                 if len(body) > _LONGEST_TEXT:
                     raise WebFault(f"{url} is larger than {_LONGEST_TEXT // 2**20} MiB: no list", passes=False)
-        try:
-            return body.decode()
-        except UnicodeDecodeError:
-            raise WebFault(f"{url} is no text", passes=False) from None
+        return bytes(body)
 
     def _size_of(self, url: str) -> int:
         # Some servers refuse HEAD, or tell no length for it, which RFC 9110, 9.3.2 lets them.

@@ -32,7 +32,7 @@ def print_targets(matrix: Matrix, store: Store, lock: ImageLock, *, chosen: Sequ
     _print(table)
     print("* runs now; choose others with --vmlab-target")
     if any(target.cloud is not None and not target.cloud.image.is_tried for target in matrix.targets):
-        print("never tried: written after what its publisher says; no guest was made of it yet")
+        print("never tried: no guest was made of its publisher's image yet")
     if any(image.id not in lock.rows for image in matrix.images):
         print("not locked: `vmlab images lock TARGET` asks its publisher which file it is")
 
