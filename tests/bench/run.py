@@ -10,6 +10,7 @@ from pathlib import Path
 
 import classifier
 import comparison
+import fetch
 import forks
 import matrix
 import timing
@@ -21,6 +22,7 @@ from rows import Limit, broken_row, row
 
 LIMITS: tuple[Limit, ...] = (
     *matrix.LIMITS,
+    *fetch.LIMITS,
     *forks.LIMITS,
     *classifier.LIMITS,
     *comparison.LIMITS,

@@ -107,10 +107,10 @@ def test_a_file_that_is_the_locked_one_passes(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_the_locked_one_is_told_with_both_digests(tmp_path: Path) -> None:
     path = tmp_path / "disk"
-    path.write_bytes(b"abd")
-    with pytest.raises(AssetError, match=f"sha256 a52d159f.*, and {ROW.digest} is locked"):
+    path.write_bytes(b"xyz")
+    with pytest.raises(AssetError, match=f"sha256 3608bca1.*, and {ROW.digest} is locked"):
         ROW.require(path, what="it")
-    path.write_bytes(b"abcd")
+    path.write_bytes(b"wxyz")
     with pytest.raises(AssetError, match="it has 4 bytes, and 3 are locked"):
         ROW.require(path, what="it")
 
