@@ -51,8 +51,8 @@ def lock_images(images: Iterable[CloudImage], settings: Settings, *, say: Say, w
                 continue
             known = lock.rows.get(image.id)
             if offered != known:
-                lock = lock.with_row(offered)
-                write_lock(lock)
+                # Read again: somebody else may have locked other images meanwhile.
+                write_lock(lock_of(settings).with_row(offered))
             say(f"{'as it was' if offered == known else 'locked':10} {image.id}: {_words(offered)}")
             say(f"{'':10} {signatures[-1]}")
     return is_whole

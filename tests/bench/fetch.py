@@ -115,7 +115,7 @@ _AGAIN = """
     from vmlab.store import Store
     image = structure(json.loads(sys.argv[1]), CloudImage, where="image")
     stored = fetch_cloud_image(image, Store(Path(sys.argv[2])), lock=read_lock(Path(sys.argv[3])))
-    print(json.dumps({"new": stored.is_new, "interfaces": sorted(p.name for p in Path("/sys/class/net").iterdir())}))
+    print(json.dumps({"new": stored.is_new}))
 """
 
 

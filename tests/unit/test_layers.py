@@ -31,6 +31,7 @@ def test_the_checker_reads_the_whole_package() -> None:
         ("guest/guest.py", "from ..lab import Lab", "vmlab.guest.guest:2: imports vmlab.lab.Lab"),
         ("guest/__init__.py", "from ..report import model", "vmlab.guest:2: imports vmlab.report.model"),
         ("guest/guest.py", "import paramiko", "vmlab.guest.guest:2: imports paramiko"),
+        ("image/fetch.py", "import requests", "vmlab.image.fetch:2: imports requests, which is vmlab.image.web's"),
         ("lab.py", "def f():\n    from fabric import Connection", "vmlab.lab:3: imports fabric.Connection"),
         ("report/junit.py", "import pytest", "vmlab.report.junit:2: imports pytest"),
         ("machine/qmp.py", "from qemu.qmp import legacy", "vmlab.machine.qmp:2: imports qemu.qmp.legacy"),
@@ -59,6 +60,7 @@ def test_a_file_without_a_license_line_is_found(tmp_path: Path) -> None:
     [
         ("lab.py", "from vmlab.guest.guest import Guest"),
         ("guest/ssh.py", "import paramiko"),
+        ("image/web.py", "import requests\nimport urllib3"),
         ("plugin/session.py", "import pytest\nfrom vmlab.lab import Lab"),
         ("plugin/__init__.py", "from .session import GuestSession"),
         ("machine/qmp.py", "from qemu.qmp import QMPClient"),

@@ -8,6 +8,7 @@ for yet has none.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -110,7 +111,7 @@ def lock_of(settings: Settings) -> ImageLock:
 def write_lock(lock: ImageLock) -> None:
     """Write a lock to its file, whole or not at all; `HostError` when that cannot be written."""
     tables = [
-        f'[[image]]\nid = "{row.id}"\nname = "{row.name}"\nsize_bytes = {row.size_bytes}\n'
+        f"[[image]]\nid = {json.dumps(row.id)}\nname = {json.dumps(row.name)}\nsize_bytes = {row.size_bytes}\n"
         f'algorithm = "{row.algorithm}"\ndigest = "{row.digest}"\n'
         for _, row in sorted(lock.rows.items())
     ]
@@ -122,11 +123,16 @@ def write_lock(lock: ImageLock) -> None:
         ) from error
 
 
+def is_name(text: str) -> bool:
+    """Whether a publisher's file may be called so: no part of a path, nothing that a shell or a URL reads otherwise."""
+    return re.fullmatch(r"[\w.+~-]+", text, re.ASCII) is not None
+
+
 def _check(row: LockedImage, path: Path) -> None:
     at = f"{path}: image {row.id!r}"
     if not _HEX[row.algorithm].fullmatch(row.digest):
         raise UsageError(f"{at}: digest: {row.digest!r} is no {row.algorithm}")
     if row.size_bytes <= 0:
         raise UsageError(f"{at}: size_bytes: {row.size_bytes} is no size of a file")
-    if not re.fullmatch(r"[\w.+~-]+", row.name):
+    if not is_name(row.name):
         raise UsageError(f"{at}: name: {row.name!r} is no name of a file")

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from vmlab.cloud_image import CloudImage
 from vmlab.errors import AssetError
 from vmlab.image.checksums import parse_checksums
-from vmlab.image.lock import LockedImage
+from vmlab.image.lock import LockedImage, is_name
 from vmlab.image.signature import check_signature, find_keyring, require_signed
 from vmlab.image.web import Web, WebFault
 
@@ -43,6 +43,8 @@ def look(image: CloudImage, web: Web, *, notice: Callable[[str], None] = lambda 
         try:
             offer = find_offer(image, place, web)
             size = web.size_of(offer.url)
+            if size == 0:
+                raise AssetError(f"{offer.url} is empty", hint="try again later")
         except WebFault as fault:
             faults.append(AssetError(fault.message, hint=fault.hint))
         except AssetError as error:
@@ -65,7 +67,7 @@ def find_offer(image: CloudImage, place: int, web: Web, *, preferred: str = "") 
     listed = web.text(listed_at)
     names = parse_checksums(listed, image.algorithm, where=listed_at)
     signer = _signer(image, listed, listed_at, web)
-    fitting = sorted((name for name in names if "/" not in name and fnmatch.fnmatch(name, pattern)), key=_natural)
+    fitting = sorted((name for name in names if is_name(name) and fnmatch.fnmatch(name, pattern)), key=_natural)
     if not fitting:
         there = ", ".join(sorted(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         raise AssetError(

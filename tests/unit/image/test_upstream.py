@@ -10,7 +10,7 @@ import publisher as faults
 import pytest
 from publisher import Publisher, checksum_list
 
-from unit.image.offers import Waits, image_at, qcow2
+from unit.image.offers import LIST, NAME, PATH, Waits, image_at, qcow2
 from vmlab.cloud_image import CloudImage
 from vmlab.errors import AssetError
 from vmlab.image.upstream import look
@@ -68,17 +68,33 @@ def test_a_list_that_names_nothing_like_it_is_told(publisher: Publisher) -> None
         look(_fedora(publisher), Web(pause=Waits()))
 
 
+def test_a_file_that_is_empty_is_not_locked(publisher: Publisher) -> None:
+    publisher.offer(PATH, b"")
+    publisher.offer(LIST, checksum_list({NAME: b""}))
+    with pytest.raises(AssetError, match="is empty"):
+        look(image_at(publisher), Web(pause=Waits()))
+
+
+@pytest.mark.parametrize(
+    "name", ["44-1;rm.x86_64.qcow2", "44-../../1.x86_64.qcow2", "44- 1.x86_64.qcow2", "44-€.x86_64.qcow2"]
+)
+def test_a_name_that_is_none_is_not_taken_from_a_list(publisher: Publisher, name: str) -> None:
+    publisher.offer(f"{DIRECTORY}/", _PAGE.encode())
+    rows = checksum_list({f"Fedora-Cloud-Base-Generic-{name}": b"x"})
+    publisher.offer(f"{DIRECTORY}/Fedora-Cloud-44-1.10-x86_64-CHECKSUM", rows)
+    with pytest.raises(AssetError, match="does not list Fedora"):
+        look(_fedora(publisher), Web(pause=Waits()))
+
+
 @pytest.mark.parametrize(
     "fault",
     [faults.status(405), faults.without_length()],
     ids=["HEAD is refused", "HEAD tells no length"],
 )
 def test_a_size_that_head_does_not_tell_is_asked_otherwise(publisher: Publisher, fault: faults.Answer) -> None:
-    image = image_at(publisher)
-    name = image.urls[0].rpartition("/")[2]
     content = qcow2()
-    publisher.offer(f"/images/{name}", content)
-    publisher.offer("/images/SHA256SUMS", checksum_list({name: content}))
-    publisher.order(f"/images/{name}", fault)
-    assert look(image, Web(pause=Waits())).size_bytes == len(content)
+    publisher.offer(PATH, content)
+    publisher.offer(LIST, checksum_list({NAME: content}))
+    publisher.order(PATH, fault)
+    assert look(image_at(publisher), Web(pause=Waits())).size_bytes == len(content)
     assert publisher.asked[-1].range == "bytes=0-0"
