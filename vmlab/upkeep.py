@@ -53,11 +53,10 @@ def prune(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only:
     rubbish = store.remove_rubbish()
     if rubbish:
         say(f"removed  {rubbish} unfinished works")
-    if not is_damaged_only:
+    if not targets and not is_damaged_only:
         for name, size in remove_parts(store):
             freed += size
             say(f"removed  the part of {name} that was fetched  {size / 2**20:.0f} MiB")
-    if not targets and not is_damaged_only:
         remove_tree(store.root / "downloads")
     say(f"{freed / 2**30:.1f} GiB freed")
 

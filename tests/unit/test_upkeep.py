@@ -109,3 +109,25 @@ def test_a_kernels_newest_symbols_stay(lab: Lab) -> None:
     left = _left_after_prune(lab)
     assert new.digest in left
     assert old.digest not in left
+
+
+def test_of_a_publishers_image_the_newest_file_stays_and_parts_that_nobody_fetches_go(lab: Lab) -> None:
+    facts = {"name": "ubuntu24.04-amd64"}
+    old = _add(lab, "cloud-image", facts, digest="1")
+    new = _add(lab, "cloud-image", facts, digest="2")
+    part = lab.store.directory("parts/cloud-image-0123") / "data"
+    part.write_bytes(b"half")
+    upkeep.prune(lab, lab.matrix.select("debian12-6.1"), is_all=False, is_damaged_only=False, say=lambda _: None)
+    assert part.is_file(), "what another target's prune says nothing of"
+    said: list[str] = []
+    upkeep.prune(lab, (), is_all=False, is_damaged_only=False, say=said.append)
+    assert [item.digest for item in lab.store.objects()] == [new.digest]
+    assert old.digest != new.digest
+    assert not part.exists()
+    assert "removed  the part of cloud-image-0123 that was fetched  0 MiB" in said
+
+
+def test_refreshing_a_cloud_image_tells_who_is_to_be_asked(lab: Lab) -> None:
+    said: list[str] = []
+    upkeep.refresh(lab, lab.matrix.select("ubuntu24.04-6.8"), say=said.append)
+    assert said == ["ubuntu24.04-6.8: comes from its publisher: `vmlab images check ubuntu24.04-amd64` asks it"]

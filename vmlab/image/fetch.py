@@ -151,14 +151,14 @@ class _Fetching:
             refuse_page(answer, offer.url)
             if start and answer.status == NOT_SATISFIABLE:
                 return False
+            if answer.status == PARTIAL and answer.range_start != start:
+                return False
+            self._require_size(offer, answer)
             if answer.status == PARTIAL:
-                if answer.range_start != start:
-                    return False
                 part.is_patched = True
             elif start:
                 # The whole file: a server without ranges, or another file than the beginning is of.
                 part.restart()
-            self._require_size(offer, answer)
             if not part.size:
                 part.remember(offer.url, answer.headers.get("ETag", ""))
             self._pour(offer, answer)
@@ -167,7 +167,6 @@ class _Fetching:
     def _require_size(self, offer: Offer, answer: Answer) -> None:
         total = answer.range_total if answer.status == PARTIAL else answer.length
         if total is not None and total != self._row.size_bytes:
-            self._part.restart()
             raise WebFault(
                 f"{urlsplit(answer.url).hostname} offers {offer.name} with {total} bytes, and {self._row.size_bytes} "
                 "are locked",

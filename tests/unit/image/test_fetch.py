@@ -14,6 +14,7 @@ import pytest
 from publisher import Publisher, checksum_list
 
 from unit.image.offers import LIST, NAME, PATH, Offered, offered, qcow2, with_mirror
+from vmlab import cli
 from vmlab.errors import AssetError, HostError, VmlabError
 from vmlab.image.part import remove_parts
 from vmlab.store import digest_of
@@ -72,6 +73,25 @@ def test_progress_tells_how_far_it_is(made: Offered) -> None:
     assert all(line.startswith(f"{made.image.id}: fetching {NAME}: 0 of 0 MB, ") for line in told)
     assert "s left" in told[0]
     assert "left" not in told[-1]
+
+
+def test_progress_is_one_line_on_a_terminal_and_a_line_a_step_elsewhere(
+    made: Offered, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.publisher.order(PATH, faults.slow(400_000))
+    made.fetch()
+    say = cli._progress()
+    for line in made.progress:
+        say(line)
+    steps = ["reading its publisher's checksums", f"fetching {NAME}", f"verifying {NAME}"]
+    assert capsys.readouterr().err.splitlines() == [f"{made.image.id}: {step}" for step in steps]
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    say = cli._progress()
+    for line in made.progress:
+        say(line)
+    shown = capsys.readouterr().err
+    assert "\n" not in shown
+    assert shown.split("\r\x1b[K")[1:] == made.progress
 
 
 @pytest.mark.parametrize("tenth", range(1, 10))
@@ -294,6 +314,23 @@ def test_what_one_mirror_began_another_one_ends(made: Offered) -> None:
         made.publisher.order(PATH, faults.cut(50_000), faults.status(404))
         assert made.fetch().file("disk").read_bytes() == made.content
         assert [(asked.range, asked.if_range) for asked in mirror.asked_for(PATH)] == [("bytes=50000-", "")]
+
+
+def test_a_mirror_with_another_file_costs_nothing_of_what_is_there(made: Offered) -> None:
+    with Publisher() as mirror:
+        with_mirror(made, mirror)
+        mirror.offer(PATH, made.content + b"x")
+        made.publisher.order(PATH, faults.cut(50_000), faults.status(404))
+        _refusal(made)
+        assert made.fetch().file("disk").read_bytes() == made.content
+        assert made.ranges == ["", "bytes=50000-", "bytes=50000-"]
+
+
+def test_a_server_without_ranges_that_always_breaks_is_given_up(made: Offered) -> None:
+    broken = dataclasses.replace(faults.cut(SIZE // 2), knows_ranges=False)
+    made.publisher.order_always(PATH, broken)
+    assert f"closed the connection after {SIZE // 2} bytes" in _refusal(made)
+    assert len(made.ranges) == 5
 
 
 def test_a_mirror_that_is_behind_does_not_stop_one_that_is_not(made: Offered) -> None:
