@@ -9,7 +9,7 @@ from vmlab.cloud_image import CloudImage
 from vmlab.errors import AssetError, UsageError
 from vmlab.image.lock import LockedImage, lock_of, write_lock
 from vmlab.image.upstream import look
-from vmlab.image.web import Web
+from vmlab.image.web.client import Web
 from vmlab.matrix import Matrix
 from vmlab.settings import Settings
 

@@ -23,7 +23,7 @@ from vmlab.image.fetch import fetch_cloud_image
 from vmlab.image.lock import ImageLock, read_lock, write_lock
 from vmlab.image.qcow2 import read_qcow2
 from vmlab.image.upstream import look
-from vmlab.image.web import Web
+from vmlab.image.web.client import Web
 from vmlab.store import Store
 
 _MB = 1_000_000

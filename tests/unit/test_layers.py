@@ -60,7 +60,7 @@ def test_a_file_without_a_license_line_is_found(tmp_path: Path) -> None:
     [
         ("lab.py", "from vmlab.guest.guest import Guest"),
         ("guest/ssh.py", "import paramiko"),
-        ("image/web.py", "import requests\nimport urllib3"),
+        ("image/web/client.py", "import requests\nimport urllib3"),
         ("plugin/session.py", "import pytest\nfrom vmlab.lab import Lab"),
         ("plugin/__init__.py", "from .session import GuestSession"),
         ("machine/qmp.py", "from qemu.qmp import QMPClient"),

@@ -16,7 +16,7 @@ from vmlab import cli, publishers
 from vmlab.cloud_image import CloudImage
 from vmlab.errors import UsageError
 from vmlab.image.lock import lock_of
-from vmlab.image.web import Web
+from vmlab.image.web.client import Web
 from vmlab.matrix import load_matrix
 from vmlab.settings import Settings, load_settings
 

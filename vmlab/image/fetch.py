@@ -21,7 +21,8 @@ from vmlab.image.lock import ImageLock, LockedImage
 from vmlab.image.part import Part
 from vmlab.image.qcow2 import read_qcow2
 from vmlab.image.upstream import Offer, all_failed, find_offer
-from vmlab.image.web import NOT_SATISFIABLE, PARTIAL, Answer, Web, WebFault, refuse_page
+from vmlab.image.web.client import NOT_SATISFIABLE, PARTIAL, Answer, Web, refuse_page
+from vmlab.image.web.fault import WebFault
 from vmlab.store import Store, StoredObject, digest_of
 
 KIND = "cloud-image"

@@ -16,7 +16,8 @@ from vmlab.errors import AssetError
 from vmlab.image.checksums import parse_checksums
 from vmlab.image.lock import LockedImage, is_name
 from vmlab.image.signature import check_signature, find_keyring, require_signed
-from vmlab.image.web import Web, WebFault
+from vmlab.image.web.client import Web
+from vmlab.image.web.fault import WebFault
 
 _INSIDE = "inside"
 

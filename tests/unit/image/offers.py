@@ -14,7 +14,7 @@ from vmlab.cloud_image import Algorithm, CloudImage, Firmware, PackageManager
 from vmlab.image.fetch import fetch_cloud_image
 from vmlab.image.lock import ImageLock
 from vmlab.image.upstream import look
-from vmlab.image.web import Web
+from vmlab.image.web.client import Web
 from vmlab.store import Store, StoredObject
 
 NAME = "debian-12-genericcloud-amd64.qcow2"

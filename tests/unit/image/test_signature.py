@@ -18,7 +18,7 @@ from vmlab.cloud_image import CloudImage
 from vmlab.errors import AssetError
 from vmlab.image.signature import check_signature, find_keyring, require_signed
 from vmlab.image.upstream import look
-from vmlab.image.web import Web
+from vmlab.image.web.client import Web
 from vmlab.process import find_program
 
 SIGNED = Path(__file__).parent / "signed"

@@ -14,7 +14,7 @@ from unit.image.offers import LIST, NAME, PATH, Waits, image_at, qcow2
 from vmlab.cloud_image import CloudImage
 from vmlab.errors import AssetError
 from vmlab.image.upstream import look
-from vmlab.image.web import Web
+from vmlab.image.web.client import Web
 
 DIRECTORY = "/releases/44/Cloud/x86_64/images"
 _PAGE = """<html><body><h1>Index of /pub</h1><a href="../">Parent Directory</a>

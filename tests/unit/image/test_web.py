@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from publisher import Publisher
 
 from unit.image.offers import Waits
-from vmlab.image.web import Web, WebFault
+from vmlab.image.web.client import Web
+from vmlab.image.web.fault import WebFault
 
 
 @pytest.fixture(autouse=True)

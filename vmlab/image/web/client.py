@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""HTTP as fetching takes it: what went wrong, in words, and whether it may pass."""
+"""Requests to publishers: what is asked, how long is waited, how often it is tried."""
 
 from __future__ import annotations
 
 import contextlib
-import email.utils
-import errno
 import re
-import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +15,7 @@ import requests
 import urllib3
 
 from vmlab import __version__
+from vmlab.image.web.fault import WebFault, explain, host_of, refuse_status
 
 T = TypeVar("T")
 
@@ -31,23 +28,9 @@ _LONGEST_WAIT_S = 120
 _LONGEST_TEXT = 4 * 2**20
 """The longest list that was seen has some thousand bytes, and a directory's page some hundred thousand."""
 _CHUNK = 2**18
-# RFC 9110, 15.5.9, 15.6: the server's state, not the request; 425 and 429 are of RFC 8470 and RFC 6585.
 _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 PARTIAL = 206
 NOT_SATISFIABLE = 416
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-
-class WebFault(Exception):
-    """A request that gave nothing of use: why, what to do about it, and whether the same request may do better."""
-
-    def __init__(self, message: str, *, passes: bool, hint: str = "", after_s: float | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.passes = passes
-        self.hint = hint
-        self.after_s = after_s
-        """When the server asked to be asked again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +91,7 @@ class Web:
             with self._session.request(
                 method, url, headers=headers, stream=True, timeout=(_CONNECT_S, self._silence_s)
             ) as response:
-                _refuse(response, url)
+                refuse_status(response, url)
                 yield Answer(
                     url=response.url,
                     status=response.status_code,
@@ -118,7 +101,7 @@ class Web:
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             # After a redirect it is another host that fails.
             asked = getattr(error, "request", None)
-            raise _explain(error, getattr(asked, "url", None) or url) from None
+            raise explain(error, getattr(asked, "url", None) or url) from None
 
     def text(self, url: str) -> str:
         """A small text file, such as a checksum list; attempts that may pass are repeated. Raises `WebFault`."""
@@ -186,99 +169,13 @@ def refuse_page(answer: Answer, url: str) -> None:
     """Raises `WebFault` when a web page came in place of a file."""
     if answer.is_page:
         raise WebFault(
-            f"{_host(url)} answered with a web page in place of {url.rpartition('/')[2]}",
+            f"{host_of(url)} answered with a web page in place of {url.rpartition('/')[2]}",
             passes=False,
             hint="a captive portal or a proxy does that: open a page of the publisher in a browser first",
         )
-
-
-def _refuse(response: requests.Response, url: str) -> None:
-    status = response.status_code
-    if status not in (200, PARTIAL, NOT_SATISFIABLE):
-        passes = status in _PASSING
-        raise WebFault(
-            f"{_host(response.url)} answered {status} {response.reason} to {url}",
-            passes=passes,
-            hint="" if passes else "the file may have moved: see images/targets",
-            after_s=_retry_after(response.headers.get("Retry-After", "")),
-        )
-    encoding = response.headers.get("Content-Encoding", "identity")
-    if encoding != "identity":
-        raise WebFault(f"{_host(response.url)} sends {url} as {encoding}, which nobody asked for", passes=False)
 
 
 def _chunks(raw: urllib3.response.BaseHTTPResponse) -> Iterator[bytes]:
     # read1() hands over what is there: read() would keep up to a chunk to itself when the connection breaks.
     while chunk := raw.read1(_CHUNK, decode_content=False):
         yield chunk
-
-
-def _retry_after(text: str) -> float | None:
-    """RFC 9110, 10.2.3: seconds, or a date; None when it is neither."""
-    if text.isdecimal():
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
-
-
-def _explain(error: Exception, url: str) -> WebFault:
-    host = _host(url)
-    causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return WebFault(
-                f"{host}: its certificate cannot be trusted: {cause.verify_message}",
-                passes=False,
-                hint="check this host's clock, and whether a portal or a proxy stands in between",
-            )
-        if isinstance(cause, socket.gaierror):
-            return WebFault(
-                f"the name {host} cannot be resolved: {cause.strerror}",
-                passes=cause.errno == socket.EAI_AGAIN,
-                hint="check the network and its name server",
-            )
-        if isinstance(cause, urllib3.exceptions.IncompleteRead):
-            return WebFault(f"{host} closed the connection after {cause.partial} bytes of its answer", passes=True)
-    if isinstance(error, requests.TooManyRedirects):
-        return WebFault(f"{host} redirects {url} in circles", passes=False)
-    if isinstance(
-        error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema | requests.exceptions.MissingSchema
-    ):
-        return WebFault(f"{url!r} leads to no web address: {error}", passes=False)
-    # Before timeouts: urllib3 derives a connection that was refused from those.
-    for cause in causes:
-        if isinstance(cause, OSError) and cause.errno in _WORDS:
-            return WebFault(f"{host}: {_WORDS[cause.errno]}", passes=True, hint="check the network and its proxy")
-    if any(isinstance(cause, TimeoutError | requests.Timeout | urllib3.exceptions.TimeoutError) for cause in causes):
-        return WebFault(f"{host} does not answer", passes=True, hint="check the network and its proxy")
-    return WebFault(f"{host}: the connection broke: {causes[-1]}", passes=True, hint="check the network and its proxy")
-
-
-_WORDS = {
-    errno.ECONNREFUSED: "connection refused",
-    errno.ECONNRESET: "connection reset",
-    errno.ENETUNREACH: "there is no network that leads to it",
-    errno.EHOSTUNREACH: "there is no way to it",
-}
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and what is wrapped in it, the outermost first: requests and urllib3 wrap each in another way."""
-    seen: set[int] = set()
-    waiting: list[object] = [error]
-    while waiting:
-        found = waiting.pop(0)
-        if not isinstance(found, BaseException) or id(found) in seen:
-            continue
-        seen.add(id(found))
-        yield found
-        waiting += [*found.args, getattr(found, "reason", None), found.__cause__, found.__context__]
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or url
-    except ValueError:
-        return url

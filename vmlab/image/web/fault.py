@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""What went wrong with a request, in words, and whether it may pass."""
+
+from __future__ import annotations
+
+import email.utils
+import errno
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+# The server's state, not the request: RFC 9110, 15.5.9 and 15.6; 425 and 429 are of RFC 8470 and RFC 6585.
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class WebFault(Exception):
+    """A request that gave nothing of use: why, what to do about it, and whether the same request may do better."""
+
+    def __init__(self, message: str, *, passes: bool, hint: str = "", after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.passes = passes
+        self.hint = hint
+        self.after_s = after_s
+        """When the server asked to be asked again."""
+
+
+def refuse_status(response: requests.Response, url: str) -> None:
+    """Raises `WebFault` for an answer that is none, or not of bytes as they are."""
+    status = response.status_code
+    if status not in (200, 206, 416):
+        passes = status in _PASSING
+        raise WebFault(
+            f"{host_of(response.url)} answered {status} {response.reason} to {url}",
+            passes=passes,
+            hint="" if passes else "the file may have moved: see images/targets",
+            after_s=_retry_after(response.headers.get("Retry-After", "")),
+        )
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding != "identity":
+        raise WebFault(f"{host_of(response.url)} sends {url} as {encoding}, which nobody asked for", passes=False)
+
+
+def _retry_after(text: str) -> float | None:
+    """RFC 9110, 10.2.3: seconds, or a date; None when it is neither."""
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return None
+
+
+def explain(error: Exception, url: str) -> WebFault:
+    """An error of requests or urllib3 in words."""
+    host = host_of(url)
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return WebFault(
+                f"{host}: its certificate cannot be trusted: {cause.verify_message}",
+                passes=False,
+                hint="check this host's clock, and whether a portal or a proxy stands in between",
+            )
+        if isinstance(cause, socket.gaierror):
+            return WebFault(
+                f"the name {host} cannot be resolved: {cause.strerror}",
+                passes=cause.errno == socket.EAI_AGAIN,
+                hint="check the network and its name server",
+            )
+        if isinstance(cause, urllib3.exceptions.IncompleteRead):
+            return WebFault(f"{host} closed the connection after {cause.partial} bytes of its answer", passes=True)
+    if isinstance(error, requests.TooManyRedirects):
+        return WebFault(f"{host} redirects {url} in circles", passes=False)
+    if isinstance(
+        error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema | requests.exceptions.MissingSchema
+    ):
+        return WebFault(f"{url!r} leads to no web address: {error}", passes=False)
+    # Before timeouts: urllib3 derives a connection that was refused from those.
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.errno in _WORDS:
+            return WebFault(f"{host}: {_WORDS[cause.errno]}", passes=True, hint="check the network and its proxy")
+    if any(isinstance(cause, TimeoutError | requests.Timeout | urllib3.exceptions.TimeoutError) for cause in causes):
+        return WebFault(f"{host} does not answer", passes=True, hint="check the network and its proxy")
+    return WebFault(f"{host}: the connection broke: {causes[-1]}", passes=True, hint="check the network and its proxy")
+
+
+_WORDS = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ECONNRESET: "connection reset",
+    errno.ENETUNREACH: "there is no network that leads to it",
+    errno.EHOSTUNREACH: "there is no way to it",
+}
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what is wrapped in it, the outermost first: requests and urllib3 wrap each in another way."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        found = waiting.pop(0)
+        if not isinstance(found, BaseException) or id(found) in seen:
+            continue
+        seen.add(id(found))
+        yield found
+        waiting += [*found.args, getattr(found, "reason", None), found.__cause__, found.__context__]
+
+
+def host_of(url: str) -> str:
+    """The host of an address, or what stands in place of one."""
+    try:
+        return urlsplit(url).hostname or url
+    except ValueError:
+        return url
