@@ -185,19 +185,12 @@ class Publisher:
     def asked_for(self, path: str) -> list[Asked]:
         return [asked for asked in self.asked if asked.path == path]
 
-    def _take(self, asked: Asked) -> tuple[_File | None, Answer]:
+    def _take(self, asked: Asked) -> tuple[_File | None, Answer, Callable[[], object]]:
         with self._lock:
             self.asked.append(asked)
-            orders = self._orders.get(asked.path)
+            orders, waiting = self._orders.get(asked.path), self._after.get(asked.path)
             answer = orders.popleft() if orders else self._always.get(asked.path, Answer())
-            return self._files.get(asked.path), answer
-
-    def _answered(self, path: str) -> None:
-        with self._lock:
-            waiting = self._after.get(path)
-            act = waiting.popleft() if waiting else None
-        if act is not None:
-            act()
+            return self._files.get(asked.path), answer, waiting.popleft() if waiting else lambda: None
 
 
 def checksum_list(rows: Mapping[str, bytes | Path], *, algorithm: str = "sha256", style: str = "gnu") -> bytes:
@@ -241,7 +234,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             range=self.headers.get("Range", ""),
             if_range=self.headers.get("If-Range", ""),
         )
-        file, answer = self.owner._take(asked)
+        file, answer, after = self.owner._take(asked)
         try:
             if answer.body is not None:
                 self._send(answer, answer.status, {"Content-Length": str(len(answer.body))}, answer.body, has_body)
@@ -250,7 +243,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             else:
                 self._send_file(asked, file, answer, has_body)
         finally:
-            self.owner._answered(self.path)
+            after()
 
     def _send_file(self, asked: Asked, file: _File, answer: Answer, has_body: bool) -> None:
         size = file.size
