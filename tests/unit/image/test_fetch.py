@@ -7,6 +7,7 @@ import dataclasses
 import multiprocessing
 import shutil
 from collections.abc import Iterator
+from concurrent import futures
 from pathlib import Path
 
 import publisher as faults
@@ -407,8 +408,7 @@ def test_a_name_that_nobody_knows_is_told(made: Offered) -> None:
 def _fetch_in_a_process(made: Offered, journal: Path) -> None:
     stored = made.fetch()
     with journal.open("a") as stream:
-        waited = any("waiting for it" in line for line in made.progress)
-        stream.write(f"{stored.digest} {'waited' if waited else 'fetched'}\n")
+        stream.write(f"{stored.digest} {'fetched' if stored.is_new else 'taken'}\n")
 
 
 def test_two_processes_that_want_one_image_fetch_it_once(made: Offered, tmp_path: Path) -> None:
@@ -422,8 +422,19 @@ def test_two_processes_that_want_one_image_fetch_it_once(made: Offered, tmp_path
         assert worker.exitcode == 0
     lines = [line.split() for line in journal.read_text().splitlines()]
     assert len({digest for digest, _ in lines}) == 1
-    assert sorted(how for _, how in lines) == ["fetched", "waited"]
+    assert sorted(how for _, how in lines) == ["fetched", "taken"]
     assert made.ranges == [""]
+
+
+def test_who_waits_for_another_process_says_so(made: Offered) -> None:
+    inputs = {"algorithm": "sha256", "digest": made.lock.rows[made.image.id].digest}
+    with futures.ThreadPoolExecutor() as pool:
+        with made.store.lock(f"cloud-image-{digest_of(inputs)}"):
+            waiting = pool.submit(made.fetch)
+            wait_until(lambda: made.progress, timeout_s=20, describe="it to say that it waits", interval_s=0.01)
+            assert made.progress == [f"{made.image.id}: another run is fetching this image, waiting for it"]
+            assert made.publisher.asked == []
+        assert waiting.result(20).file("disk").read_bytes() == made.content
 
 
 def test_what_a_killed_process_had_the_next_one_goes_on_with(made: Offered, tmp_path: Path) -> None:
