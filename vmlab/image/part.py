@@ -94,7 +94,9 @@ class Part:
         """Hand the whole file over, and leave nothing behind."""
         self._stream.close()
         self.path.rename(path)
-        remove_tree(self._directory)
+        self._origin.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._directory.rmdir()
 
 
 def remove_parts(store: Store) -> Iterator[tuple[str, int]]:

@@ -60,16 +60,16 @@ def test_a_long_digest_is_read_when_the_list_is_of_those() -> None:
     assert _read(f"{LONG}  debian-12.qcow2\n", Algorithm.SHA512) == {"debian-12.qcow2": LONG}
 
 
-@pytest.mark.parametrize("end", range(0, len(FEDORA) - len("-----END PGP SIGNATURE-----\n"), 7))
-def test_a_signed_list_that_is_cut_anywhere_is_refused(end: int) -> None:
-    with pytest.raises(AssetError):
-        _read(FEDORA[:end])
+def test_a_signed_list_that_is_cut_anywhere_is_refused() -> None:
+    for end in range(len(FEDORA) - len("-----END PGP SIGNATURE-----\n")):
+        with pytest.raises(AssetError):
+            _read(FEDORA[:end])
 
 
-@pytest.mark.parametrize("end", range(0, 65))
-def test_a_list_that_is_cut_in_a_checksum_is_refused(end: int) -> None:
-    with pytest.raises(AssetError, match=r"no sha256 checksum in it|is cut off, or none"):
-        _read(f"{A}  noble.img\n"[:end])
+def test_a_list_that_is_cut_in_a_checksum_is_refused() -> None:
+    for end in range(66):
+        with pytest.raises(AssetError, match=r"no sha256 checksum in it|is cut off, or none"):
+            _read(f"{A}  noble.img\n"[:end])
 
 
 @pytest.mark.parametrize(

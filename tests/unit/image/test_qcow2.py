@@ -8,7 +8,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from unit.image.offers import qcow2
@@ -82,6 +82,7 @@ def test_what_is_not_to_be_trusted_is_refused_in_one_line(tmp_path: Path, conten
     assert told in _refusal(tmp_path, content)
 
 
+@settings(max_examples=40)
 @given(noise=some.binary(max_size=400), seed=some.integers(0, 2**32), flips=some.integers(0, 6))
 def test_noise_is_refused_or_read_and_never_a_crash(
     tmp_path_factory: pytest.TempPathFactory, noise: bytes, seed: int, flips: int

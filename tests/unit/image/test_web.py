@@ -36,7 +36,7 @@ def publisher() -> Iterator[Publisher]:
 
 def _fault(url: str) -> WebFault:
     with pytest.raises(WebFault) as caught:
-        Web(pause=Waits(), silence_s=0.2).text(url)
+        Web(pause=Waits(), silence_s=0.05).text(url)
     return caught.value
 
 
@@ -85,8 +85,8 @@ def test_a_certificate_that_has_expired_is_told(tmp_path: Path, monkeypatch: pyt
 
 def test_a_server_that_speaks_no_tls_is_told(publisher: Publisher) -> None:
     fault = _fault(publisher.offer("/list", b"x").replace("http:", "https:"))
-    assert fault.message.startswith("127.0.0.1: ")
-    assert "Traceback" not in fault.message
+    assert fault.message == "127.0.0.1: it cannot be spoken to over TLS: wrong version number"
+    assert not fault.passes
 
 
 def test_a_name_that_does_not_exist_is_told() -> None:
@@ -132,7 +132,7 @@ def test_no_network_at_all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_server_that_falls_silent_is_told(publisher: Publisher) -> None:
     publisher.offer("/list", b"x" * 200_000)
-    publisher.order_always("/list", faults.slow(50_000))
+    publisher.order_always("/list", faults.slow(200_000))
     fault = _fault(publisher.url("/list"))
     assert fault.message == "127.0.0.1 does not answer"
     assert fault.passes

@@ -16,6 +16,7 @@ import urllib3
 
 # The server's state, not the request: RFC 9110, 15.5.9 and 15.6; 425 and 429 are of RFC 8470 and RFC 6585.
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_PORTAL_OR_PROXY = "whether a portal or a proxy stands in between"
 
 
 class WebFault(Exception):
@@ -65,7 +66,12 @@ def explain(error: Exception, url: str) -> WebFault:
             return WebFault(
                 f"{host}: its certificate cannot be trusted: {cause.verify_message}",
                 passes=False,
-                hint="check this host's clock, and whether a portal or a proxy stands in between",
+                hint=f"check this host's clock, and {_PORTAL_OR_PROXY}",
+            )
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
+            why = (cause.reason or str(cause)).replace("_", " ").lower()
+            return WebFault(
+                f"{host}: it cannot be spoken to over TLS: {why}", passes=False, hint=f"see {_PORTAL_OR_PROXY}"
             )
         if isinstance(cause, socket.gaierror):
             return WebFault(
