@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from vmlab.plugin.accounting import LOST_STATUS
+from vmlab.report.model import LOST_STATUS
 from vmlab.target import Target
 
 from .conftest import ZOO, Finished, Running

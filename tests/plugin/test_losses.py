@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from vmlab.plugin.accounting import LOST_STATUS, NOT_RUN_STATUS, exit_status
+from vmlab.plugin.accounting import exit_status
+from vmlab.report.model import LOST_STATUS, NOT_RUN_STATUS
 
 from .inner import Inner
 

@@ -11,13 +11,10 @@ import pytest
 
 from vmlab.machine.running import left_by
 from vmlab.process import ProcessIdentity
+from vmlab.report.model import LOST_STATUS, NOT_RUN_STATUS
 
 _SHOWN = 10
 _LEFT = "vmlab.left"
-LOST_STATUS = 6
-"""Nothing failed, and machines were lost: nothing is known about what their tests test. Running again may tell."""
-NOT_RUN_STATUS = 7
-"""Nothing failed and no machine was lost in a test, and tests were not run since their target was given up."""
 
 
 class Accounting:

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from vmlab import __version__
 from vmlab.decode import structure, unstructure
 from vmlab.errors import UsageError
 from vmlab.report.model import SCHEMA, RunResult
@@ -21,16 +24,76 @@ def write_result(result: RunResult, directory: Path) -> Path:
     except OSError as error:
         raise disk_error(error, directory) from error
     path = directory / RESULT_FILE
-    replace_file(path, json.dumps(unstructure(result), indent=1) + "\n")
+    replace_file(path, result_text(result))
     return path
 
 
+def result_text(result: RunResult) -> str:
+    """A result as JSON with a line for each test and each measured series."""
+    return "".join(_lines(unstructure(result)))
+
+
 def read_result(path: Path) -> RunResult:
-    """Read a result file back; `UsageError` when it is none or of another schema."""
+    """Read a result file back; `UsageError` when it is none, damaged, or of another schema."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{str(path)!r} is no result file: {error}") from None
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        raise UsageError(f"{str(path)!r} has another schema than {SCHEMA}", hint="read it with the vmlab that wrote it")
-    return structure(data, RunResult, where=str(path))
+    except OSError as error:
+        raise UsageError(f"{str(path)!r} is no result file: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{str(path)!r} is no result file, or damaged: {error}") from None
+    return result_from(data, where=str(path))
+
+
+def result_from(data: object, *, where: str) -> RunResult:
+    """Decoded JSON as a result; `where` begins every error.
+
+    Refused are another schema, an unknown key, a missing one and a value of another kind.
+    """
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or type(schema) is not int or schema != SCHEMA:
+        raise UsageError(
+            f"{where!r} has another schema than {SCHEMA}{_author(data)}", hint="read it with the vmlab that wrote it"
+        )
+    try:
+        return structure(data, RunResult, where=where)
+    except UsageError as error:
+        if data.get("vmlab") == __version__:
+            raise
+        # A later one may have written a field that this one does not know.
+        raise UsageError(f"{error.message}{_author(data)}, and this is {__version__}", hint=error.hint) from None
+
+
+def _author(data: object) -> str:
+    version = data.get("vmlab") if isinstance(data, dict) else None
+    return f"; vmlab {version} wrote it" if isinstance(version, str) and version.isprintable() else ""
+
+
+def _lines(data: dict[str, Any]) -> Iterator[str]:
+    # With an indentation Python's encoder is not the one in C: five times slower, and every sample has a line.
+    encode = json.JSONEncoder().encode
+    yield "{"
+    for number, (key, value) in enumerate(data.items()):
+        yield ",\n " if number else "\n "
+        yield f"{encode(key)}: "
+        if key == "targets":
+            yield from _list([_target(row, encode) for row in value], " ")
+        elif isinstance(value, list):
+            yield from _list([encode(row) for row in value], " ")
+        else:
+            yield encode(value)
+    yield "\n}\n"
+
+
+def _target(row: dict[str, Any], encode: Any) -> str:
+    head = ",\n   ".join(f"{encode(key)}: {encode(value)}" for key, value in row.items() if key != "tests")
+    tests = "".join(_list([encode(test) for test in row["tests"]], "   "))
+    return f'{{\n   {head},\n   "tests": {tests}\n  }}'
+
+
+def _list(rows: list[str], indent: str) -> Iterator[str]:
+    if not rows:
+        yield "[]"
+        return
+    yield f"[\n{indent} "
+    yield f",\n{indent} ".join(rows)
+    yield f"\n{indent}]"

@@ -14,6 +14,12 @@ SCHEMA = 1
 """Raised when a field changes its meaning or goes away; a new field is no new version."""
 
 
+LOST_STATUS = 6
+"""Nothing failed, and machines were lost: nothing is known about what their tests test. Running again may tell."""
+NOT_RUN_STATUS = 7
+"""Nothing failed and no machine was lost in a test, and tests were not run since their target was given up."""
+
+
 class Outcome(StrEnum):
     """How a test ended on a target."""
 
@@ -62,6 +68,8 @@ class TestResult:
     """One line: why it did not pass."""
     fingerprint: str = ""
     """The same for each report of one fault by the kernel; empty where it reported none."""
+    source: str = ""
+    """`read.c:42`: where in the module's directory the fault lies, if that is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +99,18 @@ class TargetResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShardFacts:
+    """Which part of a run a result is."""
+
+    index: int
+    count: int
+    run: str
+    """Digest of the names of all tests of the whole run: shards with the same belong together."""
+    tests: int
+    """How many of them with a guest are this shard's: one with fewer results was cut short."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """A whole run, as it is written to results.json."""
 
@@ -102,3 +122,19 @@ class RunResult:
     targets: tuple[TargetResult, ...]
     series: tuple[Series, ...] = field(default=())
     notices: tuple[str, ...] = field(default=())
+    source: str = ""
+    """Digest of the module's sources; empty where no module was meant."""
+    shard: ShardFacts | None = None
+    """Which part of a split run this is; None for a whole one."""
+    missing: tuple[str, ...] = field(default=())
+    """What a merged result lacks, a line each: a shard, or part of one."""
+
+    @property
+    def status(self) -> int:
+        """What a command that found this ends with: pytest's statuses, and those above."""
+        faults = {test.outcome for row in self.targets for test in row.faults}
+        if self.missing or faults & {Outcome.FAILED, Outcome.ERROR}:
+            return 1
+        if faults:
+            return LOST_STATUS if Outcome.LOST in faults else NOT_RUN_STATUS
+        return 0 if any(row.tests for row in self.targets) else 5

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""Joining the results of several hosts into one, and telling what is missing. Refuses what does not belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vmlab.errors import UsageError
+from vmlab.report.files import RESULT_FILE, read_result
+from vmlab.report.model import SCHEMA, RunResult, ShardFacts, TargetFacts, TargetResult, TestResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A result file and what it holds."""
+
+    path: Path
+    result: RunResult
+
+
+def read_parts(places: Iterable[Path]) -> list[Part]:
+    """Every results.json at or below some places, in the order of their paths.
+
+    Raises `UsageError` for a place without one, and for the first that is damaged: it may not count as read.
+    """
+    files: dict[Path, None] = {}
+    for place in places:
+        found = sorted(place.rglob(RESULT_FILE)) if place.is_dir() else [place]
+        if not found:
+            raise UsageError(f"no {RESULT_FILE} in {str(place)!r}", hint="name the --vmlab-report directories of runs")
+        files |= dict.fromkeys(path.resolve() for path in found)
+    return [Part(path=path, result=read_result(path)) for path in files]
+
+
+def merge(parts: Sequence[Part], *, targets: Iterable[str] = ()) -> RunResult:
+    """One result out of several: shards of a run, or runs on different targets. Pure.
+
+    `targets` are those that must be there. What lacks, a shard, part of one or a target, stands in `missing`. Raises
+    `UsageError` for results of different versions of vmlab or of the module, shards of different runs, a shard that is
+    there twice, and a test that two files have for one target.
+    """
+    if not parts:
+        raise UsageError("nothing to merge", hint="name the --vmlab-report directories of runs")
+    _require_one("vmlab", {part.path: part.result.vmlab for part in parts})
+    _require_one("the module", {part.path: part.result.module for part in parts})
+    _require_one("the module's sources", {part.path: part.result.source for part in parts})
+    missing = [*_missing_shards(parts), *_missing_targets(parts, targets)]
+    ordered = sorted(parts, key=lambda part: (part.result.shard.index if part.result.shard else 0, str(part.path)))
+    rows = [(part, row) for part in ordered for row in part.result.targets]
+    notices = [notice for part in ordered for notice in part.result.notices]
+    joined = []
+    for target in dict.fromkeys(row.target for _, row in rows):
+        same = [(part, row) for part, row in rows if row.target == target]
+        joined.append(TargetResult(target=target, facts=_facts(same), tests=_tests(same)))
+        notices += _differences(target, [row.facts for _, row in same])
+    first = ordered[0].result
+    return RunResult(
+        schema=SCHEMA,
+        vmlab=first.vmlab,
+        started=min(part.result.started for part in ordered),
+        module=first.module,
+        settings=_common([part.result.settings for part in ordered]),
+        targets=tuple(joined),
+        series=tuple(series for part in ordered for series in part.result.series),
+        notices=tuple(dict.fromkeys(notices)),
+        source=first.source,
+        missing=tuple(dict.fromkeys([*missing, *(line for part in ordered for line in part.result.missing)])),
+    )
+
+
+def _require_one(what: str, words: Mapping[Path, str]) -> None:
+    """Refuse results of two versions."""
+    by_word = {word: path for path, word in reversed(words.items())}
+    if len(by_word) > 1:
+        (one, path), (other, other_path) = sorted(by_word.items())[:2]
+        raise UsageError(
+            f"these are results of two versions of {what}: {one[:16]!r} in {str(path)!r}, "
+            f"{other[:16]!r} in {str(other_path)!r}",
+            hint="merge results of one version",
+        )
+
+
+def _missing_shards(parts: Sequence[Part]) -> list[str]:
+    shards = {part.path: part.result.shard for part in parts}
+    whole = [path for path, shard in shards.items() if shard is None]
+    split: dict[Path, ShardFacts] = {path: shard for path, shard in shards.items() if shard is not None}
+    if not split:
+        return []
+    if whole:
+        raise UsageError(f"{str(whole[0])!r} is a whole run, and {str(next(iter(split)))!r} is a shard of one")
+    path, one = next(iter(split.items()))
+    for other_path, other in split.items():
+        if (other.run, other.count) != (one.run, one.count):
+            raise UsageError(
+                f"these are shards of two runs: {one.index}/{one.count} in {str(path)!r}, "
+                f"{other.index}/{other.count} in {str(other_path)!r}",
+                hint="shards of one run have the same tests and targets chosen",
+            )
+    _refuse_twice(split)
+    there = {shard.index for shard in split.values()}
+    missing = [f"shard {index} of {one.count} is missing" for index in range(1, one.count + 1) if index not in there]
+    for part in parts:
+        shard = part.result.shard
+        told = sum(len(row.tests) for row in part.result.targets)
+        if shard is not None and told < shard.tests:
+            missing.append(f"shard {shard.index} of {shard.count} has results of {told} of its {shard.tests} tests")
+    return missing
+
+
+def _refuse_twice(split: Mapping[Path, ShardFacts]) -> None:
+    seen: dict[int, Path] = {}
+    for path, shard in split.items():
+        if shard.index in seen:
+            raise UsageError(
+                f"shard {shard.index} of {shard.count} is there twice: {str(seen[shard.index])!r} and {str(path)!r}",
+                hint="leave out the one that was run again",
+            )
+        seen[shard.index] = path
+
+
+def _missing_targets(parts: Sequence[Part], targets: Iterable[str]) -> list[str]:
+    there = {row.target for part in parts for row in part.result.targets}
+    return [f"there are no results of {target}" for target in targets if target not in there]
+
+
+def _tests(same: Sequence[tuple[Part, TargetResult]]) -> tuple[TestResult, ...]:
+    """A target's tests out of all files; that one file has two of a name is no matter of merging."""
+    holders: dict[str, Path] = {}
+    for part, row in same:
+        for test in row.tests:
+            holder = holders.setdefault(test.test, part.path)
+            if holder is not part.path:
+                raise UsageError(
+                    f"{test.test} on {row.target} is there twice: {str(holder)!r} and {str(part.path)!r}",
+                    hint="merge runs of different targets, or shards of one run",
+                )
+    return tuple(test for _, row in same for test in row.tests)
+
+
+def _facts(same: Sequence[tuple[Part, TargetResult]]) -> TargetFacts | None:
+    """What was learned while a target was made ready, on all hosts together: counts added, times of the first."""
+    known = [row.facts for _, row in same if row.facts is not None]
+    if not known:
+        return None
+    return replace(
+        known[0],
+        boots=sum(facts.boots for facts in known),
+        forks=sum(facts.forks for facts in known),
+        forks_discarded=sum(facts.forks_discarded for facts in known),
+        consoles=tuple(path for facts in known for path in facts.consoles),
+    )
+
+
+def _differences(target: str, known: Iterable[TargetFacts | None]) -> list[str]:
+    """What results of one target did not have in common, and a reader takes for common."""
+    provenances = [facts.provenance for facts in known if facts is not None]
+    told = []
+    for word, values in (
+        ("kernels", [provenance.release for provenance in provenances]),
+        ("images", [provenance.image for provenance in provenances]),
+        ("accelerators", [provenance.accelerator for provenance in provenances]),
+        ("compilers", [provenance.compiler for provenance in provenances if provenance.compiler]),
+    ):
+        if len(set(values)) > 1:
+            told.append(f"{target}: hosts had different {word}: {', '.join(dict.fromkeys(values))}")
+    return told
+
+
+def _common(settings: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The settings that all hosts had."""
+    return {
+        name: value for name, value in settings[0].items() if all(other.get(name) == value for other in settings[1:])
+    }
