@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmlab import __version__
 from vmlab.errors import UsageError, VmlabError
+from vmlab.report_commands import add_report_commands
 from vmlab.settings import SETTINGS, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
             group.add_argument(setting.option, dest=f"vmlab_{setting.name}", help=text, **value)
         return made
 
-    command("targets", _targets, "list the kernels there are to test on")
+    targets = command("targets", _targets, "list the kernels there are to test on, or make a matrix of jobs of them")
+    targets.add_argument("--format", choices=("github", "gitlab"), help="those that would run now, as a job matrix")
+    targets.add_argument("--shards", type=int, default=1, metavar="N", help="with --format: so many jobs for each")
     doctor = command("doctor", _doctor, "say what this host can do, and what to type to improve it")
     doctor.add_argument("--json", action="store_true", help="for a bug report")
     command("setup", _setup, "install what the chosen targets need on this host, as root or with passwordless sudo")
@@ -86,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     images.add_argument("--all", action="store_true", help="prune: everything, also what is in use by the matrix")
     images.add_argument("--damaged", action="store_true", help="prune: only what is damaged")
     _add_series_commands(command)
+    add_report_commands(command)
     return parser
 
 
@@ -140,11 +144,15 @@ def _progress() -> Callable[[str], None]:
     return progress
 
 
-def _targets(_: argparse.Namespace, settings: Settings) -> int:
+def _targets(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.image.lock import lock_of
+    from vmlab.report.job_matrix import JobFormat, job_matrix
     from vmlab.report.listing import print_targets
 
     lab = _lab(settings)
+    if chosen.format is not None:
+        print(job_matrix(lab.targets, JobFormat(chosen.format), shards=chosen.shards))
+        return 0
     print_targets(lab.matrix, lab.store, lock_of(settings), chosen=lab.targets)
     return 0
 

@@ -18,6 +18,7 @@ from typing import Any
 import platformdirs
 
 from vmlab.errors import UsageError, nearest
+from vmlab.shard import Shard, parse_shard
 
 
 class AcceleratorChoice(StrEnum):
@@ -119,6 +120,10 @@ def _optional_path(text: str) -> Path | None:
     return _path(text) if text else None
 
 
+def _optional_shard(text: str) -> Shard | None:
+    return parse_shard(text) if text else None
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="target",
@@ -186,6 +191,27 @@ SETTINGS: tuple[Setting, ...] = (
         parse=_budget,
         metavar="GIB",
         help="what the store may take; the least recently used goes first. auto: 3/4 of what it has and is free",
+    ),
+    Setting(
+        name="shared_store",
+        default="",
+        parse=_optional_path,
+        metavar="DIR",
+        help="a store that is only read, by many hosts at once: what it has is not made again in --vmlab-store",
+    ),
+    Setting(
+        name="shard",
+        default="",
+        parse=_optional_shard,
+        metavar="I/N",
+        help="run one of N parts of the run that take the same time: 3/8; `vmlab report merge` joins their results",
+    ),
+    Setting(
+        name="durations",
+        default="",
+        parse=_optional_path,
+        metavar="FILE",
+        help="what tests took, to make shards equal by: a results.json, or what `vmlab report durations` wrote",
     ),
     Setting(
         name="keep",
@@ -264,6 +290,9 @@ class Settings:
     patience: float
     store: Path
     store_gib: float | None
+    shared_store: Path | None
+    shard: Shard | None
+    durations: Path | None
     keep: bool
     known_splats: Path | None
     dump: bool

@@ -17,6 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "vmlab.decode",
         "vmlab.target",
         "vmlab.settings",
+        "vmlab.shard",
         "vmlab.seal",
         "vmlab.store",
         "vmlab.process",
@@ -32,7 +33,17 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vmlab.timing",),
     ("vmlab.report",),
     ("vmlab.lab", "vmlab.forks", "vmlab.reach", "vmlab.timed", "vmlab.side_by_side"),
-    ("vmlab.plugin", "vmlab.cli", "vmlab.doctor", "vmlab.shell", "vmlab.upkeep", "vmlab.publishers", "vmlab.ad_hoc"),
+    (
+        "vmlab.plugin",
+        "vmlab.cli",
+        "vmlab.report_commands",
+        "vmlab.smoke",
+        "vmlab.doctor",
+        "vmlab.shell",
+        "vmlab.upkeep",
+        "vmlab.publishers",
+        "vmlab.ad_hoc",
+    ),
 )
 GUARDED = {
     "fabric": "vmlab.guest.ssh",

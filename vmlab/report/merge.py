@@ -38,8 +38,8 @@ def merge(parts: Sequence[Part], *, targets: Iterable[str] = ()) -> RunResult:
     """One result out of several: shards of a run, or runs on different targets. Pure.
 
     `targets` are those that must be there. What lacks, a shard, part of one or a target, stands in `missing`. Raises
-    `UsageError` for results of different versions of vmlab or of the module, shards of different runs, a shard that is
-    there twice, and a test that two files have for one target.
+    `UsageError` for results of different versions of vmlab or of the module, a shard that is there twice, and a test
+    that two files have for one target.
     """
     if not parts:
         raise UsageError("nothing to merge", hint="name the --vmlab-report directories of runs")
@@ -83,41 +83,38 @@ def _require_one(what: str, words: Mapping[Path, str]) -> None:
 
 
 def _missing_shards(parts: Sequence[Part]) -> list[str]:
-    shards = {part.path: part.result.shard for part in parts}
-    whole = [path for path, shard in shards.items() if shard is None]
-    split: dict[Path, ShardFacts] = {path: shard for path, shard in shards.items() if shard is not None}
-    if not split:
-        return []
-    if whole:
-        raise UsageError(f"{str(whole[0])!r} is a whole run, and {str(next(iter(split)))!r} is a shard of one")
-    path, one = next(iter(split.items()))
-    for other_path, other in split.items():
-        if (other.run, other.count) != (one.run, one.count):
-            raise UsageError(
-                f"these are shards of two runs: {one.index}/{one.count} in {str(path)!r}, "
-                f"{other.index}/{other.count} in {str(other_path)!r}",
-                hint="shards of one run have the same tests and targets chosen",
-            )
-    _refuse_twice(split)
-    there = {shard.index for shard in split.values()}
-    missing = [f"shard {index} of {one.count} is missing" for index in range(1, one.count + 1) if index not in there]
+    """What lacks of each run that was split: there is one a target where each target's run was split by itself."""
+    runs: dict[tuple[str, int], list[tuple[Part, ShardFacts]]] = {}
     for part in parts:
         shard = part.result.shard
-        told = sum(len(row.tests) for row in part.result.targets)
-        if shard is not None and told < shard.tests:
-            missing.append(f"shard {shard.index} of {shard.count} has results of {told} of its {shard.tests} tests")
+        if shard is not None:
+            runs.setdefault((shard.run, shard.count), []).append((part, shard))
+    missing = []
+    for (_, count), shards in runs.items():
+        _refuse_twice(shards)
+        targets = dict.fromkeys(row.target for part, _ in shards for row in part.result.targets)
+        whose = f" of {', '.join(targets)}" if len(runs) > 1 else ""
+        there = {shard.index for _, shard in shards}
+        for index in range(1, count + 1):
+            if index not in there:
+                missing.append(f"shard {index} of {count}{whose} is missing")
+        for part, shard in shards:
+            told = sum(len(row.tests) for row in part.result.targets)
+            if told < shard.tests:
+                missing.append(f"shard {shard.index} of {count}{whose} has results of {told} of its {shard.tests} tests")
     return missing
 
 
-def _refuse_twice(split: Mapping[Path, ShardFacts]) -> None:
+def _refuse_twice(shards: Sequence[tuple[Part, ShardFacts]]) -> None:
     seen: dict[int, Path] = {}
-    for path, shard in split.items():
+    for part, shard in shards:
         if shard.index in seen:
             raise UsageError(
-                f"shard {shard.index} of {shard.count} is there twice: {str(seen[shard.index])!r} and {str(path)!r}",
+                f"shard {shard.index} of {shard.count} is there twice: "
+                f"{str(seen[shard.index])!r} and {str(part.path)!r}",
                 hint="leave out the one that was run again",
             )
-        seen[shard.index] = path
+        seen[shard.index] = part.path
 
 
 def _missing_targets(parts: Sequence[Part], targets: Iterable[str]) -> list[str]:

@@ -25,8 +25,10 @@ def render(result: RunResult, *, width: int, color: bool) -> str:
     )
     console.print(_table(result))
     for row in result.targets:
-        for line in _reasons(row):
+        for line in reasons(row):
             console.print(Text(line), soft_wrap=True)
+    for line in result.missing:
+        console.print(Text(f"MISSING: {line}", style="red"), soft_wrap=True)
     for notice in result.notices:
         console.print(Text(f"note: {notice}"))
     return stream.getvalue()
@@ -81,11 +83,11 @@ def _seconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
-def _reasons(row: TargetResult) -> list[str]:
+def reasons(row: TargetResult) -> list[str]:
     """The distinct reasons of a target's faults, most frequent first: a hundred equal failures read as one."""
     counted: dict[str, list[TestResult]] = {}
     for test in row.faults:
-        counted.setdefault(_fingerprint(test), []).append(test)
+        counted.setdefault(fault_key(test), []).append(test)
     ranked = sorted(counted.values(), key=lambda tests: -len(tests))
     lines = []
     for tests in ranked[:_MOST_REASONS]:
@@ -97,6 +99,6 @@ def _reasons(row: TargetResult) -> list[str]:
     return lines
 
 
-def _fingerprint(test: TestResult) -> str:
+def fault_key(test: TestResult) -> str:
     """A fault's reason without what differs each time it happens: processor, process, addresses."""
     return test.fingerprint or _VARIES.sub("#", test.reason or str(test.outcome))

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""Results as GitHub Actions' workflow commands: annotations that stand in the module's source.
+
+The runner reads commands out of whatever a step prints. What a guest printed is in these texts too, so that everything
+is escaped as actions/toolkit does it (packages/core/src/command.ts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from vmlab.report.figures import printable
+from vmlab.report.model import Outcome, RunResult, TestResult
+from vmlab.report.terminal import fault_key
+
+MOST_ANNOTATIONS = 10
+"""Of a kind, for a step: GitHub shows no more (actions/toolkit, docs/problem-matchers.md, "Limitations")."""
+_LONGEST = 4000
+_UNKNOWN = (Outcome.LOST, Outcome.NOT_RUN)
+
+
+def annotations(result: RunResult, *, directory: str) -> list[str]:
+    """An error for each fault, once for all tests and targets that met it, where in the module's source it lies if that
+    is known; a warning for what was lost or not run; a notice for each of the run's.
+
+    `directory` is where the module lies in the repository. Pure.
+    """
+    faults = [test for row in result.targets for test in row.faults]
+    wrong = _grouped([test for test in faults if test.outcome not in _UNKNOWN])
+    unknown = _grouped([test for test in faults if test.outcome in _UNKNOWN])
+    missing = [command("error", line, title="vmlab") for line in result.missing]
+    errors = [*missing, *(_of_fault("error", tests, directory) for tests in wrong)]
+    warnings = [_of_fault("warning", tests, directory) for tests in unknown]
+    return [*_limited("error", errors), *_limited("warning", warnings), *notices(result.notices)]
+
+
+def notices(texts: Sequence[str]) -> list[str]:
+    """What a run wants to be known."""
+    return _limited("notice", [command("notice", text, title="vmlab") for text in texts])
+
+
+def command(word: str, text: str, **properties: str | int) -> str:
+    """A workflow command on one line, all of it escaped; properties that are empty are left out."""
+    told = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items() if value)
+    return f"::{word}{' ' if told else ''}{told}::{_data(text)}"
+
+
+def _of_fault(word: str, tests: Sequence[TestResult], directory: str) -> str:
+    first = tests[0]
+    targets = list(dict.fromkeys(test.target for test in tests))
+    names = list(dict.fromkeys(test.test for test in tests))
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    text = f"{first.reason or first.outcome}\n{first.outcome}: {names[0]}{more}\non {', '.join(targets)}"
+    file, _, line = first.source.rpartition(":")
+    place = {"file": str(PurePosixPath(directory, file)), "line": line} if file else {}
+    return command(word, text, **place, title=f"vmlab {targets[0]}{' and others' if targets[1:] else ''}")
+
+
+def _grouped(faults: Sequence[TestResult]) -> list[list[TestResult]]:
+    """The same fault on all targets together; those with a place in the source first, then the most frequent."""
+    groups: dict[tuple[str, str], list[TestResult]] = {}
+    for test in faults:
+        groups.setdefault((test.source, fault_key(test)), []).append(test)
+    return sorted(groups.values(), key=lambda tests: (not tests[0].source, -len(tests)))
+
+
+def _limited(word: str, commands: list[str]) -> list[str]:
+    if len(commands) <= MOST_ANNOTATIONS:
+        return commands
+    kept = commands[: MOST_ANNOTATIONS - 1]
+    rest = len(commands) - len(kept)
+    return [*kept, command(word, f"{rest} more: the step's summary and results.json have them all", title="vmlab")]
+
+
+def _data(text: str) -> str:
+    lines = [printable(line) for line in text[:_LONGEST].splitlines()]
+    return "%0A".join(line.replace("%", "%25") for line in lines)
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

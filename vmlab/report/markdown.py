@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""Results as Markdown: what $GITHUB_STEP_SUMMARY shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from vmlab.report.figures import printable
+from vmlab.report.model import Outcome, RunResult, TargetResult
+from vmlab.report.terminal import reasons
+
+MOST_BYTES = 1_000_000
+"""GitHub refuses a step's summary that is larger than 1 MiB."""
+_HEADINGS = ("", "target", "kernel", "compiler", "accelerator", "passed", "failed", "lost", "skipped", "time")
+_MARKS = re.compile(r"([\\`*_{}\[\]<>()#+!|~&-])")
+
+
+def summary(result: RunResult) -> str:
+    """A table with a row per target, why what is red is red, what is missing, and what the user should know. Pure."""
+    head = [f"### vmlab: {_plain(result.module)}", ""]
+    head += [f"**{_plain(line)}**\n" for line in result.missing]
+    if result.shard is not None:
+        head += [f"Shard {result.shard.index} of {result.shard.count}\n"]
+    rows = [_HEADINGS, ("---",) * len(_HEADINGS), *map(_row, result.targets)]
+    head += [f"| {' | '.join(cells)} |" for cells in rows]
+    tail = [f"- {_plain(notice)}" for notice in result.notices]
+    whys = [line for row in result.targets for line in reasons(row)]
+    body = "\n".join([*head, "", *_fenced(whys), *tail]) + "\n"
+    if len(body.encode()) <= MOST_BYTES:
+        return body
+    return "\n".join([*head, "", "The reasons are more than GitHub takes; results.json has them."]) + "\n"
+
+
+def _row(row: TargetResult) -> tuple[str, ...]:
+    facts = row.facts
+    known = ("-", "-", "-")
+    if facts is not None:
+        provenance = facts.provenance
+        accelerator = f"{provenance.accelerator} {provenance.cpu_model}".strip()
+        known = (provenance.release, provenance.compiler or "-", accelerator)
+    counts = (
+        row.count(Outcome.PASSED),
+        row.count(Outcome.FAILED, Outcome.ERROR),
+        row.count(Outcome.LOST, Outcome.NOT_RUN),
+        row.count(Outcome.SKIPPED),
+    )
+    mark = "✅" if row.is_green else "❌"
+    return (mark, *map(_plain, (row.target, *known)), *map(str, counts), f"{row.duration_s:.0f} s")
+
+
+def _fenced(lines: Sequence[str]) -> list[str]:
+    """Text as it stands, whatever it holds: the fence is longer than any in it."""
+    if not lines:
+        return []
+    longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [f"{fence}text", *map(printable, lines), fence, ""]
+
+
+def _plain(text: str) -> str:
+    """Text in which no letter means anything to Markdown."""
+    return _MARKS.sub(r"\\\1", printable(text))
