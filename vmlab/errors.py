@@ -67,6 +67,9 @@ class AssetError(VmlabError):
 class ModuleError(VmlabError):
     """The module under test is at fault: this is a result."""
 
+    source = ""
+    """`read.c:42`: where in the module's directory, if that is known."""
+
 
 class BuildError(ModuleError):
     """The module does not build for this kernel."""

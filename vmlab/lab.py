@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from vmlab.guest.hang import HangProbe
 from vmlab.guest.rules import Rules, known_rules, known_splats_file, load_rules
 from vmlab.guest.splat import find_splats
 from vmlab.guest.transport import Transport
-from vmlab.host.accelerator import Accelerator, Verdict, choose_accelerator, qemu_version
+from vmlab.host.accelerator import ONLY_TCG_COUNTS, Accelerator, Verdict, choose_accelerator, qemu_version
 from vmlab.host.limits import Limits, limits_for
+from vmlab.host.nested import known_words
 from vmlab.image.debug_symbols import obtain_vmlinux
 from vmlab.image.image import Image
 from vmlab.image.kernel_config import has_option
@@ -144,7 +146,7 @@ class Lab:
     def accelerator(self, target: Target) -> Verdict:
         """What runs a target's guests: the host's best, or TCG for a guest whose instructions are counted."""
         if target.boot is Boot.ICOUNT:
-            return Verdict(accelerator=Accelerator.TCG, reason="only TCG counts instructions")
+            return Verdict(accelerator=Accelerator.TCG, reason=ONLY_TCG_COUNTS)
         return self.verdict(self.image(target))
 
     def limits(self, target: Target) -> Limits:
@@ -330,6 +332,8 @@ class Lab:
 
     def _learn_image(self, target: Target, image: Image, version: str, took_s: float) -> None:
         verdict = self.accelerator(target)
+        if verdict.is_fallback:
+            self.notice(f"guests are emulated, and slow: {verdict.reason}{known_words(os.environ)}")
         spec = self.spec(target)
         provenance = Provenance(
             release=image.release,

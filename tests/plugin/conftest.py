@@ -18,6 +18,8 @@ def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     for name in os.environ:
         if name.startswith("VMLAB_"):
             monkeypatch.delenv(name)
+    # A hosted runner's own: an inner run would print commands to it.
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     # Should a test reach for a real lab, it finds nothing there.
     monkeypatch.setenv("VMLAB_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("VMLAB_MIRROR", "http://mirror.invalid/debian")

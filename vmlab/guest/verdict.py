@@ -113,7 +113,16 @@ def as_error(reason: str, splats: Sequence[Splat], failure: BaseException | None
     after = f"\n\nand then: {failure}" if failure is not None else ""
     error = KernelTrouble(reason, detail=describe(splats) + after)
     error.fingerprint = splats[0].fingerprint if splats else ""
+    error.source = source_of(splats)
     return error
+
+
+def source_of(splats: Sequence[Splat]) -> str:
+    """`read.c:42`, where the first report's innermost frame in the module is; empty when none is resolved."""
+    frames = splats[0].frames if splats else ()
+    known = [frame for frame in frames if frame.source]
+    certain = [frame for frame in known if not frame.is_guess]
+    return (certain or known)[0].source if known else ""
 
 
 def taint_line(findings: Findings) -> str:

@@ -21,6 +21,7 @@ from vmlab.decode import structure, unstructure
 from vmlab.errors import HostError, UsageError
 from vmlab.foreign import native_architecture, setup_command
 from vmlab.host.kvm import kvm_parameters
+from vmlab.host.nested import options_known, without_refused
 from vmlab.host.processor import Processor, read_processor
 from vmlab.process import end, find_program, run, tied_to_parent
 from vmlab.settings import AcceleratorChoice
@@ -29,6 +30,12 @@ from vmlab.target import Architecture
 
 _PROOF_TIMEOUT_S = 12.0
 """A kernel under KVM prints its first line within a second; a nested host that emulates much may need a few."""
+
+
+_ASKED_FOR = "asked for"
+ONLY_TCG_COUNTS = "only TCG counts instructions"
+TCG_IS_MEANT = (_ASKED_FOR, ONLY_TCG_COUNTS)
+"""The reasons of a verdict that nobody needs to be told of."""
 
 
 class Accelerator(StrEnum):
@@ -55,6 +62,11 @@ class Verdict:
     steps: tuple[str, ...] = ()
     """Each CPU model that KVM was tried with in vain, and what was seen, the first one first."""
 
+    @property
+    def is_fallback(self) -> bool:
+        """Whether emulation is what was left, and not what was asked for."""
+        return self.accelerator is Accelerator.TCG and self.reason not in TCG_IS_MEANT
+
 
 class _NoKernel(Exception):
     """KVM did not run the kernel; the text says what was seen instead."""
@@ -71,8 +83,8 @@ def cpu_ladder(processor: Processor) -> tuple[str, ...]:
     registers make QEMU abort (MSR 0x38d, IA32_FIXED_CTR_CTRL), which `pmu=off` spares them. Whether the guest's PMU
     counts is proved in the guest: AMD's has no CPUID leaf to hide, and before 383374465155 (2026) QEMU left it be.
 
-    Other hosts refuse registers of other features: 0xe1 (UMWAIT), 0x48f (VMX), 0x10a (ARCH_CAPABILITIES). The named
-    model has none of those. It is x86-64-v2 or better, which today's user space wants and qemu64 is not (QEMU's
+    A register that is refused and known costs its feature alone: `nested.REFUSED_REGISTERS` adds a step for it. Last
+    comes a named model, which has few features to be refused. It is x86-64-v2 or better, which today's user space wants and qemu64 is not (QEMU's
     docs/system/cpu-models-x86.rst): `EPYC` for AMD and Hygon, whose kernel code looks at the family, and `Nehalem`
     for the others, which every Intel since 2008 contains. Under KVM QEMU keeps the host's vendor and leaves out, with
     a warning, what the host has not got. arm64 knows no named model under KVM.
@@ -100,17 +112,41 @@ def choose_accelerator(
     given. Costs a fraction of a second for a model that runs, or that QEMU aborts with, and `timeout_s` for one that
     is silent, of which there are two at most. Raises `HostError` when the user demands KVM and it cannot be had.
     """
-    if choice is AcceleratorChoice.TCG:
-        return Verdict(accelerator=Accelerator.TCG, reason="asked for")
-    refusal = _refusal(device, architecture)
-    if refusal:
-        verdict = Verdict(accelerator=Accelerator.TCG, reason=refusal)
-    else:
-        models = cpu_ladder(read_processor()) if ladder is None else tuple(ladder)
-        verdict = _cached_proof(store, qemu_version, kvm_argv, models, timeout_s)
+    known = without_proof(choice, architecture, device=device)
+    if known is not None:
+        return known
+    models = cpu_ladder(read_processor()) if ladder is None else tuple(ladder)
+    verdict = _cached_proof(store, qemu_version, kvm_argv, models, timeout_s)
     if choice is AcceleratorChoice.KVM and verdict.accelerator is not Accelerator.KVM:
-        raise HostError(f"KVM was asked for and cannot be had: {verdict.reason}", hint="use --vmlab-accel auto or tcg")
+        raise _not_had(verdict.reason)
     return verdict
+
+
+def without_proof(
+    choice: AcceleratorChoice, architecture: Architecture, *, device: Path = Path("/dev/kvm")
+) -> Verdict | None:
+    """The verdict where no kernel needs to be started for it: TCG was asked for, or KVM is out of the question.
+
+    None when KVM is to be proved. Raises `HostError` when the user demands KVM and it is out of the question.
+    """
+    if choice is AcceleratorChoice.TCG:
+        return Verdict(accelerator=Accelerator.TCG, reason=_ASKED_FOR)
+    refusal = _refusal(device, architecture)
+    if refusal and choice is AcceleratorChoice.KVM:
+        raise _not_had(refusal)
+    return Verdict(accelerator=Accelerator.TCG, reason=refusal) if refusal else None
+
+
+def ladder_words(verdict: Verdict) -> str:
+    """The verdict for a header: the accelerator, which step down the ladder it was found at, and why."""
+    if verdict.accelerator is Accelerator.KVM:
+        step = f"step {len(verdict.steps) + 1} of the ladder" if verdict.steps else "the ladder's first step"
+        return f"kvm, -cpu {verdict.cpu_model}, {step}: {verdict.reason}"
+    return f"tcg, emulation: {verdict.reason}"
+
+
+def _not_had(reason: str) -> HostError:
+    return HostError(f"KVM was asked for and cannot be had: {reason}", hint="use --vmlab-accel auto or tcg")
 
 
 @functools.cache
@@ -139,7 +175,8 @@ def _cached_proof(
     flags = [word for word in kvm_argv(ladder[0], Path("console")) if not word.startswith("/")]
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     # KVM's own settings can change without a boot: its modules are loaded anew with others.
-    inputs = {"boot": boot_id, "qemu": version, "flags": flags, "ladder": ladder, "kvm": dict(kvm_parameters())}
+    inputs = {"boot": boot_id, "qemu": version, "flags": flags, "ladder": [*ladder, *options_known()]}
+    inputs["kvm"] = dict(kvm_parameters())
     name = f"kvm-ladder-{digest_of(inputs)}"
     with store.lock(name):
         known = store.note(name)
@@ -168,11 +205,16 @@ def _prove(kvm_argv: Callable[[str, Path], Sequence[str]], ladder: Sequence[str]
 
     QEMU's abort costs no time, so each model is tried after it. After silence those that differ in options alone are
     left out: a kernel prints its first line long before it looks at the PMU. A plain model is still worth one more
-    wait, since what stops a kernel that early may be a feature that `host` shows and the host cannot run.
+    wait, since what stops a kernel that early may be a feature that `host` shows and the host cannot run. A register
+    that the host refuses by number adds a step of its own, without its feature.
     """
     failed: dict[str, str] = {}
     silent = ""
-    for model in ladder:
+    rungs = list(ladder)
+    while rungs:
+        model = rungs.pop(0)
+        if model in failed:
+            continue
         if silent and model.startswith(f"{silent},"):
             failed[model] = f"not tried: it is {silent} with other options, and {silent} was silent"
             continue
@@ -183,6 +225,8 @@ def _prove(kvm_argv: Callable[[str, Path], Sequence[str]], ladder: Sequence[str]
             except _NoKernel as error:
                 failed[model] = str(error)
                 silent = model if error.is_silence else silent
+                without = without_refused(model, str(error))
+                rungs[:0] = [without] if without else []
                 continue
         proof = f"proved with -cpu {model}: the kernel's first line came after {seconds:.1f} s"
         return Verdict(

@@ -193,9 +193,12 @@ def build_failure(source: Source, release: str, output: str) -> BuildError:
     detail = "\n".join(output.rstrip().splitlines()[-25:])
     if first is not None:
         file = first["file"].removeprefix(f"/build/{source.name}/")
-        return BuildError(
+        failure = BuildError(
             f"{source.name} does not build on {release}: {file}:{first['line']}: {first['text']}", detail=detail
         )
+        if file in source.files:
+            failure.source = f"{file}:{first['line']}"
+        return failure
     for pattern in (_MODPOST, _MAKE):
         match = pattern.search(output)
         if match is not None:

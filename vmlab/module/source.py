@@ -28,6 +28,12 @@ class Source:
     def name(self) -> str:
         return self.directory.name
 
+    def place(self, source: str) -> str:
+        """`arch/read.c:42` for `read.c:42`, where one file alone is called so: debug information has no directories."""
+        file, _, line = source.rpartition(":")
+        named = [path for path in self.files if Path(path).name == file]
+        return f"{named[0]}:{line}" if len(named) == 1 else source
+
 
 def read_source(directory: Path) -> Source:
     """The sources in a directory; `UsageError` when it has neither a Kbuild file nor a Makefile."""

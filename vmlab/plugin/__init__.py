@@ -111,16 +111,39 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("vmlab_start", STARTS, indirect=True)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # Last, when all that deselects has done so: a shard is a part of what would run.
+    if any(_uses_a_target(item) for item in items):
+        others = session_of(config).keep_own_part(items)
+        if others:
+            config.hook.pytest_deselected(items=others)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
-    if _is_asked(config) and not config.option.collectonly and not any(_uses_a_target(item) for item in session.items):
+    uses_guests = any(_uses_a_target(item) for item in session.items)
+    is_shard = _SESSION in config.stash and session_of(config).shard is not None
+    if _is_asked(config) and not config.option.collectonly and not uses_guests and not is_shard:
         raise pytest.UsageError("targets or a module were named, and no test that uses a guest was selected")
-    if any(_uses_a_target(item) for item in session.items):
+    if uses_guests or is_shard:
         session_of(config).start_reporting(config)
         _start_accounting(config)
 
 
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return session_of(config).header() if _is_asked(config) else []
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    words = session_of(config).shard_words if _SESSION in config.stash else ""
+    return [words] if words else []
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
+    is_worker = hasattr(session.config, "workerinput")
+    if _is_asked(session.config) and not is_worker and not session.config.option.collectonly:
+        session_of(session.config).require_accelerator()
     if session.config.pluginmanager.hasplugin("dsession"):
         # The controller of xdist's workers collects no items, so it learns from their reports what there is.
         session.config.pluginmanager.register(_Controller(session.config), "vmlab-controller")
@@ -138,6 +161,10 @@ class _Controller:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._is_reporting = False
+        if _is_asked(config) and session_of(config).lab.settings.shard is not None:
+            # A shard that has no test with a guest tells that it was there.
+            self._is_reporting = True
+            session_of(config).start_reporting(config)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         # xdist itself reports the test in which a worker crashed, without a phase and without properties.

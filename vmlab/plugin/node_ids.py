@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The target in a test's node id."""
+"""The target in a test's node id, and what the id is without it."""
 
 from __future__ import annotations
 
@@ -17,3 +17,9 @@ def target_of(nodeid: str, pattern: re.Pattern[str]) -> str:
     """The target in a node id; empty when there is none."""
     match = pattern.search(nodeid[nodeid.rfind("[") :]) if "[" in nodeid else None
     return match[1] if match else ""
+
+
+def short_name(nodeid: str, target: str) -> str:
+    """`node::test_ordinary_user_can_read` out of a node id; the target stands beside it already."""
+    name = nodeid.rpartition("/")[2].removeprefix("test_").replace(".py::", "::")
+    return name.removesuffix(f"[{target}]")

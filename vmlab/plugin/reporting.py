@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import sys
 import time
@@ -19,10 +20,11 @@ import vmlab
 from vmlab.decode import structure, unstructure
 from vmlab.errors import VmlabError
 from vmlab.lab import Lab
-from vmlab.plugin.node_ids import target_of, target_pattern
+from vmlab.plugin.node_ids import short_name, target_of, target_pattern
 from vmlab.report.files import write_result
+from vmlab.report.github import notices
 from vmlab.report.junit import keep_apart
-from vmlab.report.model import SCHEMA, Outcome, RunResult, TargetFacts, TargetResult, TestResult
+from vmlab.report.model import SCHEMA, Outcome, RunResult, ShardFacts, TargetFacts, TargetResult, TestResult
 from vmlab.report.terminal import render
 from vmlab.timing.series import Series
 
@@ -33,8 +35,9 @@ _LOG_WIDTH = 170
 class Reporter:
     """Hears every test's reports and puts them together per target."""
 
-    def __init__(self, lab: Lab, *, series: list[Series], notices: list[str]) -> None:
+    def __init__(self, lab: Lab, *, series: list[Series], notices: list[str], shard: ShardFacts | None = None) -> None:
         self._lab = lab
+        self._shard = shard
         self._series = series
         self._notices = notices
         self._started = datetime.now(UTC)
@@ -57,12 +60,13 @@ class Reporter:
         else:
             reason = str(properties.get("vmlab.reason") or _reason(report)) if outcome is not Outcome.PASSED else ""
         self._tests[key] = TestResult(
-            test=_short_name(report.nodeid, target),
+            test=short_name(report.nodeid, target),
             target=target,
             outcome=outcome,
             duration_s=spent,
             reason=reason,
             fingerprint=str(properties.get("vmlab.fingerprint", "")) if outcome is not Outcome.PASSED else "",
+            source=str(properties.get("vmlab.source", "")) if outcome is not Outcome.PASSED else "",
         )
 
     @pytest.hookimpl(optionalhook=True)
@@ -76,6 +80,9 @@ class Reporter:
         self._facts |= {key: structure(row, TargetFacts, where="worker") for key, row in data["facts"].items()}
         self._series += [structure(row, Series, where="worker") for row in data["series"]]
         self._notices += [notice for notice in data["notices"] if notice not in self._notices]
+        if data["shard"] is not None:
+            # All workers collected the same tests.
+            self._shard = structure(data["shard"], ShardFacts, where="worker")
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -83,13 +90,18 @@ class Reporter:
         if output is not None:
             facts = {key: unstructure(row) for key, row in self._lab.facts.items()}
             series = [unstructure(row) for row in self._series]
-            output[_WORKER_OUTPUT] = json.dumps({"facts": facts, "series": series, "notices": self._notices})
+            shard = unstructure(self._shard) if self._shard is not None else None
+            output[_WORKER_OUTPUT] = json.dumps(
+                {"facts": facts, "series": series, "notices": self._notices, "shard": shard}
+            )
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         writer = terminalreporter
         result = self.result()
-        if hasattr(writer.config, "workerinput") or not any(row.tests for row in result.targets):
+        is_empty = not any(row.tests for row in result.targets)
+        # A shard of which nothing is in the table was there all the same, for `vmlab report merge` to know.
+        if hasattr(writer.config, "workerinput") or (is_empty and self._shard is None):
             return
         _write_lost(writer)
         _keep_junit_apart(writer.config)
@@ -98,6 +110,9 @@ class Reporter:
         # A log has no width of its own: only a terminal may fold the table.
         width = writer.config.get_terminal_writer().fullwidth if color else _LOG_WIDTH
         writer.write(render(result, width=width, color=color))
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            for line in notices(result.notices):
+                writer.write_line(line)
         try:
             writer.write_line(f"results: {write_result(result, self._lab.settings.report)}")
         except VmlabError as error:
@@ -125,7 +140,15 @@ class Reporter:
             ),
             series=tuple(self._series),
             notices=tuple(self._notices),
+            source=self._source_digest(),
+            shard=self._shard,
         )
+
+    def _source_digest(self) -> str:
+        try:
+            return self._lab.source.digest
+        except VmlabError:
+            return ""  # tests that need no module need no sources either
 
 
 def _write_lost(reporter: pytest.TerminalReporter) -> None:
@@ -223,9 +246,3 @@ def _reason(report: pytest.TestReport) -> str:
     line = text.strip().splitlines()[0] if text.strip() else ""
     # The lab's errors say whose fault it is in their own words; of others the class is half the message.
     return re.sub(r"^vmlab\.[\w.]+: ", "", line)
-
-
-def _short_name(nodeid: str, target: str) -> str:
-    """`node::test_ordinary_user_can_read` out of a node id; the target stands beside it already."""
-    name = nodeid.rpartition("/")[2].removeprefix("test_").replace(".py::", "::")
-    return name.removesuffix(f"[{target}]")

@@ -10,15 +10,19 @@ from typing import NamedTuple
 
 import pytest
 
-from vmlab.errors import CommandHung, KernelTrouble, MachineLost, VmlabError
+from vmlab.errors import CommandHung, KernelTrouble, MachineLost, ModuleError, UsageError, VmlabError
+from vmlab.foreign import native_architecture
 from vmlab.forks import Forks
 from vmlab.guest.guest import Guest
+from vmlab.host.accelerator import Verdict, ladder_words, without_proof
 from vmlab.lab import Lab, Running
 from vmlab.plugin.reporting import Reporter, show_progress
+from vmlab.plugin.sharding import keep_own
 from vmlab.plugin.shared import GivenUp, SharedGuest
 from vmlab.plugin.watch import ItemWatch
+from vmlab.report.model import ShardFacts
 from vmlab.settings import SETTINGS, load_settings
-from vmlab.target import Target
+from vmlab.target import Target, architectures_of
 from vmlab.timed import TimedGuests
 from vmlab.timing.series import Series
 
@@ -52,6 +56,9 @@ class GuestSession:
         self.lab = Lab(settings, progress=show_progress(config), notice=self._notice)
         self.forks = Forks(self.lab)
         self.timed = TimedGuests(self.forks)
+        self.shard: ShardFacts | None = None
+        """Which part of the run this is, once the tests are known."""
+        self.shard_words = ""
         self.shared: SharedGuest | None = None
         """The one that this process has, while it has one."""
         self._lost_in_a_row: dict[str, list[str]] = {}
@@ -75,10 +82,45 @@ class GuestSession:
         with usage_errors():
             return self.lab.targets
 
+    def require_accelerator(self) -> None:
+        """Refuse a run that demands KVM where it cannot be had, before anything is built or booted for it."""
+        with usage_errors():
+            self._verdict()
+
+    def header(self) -> list[str]:
+        """What the run's header tells: the accelerator and how far down the ladder it was found, and the shard."""
+        verdict = self._verdict()
+        told = "not known yet: KVM is proved with the first image" if verdict is None else ladder_words(verdict)
+        shard = self.lab.settings.shard
+        return [f"vmlab: accelerator: {told}", *([f"vmlab: shard: {shard}"] if shard is not None else [])]
+
+    def _verdict(self) -> Verdict | None:
+        """The accelerator of this host's own architecture; None when there is no image yet to prove KVM with."""
+        there = architectures_of(self.lab.targets)
+        architecture = native_architecture()
+        if architecture is None or architecture not in there:
+            return without_proof(self.lab.settings.accel, there[0])
+        early = without_proof(self.lab.settings.accel, architecture)
+        image = None if early is not None else self.lab.any_cached_image(architecture)
+        return early if image is None else self.lab.verdict(image)
+
+    def keep_own_part(self, items: list[pytest.Item]) -> list[pytest.Item]:
+        """Leave in a run's tests those of the shard that was asked for; returns the others.
+
+        A run without a guest stays as it is, for the plugin to refuse: nothing of it would be in any result.
+        """
+        shard = self.lab.settings.shard
+        targets = {item: target for item in items if (target := _target_of(item)) is not None}
+        if shard is None or not targets:
+            return []
+        with usage_errors():
+            self.shard, others, self.shard_words = keep_own(items, targets, self.lab.settings, shard)
+        return others
+
     def start_reporting(self, config: pytest.Config) -> Reporter:
         """From here on results are collected for the table and the result file."""
         if self._reporter is None:
-            self._reporter = Reporter(self.lab, series=self.series, notices=self.notices)
+            self._reporter = Reporter(self.lab, series=self.series, notices=self.notices, shard=self.shard)
             config.pluginmanager.register(self._reporter, "vmlab-reporter")
         return self._reporter
 
@@ -151,8 +193,8 @@ class GuestSession:
             _add_properties({_OUTCOME: "lost"}, item, report)
             # Also when a fixture lost it, before or after the test: the next test gets another guest.
             self.mark_dirty(item, error.message)
-        elif isinstance(error, KernelTrouble) and error.fingerprint:
-            _add_properties({"vmlab.fingerprint": error.fingerprint}, report)
+        elif isinstance(error, ModuleError):
+            self._describe_fault(error, report)
         if call.when == "setup" or isinstance(error, MachineLost | KernelTrouble | CommandHung):
             # The traceback would lead through the lab, where the fault is not.
             report.longrepr = call.excinfo.getrepr(style="value")
@@ -164,6 +206,12 @@ class GuestSession:
             _add_properties({"vmlab.reason": error.message, "vmlab.kind": "hang"}, item, report)
         if reason and not isinstance(error, KernelTrouble):
             _head_summary(reason, report)
+
+    def _describe_fault(self, error: ModuleError, report: pytest.TestReport) -> None:
+        found = {"vmlab.source": self.lab.source.place(error.source)} if error.source else {}
+        if isinstance(error, KernelTrouble) and error.fingerprint:
+            found["vmlab.fingerprint"] = error.fingerprint
+        _add_properties(found, report)
 
     def _keep_guests(self, item: pytest.Item) -> None:
         for guest, lent in _lent_to(item).items():

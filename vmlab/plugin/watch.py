@@ -11,7 +11,7 @@ import pytest
 
 from vmlab.errors import CommandHung, MachineLost
 from vmlab.guest.splat import Splat, describe
-from vmlab.guest.verdict import Judgement, as_error, judge, taint_line
+from vmlab.guest.verdict import Judgement, as_error, judge, source_of, taint_line
 from vmlab.guest.watch import Findings, KernelWatch
 from vmlab.lab import Lab, Running
 from vmlab.module.symbols import Symbols, with_sources
@@ -115,6 +115,8 @@ class ItemWatch:
             first = splats[0]
             properties |= {"vmlab.splat": first.title, "vmlab.fingerprint": first.fingerprint, "vmlab.kind": first.kind}
             properties |= {"vmlab.blamed": first.module} if first.module else {}
+            source = source_of(splats)
+            properties |= {"vmlab.source": self.lab.source.place(source)} if source else {}
         known = {name for name, _ in self.item.user_properties}
         self.item.user_properties += [pair for pair in properties.items() if pair[0] not in known]
 

@@ -142,7 +142,7 @@ def _timed(row: TargetResult) -> dict[str, float]:
             waited_s = row.facts.image_s + (_setup_s(row.facts) or 0.0)
             duration_s = max(duration_s - waited_s, min(duration_s, row.facts.fork_s))
         if test.outcome in _TIMED and math.isfinite(duration_s):
-            found[test.test] = found.get(test.test, 0.0) + duration_s
+            found[test.test] = max(found.get(test.test, 0.0), duration_s)
     return found
 
 

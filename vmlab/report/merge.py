@@ -123,17 +123,22 @@ def _missing_targets(parts: Sequence[Part], targets: Iterable[str]) -> list[str]
 
 
 def _tests(same: Sequence[tuple[Part, TargetResult]]) -> tuple[TestResult, ...]:
-    """A target's tests out of all files; that one file has two of a name is no matter of merging."""
-    holders: dict[str, Path] = {}
+    """A target's tests out of all files. One run may have two of a name, in files of one name: its shards too."""
+    holders: dict[str, Part] = {}
     for part, row in same:
         for test in row.tests:
-            holder = holders.setdefault(test.test, part.path)
-            if holder is not part.path:
+            holder = holders.setdefault(test.test, part)
+            if holder is not part and not _are_of_one_run(holder, part):
                 raise UsageError(
-                    f"{test.test} on {row.target} is there twice: {str(holder)!r} and {str(part.path)!r}",
+                    f"{test.test} on {row.target} is there twice: {str(holder.path)!r} and {str(part.path)!r}",
                     hint="merge runs of different targets, or shards of one run",
                 )
     return tuple(test for _, row in same for test in row.tests)
+
+
+def _are_of_one_run(one: Part, other: Part) -> bool:
+    shard, another = one.result.shard, other.result.shard
+    return shard is not None and another is not None and (shard.run, shard.count) == (another.run, another.count)
 
 
 def _facts(same: Sequence[tuple[Part, TargetResult]]) -> TargetFacts | None:

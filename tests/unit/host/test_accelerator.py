@@ -50,13 +50,13 @@ def test_firmware_that_speaks_is_no_kernel(host: Host) -> None:
 
 
 def test_an_abort_means_tcg_with_qemus_words_at_once(host: Host) -> None:
-    host.script = "echo 'qemu: error: failed to set MSR 0x48f' >&2; exit 134"
+    host.script = "echo 'qemu: error: failed to set MSR 0xe1' >&2; exit 134"
     started = time.monotonic()
     verdict = host.choose(timeout_s=60)
     assert time.monotonic() - started < 5
     assert verdict.accelerator is Accelerator.TCG
     assert verdict.reason == (
-        "KVM was tried with -cpu host: QEMU ended with status 134: qemu: error: failed to set MSR 0x48f"
+        "KVM was tried with -cpu host: QEMU ended with status 134: qemu: error: failed to set MSR 0xe1"
     )
 
 

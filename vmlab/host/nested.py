@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""What is known of hosts that are virtual machines themselves, each fact with where it was seen. Pure.
+
+Facts only say what to try and what to tell: whether KVM runs a kernel is still proved.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+_REFUSED = re.compile(r"failed to set MSR 0x([0-9a-f]{1,8})\b")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedRegisters:
+    """Registers that some hosts do not let QEMU set, and the CPU option without which it does not try."""
+
+    first: int
+    last: int
+    option: str
+    source: str
+
+
+REFUSED_REGISTERS: tuple[RefusedRegisters, ...] = (
+    RefusedRegisters(
+        first=0x10A,  # IA32_ARCH_CAPABILITIES
+        last=0x10A,
+        option="arch-capabilities=off",
+        source="seen on GitHub's hosted runners since 2026-02: asterinas/asterinas#2980; kvm_init_msrs() in QEMU's "
+        "target/i386/kvm/kvm.c writes the feature word, which is 0 without the feature",
+    ),
+    RefusedRegisters(
+        first=0x480,  # IA32_VMX_BASIC to IA32_VMX_VMFUNC
+        last=0x491,
+        option="vmx=off",
+        source="seen as 0x48d, 0x48e and 0x48f: quickemu-project/quickemu#594, kata-containers/kata-containers#1326, "
+        "minishift/minishift#3210; kvm_init_msrs() writes them where cpu_has_vmx()",
+    ),
+    RefusedRegisters(
+        first=0x345,  # IA32_PERF_CAPABILITIES
+        last=0x345,
+        option="pmu=off",
+        source="seen in LabNConsulting/munet#38; kvm_init_msrs() writes it where the CPU's PMU is enabled",
+    ),
+    RefusedRegisters(
+        first=0x38D,  # IA32_FIXED_CTR_CTRL to IA32_PERF_GLOBAL_OVF_CTRL
+        last=0x390,
+        option="pmu=off",
+        source="seen in clalancette/oz#259; kvm_put_msrs() writes them where the CPU has a PMU",
+    ),
+)
+"""Not among them is 0xe1, IA32_UMWAIT_CONTROL (GNS3/gns3-server#1774): QEMU writes it whatever the model, wherever KVM
+lists it, and KVM listed it on processors without it until Linux 5.7 (f4cfcd2d5aea)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownHost:
+    """A kind of nested host, and what others found on it."""
+
+    name: str
+    has_kvm: bool
+    has_pmu: bool
+    fact: str
+    source: str
+
+
+GITHUB_X64 = KnownHost(
+    name="a GitHub-hosted x64 runner",
+    has_kvm=True,
+    has_pmu=False,
+    fact="has KVM, to be opened by a udev rule, and no PMU",
+    source="actions/runner-images#183 (KVM), leanprover/lean-kernel-arena#104 (no PMU, seen on 2026-07-31)",
+)
+GITHUB_ARM64 = KnownHost(
+    name="a GitHub-hosted arm64 runner",
+    has_kvm=False,
+    has_pmu=False,
+    fact="has no KVM",
+    source="actions/partner-runner-images#147 (KVM), actions/runner-images#11689 (no cycles to sample)",
+)
+
+
+def known_host(environment: Mapping[str, str]) -> KnownHost | None:
+    """What kind of nested host this is, if it says so: GitHub's runners do, in their environment.
+
+    RUNNER_ENVIRONMENT and RUNNER_ARCH: docs.github.com, "Variables reference".
+    """
+    if environment.get("RUNNER_ENVIRONMENT") != "github-hosted":
+        return None
+    return {"X64": GITHUB_X64, "ARM64": GITHUB_ARM64}.get(environment.get("RUNNER_ARCH", ""))
+
+
+def known_words(environment: Mapping[str, str]) -> str:
+    """What is known of this kind of host, to stand behind a reason; empty when nothing is."""
+    host = known_host(environment)
+    return f"; known of {host.name}: it {host.fact}" if host is not None else ""
+
+
+def without_refused(model: str, complaint: str) -> str:
+    """The CPU model less what a host refused of it, by QEMU's words; empty when nothing is known to help.
+
+    Only `host` takes over features that the host shows and refuses: of a named model these are off already.
+    """
+    match = _REFUSED.search(complaint)
+    name, *options = model.split(",")
+    if match is None or name != "host":
+        return ""
+    option = _option_against(int(match[1], 16))
+    return ",".join((name, *sorted({*options, option}))) if option and option not in options else ""
+
+
+def options_known() -> Sequence[str]:
+    """Every option that is tried against a refusal."""
+    return sorted({row.option for row in REFUSED_REGISTERS})
+
+
+def _option_against(register: int) -> str:
+    return next((row.option for row in REFUSED_REGISTERS if row.first <= register <= row.last), "")
