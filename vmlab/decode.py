@@ -13,7 +13,7 @@ import datetime
 import enum
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 import cattrs
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
@@ -41,6 +41,22 @@ def _number(value: object, _: type) -> float:
     return float(value)  # type: ignore[arg-type]
 
 
+def _is_list_of(kind: Any) -> bool:
+    return get_origin(kind) is tuple and get_args(kind)[1:] == (Ellipsis,)
+
+
+def _list_hook(kind: Any, converter: cattrs.Converter) -> Any:
+    items = list[get_args(kind)[0]]  # type: ignore[misc]
+    inner = converter.get_structure_hook(items)
+
+    def check(value: object, _: type) -> object:
+        if not isinstance(value, list | tuple):
+            raise TypeError(f"expected a list, got {value!r}")
+        return tuple(inner(value, items))
+
+    return check
+
+
 def _converter(*, is_detailed: bool) -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=is_detailed)
     # cattrs coerces by default: `line = 6.1`, a float, would become "6.1" and `6.10` as well.
@@ -51,6 +67,8 @@ def _converter(*, is_detailed: bool) -> cattrs.Converter:
     converter.register_structure_hook(enum.StrEnum, lambda value, kind: kind(value))
     converter.register_structure_hook(Path, lambda value, _: Path(value))
     converter.register_unstructure_hook(Path, str)
+    # By default whatever can be gone through would do: of a text each letter, of a table its keys.
+    converter.register_structure_hook_factory(_is_list_of, _list_hook)
     configure_union_passthrough(str | int | float | bool | None, converter)
     return converter
 

@@ -13,7 +13,7 @@ from vmlab.report.terminal import reasons
 MOST_BYTES = 1_000_000
 """GitHub refuses a step's summary that is larger than 1 MiB."""
 _HEADINGS = ("", "target", "kernel", "compiler", "accelerator", "passed", "failed", "lost", "skipped", "time")
-_MARKS = re.compile(r"([\\`*_{}\[\]<>()#+!|~&-])")
+_MARKS = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 
 
 def summary(result: RunResult) -> str:
