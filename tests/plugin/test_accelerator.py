@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""No run falls back to emulation in silence: KVM that is demanded is had or the run ends, and the header tells."""
+
+from __future__ import annotations
+
+import pytest
+
+from vmlab.host import accelerator
+
+from .inner import Inner
+
+pytest_plugins = ["pytester"]
+
+_GOOD = "def test_good(guest): pass\n"
+
+
+@pytest.fixture(autouse=True)
+def _no_kvm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accelerator, "_refusal", lambda *_: "there is no /dev/kvm")
+
+
+def test_kvm_that_cannot_be_had_ends_the_run_before_it_begins(inner: Inner) -> None:
+    inner.tests(all=_GOOD)
+    result = inner.run("--vmlab-accel", "kvm")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in result.outlines + result.errlines if "vmlab: " in line]
+    assert "KVM was asked for and cannot be had: there is no /dev/kvm (use --vmlab-accel auto or tcg)" in line
+    assert not (inner.pytester.path / "build").exists()
+
+
+@pytest.mark.parametrize("options", [("-q",), ("-n", "2", "--dist", "load")], ids=["quiet", "two workers"])
+def test_it_ends_so_without_a_header_and_with_workers_too(inner: Inner, options: tuple[str, ...]) -> None:
+    inner.tests(all=_GOOD)
+    assert inner.run("--vmlab-accel", "kvm", *options).ret == pytest.ExitCode.USAGE_ERROR
+
+
+@pytest.mark.parametrize(
+    ("accel", "told"),
+    [("auto", "tcg, emulation: there is no /dev/kvm"), ("tcg", "tcg, emulation: asked for")],
+)
+def test_the_header_tells_the_accelerator_and_why(inner: Inner, accel: str, told: str) -> None:
+    inner.tests(all=_GOOD)
+    result = inner.run("--vmlab-accel", accel)
+    assert result.ret == pytest.ExitCode.OK
+    assert f"vmlab: accelerator: {told}" in result.outlines
+
+
+def test_before_there_is_an_image_to_prove_it_with_the_header_says_so(
+    inner: Inner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accelerator, "_refusal", lambda *_: "")
+    inner.tests(all=_GOOD)
+    result = inner.run()
+    assert "vmlab: accelerator: not known yet: KVM is proved with the first image" in result.outlines
+
+
+def test_a_run_without_guests_has_no_header_of_ours(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_sum(): pass\n")
+    assert "accelerator" not in pytester.runpytest_inprocess().stdout.str()
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2", "--dist", "load")], ids=["alone", "two workers"])
+def test_on_actions_a_notice_is_one_of_the_runners_too(
+    inner: Inner, workers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner.tests(all="def test_good(guest, vmlab_lab): vmlab_lab.notice('guests are emulated: 50%\\nof ::them')\n")
+    told = "::notice title=vmlab::guests are emulated: 50%25%0Aof ::them"
+    assert told not in inner.run(*workers).outlines
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert told in inner.run(*workers).outlines
