@@ -74,7 +74,7 @@ class Lab:
         notice: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.settings = settings
-        self.store = Store(settings.store, budget_gib=settings.store_gib)
+        self.store = Store(settings.store, budget_gib=settings.store_gib, shared=settings.shared_store)
         self._held = contextlib.ExitStack()
         self.progress = progress
         self.notice = notice

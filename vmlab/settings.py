@@ -120,6 +120,13 @@ def _optional_path(text: str) -> Path | None:
     return _path(text) if text else None
 
 
+def _optional_directory(text: str) -> Path | None:
+    path = _optional_path(text)
+    if path is not None and not path.is_dir():
+        raise ValueError("there is no such directory")
+    return path
+
+
 def _optional_shard(text: str) -> Shard | None:
     return parse_shard(text) if text else None
 
@@ -195,7 +202,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="shared_store",
         default="",
-        parse=_optional_path,
+        parse=_optional_directory,
         metavar="DIR",
         help="a store that is only read, by many hosts at once: what it has is not made again in --vmlab-store",
     ),
@@ -324,7 +331,7 @@ def load_settings(
     values: dict[str, Any] = {}
     for name, (text, origin) in given.items():
         setting = _BY_NAME[name]
-        relative = text and setting.parse in (_path, _optional_path) and origin in ("default", _PROJECT)
+        relative = text and setting.parse in (_path, _optional_path, _optional_directory) and origin in ("default", _PROJECT)
         try:
             values[name] = setting.parse(str(directory / text) if relative else text)
         except ValueError as error:

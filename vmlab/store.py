@@ -13,13 +13,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,44 +25,14 @@ from filelock import FileLock, Timeout
 
 from vmlab.errors import AssetError, HostError
 from vmlab.process import run
-from vmlab.seal import first_difference, survey, sync
+from vmlab.seal import survey, sync
+from vmlab.stored_object import MANIFEST, check_object, load_object
+from vmlab.stored_object import StoredObject as StoredObject
+from vmlab.stored_object import digest_of as digest_of
 
-_MANIFEST = "manifest.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredObject:
-    """A sealed object in the store."""
-
-    kind: str
-    digest: str
-    path: Path
-    inputs: Mapping[str, Any]
-    facts: Mapping[str, Any]
-    """What its builder learned and wants remembered, such as package versions."""
-    created: float
-    size_bytes: int
-    """What it takes on disk."""
-    seal: str
-    """Digest of what is in it: the same inputs may give other bytes when an object is made again."""
-    is_new: bool = False
-
-    def file(self, name: str) -> Path:
-        return self.path / name
-
-    @property
-    def label(self) -> str:
-        """What a person calls it: its own name, or its target, module or suite."""
-        for key in ("name", "target", "ko"):
-            if key in self.facts:
-                return str(self.facts[key])
-        return str(self.inputs.get("codename", self.digest))
-
-
-def digest_of(inputs: Mapping[str, Any]) -> str:
-    """The name of an object with these inputs: 20 hex digits, 80 bits, of a SHA-256."""
-    text = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
+_HOST_BOUND = ("snapshot",)
+"""Kinds that belong to one host, its processor and its QEMU, which opens a snapshot's memory for writing even where it
+never writes to it (memory-backend-file without readonly=on)."""
 
 
 class Store:
@@ -72,10 +40,14 @@ class Store:
 
     It keeps to a budget: when an object is added, the least recently used ones make room. Without a figure it is
     three quarters of what the store has and could have: the rest of a disk is not the lab's.
+
+    Beside it there may be a `shared` one, which many hosts read at once: nothing in it is written, locked or removed,
+    and what it has comes first, so that all hosts have the same.
     """
 
-    def __init__(self, root: Path, *, budget_gib: float | None = None) -> None:
+    def __init__(self, root: Path, *, budget_gib: float | None = None, shared: Path | None = None) -> None:
         self.root = root
+        self.shared = shared
         self._budget_gib = budget_gib
 
     def find(self, kind: str, inputs: Mapping[str, Any]) -> StoredObject | None:
@@ -84,13 +56,19 @@ class Store:
         Raises `AssetError` when a file is not as it was sealed. A large file whose size and modification time are
         as recorded is believed; any other is hashed.
         """
-        path = self.object_path(kind, digest_of(inputs))
-        if not (path / _MANIFEST).is_file():
+        digest = digest_of(inputs)
+        shared = self._shared_path(kind, digest)
+        if shared is not None:
+            known = load_object(shared, is_shared=True)
+            check_object(known, deep=False)
+            return known
+        path = self.object_path(kind, digest)
+        if not (path / MANIFEST).is_file():
             return None
-        found = _load(path)
-        _check(path, found, deep=False)
+        found = load_object(path)
+        check_object(found, deep=False)
         with contextlib.suppress(OSError):
-            os.utime(path / _MANIFEST)
+            os.utime(path / MANIFEST)
         return found
 
     def obtain(
@@ -127,24 +105,31 @@ class Store:
         return made
 
     def objects(self) -> Iterator[StoredObject]:
-        """Every sealed object, by kind and age."""
-        found = [_load(path.parent) for path in self.root.glob(f"objects/*/*/{_MANIFEST}")]
+        """Every sealed object, by kind and age, those of the shared store among them."""
+        found = self._own_objects()
+        for path in self.shared.glob(f"objects/*/*/{MANIFEST}") if self.shared is not None else ():
+            if path.parent.parent.name not in _HOST_BOUND:
+                found.append(load_object(path.parent, is_shared=True))
         yield from sorted(found, key=lambda item: (item.kind, item.created))
+
+    def _own_objects(self) -> list[StoredObject]:
+        return [load_object(path.parent) for path in self.root.glob(f"objects/*/*/{MANIFEST}")]
 
     def verify(self, item: StoredObject) -> None:
         """Hash every file of an object; `AssetError` names the first that differs from when it was sealed."""
-        _check(item.path, item, deep=True)
+        check_object(item, deep=True)
 
     def remove(self, item: StoredObject) -> bool:
-        """Take an object away whole, renamed first, so that no reader sees half of it; False when it is held."""
-        return self.discard(item.kind, item.digest)
+        """Take an object away whole, renamed first, so that no reader sees half of it; False when it is held, or is
+        in the shared store."""
+        return not item.is_shared and self.discard(item.kind, item.digest)
 
     def discard(self, kind: str, digest: str) -> bool:
         """Like `remove`, for an object that may be too damaged to be read."""
         path = self.object_path(kind, digest)
         with self.lock(f"{kind}-{digest}"), contextlib.ExitStack() as stack:
             try:
-                stack.callback(os.close, _locked(path / _MANIFEST, fcntl.LOCK_EX))
+                stack.callback(os.close, _locked(path / MANIFEST, fcntl.LOCK_EX))
             except FileNotFoundError:
                 pass  # gone already, or an object that lost its manifest
             except BlockingIOError:
@@ -161,7 +146,11 @@ class Store:
 
         Raises `AssetError` when it is gone. The kernel lets go of it when this process dies.
         """
-        manifest = path / _MANIFEST
+        manifest = path / MANIFEST
+        if self.shared is not None and path.is_relative_to(self.shared):
+            # Locks of other hosts would not be seen, and a file system that is only read may know none.
+            yield
+            return
         try:
             descriptor = _locked(manifest, fcntl.LOCK_SH)
         except (FileNotFoundError, BlockingIOError):
@@ -173,7 +162,7 @@ class Store:
 
     def keep_to(self, budget_bytes: int) -> list[StoredObject]:
         """Remove the least recently used objects until the rest fits a budget, never one that is held; returns them."""
-        items = sorted(self.objects(), key=self.last_used)
+        items = sorted(self._own_objects(), key=self.last_used)
         excess = sum(item.size_bytes for item in items) - budget_bytes
         removed = []
         for item in items:
@@ -188,12 +177,12 @@ class Store:
         """What all objects together may take on disk."""
         if self._budget_gib is not None:
             return int(self._budget_gib * 2**30)
-        used = sum(item.size_bytes for item in self.objects())
+        used = sum(item.size_bytes for item in self._own_objects())
         return (used + shutil.disk_usage(self._directory(".")).free) * 3 // 4
 
     def last_used(self, item: StoredObject) -> float:
         try:
-            return (item.path / _MANIFEST).stat().st_mtime
+            return (item.path / MANIFEST).stat().st_mtime
         except FileNotFoundError:
             return 0.0
 
@@ -226,7 +215,13 @@ class Store:
             held.release()
 
     def note(self, name: str) -> tuple[Any, float] | None:
-        """A remembered fact and its age in seconds; None when it is not there or not readable as JSON."""
+        """A remembered fact and its age in seconds; None when it is not there or not readable as JSON.
+
+        One of the shared store is never old: all its readers go by it until whoever keeps it asks anew.
+        """
+        if self.shared is not None:
+            with contextlib.suppress(OSError, ValueError):
+                return json.loads((self.shared / "notes" / f"{name}.json").read_text(encoding="utf-8")), 0.0
         path = self.root / "notes" / f"{name}.json"
         try:
             return json.loads(path.read_text(encoding="utf-8")), max(0.0, time.time() - path.stat().st_mtime)
@@ -241,6 +236,17 @@ class Store:
     def directory(self, name: str) -> Path:
         """A directory of the store that is not content-addressed, such as `keys` or `downloads`."""
         return self._directory(name)
+
+    def shared_directory(self, name: str) -> Path | None:
+        """The same of the shared store, where it has one."""
+        path = self.shared / name if self.shared is not None else None
+        return path if path is not None and path.is_dir() else None
+
+    def _shared_path(self, kind: str, digest: str) -> Path | None:
+        if self.shared is None or kind in _HOST_BOUND:
+            return None
+        path = self.shared / "objects" / kind / digest
+        return path if (path / MANIFEST).is_file() else None
 
     def object_path(self, kind: str, digest: str) -> Path:
         """Where an object lies, or will."""
@@ -266,13 +272,13 @@ class Store:
     ) -> StoredObject:
         sync(work)  # first, since a file that has not reached the disk need not know yet what it takes there
         manifest = {"schema": 1, "inputs": inputs, "facts": dict(facts), "created": time.time(), "files": survey(work)}
-        (work / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        (work / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         sync(work)
         final = self.object_path(kind, digest)
         final.parent.mkdir(parents=True, exist_ok=True)
         remove_tree(final)  # an object that lost its manifest: `find` does not know it
         work.rename(final)
-        return _load(final, is_new=True)
+        return load_object(final, is_new=True)
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -295,7 +301,10 @@ def disk_error(error: OSError, path: Path) -> HostError:
             f"no space left in {str(path)!r}: {free_mib} MiB free",
             hint="free some with `vmlab images prune`, or name a larger place with --vmlab-store",
         )
-    return HostError(f"cannot write to {str(path)!r}: {error.strerror}", hint="name another place with --vmlab-store")
+    hint = "name another place with --vmlab-store"
+    if error.errno == errno.EROFS:
+        hint += ", and a store to be read only with --vmlab-shared-store"
+    return HostError(f"cannot write to {str(path)!r}: {error.strerror}", hint=hint)
 
 
 def remove_tree(path: Path) -> None:
@@ -324,34 +333,3 @@ def _locked(path: Path, how: int) -> int:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def _load(path: Path, *, is_new: bool = False) -> StoredObject:
-    try:
-        manifest = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))
-        return StoredObject(
-            kind=path.parent.name,
-            digest=path.name,
-            path=path,
-            inputs=manifest["inputs"],
-            facts=manifest["facts"],
-            created=manifest["created"],
-            size_bytes=sum(row.get("disk", row["size"]) for row in manifest["files"].values()),
-            seal=digest_of(manifest["files"]),
-            is_new=is_new,
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AssetError(
-            f"{path.parent.name} {path.name} in the store is damaged: its manifest cannot be read ({error})",
-            hint="vmlab images prune --damaged",
-        ) from error
-
-
-def _check(path: Path, item: StoredObject, *, deep: bool) -> None:
-    files = json.loads((path / _MANIFEST).read_text(encoding="utf-8"))["files"]
-    difference = first_difference(path, files, deep=deep)
-    if difference is not None:
-        raise AssetError(
-            f"{item.kind} {item.label} in the store is damaged: {difference[0]} {difference[1]}",
-            hint="`vmlab images prune --damaged` removes it; the next run builds it anew",
-        )

@@ -63,7 +63,8 @@ def prune(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only:
 
 def _doomed(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only: bool) -> Iterable[StoredObject]:
     store = lab.store
-    items = chosen_objects(store, targets)
+    # What is shared is not this host's to remove.
+    items = [item for item in chosen_objects(store, targets) if not item.is_shared]
     if is_damaged_only:
         return [item for item in items if not _is_whole(store, item)]
     if targets or is_all:

@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "vmlab.shard",
         "vmlab.seal",
         "vmlab.store",
+        "vmlab.stored_object",
         "vmlab.process",
         "vmlab.provenance",
         "vmlab.scratch",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,20 @@ class LabKeys:
 
 
 def lab_keys(store: Store) -> LabKeys:
-    """The store's Ed25519 keys, made once; they go into every image, so images belong to their store."""
+    """The store's Ed25519 keys, made once; they go into every image, so images belong to their store.
+
+    Where there is a shared store with keys, those: its images have them. Raises `AssetError` when they cannot be read.
+    """
+    shared = store.shared_directory("keys")
+    if shared is not None and (shared / "user.pub").is_file():
+        keys = LabKeys(user=shared / "user", host=shared / "host")
+        for private in (keys.user, keys.host):
+            if not os.access(private, os.R_OK):
+                raise AssetError(
+                    f"a key of the shared store's guests may not be read: {str(private)!r}",
+                    hint=f"whoever keeps the store lets its readers: chmod -R a+rX {store.shared}",
+                )
+        return keys
     directory = store.directory("keys")
     keys = LabKeys(user=directory / "user", host=directory / "host")
     with store.lock("keys"):
