@@ -20,11 +20,13 @@ Command = Callable[..., argparse.ArgumentParser]
 
 def add_report_commands(command: Command) -> None:
     """Make `report` and its actions known; `command` makes one of vmlab's commands."""
-    report = command("report", _report, "join results, and hand them on: merge, summary, annotate, durations, schema")
+    report = command("report", _report, "join results, and hand them on: merge, summary, annotate, …")
     report.add_argument("action", choices=tuple(_ACTIONS))
-    report.add_argument(
-        "places", nargs="*", type=Path, metavar="DIR", help="report directories, or those that hold them; or files"
+    places = report.add_argument(
+        "places", nargs="+", type=Path, metavar="DIR", help="report directories, or those that hold them; or files"
     )
+    # `*` would be content with none where an option comes first, and call the rest unknown.
+    places.required = False
     report.add_argument("--out", type=Path, metavar="PATH", help="merge: the directory, durations: the file to write")
 
 
@@ -67,6 +69,15 @@ def _annotate(chosen: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+def _outputs(chosen: argparse.Namespace, settings: Settings) -> int:
+    from vmlab.report.github import outputs
+    from vmlab.report.merge import merge, read_parts
+
+    for name, value in outputs(merge(read_parts(_places(chosen, settings)))).items():
+        print(f"{name}={value}")
+    return 0
+
+
 def _durations(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.report.durations import durations_of, write_durations
     from vmlab.report.merge import read_parts
@@ -91,13 +102,14 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace, Settings], int]] = {
     "merge": _merge,
     "summary": _summary,
     "annotate": _annotate,
+    "outputs": _outputs,
     "durations": _durations,
     "schema": _schema,
 }
 
 
 def _places(chosen: argparse.Namespace, settings: Settings) -> list[Path]:
-    places: list[Path] = chosen.places
+    places: list[Path] = chosen.places or []
     if not places and chosen.action == "merge":
         raise UsageError("nothing to merge", hint="name the --vmlab-report directories of the runs")
     return places or [settings.report]
@@ -105,11 +117,9 @@ def _places(chosen: argparse.Namespace, settings: Settings) -> list[Path]:
 
 def _demanded(settings: Settings) -> list[str]:
     """The targets that a merged result must have: those that were named, if any were."""
-    from vmlab.matrix import load_matrix
+    from vmlab.lab import Lab
 
-    if settings.origin["target"] == "default":
-        return []
-    return [target.id for target in load_matrix().select(settings.target)]
+    return [] if settings.origin["target"] == "default" else [target.id for target in Lab(settings).targets]
 
 
 def _show(result: object) -> None:

@@ -141,9 +141,12 @@ def _only(inner: Inner, shard: str) -> RunResult:
         (("--vmlab-shard", "1/2", "--vmlab-durations", "test_all.py"), "is damaged, or no JSON"),
     ],
 )
-def test_bad_input_is_one_line_and_nothing_is_run(inner: Inner, options: tuple[str, ...], why: str) -> None:
+@_ALONE_AND_WITH_WORKERS
+def test_bad_input_is_one_line_and_nothing_is_run(
+    inner: Inner, options: tuple[str, ...], why: str, workers: tuple[str, ...]
+) -> None:
     inner.tests(all=_TESTS)
-    result = inner.run(*options, target=_TARGETS)
+    result = inner.run(*options, *workers, target=_TARGETS)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     (line,) = [line for line in result.outlines + result.errlines if "vmlab: " in line and "ERROR" in line]
     assert why in line

@@ -41,7 +41,7 @@ def test_merge_prints_the_table_writes_the_file_and_ends_as_the_whole_run_would_
 ) -> None:
     _write("one", "debian12-6.1")
     _write("two", "debian13-6.12", outcome)
-    assert cli.main(["report", "merge", "one", "two", "--out", "all"]) == status
+    assert cli.main(["report", "merge", "--out", "all", "one", "two"]) == status
     shown = capsys.readouterr()
     assert "debian12-6.1 " in shown.out
     assert "debian13-6.12 " in shown.out

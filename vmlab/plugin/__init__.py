@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -58,6 +58,8 @@ __all__ = [
 ]
 
 _SESSION = pytest.StashKey["GuestSession"]()
+_REFUSAL = "vmlab.refusal"
+"""What a worker of xdist's refused to run, in words."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -114,10 +116,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     # Last, when all that deselects has done so: a shard is a part of what would run.
-    if any(_uses_a_target(item) for item in items):
+    if not any(_uses_a_target(item) for item in items):
+        return
+    try:
         others = session_of(config).keep_own_part(items)
-        if others:
-            config.hook.pytest_deselected(items=others)
+    except pytest.UsageError as error:
+        output = getattr(config, "workeroutput", None)
+        if output is None:
+            raise
+        # Of a worker's own error its controller would say nothing.
+        output[_REFUSAL] = str(error)
+        items.clear()
+        return
+    if others:
+        config.hook.pytest_deselected(items=others)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -160,11 +172,26 @@ def _start_accounting(config: pytest.Config) -> None:
 class _Controller:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self._refusal = ""
         self._is_reporting = False
         if _is_asked(config) and session_of(config).lab.settings.shard is not None:
             # A shard that has no test with a guest tells that it was there.
             self._is_reporting = True
             session_of(config).start_reporting(config)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        del error
+        self._refusal = self._refusal or getattr(node, "workeroutput", {}).get(_REFUSAL, "")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._refusal:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._refusal:
+            terminalreporter.write_line(f"ERROR: {self._refusal}", red=True)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         # xdist itself reports the test in which a worker crashed, without a phase and without properties.

@@ -20,6 +20,7 @@ from vmlab.plugin.reporting import Reporter, show_progress
 from vmlab.plugin.sharding import keep_own
 from vmlab.plugin.shared import GivenUp, SharedGuest
 from vmlab.plugin.watch import ItemWatch
+from vmlab.report.durations import read_durations
 from vmlab.report.model import ShardFacts
 from vmlab.settings import SETTINGS, load_settings
 from vmlab.target import Target, architectures_of
@@ -71,6 +72,8 @@ class GuestSession:
             if self.lab.settings.origin["module"] != "default":
                 _ = self.lab.source
             self.timed.require_possible(self.lab.targets)
+            if self.lab.settings.durations is not None:
+                read_durations(self.lab.settings.durations)
 
     def expired_rules(self) -> list[str]:
         """The entries of the allow list that are out of date."""

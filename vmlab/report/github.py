@@ -40,6 +40,19 @@ def notices(texts: Sequence[str]) -> list[str]:
     return _limited("notice", [command("notice", text, title="vmlab") for text in texts])
 
 
+def outputs(result: RunResult) -> dict[str, str]:
+    """What a step hands on: counts over all targets, and the accelerators that there were."""
+    used = {row.facts.provenance.accelerator for row in result.targets if row.facts is not None}
+    counts = {
+        "passed": (Outcome.PASSED,),
+        "failed": (Outcome.FAILED, Outcome.ERROR),
+        "lost": _UNKNOWN,
+        "skipped": (Outcome.SKIPPED,),
+    }
+    told = {name: str(sum(row.count(*outcomes) for row in result.targets)) for name, outcomes in counts.items()}
+    return {"accelerator": printable(",".join(sorted(used))), **told}
+
+
 def command(word: str, text: str, **properties: str | int) -> str:
     """A workflow command on one line, all of it escaped; properties that are empty are left out."""
     told = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items() if value)
