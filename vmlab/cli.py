@@ -62,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
 
     targets = command("targets", _targets, "list the kernels there are to test on, or make a matrix of jobs of them")
     targets.add_argument("--format", choices=("github", "gitlab"), help="those that would run now, as a job matrix")
+    targets.add_argument(
+        "--untried", action="store_true", help="with --format: only rows that nobody saw work from their publisher"
+    )
     targets.add_argument("--shards", type=int, default=1, metavar="N", help="with --format: so many jobs for each")
     doctor = command("doctor", _doctor, "say what this host can do, and what to type to improve it")
     doctor.add_argument("--json", action="store_true", help="for a bug report")
@@ -146,12 +149,13 @@ def _progress() -> Callable[[str], None]:
 
 def _targets(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.image.lock import lock_of
-    from vmlab.report.job_matrix import JobFormat, job_matrix
+    from vmlab.report.job_matrix import JobFormat, is_untried, job_matrix
     from vmlab.report.listing import print_targets
 
     lab = _lab(settings)
     if chosen.format is not None:
-        print(job_matrix(lab.targets, JobFormat(chosen.format), shards=chosen.shards))
+        rows = [target for target in lab.targets if not chosen.untried or is_untried(target)]
+        print(job_matrix(rows, JobFormat(chosen.format), shards=chosen.shards))
         return 0
     print_targets(lab.matrix, lab.store, lock_of(settings), chosen=lab.targets)
     return 0

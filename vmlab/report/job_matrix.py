@@ -29,8 +29,8 @@ class JobFormat(StrEnum):
 def job_matrix(targets: Sequence[Target], form: JobFormat, *, shards: int = 1) -> str:
     """One job a target, or `shards` for each; `UsageError` when the engine would refuse so many.
 
-    For GitHub a line to put into `fromJSON` as `strategy.matrix`: rows with `target`, `shard`, `runner`, and `tried`,
-    false where nobody saw the row work from its publisher. For GitLab the hidden job `.vmlab-matrix` with `parallel`,
+    For GitHub a line to put into `fromJSON` as `strategy.matrix`: rows with `target`, `shard`, `runner`, `tried`, false
+    where nobody saw the row work from its publisher, and `fibdrv`, whether the lab's own example supports its kernel. For GitLab the hidden job `.vmlab-matrix` with `parallel`,
     for a child pipeline's jobs to extend; JSON, which is YAML too. Its variables are vmlab's own settings.
     """
     if shards < 1:
@@ -46,9 +46,15 @@ def job_matrix(targets: Sequence[Target], form: JobFormat, *, shards: int = 1) -
     return json.dumps({".vmlab-matrix": {"parallel": {"matrix": [variables]}}}, indent=2)
 
 
+def is_untried(target: Target) -> bool:
+    """Whether its guests come from a publisher's image that nobody has seen work."""
+    return target.cloud is not None and not target.cloud.image.is_tried
+
+
 def _github(target: Target, shard: str) -> dict[str, Any]:
     row: dict[str, Any] = {"target": target.id, "runner": RUNNERS[target.architecture]}
-    row["tried"] = target.cloud is None or target.cloud.image.is_tried
+    row["tried"] = not is_untried(target)
+    row["fibdrv"] = target.has_fibdrv
     # As part of a file's name, where a slash may not stand.
     row["name"] = target.id + (f"-{shard.replace('/', '-of-')}" if shard else "")
     row["shard"] = shard

@@ -23,6 +23,7 @@ def test_github_gets_a_row_per_target_on_one_line() -> None:
         "target": "debian12-6.1",
         "runner": "ubuntu-24.04",
         "tried": True,
+        "fibdrv": True,
         "name": "debian12-6.1",
         "shard": "",
     }
