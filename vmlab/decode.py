@@ -46,7 +46,7 @@ def _is_list_of(kind: Any) -> bool:
 
 
 def _list_hook(kind: Any, converter: cattrs.Converter) -> Any:
-    items = list[get_args(kind)[0]]  # type: ignore[misc]
+    items: Any = list[get_args(kind)[0]]  # type: ignore[misc]
     inner = converter.get_structure_hook(items)
 
     def check(value: object, _: type) -> object:

@@ -58,13 +58,13 @@ def _summary(chosen: argparse.Namespace, settings: Settings) -> int:
 
 
 def _annotate(chosen: argparse.Namespace, settings: Settings) -> int:
-    from vmlab.report.github import annotations
+    from vmlab.report.github import annotate
     from vmlab.report.merge import read_parts
 
     # GitHub wants paths as the repository has them; a module outside of it has none.
     directory = os.path.relpath(settings.module, os.environ.get("GITHUB_WORKSPACE", "."))
     for part in read_parts(_places(chosen, settings)):
-        for line in annotations(part.result, directory=directory):
+        for line in annotate(part.result, directory=directory):
             print(line)
     return 0
 
@@ -117,9 +117,11 @@ def _places(chosen: argparse.Namespace, settings: Settings) -> list[Path]:
 
 def _demanded(settings: Settings) -> list[str]:
     """The targets that a merged result must have: those that were named, if any were."""
+    if settings.origin["target"] == "default":
+        return []
     from vmlab.lab import Lab
 
-    return [] if settings.origin["target"] == "default" else [target.id for target in Lab(settings).targets]
+    return [target.id for target in Lab(settings).targets]
 
 
 def _show(result: object) -> None:

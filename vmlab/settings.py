@@ -331,7 +331,9 @@ def load_settings(
     values: dict[str, Any] = {}
     for name, (text, origin) in given.items():
         setting = _BY_NAME[name]
-        relative = text and setting.parse in (_path, _optional_path, _optional_directory) and origin in ("default", _PROJECT)
+        relative = (
+            text and setting.parse in (_path, _optional_path, _optional_directory) and origin in ("default", _PROJECT)
+        )
         try:
             values[name] = setting.parse(str(directory / text) if relative else text)
         except ValueError as error:

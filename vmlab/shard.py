@@ -122,7 +122,11 @@ def _groups(loads: Iterable[Load], setups: Mapping[str, float]) -> list[_Group]:
     for load in loads:
         tests.setdefault(load.group, []).append((load.key, _milliseconds(load.cost_s)))
     groups = [
-        _Group(name, _milliseconds(setups.get(name, 0.0)) if name else 0, tuple(sorted(rows, key=lambda row: (-row[1], row[0]))))
+        _Group(
+            name,
+            _milliseconds(setups.get(name, 0.0)) if name else 0,
+            tuple(sorted(rows, key=lambda row: (-row[1], row[0]))),
+        )
         for name, rows in tests.items()
     ]
     return sorted(groups, key=lambda group: (-group.total, group.name))

@@ -13,6 +13,7 @@ import comparison
 import fetch
 import forks
 import matrix
+import scale
 import timing
 import trouble
 import virtme
@@ -27,6 +28,7 @@ LIMITS: tuple[Limit, ...] = (
     *classifier.LIMITS,
     *comparison.LIMITS,
     *trouble.LIMITS,
+    *scale.LIMITS,
     *timing.LIMITS,
     *virtme.LIMITS,
 )

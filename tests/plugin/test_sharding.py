@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A split run: its shards have every test once, say which they are, and merge into what the whole run would have been."""
+"""A split run: its shards have every test once, say which they are, and merge into what the whole run was."""
 
 from __future__ import annotations
 
@@ -88,7 +88,9 @@ def test_tests_without_a_guest_run_in_one_shard_each(inner: Inner) -> None:
 def test_a_shard_says_what_it_is_and_what_it_was_balanced_by(inner: Inner) -> None:
     inner.tests(all=_TESTS)
     result = inner.run("--vmlab-shard", "1/3", target=_TARGETS)
-    result.stdout.fnmatch_lines(["vmlab: shard: 1/3", "vmlab: shard 1/3: * of 15 tests, * expected by number, nothing timed"])
+    result.stdout.fnmatch_lines(
+        ["vmlab: shard: 1/3", "vmlab: shard 1/3: * of 15 tests, * expected by number, nothing timed"]
+    )
 
 
 def _durations(inner: Inner, **tests: float) -> Path:
@@ -135,7 +137,10 @@ def _only(inner: Inner, shard: str) -> RunResult:
     [
         (("--vmlab-shard", "4/3"), "--vmlab-shard: '4/3' is no I/N (of 3 shards the first is 1 and the last 3)"),
         (("--vmlab-shard", "0/3"), "--vmlab-shard: '0/3' is no I/N"),
-        (("--vmlab-shard", "three"), "--vmlab-shard: 'three' is no I/N (write the shard and how many there are, like 3/8)"),
+        (
+            ("--vmlab-shard", "three"),
+            "--vmlab-shard: 'three' is no I/N (write the shard and how many there are, like 3/8)",
+        ),
         (("--vmlab-shard", "1/99"), "15 tests cannot be split into 99 shards"),
         (("--vmlab-shard", "1/2", "--vmlab-durations", "none.json"), "cannot read "),
         (("--vmlab-shard", "1/2", "--vmlab-durations", "test_all.py"), "is damaged, or no JSON"),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from unit.report.results import facts, row, run
 from vmlab import cli
@@ -124,13 +125,11 @@ def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("form", ["github", "gitlab"])
-def test_targets_become_a_job_matrix_and_nothing_else_is_printed(
-    capsys: pytest.CaptureFixture[str], form: str
-) -> None:
+def test_targets_become_a_job_matrix_and_nothing_else_is_printed(capsys: pytest.CaptureFixture[str], form: str) -> None:
     assert cli.main(["targets", "--format", form, "--vmlab-target", "debian12-6.1"]) == 0
     shown = capsys.readouterr()
     assert shown.err == ""
-    assert json.loads(shown.out)
+    assert yaml.safe_load(shown.out)
 
 
 def test_too_many_jobs_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:

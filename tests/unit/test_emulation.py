@@ -14,7 +14,9 @@ from vmlab.lab import Lab
 from vmlab.settings import load_settings
 from vmlab.target import Architecture
 
-_FALLEN = Verdict(accelerator=Accelerator.TCG, reason="KVM was tried with -cpu host: the kernel printed nothing in 12 s")
+_FALLEN = Verdict(
+    accelerator=Accelerator.TCG, reason="KVM was tried with -cpu host: the kernel printed nothing in 12 s"
+)
 _ASKED = Verdict(accelerator=Accelerator.TCG, reason="asked for")
 _KVM = Verdict(accelerator=Accelerator.KVM, cpu_model="host", reason="proved")
 

@@ -82,9 +82,7 @@ def test_every_test_is_in_one_shard_and_none_is_empty(
 
 @settings(deadline=None, max_examples=50)
 @given(rows=_LOADS, count=st.integers(1, 20), seed=st.integers())
-def test_the_order_of_collection_decides_nothing(
-    rows: list[tuple[str, float, int]], count: int, seed: int
-) -> None:
+def test_the_order_of_collection_decides_nothing(rows: list[tuple[str, float, int]], count: int, seed: int) -> None:
     loads = [Load(key=f"{name}[{group}]", group=group, cost_s=cost) for group, cost, name in rows]
     shuffled = random.Random(seed).sample(loads, len(loads))
     assert split(loads, count, setups=_setups()) == split(shuffled, count, setups=_setups())

@@ -55,7 +55,7 @@ def reader(shared: Path, tmp_path: Path) -> Store:
 
 def _tree(root: Path) -> dict[str, tuple[int, ...]]:
     """Everything that a write would change: what there is, and when each was changed last."""
-    found = {}
+    found: dict[str, tuple[int, ...]] = {}
     for path in (root, *sorted(root.rglob("*"))):
         facts = path.lstat()
         found[str(path)] = (facts.st_ino, facts.st_mode, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
@@ -107,7 +107,13 @@ def test_several_hosts_read_at_once(shared: Path, tmp_path: Path) -> None:
     assert _tree(shared) == before
 
 
-_MOUNTED = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && ! touch "$1/x" 2>/dev/null && exec "$2" -c "$3" "$1" "$4"'
+_MOUNTED = """
+set -e
+mount --bind "$1" "$1"
+mount -o remount,bind,ro "$1"
+! touch "$1/x" 2>/dev/null
+exec "$2" -c "$3" "$1" "$4"
+"""
 _READ = """
 import sys
 sys.path[:0] = sys.argv[2].split(":")
@@ -187,7 +193,7 @@ def test_looking_after_the_store_shows_what_is_shared_and_removes_none_of_it(tmp
 
 
 def test_a_directory_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--vmlab-shared-store: '.*none' is no DIR") as caught:
+    with pytest.raises(UsageError, match=r"--vmlab-shared-store: '.*none' is no DIR") as caught:
         load_settings({"shared_store": str(tmp_path / "none")}, directory=tmp_path, environment={})
     assert caught.value.hint == "there is no such directory"
 
@@ -196,5 +202,3 @@ def test_a_store_that_cannot_be_written_names_the_other_option() -> None:
     hint = disk_error(OSError(30, "Read-only file system"), Path("/x")).hint
     assert "--vmlab-store" in hint
     assert "--vmlab-shared-store" in hint
-
-

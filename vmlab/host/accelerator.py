@@ -84,10 +84,10 @@ def cpu_ladder(processor: Processor) -> tuple[str, ...]:
     counts is proved in the guest: AMD's has no CPUID leaf to hide, and before 383374465155 (2026) QEMU left it be.
 
     A register that is refused and known costs its feature alone: `nested.REFUSED_REGISTERS` adds a step for it. Last
-    comes a named model, which has few features to be refused. It is x86-64-v2 or better, which today's user space wants and qemu64 is not (QEMU's
-    docs/system/cpu-models-x86.rst): `EPYC` for AMD and Hygon, whose kernel code looks at the family, and `Nehalem`
-    for the others, which every Intel since 2008 contains. Under KVM QEMU keeps the host's vendor and leaves out, with
-    a warning, what the host has not got. arm64 knows no named model under KVM.
+    comes a named model, which has few features to be refused. It is x86-64-v2 or better, which today's user space wants
+    and qemu64 is not (QEMU's docs/system/cpu-models-x86.rst): `EPYC` for AMD and Hygon, whose kernel code looks at the
+    family, and `Nehalem` for the others, which every Intel since 2008 contains. Under KVM QEMU keeps the host's vendor
+    and leaves out, with a warning, what the host has not got. arm64 knows no named model under KVM.
     """
     if processor.architecture != "x86_64":
         return ("host", "host,pmu=off")
@@ -175,8 +175,13 @@ def _cached_proof(
     flags = [word for word in kvm_argv(ladder[0], Path("console")) if not word.startswith("/")]
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     # KVM's own settings can change without a boot: its modules are loaded anew with others.
-    inputs = {"boot": boot_id, "qemu": version, "flags": flags, "ladder": [*ladder, *options_known()]}
-    inputs["kvm"] = dict(kvm_parameters())
+    inputs: dict[str, object] = {
+        "kvm": dict(kvm_parameters()),
+        "boot": boot_id,
+        "qemu": version,
+        "flags": flags,
+        "ladder": [*ladder, *options_known()],
+    }
     name = f"kvm-ladder-{digest_of(inputs)}"
     with store.lock(name):
         known = store.note(name)

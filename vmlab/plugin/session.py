@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from vmlab.errors import CommandHung, KernelTrouble, MachineLost, ModuleError, UsageError, VmlabError
+from vmlab.errors import CommandHung, KernelTrouble, MachineLost, ModuleError, VmlabError
 from vmlab.foreign import native_architecture
 from vmlab.forks import Forks
 from vmlab.guest.guest import Guest

@@ -20,7 +20,7 @@ _LONGEST = 4000
 _UNKNOWN = (Outcome.LOST, Outcome.NOT_RUN)
 
 
-def annotations(result: RunResult, *, directory: str) -> list[str]:
+def annotate(result: RunResult, *, directory: str) -> list[str]:
     """An error for each fault, once for all tests and targets that met it, where in the module's source it lies if that
     is known; a warning for what was lost or not run; a notice for each of the run's.
 

@@ -30,8 +30,9 @@ def job_matrix(targets: Sequence[Target], form: JobFormat, *, shards: int = 1) -
     """One job a target, or `shards` for each; `UsageError` when the engine would refuse so many.
 
     For GitHub a line to put into `fromJSON` as `strategy.matrix`: rows with `target`, `shard`, `runner`, `tried`, false
-    where nobody saw the row work from its publisher, and `fibdrv`, whether the lab's own example supports its kernel. For GitLab the hidden job `.vmlab-matrix` with `parallel`,
-    for a child pipeline's jobs to extend; JSON, which is YAML too. Its variables are vmlab's own settings.
+    where nobody saw the row work from its publisher, and `fibdrv`, whether the lab's own example supports its kernel.
+    For GitLab the hidden job `.vmlab-matrix` with `parallel`, in YAML to be put behind a child pipeline's jobs, which
+    extend it. Its variables are vmlab's own settings.
     """
     if shards < 1:
         raise UsageError(f"{shards} shards of each target make no matrix", hint="--shards 1, or more")
@@ -40,10 +41,11 @@ def job_matrix(targets: Sequence[Target], form: JobFormat, *, shards: int = 1) -
         _require_few(len(rows), MOST_GITHUB_JOBS, "GitHub")
         return json.dumps({"include": rows}, separators=(",", ":"))
     _require_few(len(targets) * shards, MOST_GITLAB_JOBS, "GitLab")
-    variables: dict[str, list[str]] = {"VMLAB_TARGET": [target.id for target in targets]}
+    lines = [".vmlab-matrix:", "  parallel:", "    matrix:"]
+    lines.append(f"      - VMLAB_TARGET: {json.dumps([target.id for target in targets])}")
     if shards > 1:
-        variables["VMLAB_SHARD"] = _shards(shards)
-    return json.dumps({".vmlab-matrix": {"parallel": {"matrix": [variables]}}}, indent=2)
+        lines.append(f"        VMLAB_SHARD: {json.dumps(_shards(shards))}")
+    return "\n".join(lines)
 
 
 def is_untried(target: Target) -> bool:

@@ -72,7 +72,7 @@ def merge(parts: Sequence[Part], *, targets: Iterable[str] = ()) -> RunResult:
 
 def _require_one(what: str, words: Mapping[Path, str]) -> None:
     """Refuse results of two versions."""
-    by_word = {word: path for path, word in reversed(words.items())}
+    by_word = {word: path for path, word in reversed(list(words.items()))}
     if len(by_word) > 1:
         (one, path), (other, other_path) = sorted(by_word.items())[:2]
         raise UsageError(
@@ -101,7 +101,9 @@ def _missing_shards(parts: Sequence[Part]) -> list[str]:
         for part, shard in shards:
             told = sum(len(row.tests) for row in part.result.targets)
             if told < shard.tests:
-                missing.append(f"shard {shard.index} of {count}{whose} has results of {told} of its {shard.tests} tests")
+                missing.append(
+                    f"shard {shard.index} of {count}{whose} has results of {told} of its {shard.tests} tests"
+                )
     return missing
 
 

@@ -108,8 +108,14 @@ def test_a_durations_file_and_a_result_file_are_both_read(tmp_path: Path) -> Non
         ("{}", "holds no durations"),
         ('{"kind": "vmlab durations", "schema": 2, "targets": {}}', "another schema than 1"),
         ('{"kind": "vmlab durations", "schema": 1, "targets": {"x": {}}}', "tests: this key is missing"),
-        ('{"kind": "vmlab durations", "schema": 1, "targets": {"x": {"tests": {"a": -1}}}}', "a takes -1.0, which is no"),
-        ('{"kind": "vmlab durations", "schema": 1, "targets": {"x": {"tests": {"a": NaN}}}}', "a takes nan, which is no"),
+        (
+            '{"kind": "vmlab durations", "schema": 1, "targets": {"x": {"tests": {"a": -1}}}}',
+            "a takes -1.0, which is no",
+        ),
+        (
+            '{"kind": "vmlab durations", "schema": 1, "targets": {"x": {"tests": {"a": NaN}}}}',
+            "a takes nan, which is no",
+        ),
         ('{"kind": "vmlab durations", "schema": 1, "targets": {"x": {"tests": {}, "setup_s": 1e99}}}', "setup_s takes"),
     ],
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from vmlab.report.github import MOST_ANNOTATIONS, annotations, command
+from vmlab.report.github import MOST_ANNOTATIONS, annotate, command
 from vmlab.report.model import Outcome, RunResult, TargetResult, TestResult
 
 from .results import row, run
@@ -19,18 +19,18 @@ def _fault(
     return TestResult(test=test, target=target, outcome=outcome, duration_s=1.0, reason=reason, source=source)
 
 
-def _run(*faults: TestResult, **changes: tuple[str, ...]) -> RunResult:
+def _run(*faults: TestResult) -> RunResult:
     targets = dict.fromkeys(fault.target for fault in faults)
     rows = [
         TargetResult(target=target, facts=None, tests=tuple(fault for fault in faults if fault.target == target))
         for target in targets
     ]
-    return replace(run(*rows), **changes)
+    return run(*rows)
 
 
 def test_a_fault_in_the_module_stands_at_its_line() -> None:
     fault = _fault("fib::read", "kernel: WARNING: CPU: 0", source="core/read.c:42")
-    assert annotations(_run(fault), directory="drivers/fib") == [
+    assert annotate(_run(fault), directory="drivers/fib") == [
         "::error file=drivers/fib/core/read.c,line=42,title=vmlab debian12-6.1::"
         "kernel: WARNING: CPU: 0%0Afailed: fib::read%0Aon debian12-6.1"
     ]
@@ -42,13 +42,13 @@ def test_one_fault_on_many_kernels_is_one_annotation() -> None:
         for target in ("debian12-6.1", "debian13-6.12")
         for test in ("a", "b", "c")
     ]
-    (line,) = annotations(_run(*faults), directory=".")
+    (line,) = annotate(_run(*faults), directory=".")
     assert line.startswith("::error file=fibdrv.c,line=7,title=vmlab debian12-6.1 and others::fibdrv.c:7: broken%0A")
     assert line.endswith("error: a and 2 more%0Aon debian12-6.1, debian13-6.12")
 
 
 def test_a_fault_without_a_place_is_told_after_those_with_one() -> None:
-    lines = annotations(_run(_fault("a", "1 != 2"), _fault("b", "oops", source="x.c:1")), directory=".")
+    lines = annotate(_run(_fault("a", "1 != 2"), _fault("b", "oops", source="x.c:1")), directory=".")
     assert [line.partition("::")[2].partition("::")[0] for line in lines] == [
         "error file=x.c,line=1,title=vmlab debian12-6.1",
         "error title=vmlab debian12-6.1",
@@ -57,34 +57,42 @@ def test_a_fault_without_a_place_is_told_after_those_with_one() -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.LOST, Outcome.NOT_RUN])
 def test_what_nobody_knows_is_a_warning(outcome: Outcome) -> None:
-    (line,) = annotations(_run(_fault("a", "QEMU ended", outcome=outcome)), directory=".")
+    (line,) = annotate(_run(_fault("a", "QEMU ended", outcome=outcome)), directory=".")
     assert line.startswith("::warning ")
 
 
 def test_missing_shards_and_notices_are_told() -> None:
-    result = replace(run(), missing=("shard 2 of 3 is missing",), notices=("guests are emulated: there is no /dev/kvm",))
-    assert annotations(result, directory=".") == [
+    result = replace(
+        run(), missing=("shard 2 of 3 is missing",), notices=("guests are emulated: there is no /dev/kvm",)
+    )
+    assert annotate(result, directory=".") == [
         "::error title=vmlab::shard 2 of 3 is missing",
         "::notice title=vmlab::guests are emulated: there is no /dev/kvm",
     ]
 
 
 def test_a_green_run_says_nothing() -> None:
-    assert annotations(run(row(("a", Outcome.PASSED, ""), ("b", Outcome.SKIPPED, "not here"))), directory=".") == []
+    assert annotate(run(row(("a", Outcome.PASSED, ""), ("b", Outcome.SKIPPED, "not here"))), directory=".") == []
 
 
 def test_no_more_are_told_than_are_shown_and_the_rest_is_counted() -> None:
-    lines = annotations(_run(*(_fault(f"t{number}", f"reason {number}") for number in range(25))), directory=".")
+    lines = annotate(_run(*(_fault(f"t{number}", f"reason {number}") for number in range(25))), directory=".")
     assert len(lines) == MOST_ANNOTATIONS
     assert lines[-1].startswith("::error title=vmlab::16 more: ")
 
 
 @pytest.mark.parametrize(
     "evil",
-    ["x\n::add-mask::y", "x\r\n::error::y", "x\u2028::stop-commands::z", "a\x1b[2Jb\n##[add-path]/tmp", "\x85::debug::x"],
+    [
+        "x\n::add-mask::y",
+        "x\r\n::error::y",
+        "x\u2028::stop-commands::z",
+        "a\x1b[2Jb\n##[add-path]/tmp",
+        "\x85::debug::x",
+    ],
 )
 def test_what_a_guest_printed_is_no_command(evil: str) -> None:
-    (line,) = annotations(_run(_fault(evil, evil, source=f"{evil}:1", target=evil)), directory=evil)
+    (line,) = annotate(_run(_fault(evil, evil, source=f"{evil}:1", target=evil)), directory=evil)
     assert len(line.splitlines()) == 1
     assert line.isprintable()
     assert line.startswith("::error file=")

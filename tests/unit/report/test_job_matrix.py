@@ -44,9 +44,7 @@ def test_gitlab_gets_a_hidden_job_in_yaml_whose_variables_are_settings() -> None
     found = yaml.safe_load(job_matrix(_MATRIX.select("debian12-6.1,debian13-6.12"), JobFormat.GITLAB, shards=2))
     assert found == {
         ".vmlab-matrix": {
-            "parallel": {
-                "matrix": [{"VMLAB_TARGET": ["debian12-6.1", "debian13-6.12"], "VMLAB_SHARD": ["1/2", "2/2"]}]
-            }
+            "parallel": {"matrix": [{"VMLAB_TARGET": ["debian12-6.1", "debian13-6.12"], "VMLAB_SHARD": ["1/2", "2/2"]}]}
         }
     }
     alone = yaml.safe_load(job_matrix(_MATRIX.select("debian12-6.1"), JobFormat.GITLAB))

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""Workflows and action keep the house's rules of hardening, which the linters know only in part."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+_ROOT = Path(__file__).parents[2]
+_WORKFLOWS = sorted((_ROOT / ".github" / "workflows").glob("*.yml"))
+_FILES = [*_WORKFLOWS, _ROOT / "action.yml"]
+_PINNED = re.compile(r"^\s*(?:- )?uses: (?:\./|[\w.-]+(?:/[\w.-]+)+@[0-9a-f]{40} # v\d+(?:\.\d+)*)$")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return data
+
+
+def _steps(path: Path) -> Iterator[dict[str, Any]]:
+    data = _read(path)
+    if "runs" in data:
+        yield from data["runs"]["steps"]
+    for job in data.get("jobs", {}).values():
+        yield from job["steps"]
+
+
+def test_there_are_workflows_to_look_at() -> None:
+    assert {path.name for path in _WORKFLOWS} >= {"ci.yml", "nightly.yml", "untried.yml"}
+    assert all(list(_steps(path)) for path in _FILES)
+
+
+@pytest.mark.parametrize("path", _FILES, ids=lambda path: path.name)
+def test_every_action_is_pinned_by_digest_with_its_version_beside(path: Path) -> None:
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if re.match(r"^\s*(- )?uses:", line)]
+    assert lines
+    assert [line for line in lines if not _PINNED.match(line)] == []
+
+
+@pytest.mark.parametrize("path", _FILES, ids=lambda path: path.name)
+def test_no_expression_stands_in_shell(path: Path) -> None:
+    assert [step["run"] for step in _steps(path) if "${{" in step.get("run", "")] == []
+
+
+@pytest.mark.parametrize("path", _WORKFLOWS, ids=lambda path: path.name)
+def test_nothing_is_permitted_but_to_read(path: Path) -> None:
+    data = _read(path)
+    assert data["permissions"] == {}
+    text = path.read_text(encoding="utf-8")
+    assert text.index("\npermissions: {}\n") < text.index("\njobs:")
+    assert {
+        name: job["permissions"] for name, job in data["jobs"].items() if job["permissions"] != {"contents": "read"}
+    } == {}
+
+
+@pytest.mark.parametrize("path", _WORKFLOWS, ids=lambda path: path.name)
+def test_every_job_and_every_step_has_a_time_limit(path: Path) -> None:
+    for name, job in _read(path)["jobs"].items():
+        assert "timeout-minutes" in job, name
+        assert [step for step in job["steps"] if "timeout-minutes" not in step] == []
+
+
+@pytest.mark.parametrize("path", _WORKFLOWS, ids=lambda path: path.name)
+def test_a_checkout_leaves_no_credentials(path: Path) -> None:
+    checkouts = [step for step in _steps(path) if step.get("uses", "").startswith("actions/checkout@")]
+    assert checkouts
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+def test_hosted_x64_runners_demand_kvm_and_arm64_ones_do_not() -> None:
+    for name in ("ci.yml", "nightly.yml"):
+        (step,) = [step for step in _steps(_ROOT / ".github" / "workflows" / name) if step.get("uses") == "./"]
+        assert step["with"]["accel"] == "${{ endsWith(matrix.runner, '-arm') && 'auto' || 'kvm' }}"
+
+
+def test_the_actions_inputs_are_all_used_and_no_others() -> None:
+    text = (_ROOT / "action.yml").read_text(encoding="utf-8")
+    declared = set(_read(_ROOT / "action.yml")["inputs"])
+    assert set(re.findall(r"inputs\.([\w-]+)", text)) == declared
+    given = {name.replace("-", "_").upper() for name in declared - {"cache"}}
+    script = (_ROOT / ".github" / "action.sh").read_text(encoding="utf-8")
+    assert set(re.findall(r"INPUT_([A-Z_]+)", script)) == given
