@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from vmlab.matrix import load_matrix
+from vmlab.report.job_matrix import is_untried
+
 _ROOT = Path(__file__).parents[2]
 _WORKFLOWS = sorted((_ROOT / ".github" / "workflows").glob("*.yml"))
 _FILES = [*_WORKFLOWS, _ROOT / "action.yml"]
@@ -85,3 +88,18 @@ def test_the_actions_inputs_are_all_used_and_no_others() -> None:
     given = {name.replace("-", "_").upper() for name in declared - {"cache"}}
     script = (_ROOT / ".github" / "action.sh").read_text(encoding="utf-8")
     assert set(re.findall(r"INPUT_([A-Z_]+)", script)) == given
+
+
+def _planned(name: str) -> set[str]:
+    """The targets that a workflow's plan names."""
+    steps = _steps(_ROOT / ".github" / "workflows" / name)
+    globs = {step["env"]["TARGETS"] for step in steps if "TARGETS" in step.get("env", {})}
+    (one,) = globs
+    return {target.id for target in load_matrix().select(one)}
+
+
+def test_the_nightly_has_every_row_and_the_weekly_every_row_that_nobody_tried() -> None:
+    targets = load_matrix().targets
+    assert _planned("nightly.yml") == {target.id for target in targets}
+    assert _planned("untried.yml") >= {target.id for target in targets if is_untried(target)}
+    assert _planned("ci.yml") >= {target.id for target in targets if target.is_default}
