@@ -92,7 +92,8 @@ class GuestSession:
 
     def header(self) -> list[str]:
         """What the run's header tells: the accelerator and how far down the ladder it was found, and the shard."""
-        verdict = self._verdict()
+        with usage_errors():
+            verdict = self._verdict()
         told = "not known yet: KVM is proved with the first image" if verdict is None else ladder_words(verdict)
         shard = self.lab.settings.shard
         return [f"vmlab: accelerator: {told}", *([f"vmlab: shard: {shard}"] if shard is not None else [])]

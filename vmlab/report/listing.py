@@ -73,7 +73,8 @@ def print_objects(store: Store, items: Sequence[StoredObject]) -> None:
         days = (time.time() - store.last_used(item)) / 86400
         age = "today" if days < 1 else f"{days:.0f} days ago"
         size = f"{item.size_bytes / 2**20:.0f} MiB"
-        table.add_row(item.kind, item.label, str(item.facts.get("release", "")), size, age, item.digest)
+        kind = f"{item.kind}, shared" if item.is_shared else item.kind
+        table.add_row(kind, item.label, str(item.facts.get("release", "")), size, age, item.digest)
     _print(table)
     total = sum(item.size_bytes for item in items)
     print(f"{total / 2**30:.1f} GiB in {store.root}")
