@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from plugin.runner import Runner
+
 from vmlab.lab import Lab
 from vmlab.target import Target
 
