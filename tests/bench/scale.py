@@ -87,7 +87,7 @@ def _row(target: str, index: int) -> TargetResult:
 
 
 def balance() -> Measured:
-    """The longest shard over the mean, on the matrix as it was recorded: the worst over several numbers of shards."""
+    """The longest shard over the mean, on what was recorded of the matrix: the worst over several numbers of shards."""
     recorded = read_durations(RECORDED)
     expected = Expected(recorded)
     loads = [
