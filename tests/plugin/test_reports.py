@@ -125,3 +125,36 @@ def test_a_run_of_other_tests_prints_no_table(pytester: pytest.Pytester) -> None
     result = pytester.runpytest_inprocess()
     assert "kernels" not in result.stdout.str()
     assert not (pytester.path / "build").exists()
+
+
+_BROKEN = """
+import pytest
+from vmlab.errors import BuildError, KernelTrouble
+
+@pytest.fixture
+def unbuilt(guest):
+    error = BuildError("fibdrv does not build: read.c:7: broken")
+    error.source = "read.c:7"
+    raise error
+
+@pytest.fixture
+def warned(guest):
+    error = KernelTrouble("kernel: WARNING")
+    error.source, error.fingerprint = "write.c:9", "01234567"
+    raise error
+
+def test_unbuilt(unbuilt): pass
+def test_warned(warned): pass
+"""
+
+
+@_ALONE_AND_WITH_WORKERS
+def test_where_a_fault_lies_is_kept_also_when_a_fixture_met_it(inner: Inner, workers: tuple[str, ...]) -> None:
+    inner.tests(all=_BROKEN)
+    inner.run(*workers, "--junitxml", "junit.xml")
+    (row,) = inner.result()["targets"]
+    told = {name.partition("[")[0]: (test["source"], test["fingerprint"]) for name, test in row["tests"].items()}
+    assert told == {"test_unbuilt": ("read.c:7", ""), "test_warned": ("write.c:9", "01234567")}
+    properties = _properties(inner)
+    assert properties["test_unbuilt"]["vmlab.source"] == "read.c:7"
+    assert properties["test_warned"]["vmlab.fingerprint"] == "01234567"

@@ -10,6 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,9 +57,10 @@ class Reporter:
         outcome = _outcome(report, str(properties.get("vmlab.outcome", "")))
         spent = report.duration + (before.duration_s if before else 0.0)
         if before is not None and (outcome is Outcome.PASSED or before.outcome not in (Outcome.PASSED,)):
-            outcome, reason = before.outcome, before.reason
-        else:
-            reason = str(properties.get("vmlab.reason") or _reason(report)) if outcome is not Outcome.PASSED else ""
+            # What a later phase says of a test adds nothing to why it failed.
+            self._tests[key] = replace(before, duration_s=spent)
+            return
+        reason = str(properties.get("vmlab.reason") or _reason(report)) if outcome is not Outcome.PASSED else ""
         self._tests[key] = TestResult(
             test=short_name(report.nodeid, target),
             target=target,

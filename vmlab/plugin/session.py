@@ -198,7 +198,7 @@ class GuestSession:
             # Also when a fixture lost it, before or after the test: the next test gets another guest.
             self.mark_dirty(item, error.message)
         elif isinstance(error, ModuleError):
-            self._describe_fault(error, report)
+            self._describe_fault(error, item, report)
         if call.when == "setup" or isinstance(error, MachineLost | KernelTrouble | CommandHung):
             # The traceback would lead through the lab, where the fault is not.
             report.longrepr = call.excinfo.getrepr(style="value")
@@ -211,11 +211,11 @@ class GuestSession:
         if reason and not isinstance(error, KernelTrouble):
             _head_summary(reason, report)
 
-    def _describe_fault(self, error: ModuleError, report: pytest.TestReport) -> None:
+    def _describe_fault(self, error: ModuleError, item: pytest.Item, report: pytest.TestReport) -> None:
         found = {"vmlab.source": self.lab.source.place(error.source)} if error.source else {}
         if isinstance(error, KernelTrouble) and error.fingerprint:
             found["vmlab.fingerprint"] = error.fingerprint
-        _add_properties(found, report)
+        _add_properties(found, item, report)
 
     def _keep_guests(self, item: pytest.Item) -> None:
         for guest, lent in _lent_to(item).items():
