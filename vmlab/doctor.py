@@ -10,7 +10,7 @@ from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.facts import Fact, Grade, host_facts, is_usable
 from vmlab.host.timing_facts import TimingHost, kvm_advice, read_timing_host, timing_facts
 from vmlab.lab import Lab
-from vmlab.target import Architecture, architectures_of
+from vmlab.target import Architecture, architectures_of, uefi_architectures_of
 
 _KVM_DEVICE = Path("/dev/kvm")
 
@@ -22,7 +22,12 @@ def examine(lab: Lab) -> tuple[list[Fact], bool]:
     """
     settings, timing = lab.settings, read_timing_host()
     architectures = architectures_of(lab.targets)
-    facts = host_facts(settings.store, memory_mib=settings.memory_mib, architectures=architectures)
+    facts = host_facts(
+        settings.store,
+        memory_mib=settings.memory_mib,
+        architectures=architectures,
+        uefi=uefi_architectures_of(lab.targets),
+    )
     for architecture in architectures:
         facts += _qemu(lab, architecture, timing)
     facts += timing_facts(timing)

@@ -10,23 +10,33 @@ from vmlab.guest.line import LineTransport, start_line
 from vmlab.guest.ssh import Address, SshTransport, connect
 from vmlab.guest.transport import Commands
 from vmlab.host.limits import Limits
-from vmlab.image.image import GUEST_USER, Image
+from vmlab.image.image import GUEST_USER, Reachable
 from vmlab.machine.argv import LINE_NAME
 from vmlab.machine.machine import Machine
 
 
-def reach(machine: Machine, image: Image, wait_s: float, limits: Limits, *, user: str = GUEST_USER) -> SshTransport:
-    """A connection to a machine's guest, which may still be booting; `MachineLost` when it does not answer."""
+def reach(
+    machine: Machine,
+    image: Reachable,
+    wait_s: float,
+    limits: Limits,
+    *,
+    user: str = GUEST_USER,
+    is_first_boot: bool = False,
+) -> SshTransport:
+    """A connection to a machine's guest, which may still be booting, or not have the lab's keys yet when it is its
+    first boot; `MachineLost` when it does not answer."""
     return connect(
         Address(port=machine.ssh_port, host_key=image.host_key, user_key=image.user_key, user=user),
         timeout_s=wait_s,
         step_timeout_s=limits.connect_s,
         require_alive=machine.require_alive,
         evidence=machine.console.tail,
+        is_first_boot=is_first_boot,
     )
 
 
-def root_opener(machine: Machine, image: Image, limits: Limits, *, has_line: bool) -> Callable[[], Commands]:
+def root_opener(machine: Machine, image: Reachable, limits: Limits, *, has_line: bool) -> Callable[[], Commands]:
     """What gives a guest its connections as root: the line first, which a boot needs started; then SSH, since a line
     that a slow command blocks stays so."""
     is_first = True

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from vmlab.cloud_image import CloudKernel
+from vmlab.cloud_image import CloudKernel, Firmware
 
 # Other architectures have no such interrupt, and no such parameter (Documentation/admin-guide/kernel-parameters.txt).
 _ONLY_AMD64 = ("unknown_nmi_panic",)
@@ -120,3 +120,10 @@ def architectures_of(targets: Iterable[Target]) -> tuple[Architecture, ...]:
     """The architectures that targets have, each once, in the order of `Architecture`."""
     there = {target.architecture for target in targets}
     return tuple(architecture for architecture in Architecture if architecture in there)
+
+
+def uefi_architectures_of(targets: Iterable[Target]) -> tuple[Architecture, ...]:
+    """The architectures of which a target is on a cloud image that UEFI starts."""
+    return architectures_of(
+        target for target in targets if target.cloud is not None and target.cloud.image.firmware is Firmware.UEFI
+    )

@@ -40,10 +40,13 @@ class Fact:
     """What was read and tried, word for word, under stable keys; for `--json` alone."""
 
 
-def host_facts(store: Path, *, memory_mib: int, architectures: Sequence[Architecture]) -> list[Fact]:
-    """All that can be seen without starting QEMU, for targets of some architectures; takes milliseconds."""
+def host_facts(
+    store: Path, *, memory_mib: int, architectures: Sequence[Architecture], uefi: Sequence[Architecture] = ()
+) -> list[Fact]:
+    """All that can be seen without starting QEMU, for targets of some architectures, `uefi` among them started by that
+    firmware; takes milliseconds."""
     return [
-        _programs(architectures),
+        _programs(architectures, uefi),
         *_emulation(architectures),
         _unprivileged(),
         _cores(),
@@ -57,8 +60,8 @@ def is_usable(facts: list[Fact]) -> bool:
     return all(fact.grade is not Grade.BAD for fact in facts)
 
 
-def _programs(architectures: Sequence[Architecture]) -> Fact:
-    missing = missing_requirements(architectures)
+def _programs(architectures: Sequence[Architecture], uefi: Sequence[Architecture]) -> Fact:
+    missing = missing_requirements(architectures, uefi=uefi)
     if missing:
         return Fact(
             topic="programs",

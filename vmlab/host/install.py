@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vmlab.errors import HostError
 from vmlab.foreign import EMULATORS, native_architecture, runs_programs_of
+from vmlab.host.firmware import PACKAGES, has_uefi
 from vmlab.process import find_program, run
 from vmlab.target import Architecture
 
@@ -42,8 +43,12 @@ class Requirement:
     """Whose targets alone need it."""
     is_emulator: bool = False
     """Runs its architecture's programs on a host of another, which alone needs it."""
+    is_firmware: bool = False
+    """Starts its architecture's guests by UEFI, which only those on some cloud images take."""
 
     def is_there(self) -> bool:
+        if self.is_firmware and self.architecture is not None:
+            return has_uefi(self.architecture)
         if self.is_emulator and self.architecture is not None and runs_programs_of(self.architecture):
             return True
         return Path(self.name).exists() if self.name.startswith("/") else find_program(self.name) is not None
@@ -72,6 +77,16 @@ REQUIREMENTS = (
         )
         for architecture, emulator in EMULATORS.items()
     ),
+    *(
+        Requirement(
+            name=package,
+            package=package,
+            reason=f"starts {architecture} cloud images by UEFI",
+            architecture=architecture,
+            is_firmware=True,
+        )
+        for architecture, package in PACKAGES.items()
+    ),
     Requirement(name="qemu-img", package="qemu-utils", reason="makes their disks"),
     Requirement(name="mmdebstrap", package="mmdebstrap", reason="makes images out of packages"),
     Requirement(
@@ -89,13 +104,17 @@ REQUIREMENTS = (
 )
 
 
-def missing_requirements(architectures: Iterable[Architecture]) -> list[Requirement]:
-    """What the lab needs for targets of some architectures and this host lacks."""
-    return [row for row in REQUIREMENTS if _is_needed(row, tuple(architectures)) and not row.is_there()]
+def missing_requirements(
+    architectures: Iterable[Architecture], *, uefi: Iterable[Architecture] = ()
+) -> list[Requirement]:
+    """What the lab needs for targets of some architectures and this host lacks; `uefi` are those of them of which a
+    target is started by UEFI."""
+    these, by_uefi = tuple(architectures), tuple(uefi)
+    return [row for row in REQUIREMENTS if _is_needed(row, these, by_uefi) and not row.is_there()]
 
 
-def _is_needed(row: Requirement, architectures: tuple[Architecture, ...]) -> bool:
-    if row.architecture is not None and row.architecture not in architectures:
+def _is_needed(row: Requirement, architectures: tuple[Architecture, ...], uefi: tuple[Architecture, ...]) -> bool:
+    if row.architecture is not None and row.architecture not in (uefi if row.is_firmware else architectures):
         return False
     if row.is_emulator and row.architecture is native_architecture():
         return False
@@ -108,20 +127,22 @@ def install_command(requirements: list[Requirement]) -> str:
     return f"apt-get install -y --no-install-recommends {packages}"
 
 
-def set_up(say: Callable[[str], None], architectures: Iterable[Architecture]) -> None:
-    """Install what targets of some architectures need, as root or with passwordless sudo; else `HostError` with the
-    command to type.
+def set_up(
+    say: Callable[[str], None], architectures: Iterable[Architecture], *, uefi: Iterable[Architecture] = ()
+) -> None:
+    """Install what targets of some architectures need, `uefi` among them by that firmware, as root or with
+    passwordless sudo; else `HostError` with the command to type.
 
     Costs nothing when all is there; needs the package mirrors when not.
     """
-    architectures = tuple(architectures)
-    missing = missing_requirements(architectures)
+    architectures, uefi = tuple(architectures), tuple(uefi)
+    missing = missing_requirements(architectures, uefi=uefi)
     if missing:
         prefix = _privilege(missing)
         say(f"installing {', '.join(row.package for row in missing)}")
         _apt([*prefix, "apt-get", "update", "-q"])
         _apt([*prefix, *install_command(missing).split()])
-        still = missing_requirements(architectures)
+        still = missing_requirements(architectures, uefi=uefi)
         if still:
             raise HostError(f"still missing after installation: {', '.join(row.name for row in still)}")
     _allow_subordinate_ids(say)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from vmlab.errors import HostError
 from vmlab.host.accelerator import Accelerator, qemu_program
-from vmlab.image.image import Image
+from vmlab.host.firmware import UefiFiles
+from vmlab.image.image import DISK_ROOT, Image
 from vmlab.machine.board import BOARDS, Board
 from vmlab.target import Architecture, Boot
 
@@ -38,6 +39,15 @@ _TCG_PATIENCE = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DirectKernel:
+    """A kernel that QEMU itself starts."""
+
+    file: Path
+    initrd: Path
+    command_line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MachineSpec:
     """Everything about a machine that its guest can see."""
 
@@ -46,11 +56,12 @@ class MachineSpec:
     cpu_model: str
     cpus: int
     memory_mib: int
-    kernel: Path
-    initrd: Path
-    command_line: str
+    kernel: DirectKernel | None
+    """None: its firmware starts what is on its disk, and it may reboot itself."""
     is_icount: bool = False
     """Whether its only clock is the count of the instructions that it ran."""
+    uefi: UefiFiles | None = None
+    """The firmware when it is UEFI and not the board's own."""
 
     @property
     def board(self) -> Board:
@@ -67,8 +78,18 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraDisk:
+    """A raw disk besides a machine's own."""
+
+    file: Path
+    serial: str
+    """What the guest knows it by: /dev/disk/by-id/virtio-SERIAL."""
+    is_read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
-    """What ties one machine to this host; its guest sees none of it."""
+    """What ties one machine to this host; its guest sees none of it but the extra disks."""
 
     disk: Path
     serial: Path
@@ -79,6 +100,7 @@ class Wiring:
     memory: Memory | None = None
     is_incoming: bool = False
     """Wait for a device state instead of powering on."""
+    extra: tuple[ExtraDisk, ...] = ()
 
 
 def machine_spec(
@@ -113,9 +135,32 @@ def machine_spec(
         cpu_model=(cpu_model or default_cpu_model(accelerator, board)) + (board.strict_cpu if is_strict else ""),
         cpus=cpus,
         memory_mib=memory_mib,
-        kernel=image.kernel,
-        initrd=image.initrd,
-        command_line=kernel_command_line(accelerator, board, strict),
+        kernel=DirectKernel(
+            file=image.kernel,
+            initrd=image.initrd,
+            command_line=kernel_command_line(accelerator, board, strict, root=image.root),
+        ),
+    )
+
+
+def firmware_spec(
+    architecture: Architecture,
+    accelerator: Accelerator,
+    *,
+    cpus: int,
+    memory_mib: int,
+    uefi: UefiFiles | None,
+    cpu_model: str = "",
+) -> MachineSpec:
+    """The machine that boots a disk by the boot loader on it; without `uefi` by the board's BIOS."""
+    return MachineSpec(
+        accelerator=accelerator,
+        architecture=architecture,
+        cpu_model=cpu_model or default_cpu_model(accelerator, BOARDS[architecture]),
+        cpus=cpus,
+        memory_mib=memory_mib,
+        kernel=None,
+        uefi=uefi,
     )
 
 
@@ -124,8 +169,11 @@ def default_cpu_model(accelerator: Accelerator, board: Board) -> str:
     return "host" if accelerator is Accelerator.KVM else board.emulated_cpu
 
 
-def kernel_command_line(accelerator: Accelerator, board: Board, parameters: Sequence[str] = ()) -> str:
-    """What the kernel is told, and `parameters`. Nothing else here changes how a module behaves.
+def kernel_command_line(
+    accelerator: Accelerator, board: Board, parameters: Sequence[str] = (), *, root: str = DISK_ROOT
+) -> str:
+    """What the kernel is told, and `parameters`; `root` is where its root file system is. Nothing else here changes
+    how a module behaves.
 
     A panic halts rather than reboots, so that its last words stay on the console. All sysrq keys work on the console:
     Debian's default mask (438) forbids those that tell where a hung guest is. Under TCG the detectors of stalls
@@ -134,7 +182,7 @@ def kernel_command_line(accelerator: Accelerator, board: Board, parameters: Sequ
     patience = _TCG_PATIENCE if accelerator is Accelerator.TCG else ()
     return " ".join(
         (
-            "root=/dev/vda",
+            root,
             "rw",
             f"console={board.console}",
             "panic=0",
@@ -163,7 +211,7 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
         *("-serial", f"chardev:{CONSOLE_NAME}"),
         *("-chardev", f"socket,id=monitor,fd={wiring.monitor_fd}", "-mon", "chardev=monitor,mode=control"),
         *("-drive", f"if=none,id=disk,file={_escaped(wiring.disk)},format=qcow2,cache=unsafe,discard=unmap"),
-        *("-device", "virtio-blk-pci,drive=disk"),
+        *("-device", f"virtio-blk-pci,drive=disk{'' if spec.kernel else ',bootindex=0'}"),
         *("-netdev", "user,id=net,hostfwd=tcp:127.0.0.1:0-:22"),
         *("-device", f"virtio-net-pci,netdev=net,mac={MAC_ADDRESS},romfile="),
         *("-device", "virtio-rng-pci"),
@@ -171,20 +219,28 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
         *("-chardev", f"socket,id=line,fd={wiring.line_fd}", "-device", "virtio-serial-pci"),
         *("-device", f"virtserialport,chardev=line,name={LINE_NAME}"),
         *(("-incoming", "defer") if wiring.is_incoming else ()),
+        *(word for disk in wiring.extra for word in _extra_disk(disk)),
     ]
 
 
 def guest_visible_words(spec: MachineSpec) -> list[str]:
     """The argument list less what differs from machine to machine: two with the same words can share a snapshot."""
     nowhere = Path("-")
-    bare = dataclasses.replace(spec, kernel=nowhere, initrd=nowhere)
+    kernel = dataclasses.replace(spec.kernel, file=nowhere, initrd=nowhere) if spec.kernel else None
+    bare = dataclasses.replace(spec, kernel=kernel)
     memory = Memory(file=nowhere, is_shared=False)
     return qemu_argv(bare, Wiring(disk=nowhere, serial=nowhere, monitor_fd=0, line_fd=0, memory=memory))
 
 
-def proof_argv(spec: MachineSpec, *, cpu_model: str, console: Path) -> list[str]:
-    """The arguments that only start the kernel, to see whether the accelerator runs it with a CPU model."""
-    return [*_base(dataclasses.replace(spec, cpu_model=cpu_model), None), *("-serial", f"file:{console}")]
+def proof_argv(spec: MachineSpec, *, cpu_model: str, console: Path, disk: Path | None = None) -> list[str]:
+    """The arguments that only start the kernel, to see whether the accelerator runs it with a CPU model; `disk` is
+    where firmware finds one, and what is written to it is thrown away."""
+    drive = f"if=none,id=disk,file={_escaped(disk)},format=qcow2,snapshot=on" if disk else ""
+    return [
+        *_base(dataclasses.replace(spec, cpu_model=cpu_model), None),
+        *(("-drive", drive, "-device", "virtio-blk-pci,drive=disk,bootindex=0") if drive else ()),
+        *("-serial", f"file:{console}"),
+    ]
 
 
 def _base(spec: MachineSpec, memory: Memory | None) -> list[str]:
@@ -193,13 +249,35 @@ def _base(spec: MachineSpec, memory: Memory | None) -> list[str]:
     backend = ",memory-backend=ram" if memory else ""
     return [
         qemu_program(spec.architecture),
-        *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
+        *("-nodefaults", "-no-user-config", *(("-no-reboot",) if spec.kernel else ()), "-display", "none"),
         *("-machine", f"{spec.board.machine}{backend}", "-accel", accelerator),
         *(ICOUNT if spec.is_icount else ()),
         *("-cpu", spec.cpu_model, "-smp", str(spec.cpus), "-m", f"{spec.memory_mib}M"),
         *(_memory_object(memory, spec.memory_mib) if memory else ()),
-        *("-kernel", str(spec.kernel), "-initrd", str(spec.initrd), "-append", spec.command_line),
+        *(_direct(spec.kernel) if spec.kernel else _firmware(spec.uefi)),
     ]
+
+
+def _direct(kernel: DirectKernel) -> tuple[str, ...]:
+    return ("-kernel", str(kernel.file), "-initrd", str(kernel.initrd), "-append", kernel.command_line)
+
+
+def _firmware(uefi: UefiFiles | None) -> tuple[str, ...]:
+    """Its code is mapped read-only, its variables are the machine's own (docs/interop/firmware.json of QEMU)."""
+    if uefi is None:
+        return ()
+    return (
+        *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={_escaped(uefi.code)}"),
+        *("-drive", f"if=pflash,unit=1,format=raw,file={_escaped(uefi.variables)}"),
+    )
+
+
+def _extra_disk(disk: ExtraDisk) -> tuple[str, ...]:
+    read_only = ",readonly=on" if disk.is_read_only else ""
+    return (
+        *("-drive", f"if=none,id={disk.serial},file={_escaped(disk.file)},format=raw,cache=unsafe{read_only}"),
+        *("-device", f"virtio-blk-pci,drive={disk.serial},serial={disk.serial}"),
+    )
 
 
 def _memory_object(memory: Memory, size_mib: int) -> tuple[str, str]:

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 
 from vmlab.errors import AssetError, HostError, MachineLost
-from vmlab.image.image import Image
-from vmlab.machine.argv import MachineSpec, Wiring, qemu_argv
+from vmlab.image.image import Reachable
+from vmlab.machine.argv import ExtraDisk, MachineSpec, Wiring, qemu_argv
 from vmlab.machine.console import Console
 from vmlab.machine.probes import Probes
 from vmlab.machine.qemu import QemuProcess
@@ -32,6 +32,8 @@ FORK_MIB = 450
 """What a fork may come to take: idle ones of a 1 GiB guest took 140 MiB under TCG; the rest is a margin for tests."""
 
 _SERIAL = "serial"
+_ON_SIGNAL = "terminating on signal"
+"""QEMU's words when it was told to end and does so in good order."""
 _KEPT: list[object] = []
 """What ties a kept machine to this process: letting go of it would look to QEMU like this process's end."""
 
@@ -44,13 +46,14 @@ class Machine:
 
     def __init__(
         self,
-        image: Image,
+        image: Reachable,
         spec: MachineSpec,
         *,
         console: Path,
         origin: Origin | None = None,
         is_keepable: bool = False,
         room_timeout_s: float = 0.0,
+        extra: tuple[ExtraDisk, ...] = (),
     ) -> None:
         self.image = image
         self.spec = spec
@@ -62,6 +65,7 @@ class Machine:
         """The host's end of the guest's virtio port."""
         self._is_keepable = is_keepable
         self._room_timeout_s = room_timeout_s
+        self._extra = extra
         self._stack = contextlib.ExitStack()
         self._qemu: QemuProcess | None = None
         self._monitor: Monitor | None = None
@@ -107,6 +111,10 @@ class Machine:
 
     def is_alive(self) -> bool:
         return self._qemu is not None and self._qemu.status is None
+
+    def has_powered_off(self) -> bool:
+        """Whether QEMU has ended because its guest switched itself off, and not because it was told to or failed."""
+        return self._qemu is not None and self._qemu.status == 0 and _ON_SIGNAL not in self._qemu.words
 
     def require_alive(self) -> None:
         """Raise `MachineLost` with the console's tail when QEMU has ended or the kernel has panicked."""
@@ -155,6 +163,7 @@ class Machine:
                 line_fd=far_end.fileno(),
                 memory=self.origin.memory,
                 is_incoming=self.origin.state is not None,
+                extra=self._extra,
             )
             self._qemu = QemuProcess(
                 qemu_argv(self.spec, wiring),

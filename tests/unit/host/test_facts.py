@@ -19,7 +19,7 @@ def _topic(found: list[Fact], topic: str) -> Fact:
 
 
 def test_a_missing_program_is_bad_and_its_command_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(facts, "missing_requirements", lambda _: [REQUIREMENTS[0]])
+    monkeypatch.setattr(facts, "missing_requirements", lambda *_, **__: [REQUIREMENTS[0]])
     programs = _topic(host_facts(tmp_path, memory_mib=1024, architectures=[]), "programs")
     assert programs.grade is Grade.BAD
     assert programs.advice.endswith("qemu-system-x86")

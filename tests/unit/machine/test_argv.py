@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,18 @@ import pytest
 from unit.fakes import image
 from vmlab.errors import HostError
 from vmlab.host.accelerator import Accelerator
-from vmlab.machine.argv import MachineSpec, Memory, Wiring, guest_visible_words, machine_spec, proof_argv, qemu_argv
+from vmlab.host.firmware import UefiFiles
+from vmlab.machine.argv import (
+    ExtraDisk,
+    MachineSpec,
+    Memory,
+    Wiring,
+    firmware_spec,
+    guest_visible_words,
+    machine_spec,
+    proof_argv,
+    qemu_argv,
+)
 from vmlab.target import Architecture, Boot
 
 _COMMAND_LINE = (
@@ -113,7 +125,8 @@ def test_a_strict_boot_has_a_stricter_allocator_and_processor_and_keeps_the_targ
         kernel_parameters=("page_owner=on", "unknown_nmi_panic"),
         boot=Boot.STRICT,
     )
-    assert spec.command_line.endswith(" init_on_alloc=0 slub_debug=FZPU page_owner=on unknown_nmi_panic")
+    assert spec.kernel is not None
+    assert spec.kernel.command_line.endswith(" init_on_alloc=0 slub_debug=FZPU page_owner=on unknown_nmi_panic")
     assert spec.cpu_model == "max,la57=off,svm=off,smep=on,smap=on,umip=on"
     assert guest_visible_words(spec) != guest_visible_words(_spec(Accelerator.TCG))
 
@@ -196,3 +209,54 @@ def test_a_comma_in_a_path_does_not_end_the_option() -> None:
     assert "pipe,id=console,path=/a,,b/serial" in argv
     assert any("file=/a,,b/disk," in word for word in argv)
     assert any("mem-path=/a,,b/ram," in word for word in argv)
+
+
+def _by_firmware(uefi: UefiFiles | None, *, architecture: Architecture = Architecture.AMD64) -> MachineSpec:
+    return firmware_spec(architecture, Accelerator.TCG, cpus=2, memory_mib=2048, uefi=uefi)
+
+
+def test_a_disk_starts_by_the_boards_bios_and_its_guest_may_reboot() -> None:
+    argv = qemu_argv(_by_firmware(None), _wiring())
+    assert not {"-kernel", "-initrd", "-append", "-no-reboot"} & set(argv)
+    assert not any("pflash" in word for word in argv)
+    assert "virtio-blk-pci,drive=disk,bootindex=0" in argv
+
+
+@pytest.mark.parametrize("architecture", list(Architecture))
+def test_uefi_has_code_that_is_read_only_and_variables_of_its_own(architecture: Architecture) -> None:
+    uefi = UefiFiles(code=Path("/fw/CODE,4M.fd"), variables=Path("/run/vars.fd"))
+    argv = qemu_argv(_by_firmware(uefi, architecture=architecture), _wiring())
+    assert "if=pflash,unit=0,format=raw,readonly=on,file=/fw/CODE,,4M.fd" in argv
+    assert "if=pflash,unit=1,format=raw,file=/run/vars.fd" in argv
+    assert "virtio-blk-pci,drive=disk,bootindex=0" in argv
+
+
+def test_extra_disks_are_raw_and_known_by_their_serial() -> None:
+    wiring = replace(
+        _wiring(),
+        extra=(
+            ExtraDisk(file=Path("/run/seed.iso"), serial="vmlab-seed", is_read_only=True),
+            ExtraDisk(file=Path("/run/out"), serial="vmlab-out"),
+        ),
+    )
+    argv = qemu_argv(_by_firmware(None), wiring)
+    assert "if=none,id=vmlab-seed,file=/run/seed.iso,format=raw,cache=unsafe,readonly=on" in argv
+    assert "virtio-blk-pci,drive=vmlab-seed,serial=vmlab-seed" in argv
+    assert "if=none,id=vmlab-out,file=/run/out,format=raw,cache=unsafe" in argv
+    # The machine's own is the first that the guest finds.
+    assert argv.index("virtio-blk-pci,drive=disk,bootindex=0") < argv.index(
+        "virtio-blk-pci,drive=vmlab-seed,serial=vmlab-seed"
+    )
+
+
+def test_the_proof_by_a_disk_keeps_nothing_that_is_written_to_it() -> None:
+    argv = proof_argv(_by_firmware(None), cpu_model="host", console=Path("/run/console"), disk=Path("/store/disk"))
+    assert "if=none,id=disk,file=/store/disk,format=qcow2,snapshot=on" in argv
+    assert argv[-2:] == ["-serial", "file:/run/console"]
+
+
+def test_a_root_file_system_on_a_partition_is_told_to_the_kernel() -> None:
+    made = replace(image(Path("/store/image")), root="root=UUID=1-2 rootflags=subvol=root")
+    spec = machine_spec(made, Accelerator.TCG, cpus=2, memory_mib=1024)
+    assert spec.kernel is not None
+    assert spec.kernel.command_line.startswith("root=UUID=1-2 rootflags=subvol=root rw console=ttyS0 ")

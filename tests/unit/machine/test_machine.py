@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -103,6 +104,30 @@ def test_a_qemu_that_was_killed_is_lost_with_the_consoles_tail(well: Machine) ->
         with pytest.raises(MachineLost, match="QEMU ended with status -9") as caught:
             machine.require_alive()
     assert "Linux version 6.1" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("words", "is_off"),
+    [
+        ("sys.exit(0)", True),
+        ("sys.stderr.write('qemu: warning: no such feature'); sys.exit(0)", True),
+        ("sys.exit(1)", False),
+        ("sys.stderr.write('qemu: terminating on signal 15 from pid 1'); sys.exit(0)", False),
+    ],
+)
+def test_a_guest_that_switched_itself_off_is_told_from_a_qemu_that_ended(
+    tmp_path: Path, install: Install, words: str, is_off: bool
+) -> None:
+    quits = '    if request["execute"] == "quit":'
+    text = _WELL.replace(quits, f'    if request["execute"] == "stop": {words}\n{quits}')
+    install("qemu-system-x86_64", text.format(python=sys.executable, directory=tmp_path))
+    with _machine(tmp_path) as machine:
+        assert not machine.has_powered_off()
+        with contextlib.suppress(MachineLost):
+            machine.monitor.execute("stop")
+        while machine.is_alive():
+            pass
+        assert machine.has_powered_off() is is_off
 
 
 def test_a_kernel_that_panicked_is_lost_though_qemu_runs(well: Machine) -> None:
