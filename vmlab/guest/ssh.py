@@ -20,7 +20,7 @@ import fabric.runners
 import paramiko
 from invoke.exceptions import CommandTimedOut, ThreadException, UnexpectedExit
 
-from vmlab.errors import AssetError
+from vmlab.errors import AssetError, MachineLost
 from vmlab.guest.transport import CommandTooSlow, Completed, TransportLost
 from vmlab.image.image import GUEST_USER
 from vmlab.wait import wait_until
@@ -183,36 +183,54 @@ def connect(
     step_timeout_s: float,
     require_alive: Callable[[], None],
     evidence: Callable[[], str],
+    is_first_boot: bool = False,
 ) -> SshTransport:
     """A connection to a guest that may still be booting; returns as soon as its SSH answers.
 
     `timeout_s` limits the whole wait, `step_timeout_s` the key exchange and the login once the guest's sshd has
-    spoken. `require_alive` raises when there is nothing left to wait for. Raises `MachineLost` in the end.
+    spoken. `require_alive` raises when there is nothing left to wait for. At a first boot a guest that refuses the
+    keys may not have them yet. Raises `MachineLost` in the end, or `AssetError` when it was the keys to the end.
     """
     last = "nothing yet"
+    refused: AssetError | None = None
 
     def attempt() -> SshTransport | None:
-        nonlocal last
+        nonlocal last, refused
+        refused = None
         require_alive()
         try:
             return _connect_once(address, step_timeout_s)
         except (paramiko.AuthenticationException, paramiko.BadHostKeyException) as refusal:
-            # Waiting longer will not change a key.
-            raise AssetError(
-                f"the guest's SSH refuses the lab's keys: {refusal}", hint="vmlab images prune", detail=evidence()
-            ) from None
+            last = f"{type(refusal).__name__}: {refusal}"
+            refused = AssetError(
+                f"the guest's SSH refuses the lab's keys as {address.user!r}: {refusal}",
+                hint="is that the image's user, and did its cloud-init read the seed?"
+                if is_first_boot
+                else "vmlab images prune",
+                detail=evidence(),
+            )
+            if not is_first_boot:
+                # Waiting longer will not change a key.
+                raise refused from None
+            return None
         except (*_LOST, OSError) as error:
             last = f"{type(error).__name__}: {error}"
             return None
 
-    return wait_until(
-        attempt,
-        timeout_s=timeout_s,
-        describe="the guest's SSH to answer",
-        interval_s=0.2,
-        evidence=evidence,
-        last_seen=lambda: last,
-    )
+    try:
+        return wait_until(
+            attempt,
+            timeout_s=timeout_s,
+            describe="the guest's SSH to answer",
+            # OpenSSH 9.8 shuts out who is refused too often (sshd_config(5), PerSourcePenalties).
+            interval_s=2.0 if is_first_boot else 0.2,
+            evidence=evidence,
+            last_seen=lambda: last,
+        )
+    except MachineLost:
+        if refused is not None:
+            raise refused from None
+        raise
 
 
 def _connect_once(address: Address, step_timeout_s: float) -> SshTransport:

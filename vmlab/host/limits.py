@@ -24,6 +24,10 @@ class Limits:
     power_off_s: float
     probe_s: float
     """How long a hung guest has for each answer."""
+    first_boot_s: float
+    """How long a cloud image's first boot may take, and its cloud-init."""
+    install_s: float
+    """How long a package manager in a guest has for each thing that it is asked."""
 
 
 def limits_for(accelerator: Accelerator, *, patience: float = 1.0) -> Limits:
@@ -37,4 +41,6 @@ def limits_for(accelerator: Accelerator, *, patience: float = 1.0) -> Limits:
         load_s=30 * factor,
         power_off_s=15 * factor,
         probe_s=2 * factor,
+        first_boot_s=180 * factor,
+        install_s=300 * factor,
     )
