@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+set -eu
+export LC_ALL=C.UTF-8
+
+refresh() {
+  systemctl mask --now dnf-makecache.timer dnf-makecache.service dnf-automatic.timer || true
+  dnf -y makecache
+}
+
+# PACKAGE…
+add() { dnf -y --setopt=install_weak_deps=False install "$@"; }
+
+# PACKAGE: kernels stand beside each other, so to have one is not to have the newest
+add_kernel() {
+  add "$@"
+  dnf -y upgrade "$@"
+}
+
+# PACKAGE…: those of them that the repositories have
+add_wanted() {
+  for name; do add "$name" || echo "not in the repositories: $name"; done
+}
+
+# PACKAGE: the releases of the kernels that it, or the package that it stands for, brings
+releases() {
+  {
+    rpm -ql "$1" | sed -n 's,^\(/usr\)\{0,1\}/lib/modules/\([^/]*\)/\(vmlinuz\|Image\)$,\2,p'
+    rpm -q --requires "$1" | sed -n 's,^kernel-core-uname-r = ,,p'
+  } | sort -u
+}
+
+installed() { rpm -qa --qf '%{NAME}\t%{VERSION}-%{RELEASE}\n' | sort; }
+
+clean() { dnf clean all; }
+
