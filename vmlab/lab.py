@@ -25,7 +25,8 @@ from vmlab.host.nested import known_words
 from vmlab.image.debug_symbols import obtain_vmlinux
 from vmlab.image.image import Image
 from vmlab.image.kernel_config import has_option
-from vmlab.image.packages import cached_image, obtain_image
+from vmlab.image.packages import obtain_image
+from vmlab.image.sealed import cached_image
 from vmlab.machine.argv import NMI_PANIC, PAGE_OWNER, MachineSpec, machine_spec, proof_argv
 from vmlab.machine.machine import Machine
 from vmlab.machine.snapshot import Origin
@@ -34,6 +35,7 @@ from vmlab.module.build import Built, build_module, compile_program
 from vmlab.module.place import GuestPlace, HostPlace, Place, require_host_place
 from vmlab.module.source import Source, read_source
 from vmlab.provenance import Provenance
+from vmlab.provision import obtain_provisioned
 from vmlab.reach import reach, root_opener
 from vmlab.report.model import TargetFacts
 from vmlab.settings import BuildPlace, Settings
@@ -85,7 +87,7 @@ class Lab:
 
     @cached_property
     def matrix(self) -> Matrix:
-        return load_matrix()
+        return load_matrix(own=self.settings.catalogue)
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:
@@ -112,12 +114,17 @@ class Lab:
         if target.id not in self._images:
             version = self.qemu_version(target.architecture)  # without QEMU there is no point in building anything
             started = time.monotonic()
-            image = obtain_image(target.stock, self.store, self.settings, progress=self.progress, notice=self.notice)
+            image = self._obtain_image(target.stock)
             # For as long as this lab lives: another run that needs room may not take it away.
             self._held.enter_context(self.store.hold(image.disk.parent))
             self._images[target.id] = image
             self._learn_image(target, image, version, time.monotonic() - started)
         return self._images[target.id]
+
+    def _obtain_image(self, target: Target) -> Image:
+        if target.cloud is not None:
+            return obtain_provisioned(self, target, target.cloud)
+        return obtain_image(target, self.store, self.settings, progress=self.progress, notice=self.notice)
 
     def vmlinux(self, target: Target) -> Path:
         """The debug symbols of the target's kernel, for drgn; fetched when they are not in the store (minutes)."""
@@ -337,8 +344,9 @@ class Lab:
         spec = self.spec(target)
         provenance = Provenance(
             release=image.release,
-            kernel_package=image.packages.get(f"linux-image-{image.release}", ""),
+            kernel_package=image.kernel_package,
             image=image.digest,
+            cloud_image=image.cloud_image,
             qemu=version,
             accelerator=str(verdict.accelerator),
             accelerator_reason=verdict.reason,

@@ -25,5 +25,7 @@ class Provenance:
     compiler: str = ""
     compiler_match: str = ""
     build_place: str = ""
+    cloud_image: str = ""
+    """The publisher's image that it was made of, by name and digest; empty for one out of packages."""
     boot: str = ""
     """The boot of the guest that was measured in, which its forks share."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from vmlab.errors import HostError, MachineLost, UsageError, nearest
 from vmlab.forks import Forks, Stage
 from vmlab.guest.ssh import Address, connect
-from vmlab.image.packages import cached_image
+from vmlab.image.sealed import cached_image
 from vmlab.lab import Lab
 from vmlab.machine.console import Console
 from vmlab.machine.running import kept_machines

@@ -33,7 +33,17 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vmlab.module",),
     ("vmlab.timing",),
     ("vmlab.report",),
-    ("vmlab.lab", "vmlab.forks", "vmlab.reach", "vmlab.timed", "vmlab.side_by_side"),
+    (
+        "vmlab.lab",
+        "vmlab.forks",
+        "vmlab.reach",
+        "vmlab.timed",
+        "vmlab.side_by_side",
+        "vmlab.provision",
+        "vmlab.installation",
+        "vmlab.firmware_boot",
+        "vmlab.direct_boot",
+    ),
     (
         "vmlab.plugin",
         "vmlab.cli",
@@ -43,6 +53,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "vmlab.shell",
         "vmlab.upkeep",
         "vmlab.publishers",
+        "vmlab.trial",
         "vmlab.ad_hoc",
     ),
 )

@@ -31,6 +31,11 @@ def obtain_vmlinux(
     Raises `AssetError` when the archive does not have that package in the image's version, `HostError` when there is
     no room.
     """
+    if target.cloud is not None:
+        raise AssetError(
+            f"the debug symbols of {target.id} are not fetched: its kernel is no package of Debian's archive",
+            hint="in its guest the distribution's own debuginfo tools fetch them",
+        )
     package = f"linux-image-{image.release}-dbg"
     version = image.packages.get(f"linux-image-{image.release}", "")
 

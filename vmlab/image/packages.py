@@ -7,13 +7,11 @@ is made once and shared by its targets. A target's image is the base with its ke
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from vmlab.decode import unstructure
-from vmlab.errors import AssetError
 from vmlab.image.bootstrap import Progress, fresh_log, mmdebstrap
 from vmlab.image.image import GUEST_USER, Image
 from vmlab.image.index import KernelPackages
@@ -22,6 +20,7 @@ from vmlab.image.keys import LabKeys, lab_keys
 from vmlab.image.mirrors import find_mirrors, index_options
 from vmlab.image.recipe import Recipe, guest_packages, load_recipe, write_overlay
 from vmlab.image.resolve import Resolution, resolve
+from vmlab.image.sealed import installed_of_interest, stored_image, unpack_tools
 from vmlab.settings import Settings, StaleIndex
 from vmlab.store import Store, StoredObject, digest_of
 from vmlab.target import Architecture, Target
@@ -65,13 +64,7 @@ def obtain_image(
         progress(f"{target.id}: another run is building this image, waiting for it")
 
     stored = store.obtain("image", inputs, build, waiting=waiting)
-    return _image(target, stored, keys)
-
-
-def cached_image(target: Target, store: Store) -> Image | None:
-    """The newest image of a target that is in the store, whatever its inputs; touches no network."""
-    stored = [item for item in store.objects() if item.kind == "image" and item.facts.get("target") == target.id]
-    return _image(target, stored[-1], lab_keys(store)) if stored else None
+    return stored_image(target, stored, keys)
 
 
 def base_inputs(target: Target, recipe: Recipe, resolution: Resolution) -> Mapping[str, Any]:
@@ -191,53 +184,9 @@ def _build_image(
         timeout_s=_IMAGE_TIMEOUT_S * settings.patience,
     )
     progress(f"{target.id}: unpacking its compiler")
-    _unpack_tools(work / "tools.tar", work / "tools")
+    unpack_tools(work / "tools.tar", work / "tools")
     unpack_kernel(work / "kernel", target.architecture)
-    installed = _installed(work / "packages")
+    installed = installed_of_interest(work / "packages")
     for name in ("base.tar", "keys.tar", "tools.tar", "packages"):
         (work / name).unlink()
     return {"target": target.id, "release": kernel.release, "packages": installed}
-
-
-def _installed(listing: Path) -> dict[str, str]:
-    """Versions of the packages that matter to a result: kernel, compiler, C library, perf."""
-    rows = (line.split("\t") for line in listing.read_text().splitlines())
-    wanted = ("linux-", "gcc-", "binutils", "libc6-dev", "make", "kmod", "pahole", "openssh-server", "systemd")
-    return {name.partition(":")[0]: version for name, version in rows if name.startswith(wanted)}
-
-
-def _unpack_tools(archive: Path, directory: Path) -> None:
-    """Unpack as plain files of this user: the tool root is read in a namespace where this user is root."""
-    directory.mkdir()
-    command = ["tar", "-x", "--no-same-owner", "--no-same-permissions", "-f", str(archive), "-C", str(directory)]
-    unpacked = subprocess.run(command, capture_output=True, text=True, check=False)
-    if unpacked.returncode != 0:
-        raise AssetError("cannot unpack the tool root", detail=unpacked.stderr)
-    subprocess.run(["chmod", "-R", "u+rwX", str(directory)], check=True)
-    for name in ("dev", "proc", "build", "tmp"):
-        (directory / name).mkdir(exist_ok=True)
-
-
-def _image(target: Target, stored: StoredObject, keys: LabKeys) -> Image:
-    try:
-        release, packages = stored.facts["release"], stored.facts["packages"]
-    except KeyError as error:
-        raise AssetError(
-            f"image {target.id}: its manifest lacks {error}", hint=f"vmlab images rm {target.id}"
-        ) from None
-    return Image(
-        target_id=target.id,
-        architecture=target.architecture,
-        digest=stored.digest,
-        seal=stored.seal,
-        release=release,
-        disk=stored.file("disk.qcow2"),
-        kernel=stored.file("kernel"),
-        initrd=stored.file("initrd"),
-        tool_root=stored.file("tools"),
-        packages=packages,
-        is_new=stored.is_new,
-        size_bytes=stored.size_bytes,
-        host_key=keys.public(keys.host),
-        user_key=keys.user,
-    )

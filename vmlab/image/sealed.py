@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""What every sealed image is made of, whether out of packages or on a publisher's cloud image."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypedDict
+
+from vmlab.errors import AssetError
+from vmlab.image.image import DISK_ROOT, Image
+from vmlab.image.keys import LabKeys, lab_keys
+from vmlab.store import Store, StoredObject
+from vmlab.target import Target
+
+_OF_INTEREST = ("linux-", "kernel", "gcc", "binutils", "libc6-dev", "glibc", "make", "kmod", "pahole", "dwarves")
+_OF_INTEREST_TOO = ("openssh-server", "systemd", "perf", "cloud-init")
+
+
+def cached_image(target: Target, store: Store) -> Image | None:
+    """The newest image of a target that is in the store, whatever its inputs; touches no network."""
+    stored = [item for item in store.objects() if item.kind == "image" and item.facts.get("target") == target.id]
+    return stored_image(target, stored[-1], lab_keys(store)) if stored else None
+
+
+def installed_of_interest(listing: Path) -> dict[str, str]:
+    """Versions of the packages that matter to a result, of a list of name, tab and version: kernel, compiler, C
+    library, perf."""
+    rows = (line.split("\t") for line in listing.read_text(encoding="utf-8").splitlines() if "\t" in line)
+    wanted = _OF_INTEREST + _OF_INTEREST_TOO
+    return {name.partition(":")[0]: version for name, version in rows if name.startswith(wanted)}
+
+
+def unpack_tools(archive: Path, directory: Path) -> None:
+    """Unpack a tool root as plain files of this user: it is read in a namespace where this user is root."""
+    directory.mkdir()
+    _unpack(archive, directory)
+    _open(directory)
+
+
+def unpack_members(disk: Path, directory: Path) -> None:
+    """Unpack what a guest wrote to a raw disk, as a tar: kernel, initrd, config, packages, and the tool root `tools/`.
+
+    Raises `AssetError` when one of them is not there.
+    """
+    _unpack(disk, directory)
+    missing = [name for name in ("kernel", "initrd", "config", "packages", "tools") if not (directory / name).exists()]
+    if missing:
+        raise AssetError(f"the guest gave no {' and no '.join(missing)}", hint="report it with the name of the target")
+    _open(directory / "tools")
+
+
+def _unpack(archive: Path, directory: Path) -> None:
+    command = ["tar", "-x", "--no-same-owner", "--no-same-permissions", "-f", str(archive), "-C", str(directory)]
+    unpacked = subprocess.run(command, capture_output=True, text=True, check=False)
+    if unpacked.returncode != 0:
+        raise AssetError("cannot unpack the tool root", detail=unpacked.stderr)
+
+
+def _open(tools: Path) -> None:
+    subprocess.run(["chmod", "-R", "u+rwX", str(tools)], check=True)
+    for name in ("dev", "proc", "build", "tmp"):
+        (tools / name).mkdir(exist_ok=True)
+
+
+def stored_image(target: Target, stored: StoredObject, keys: LabKeys) -> Image:
+    """The record of a sealed image; `AssetError` when its manifest lacks what every image has."""
+    try:
+        release, packages = stored.facts["release"], stored.facts["packages"]
+    except KeyError as error:
+        raise AssetError(
+            f"image {target.id}: its manifest lacks {error}", hint=f"vmlab images rm {target.id}"
+        ) from None
+    return Image(
+        target_id=target.id,
+        architecture=target.architecture,
+        digest=stored.digest,
+        seal=stored.seal,
+        release=release,
+        packages=packages,
+        is_new=stored.is_new,
+        size_bytes=stored.size_bytes,
+        **_files(stored.path),
+        **_keys(keys),
+        root=stored.facts.get("root", DISK_ROOT),
+        cloud_image=stored.facts.get("cloud_image", ""),
+        compiler=stored.facts.get("compiler", ""),
+    )
+
+
+def draft_image(target: Target, directory: Path, facts: Mapping[str, Any], keys: LabKeys) -> Image:
+    """The record of what is about to be sealed: it has neither a digest nor a size yet."""
+    return Image(
+        target_id=target.id,
+        architecture=target.architecture,
+        digest="",
+        seal="",
+        release=facts["release"],
+        packages=facts["packages"],
+        is_new=True,
+        size_bytes=0,
+        **_files(directory),
+        **_keys(keys),
+        root=facts["root"],
+        cloud_image=facts["cloud_image"],
+    )
+
+
+class _Files(TypedDict):
+    disk: Path
+    kernel: Path
+    initrd: Path
+    tool_root: Path
+
+
+class _Keys(TypedDict):
+    host_key: str
+    user_key: Path
+
+
+def _files(directory: Path) -> _Files:
+    """What the files of an image are called in its directory."""
+    return _Files(
+        disk=directory / "disk.qcow2",
+        kernel=directory / "kernel",
+        initrd=directory / "initrd",
+        tool_root=directory / "tools",
+    )
+
+
+def _keys(keys: LabKeys) -> _Keys:
+    return _Keys(host_key=keys.public(keys.host), user_key=keys.user)
