@@ -85,12 +85,14 @@ def _parser() -> argparse.ArgumentParser:
     images = command(
         "images",
         _images,
-        "what is in the store: ls, verify, prune, refresh; which cloud images are fetched: lock, check",
+        "what is in the store: ls, verify, prune, refresh; make images: build; which cloud images are fetched, and "
+        "whether they work: lock, check, try",
     )
-    images.add_argument("action", choices=("ls", "verify", "prune", "refresh", "lock", "check"))
+    images.add_argument("action", choices=("ls", "verify", "prune", "refresh", "build", "lock", "check", "try"))
     images.add_argument("names", nargs="*", metavar="TARGET", help="only these targets' images; lock, check: or images")
     images.add_argument("--all", action="store_true", help="prune: everything, also what is in use by the matrix")
     images.add_argument("--damaged", action="store_true", help="prune: only what is damaged")
+    images.add_argument("--json", action="store_true", help="try: for a program")
     _add_series_commands(command)
     add_report_commands(command)
     return parser
@@ -173,10 +175,14 @@ def _doctor(chosen: argparse.Namespace, settings: Settings) -> int:
 def _setup(_: argparse.Namespace, settings: Settings) -> int:
     from vmlab.host.install import set_up
     from vmlab.matrix import load_matrix
-    from vmlab.target import architectures_of
+    from vmlab.target import architectures_of, uefi_architectures_of
 
-    chosen = load_matrix().select(settings.target)
-    set_up(lambda text: print(f"vmlab: {text}", flush=True), architectures_of(chosen))
+    chosen = load_matrix(own=settings.catalogue).select(settings.target)
+    set_up(
+        lambda text: print(f"vmlab: {text}", flush=True),
+        architectures_of(chosen),
+        uefi=uefi_architectures_of(chosen),
+    )
     return 0
 
 
@@ -217,6 +223,8 @@ def _images(chosen: argparse.Namespace, settings: Settings) -> int:
 
         act = publishers.lock_images if chosen.action == "lock" else publishers.check_images
         return 0 if act(publishers.chosen_images(lab.matrix, chosen.names), settings, say=print) else 1
+    if chosen.action in ("build", "try"):
+        return _make_images(lab, chosen)
     # An image does not know how it will be started.
     targets = (
         tuple({target.stock: None for target in lab.matrix.select(",".join(chosen.names))}) if chosen.names else ()
@@ -230,6 +238,16 @@ def _images(chosen: argparse.Namespace, settings: Settings) -> int:
     else:
         upkeep.prune(lab, targets, is_all=chosen.all, is_damaged_only=chosen.damaged, say=print)
     return 0
+
+
+def _make_images(lab: Lab, chosen: argparse.Namespace) -> int:
+    from vmlab import trial
+
+    globs = ",".join(chosen.names)
+    if chosen.action == "build":
+        return 0 if trial.build_images(lab, lab.matrix.select(globs) if globs else lab.targets, say=print) else 1
+    rows = trial.cloud_targets(lab.matrix.select(globs or "cloud"))
+    return 0 if trial.try_rows(lab, rows, say=print, as_json=chosen.json) else 1
 
 
 def _time(chosen: argparse.Namespace, settings: Settings) -> int:

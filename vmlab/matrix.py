@@ -111,17 +111,27 @@ def catalogue_directory() -> Path:
     return beside if (beside / "targets").is_dir() else package / "_images"
 
 
-def load_matrix(directory: Path | None = None) -> Matrix:
-    """Read every targets/*.toml under `directory`; `UsageError` names file, key and the nearest valid word."""
-    folder = (directory or catalogue_directory()) / "targets"
-    files = sorted(folder.glob("*.toml"))
-    if not files:
-        raise UsageError(f"no target files in {folder}", hint="a checkout or an installed vmlab has some")
+def load_matrix(directory: Path | None = None, *, own: Path | None = None) -> Matrix:
+    """Read every targets/*.toml under `directory`, vmlab's catalogue unless given, and under `own`, the user's.
+
+    Raises `UsageError` that names file, key and the nearest valid word, or an id that is there twice.
+    """
+    files = [path for folder in (directory or catalogue_directory(), own) if folder for path in _target_files(folder)]
     targets: list[Target] = []
     for path in files:
         targets += _read_catalogue(path)
     _refuse_duplicates(targets)
     return Matrix(tuple(targets))
+
+
+def _target_files(directory: Path) -> list[Path]:
+    folder = directory / "targets"
+    files = sorted(folder.glob("*.toml"))
+    if not files:
+        raise UsageError(
+            f"no target files in {folder}", hint="a checkout or an installed vmlab has some; so has a catalogue"
+        )
+    return files
 
 
 def _read_catalogue(path: Path) -> list[Target]:

@@ -265,11 +265,18 @@ SETTINGS: tuple[Setting, ...] = (
         help="whether a mirror may serve an index that has expired, as a frozen one does",
     ),
     Setting(
+        name="catalogue",
+        default="",
+        parse=_optional_path,
+        metavar="DIR",
+        help="a directory with targets/*.toml of your own, whose rows stand beside vmlab's, and their lock.toml",
+    ),
+    Setting(
         name="lock",
         default="",
         parse=_optional_path,
         metavar="FILE",
-        help="which files of their publishers cloud images are; default: vmlab's own images/lock.toml",
+        help="which files of their publishers cloud images are; default: lock.toml in your catalogue, else vmlab's own",
     ),
     Setting(
         name="index_days",
@@ -306,6 +313,7 @@ class Settings:
     report: Path
     mirror: str
     stale_index: StaleIndex
+    catalogue: Path | None
     lock: Path | None
     index_days: float
     origin: Mapping[str, str]

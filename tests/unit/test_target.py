@@ -194,6 +194,23 @@ def test_no_target_files_is_an_error_and_not_an_empty_matrix(tmp_path: Path) -> 
         load_matrix(tmp_path)
 
 
+def test_a_users_own_rows_stand_beside_vmlabs(write: Write) -> None:
+    own = write(SUITE.replace('"debian12"', '"mine12"') + _row(id='"mine12-6.1"', suite='"mine12"'))
+    matrix = load_matrix(own=own)
+    assert matrix.targets[:-1] == load_matrix().targets
+    assert matrix.targets[-1].id == "mine12-6.1"
+
+
+def test_a_users_row_may_not_take_the_place_of_vmlabs(write: Write) -> None:
+    with pytest.raises(UsageError, match=r"'debian12-6.1' is there twice"):
+        load_matrix(own=write(SUITE + _row()))
+
+
+def test_a_catalogue_without_targets_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no target files in"):
+        load_matrix(own=tmp_path)
+
+
 def test_a_target_of_its_own_pockets_keeps_those_of_its_suite(write: Write) -> None:
     matrix = load_matrix(write(SUITE + _row(pockets='["bookworm-backports"]')))
     assert matrix.targets[0].pockets == ("bookworm", "bookworm-backports")

@@ -104,8 +104,8 @@ def read_lock(path: Path) -> ImageLock:
 
 
 def lock_of(settings: Settings) -> ImageLock:
-    """The lock that the settings name: vmlab's own, or the user's in place of it."""
-    return read_lock(settings.lock or catalogue_directory() / "lock.toml")
+    """The lock that the settings name: the one named, the one of the user's catalogue, or vmlab's own."""
+    return read_lock(settings.lock or (settings.catalogue or catalogue_directory()) / "lock.toml")
 
 
 def write_lock(lock: ImageLock) -> None:
