@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The sessions: `nox -s matrix`, `tests`, `lint`, `types`, `docs`, `bench`, `soak`, `zoo`."""
+"""The sessions: `nox -s matrix`, `tests`, `lint`, `types`, `docs`, `bench`, `soak`, `zoo`, `cloud`."""
 
 from __future__ import annotations
 
@@ -74,6 +74,14 @@ def zoo(session: nox.Session) -> None:
     """Bad modules, one fault each, on the default matrix, stock and strict: the table of what the lab says of them."""
     _prepare(session)
     session.run("pytest", "tests/zoo", "-n", "auto", "--vmlab-target", "default,default+strict", *session.posargs)
+
+
+@nox.session
+def cloud(session: nox.Session) -> None:
+    """The whole path of a cloud image, on disks made here and served from loopback: fetch, provision, test."""
+    _install(session)
+    session.run("vmlab", "setup")
+    session.run("pytest", "tests/cloud", "-m", "slow", *session.posargs)
 
 
 @nox.session
