@@ -109,7 +109,12 @@ if [ "$1" = run ]; then
   device=$2
   shift 2
   mkdir -p /run/vmlab
-  { sh "$0" "$@" 2>&1; echo $? >/run/vmlab/status; } | tee "$device"
+  echo 1 >/run/vmlab/status
+  {
+    status=0
+    sh "$0" "$@" 2>&1 || status=$?
+    echo "$status" >/run/vmlab/status
+  } | tee "$device"
   exit "$(cat /run/vmlab/status)"
 fi
 "$@"
