@@ -108,13 +108,15 @@ take() {
 if [ "$1" = run ]; then
   device=$2
   shift 2
-  mkdir -p /run/vmlab
-  echo 1 >/run/vmlab/status
+  ended=$(mktemp)
+  # A shell's pipe has the status of its last command: that of the first one takes a way of its own.
   {
     status=0
     sh "$0" "$@" 2>&1 || status=$?
-    echo "$status" >/run/vmlab/status
+    echo "$status" >"$ended"
   } | tee "$device"
-  exit "$(cat /run/vmlab/status)"
+  status=$(cat "$ended")
+  rm -f "$ended"
+  exit "${status:-1}"
 fi
 "$@"

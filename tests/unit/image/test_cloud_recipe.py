@@ -49,6 +49,24 @@ def test_every_byte_of_a_recipe_counts(manager: PackageManager, catalogue: Path)
     assert len(seen) == len(files) + 1
 
 
+@pytest.mark.parametrize(
+    ("words", "status", "output"),
+    [
+        (["true"], 0, ""),
+        (["echo", "unpacking"], 0, "unpacking\n"),
+        (["sh", "-c", "echo E: no such package >&2; exit 100"], 100, "E: no such package\n"),
+    ],
+)
+def test_a_verb_ends_as_it_ended_though_its_output_goes_two_ways(
+    tmp_path: Path, words: list[str], status: int, output: str
+) -> None:
+    script, serial = tmp_path / "guest.sh", tmp_path / "serial"
+    script.write_text(load_cloud_recipe(PackageManager.APT).script)
+    done = subprocess.run(["sh", str(script), "run", str(serial), *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (status, output)
+    assert serial.read_text() == output
+
+
 def test_a_pattern_that_is_none_is_named(catalogue: Path) -> None:
     path = catalogue / "recipes" / "cloud" / "apt.toml"
     path.write_text(path.read_text().replace("'No space left on device|", "'No space ("))
