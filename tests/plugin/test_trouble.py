@@ -140,6 +140,33 @@ def test_a_marker_that_nothing_could_fail_is_refused(inner: Inner, marker: str, 
     result.stdout.fnmatch_lines([f"expect_splat *{words}*"])
 
 
+def test_a_taint_that_a_test_announces_is_fine_and_replaces_the_shared_guest(inner: Inner) -> None:
+    inner.tests(
+        all="""
+        import pytest
+
+        @pytest.mark.expect_taint("forced module")
+        @pytest.mark.parametrize("number", range(6))
+        def test_forced(shared_guest, number):
+            assert shared_guest.succeed("guests") == str(number + 1)
+            shared_guest.succeed("taint 2")
+
+        @pytest.mark.expect_taint("forced module")
+        def test_not_forced(shared_guest):
+            pass
+
+        @pytest.mark.expect_taint("forced modul")
+        def test_misspelt(guest):
+            pass
+        """
+    )
+    result = inner.run()
+    result.assert_outcomes(passed=6, failed=2)
+    result.stdout.fnmatch_lines(
+        ["*was to report 'taint: forced module' and did not*", "*no taint is called 'forced modul'; did you mean *"]
+    )
+
+
 def test_provoking_reports_on_purpose_gives_no_target_up(inner: Inner) -> None:
     inner.tests(
         all="""

@@ -29,6 +29,11 @@ _OF_ANY_MODULE = 1 << 12 | 1 << 13
 """Out-of-tree and unsigned: what loading any module of the user's brings."""
 
 
+def known_names() -> tuple[str, ...]:
+    """Every word that `names_of` has for a bit."""
+    return _NAMES
+
+
 def names_of(taint: int) -> list[str]:
     """The words for the bits of a taint value; a bit that has no name here is given by number."""
     bits = [bit for bit in range(taint.bit_length()) if taint >> bit & 1]

@@ -52,6 +52,8 @@ class Judgement:
     """What the test said it would provoke and did not: the test has failed."""
     taints: tuple[str, ...] = ()
     """Taint bits that came up and that nothing explains: the test has failed."""
+    meant_taints: tuple[str, ...] = ()
+    """Taint bits that came up and that the test said it would bring."""
     expired: tuple[str, ...] = ()
     """Entries of the allow list that would have covered trouble, were they not out of date."""
 
@@ -72,10 +74,17 @@ class Judgement:
 
 
 def judge(
-    findings: Findings, *, expected: Sequence[str], rules: Rules, release: str, today: datetime.date
+    findings: Findings,
+    *,
+    expected: Sequence[str],
+    rules: Rules,
+    release: str,
+    today: datetime.date,
+    expected_taints: Sequence[str] = (),
 ) -> Judgement:
     """Sort what was found. `expected` are a test's `expect_splat` markers: a kind, or part of a title; each must be
-    met by one report at least, and covers all that it fits."""
+    met by one report at least, and covers all that it fits. `expected_taints` are its `expect_taint` markers, words as
+    `names_of` gives them; the kernel must have each in the end, unless it could not be asked any more."""
     trouble: list[Splat] = []
     met: list[Splat] = []
     allowed: list[tuple[Splat, str]] = []
@@ -92,13 +101,16 @@ def judge(
             expired += [f"{entry}: expired on {entry.expires}" for entry in entries]
     explained = {bit for splat in (*met, *(splat for splat, _ in allowed)) for bit in _bits_of(splat)}
     taints = [bit for bit in unexpected(findings.taint_before, findings.taint_after) if bit not in explained]
+    has_now = names_of(findings.taint_after) if findings.lost is None else expected_taints
+    unmet = [f"taint: {word}" for word in expected_taints if word not in has_now]
     return Judgement(
         trouble=tuple(trouble),
         expected=tuple(met),
         allowed=tuple(allowed),
-        missing=tuple(word for word in expected if not any(is_meant(splat, word) for splat in met)),
+        missing=(*(word for word in expected if not any(is_meant(splat, word) for splat in met)), *unmet),
         # What is trouble already needs no second reason.
-        taints=() if trouble else tuple(taints),
+        taints=() if trouble else tuple(bit for bit in taints if bit not in expected_taints),
+        meant_taints=tuple(bit for bit in taints if bit in expected_taints),
         expired=tuple(expired),
     )
 

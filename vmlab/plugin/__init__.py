@@ -75,6 +75,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "expect_splat(what): the kernel must report this, a kind ('WARNING') or part of the report's title, and may",
     )
+    config.addinivalue_line(
+        "markers", "expect_taint(word): the kernel must get this taint ('forced module'), and may; else it fails a test"
+    )
     config.addinivalue_line("markers", MARKER)
     config.addinivalue_line("markers", "slow: takes minutes; runs with `nox -s soak`, not in the matrix")
     if _is_asked(config) or _is_a_project(config):
@@ -219,15 +222,26 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         session_of(item.config).require_unbroken(item)
 
 
+def _refuse_idle_markers(item: pytest.Item, *, has_guest: bool) -> None:
+    """Fail a test with a marker that would be met by nothing, or looked for nowhere: it could not fail."""
+    from vmlab.errors import nearest
+    from vmlab.guest.taint import known_names
+
+    for marker in (*item.iter_markers("expect_splat"), *item.iter_markers("expect_taint")):
+        if not marker.args or not all(marker.args):
+            what = "a kind, or part of a report's title" if marker.name == "expect_splat" else "the name of a taint"
+            pytest.fail(f"{marker.name} needs a word: {what}", pytrace=False)
+        if not has_guest:
+            pytest.fail(f"{marker.name} stands at a test that uses no guest", pytrace=False)
+    for word in (word for marker in item.iter_markers("expect_taint") for word in marker.args):
+        if word not in known_names():
+            pytest.fail(f"expect_taint: no taint is called {word!r}; {nearest(word, known_names())}", pytrace=False)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     watches = session_of(item.config).watches(item) if _uses_a_target(item) else []
-    for marker in item.iter_markers("expect_splat"):
-        # It would be met by nothing, or looked for nowhere, and its test could not fail.
-        if not marker.args or not all(marker.args):
-            pytest.fail("expect_splat needs a word: a kind, or part of a report's title", pytrace=False)
-        if not watches:
-            pytest.fail("expect_splat stands at a test that uses no guest", pytrace=False)
+    _refuse_idle_markers(item, has_guest=bool(watches))
     try:
         result = yield
     except BaseException as error:

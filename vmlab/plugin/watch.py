@@ -86,16 +86,23 @@ class ItemWatch:
         findings = self.kernel.end()
         self.commands = self.running.guest.commands
         words = [str(word) for marker in self.item.iter_markers("expect_splat") for word in marker.args]
-        release, today = self.running.guest.release, datetime.date.today()
-        judgement = judge(findings, expected=words, rules=self.running.guest.rules, release=release, today=today)
+        judgement = judge(
+            findings,
+            expected=words,
+            rules=self.running.guest.rules,
+            release=self.running.guest.release,
+            today=datetime.date.today(),
+            expected_taints=[str(word) for marker in self.item.iter_markers("expect_taint") for word in marker.args],
+        )
         if is_end:
             judgement = replace(judgement, missing=())
         for _, entry in judgement.allowed:
             self.lab.notice(f"{self.running.target.id}: a known report was let pass: {entry}")
         if judgement.trouble or judgement.taints:
             _mark_dirty(self.shared, judgement.reason)
-        elif judgement.expected and self.shared is not None:
-            self.shared.mark_dirty(judgement.expected[0].title, is_meant=True)
+        elif (judgement.expected or judgement.meant_taints) and self.shared is not None:
+            why = judgement.expected[0].title if judgement.expected else judgement.meant_taints[0]
+            self.shared.mark_dirty(why, is_meant=True)
         elif findings.lost is not None:
             _mark_dirty(self.shared, findings.lost.message)
         return findings, judgement

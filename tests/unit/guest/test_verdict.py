@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from pathlib import Path
 
 import pytest
 
-from vmlab.errors import UsageError
+from vmlab.errors import MachineLost, UsageError
 from vmlab.guest.kernel_log import LogRecord
 from vmlab.guest.rules import Rules, known_rules, known_splats_file, load_rules
 from vmlab.guest.splat import Splat
@@ -41,9 +42,15 @@ def _judge(
     rules: Rules | None = None,
     release: str = "6.1.0-56",
     after: int = 0,
+    taints: tuple[str, ...] = (),
 ) -> Judgement:
     return judge(
-        _findings(*splats, after=after), expected=expected, rules=rules or known_rules(), release=release, today=_TODAY
+        _findings(*splats, after=after),
+        expected=expected,
+        rules=rules or known_rules(),
+        release=release,
+        today=_TODAY,
+        expected_taints=taints,
     )
 
 
@@ -168,3 +175,32 @@ def test_a_users_own_rule_comes_before_vmlabs(tmp_path: Path) -> None:
 
 def test_none_of_vmlabs_own_entries_has_expired() -> None:
     assert known_rules().expired(datetime.date.today()) == ()
+
+
+def test_a_taint_that_its_test_announced_is_fine_and_remembered() -> None:
+    judgement = _judge(after=1 << 1, taints=("forced module",))
+    assert judgement.is_quiet
+    assert judgement.meant_taints == ("forced module",)
+
+
+def test_an_announced_taint_covers_no_other() -> None:
+    assert _judge(after=1 << 1 | 1 << 0, taints=("forced module",)).taints == ("proprietary module",)
+
+
+def test_an_announced_taint_must_come() -> None:
+    judgement = _judge(taints=("forced module",))
+    assert not judgement.is_quiet
+    assert judgement.reason == "the kernel was to report 'taint: forced module' and did not"
+
+
+def test_a_kernel_that_cannot_be_asked_is_not_said_to_lack_an_announced_taint() -> None:
+    findings = dataclasses.replace(_findings(), lost=MachineLost("it is gone"))
+    judgement = judge(
+        findings,
+        expected=(),
+        rules=known_rules(),
+        release="6.1.0-56",
+        today=_TODAY,
+        expected_taints=("forced module",),
+    )
+    assert judgement.missing == ()
