@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * A process to be looked at: prints its pid and the id of its second thread, and both work in user space a fifth of the
- * time, each in a function of its own, until it is killed or ten minutes are over. With the argument `zombie` it prints
- * its own pid and that of a child that has ended and is not waited for.
+ * time, each in a function of its own, until it is killed or ten minutes are over; SIGUSR1 ends the second thread alone.
+ * With the argument `zombie` it prints its own pid and that of a child that has ended and is not waited for.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -16,10 +16,11 @@
 
 static long second;
 static pthread_barrier_t started;
+static volatile sig_atomic_t is_over;
 
 /* Under emulation a guest whose processors are both busy takes long over everything else. */
-#define WORK_A_FIFTH                                                    \
-	for (;;) {                                                      \
+#define WORK_A_FIFTH_UNTIL(condition)                                   \
+	while (!(condition)) {                                          \
 		for (volatile unsigned long work = 0; work < 500000; work++) \
 			;                                               \
 		usleep(8000);                                           \
@@ -27,12 +28,18 @@ static pthread_barrier_t started;
 
 __attribute__((noinline)) static void spin_first(void)
 {
-	WORK_A_FIFTH
+	WORK_A_FIFTH_UNTIL(0)
 }
 
 __attribute__((noinline)) static void spin_second(void)
 {
-	WORK_A_FIFTH
+	WORK_A_FIFTH_UNTIL(is_over)
+}
+
+static void end_second(int unused)
+{
+	(void)unused;
+	is_over = 1;
 }
 
 static void *run_second(void *unused)
@@ -60,6 +67,7 @@ int main(int argc, char **argv)
 		for (;;)
 			pause();
 	}
+	signal(SIGUSR1, end_second);
 	pthread_barrier_init(&started, NULL, 2);
 	pthread_create(&thread, NULL, run_second, NULL);
 	pthread_barrier_wait(&started);

@@ -3,15 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from vmlab.forks import Forks
 from vmlab.guest.guest import Guest
+from vmlab.lab import Lab
+from vmlab.plugin.fixtures import used_guest
+from vmlab.target import Target
 
+from .busy import Processes, Start
 from .finding import FindingsFile, Note, noting
 from .perf_row import Rows
+from .typed import Bring
+from .workshop import Workshop, open_workshop
 
 _HERE = Path(__file__).parent
 
@@ -39,6 +46,48 @@ def rows(shared_guest: Guest, program: Callable[[Path], str]) -> Rows:
 
 
 @pytest.fixture
+def perf_in_use(shared_guest: Guest) -> None:
+    """Somebody measures something in the guest as long as it lives. Scope: one per guest. Cost: `perf stat`, once.
+
+    The kernel writes nops over its calls of perf when the last event is closed, and calls when the first is opened
+    (the static key perf_sched_events). Each time costs a guest under TCG its translated code, and 7.3 was once seen to
+    panic over the breakpoint that stands there meanwhile: "Oops: int3" in __schedule().
+    """
+    mark = "/run/vmlab-perf-in-use"
+    measure = "setsid perf stat -e cpu-clock:u -o /dev/null sleep 3600 </dev/null >/dev/null 2>&1"
+    shared_guest.as_root(f"[ -e {mark} ] || {{ touch {mark}; {measure} & }}")
+
+
+@pytest.fixture
 def busy_path(shared_guest: Guest, program: Callable[[Path], str]) -> str:
     """Where `busy` lies in the guest."""
     return program(_HERE / "busy.c")
+
+
+@pytest.fixture
+def start(shared_guest: Guest, busy_path: str) -> Iterator[Start]:
+    """Starts `busy` in the background as the ordinary user; returns the two ids it prints. Ended after the test."""
+    processes = Processes(shared_guest, busy_path)
+    yield processes.start
+    processes.end()
+
+
+@pytest.fixture(scope="session")
+def workshop(vmlab_lab: Lab, vmlab_forks: Forks, vmlab_target: Target) -> Iterator[Workshop]:
+    """Builds `smallest` for the target, with its own compiler and with another. Scope: session, once per target. Cost:
+    one to two seconds a build; on hosts where modules are built in a guest, a fork and more."""
+    with open_workshop(vmlab_lab, vmlab_forks, vmlab_target) as opened:
+        yield opened
+
+
+@pytest.fixture
+def bring(request: pytest.FixtureRequest, tmp_path: Path) -> Bring:
+    """Lays a .ko into the guest that the test uses. Scope: test. Cost: a copy each time."""
+    guest = used_guest(request)
+
+    def act(ko: bytes, name: str = "smallest.ko") -> str:
+        (tmp_path / name).write_bytes(ko)
+        guest.put(tmp_path / name, f"/tmp/{name}")
+        return f"/tmp/{name}"
+
+    return act

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""Where the experiments compile: a target's own headers and compiler, and beside it one of another version."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from vmlab.forks import Forks
+from vmlab.image.image import Image
+from vmlab.lab import Lab
+from vmlab.module.build import find_compiler
+from vmlab.module.compiler import Match, candidates, compare, kernel_compiler, parse_compiler
+from vmlab.module.place import GuestPlace, HostPlace, Place
+from vmlab.settings import BuildPlace
+from vmlab.target import Target
+
+from .borrowed_compiler import Borrowed, find_other_compiler, put_into
+
+_SMALLEST = Path(__file__).parent / "smallest"
+_SILENCED = "DEBIAN_KERNEL_NO_CC_VERSION_CHECK"
+CHECKED = f"{_SILENCED}="
+"""What switches upstream's comparison of compilers on again in Debian's headers."""
+WARNING = "warning: the compiler differs from the one used to build the kernel"
+# A kernel's options were found to be known by the compiler that built it, and are used without asking another.
+_OPTIONS = (
+    ("CONFIG_SLS", "-mharden-sls", 12),  # arch/x86/Makefile; gcc.gnu.org/gcc-12/changes.html
+    ("CONFIG_MITIGATION_SLS", "-mharden-sls", 12),  # its later name
+    ("CONFIG_INIT_STACK_ALL_ZERO", "-ftrivial-auto-var-init", 12),  # the top Makefile; gcc-12/changes.html
+    ("CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT", "-fmin-function-alignment", 14),  # the top Makefile; gcc-14/changes.html
+)
+"""An option of the kernel's configuration, the compiler's that it brings, the first gcc to know that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What a `make` left."""
+
+    command: str
+    status: int
+    output: str
+    ko: bytes
+    """Empty when none came out."""
+
+    @property
+    def warns(self) -> bool:
+        return WARNING in self.output
+
+
+class Workshop:
+    """Builds the module `smallest` in one place with several compilers; each build is done once."""
+
+    def __init__(self, place: Place, image: Image, other: Borrowed | None, *, timeout_s: float) -> None:
+        self.place = place
+        self.image = image
+        self.other = other
+        self._timeout_s = timeout_s
+        self._made: dict[str, Made] = {}
+        self._config = self.run(f"cat /lib/modules/{image.release}/build/.config")
+        self.kernel = kernel_compiler(self._config)
+        self.at_hand = find_compiler(self.kernel, image.architecture, place, timeout_s=timeout_s)
+        place.put_tree(_SMALLEST, ["Kbuild", "smallest.c"], "source")
+        if other is not None:
+            with tempfile.TemporaryDirectory(prefix="vmlab-compiler-") as directory:
+                files = put_into(Path(directory), other, self.unknown_options)
+                place.put_tree(Path(directory), files, "other")
+
+    @property
+    def unknown_options(self) -> tuple[str, ...]:
+        """Those of this kernel's options for the compiler that the other one is too old for."""
+        if self.other is None:
+            return ()
+        major = self.other.major
+        return tuple(flag for option, flag, since in _OPTIONS if major < since and self.has_option(option))
+
+    def has_option(self, option: str) -> bool:
+        """Whether a CONFIG_ option is built into the kernel."""
+        return f"\n{option}=y\n" in self._config
+
+    def run(self, command: str) -> str:
+        """The output of a command in the build directory, whatever its status."""
+        return self.place.run(command, timeout_s=self._timeout_s).output
+
+    @cached_property
+    def other_names(self) -> tuple[str, ...]:
+        """The names that the kernel's own compiler goes by here besides the kernel's name for it; `gcc` first."""
+        names = dict.fromkeys(["gcc", *candidates(self.kernel, self.image.architecture)])
+        probe = (
+            f'for cc in {" ".join(names)}; do command -v "$cc" >/dev/null && "$cc" --version | head -n 1; done; true'
+        )
+        found = [parse_compiler(line) for line in self.run(probe).splitlines()]
+        return tuple(one.name for one in found if compare(self.kernel, one) is Match.OTHER_NAME)
+
+    def make(self, cc: str, *words: str, path: str = "", goal: str = "modules") -> Made:
+        """`make` with a compiler, from clean sources; `path` is where that lies. Of the goal `prepare` no .ko comes."""
+        make = f"make -C /lib/modules/{self.image.release}/build M=/build/smallest CC={cc} {' '.join([*words, goal])}"
+        command = f"PATH={path}:$PATH {make}" if path else make
+        if command not in self._made:
+            fresh = "rm -rf smallest && cp -r source smallest"
+            done = self.place.run(f"{fresh} && {command}", timeout_s=self._timeout_s)
+            ko = self._get("smallest/smallest.ko") if done.status == 0 and goal == "modules" else b""
+            self._made[command] = Made(command=command, status=done.status, output=done.output, ko=ko)
+        return self._made[command]
+
+    def read_ko(self, ko: bytes, command: str) -> str:
+        """What a command says that gets the name of a .ko."""
+        self._put("shown.ko", ko)
+        return self.run(f"{command} shown.ko")
+
+    def sign(self, ko: bytes, key: str, certificate: str) -> bytes:
+        """The .ko signed by the kernel's own tool for that, with a key and its certificate in PEM."""
+        for name, text in (("key.pem", key), ("certificate.pem", certificate)):
+            self._put(name, text.encode())
+        self._put("signed.ko", ko)
+        tool = f"/lib/modules/{self.image.release}/build/scripts/sign-file"
+        done = self.place.run(f"{tool} sha256 key.pem certificate.pem signed.ko", timeout_s=self._timeout_s)
+        assert done.status == 0, done.output
+        return self._get("signed.ko")
+
+    def _put(self, name: str, content: bytes) -> None:
+        with tempfile.TemporaryDirectory(prefix="vmlab-put-") as directory:
+            Path(directory, name).write_bytes(content)
+            self.place.put_tree(Path(directory), [name], ".")
+
+    def _get(self, name: str) -> bytes:
+        with tempfile.TemporaryDirectory(prefix="vmlab-get-") as directory:
+            self.place.get(name, Path(directory, "got"))
+            return Path(directory, "got").read_bytes()
+
+
+@contextlib.contextmanager
+def open_workshop(lab: Lab, forks: Forks, target: Target) -> Iterator[Workshop]:
+    """A target's workshop for the length of a `with` block: on the host, or in a fork where modules are built there."""
+    image = lab.image(target)
+    with contextlib.ExitStack() as stack:
+        if lab.build_place(image) is BuildPlace.HOST:
+            place: Place = HostPlace(image)
+        else:
+            place = GuestPlace(stack.enter_context(forks.fork(target)).guest)
+        stack.callback(place.close)
+        other = find_other_compiler(lab, target)
+        yield Workshop(place, image, other, timeout_s=lab.limits(target).build_s)
+
+
+def unknown_options_in(output: str) -> set[str]:
+    """The options, their values aside, that a compiler said it does not know."""
+    found = re.findall(r"unrecognized command[- ]line option ['‘](\S+?)['’]", output)
+    return {option.partition("=")[0] for option in found}
