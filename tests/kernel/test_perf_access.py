@@ -6,12 +6,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from vmlab.guest.guest import Guest
 from vmlab.guest.perf import (
+    LEVEL_FILE,
     PerfAccess,
     Privilege,
     expected_errno,
@@ -24,7 +25,9 @@ from vmlab.guest.perf import perf_access as access_set
 from vmlab.guest.refusal import Cause, Refusal, explain
 from vmlab.target import Target
 
+from .finding import Note
 from .perf_row import PerfRow, Rows
+from .typed import by_user
 
 SetAccess = Callable[..., PerfAccess]
 
@@ -42,12 +45,19 @@ def _explain(row: PerfRow, name: str, access: PerfAccess) -> Refusal:
 
 
 def test_the_level_a_kernel_boots_with_is_its_distributions(
-    guest: Guest, perf_access: SetAccess, target: Target, request: pytest.FixtureRequest
+    guest: Guest, perf_access: SetAccess, target: Target, request: pytest.FixtureRequest, finding: Note
 ) -> None:
     # A fork of its own: nothing has changed it since the boot.
     kernel = perf_access().kernel
     level = read_level(guest)
     request.node.user_properties.append(("perf_event_paranoid", level))
+    said = by_user(guest, f"cat {LEVEL_FILE}; grep PERF_EVENTS_RESTRICT /boot/config-$(uname -r)")
+    by = kernel.restriction.distribution if kernel.restriction is not None else "upstream"
+    finding("perf.default", **said.shown, level=level, restricted_by=by)
+    # What the notes met: perf's words for it.
+    refused = by_user(guest, "perf stat -e task-clock true")
+    finding("perf.refused", **refused.shown, level=level, status=refused.status)
+    assert (refused.status != 0, "perf_event_paranoid" in refused.output) == (level >= 2,) * 2, refused.output
     assert level == kernel.default
     if target.id.startswith("debian"):
         assert kernel.restriction is not None
@@ -55,7 +65,7 @@ def test_the_level_a_kernel_boots_with_is_its_distributions(
 
 
 @pytest.mark.parametrize("level", known_levels(), ids=lambda level: f"paranoid={level}")
-def test_each_operation_ends_as_the_table_says(perf_access: SetAccess, rows: Rows, level: int) -> None:
+def test_each_operation_ends_as_the_table_says(perf_access: SetAccess, rows: Rows, level: int, finding: Note) -> None:
     kernel = perf_access(level=level).kernel
     asked = rows.ask_all()
     kernel = dataclasses.replace(kernel, has_pmu=asked[Privilege.ROOT].has_pmu)
@@ -65,7 +75,23 @@ def test_each_operation_ends_as_the_table_says(perf_access: SetAccess, rows: Row
         for who in Privilege
         for operation in operations()
     }
+    finding(
+        f"perf.level.{level}",
+        command=f"sudo sysctl -w kernel.perf_event_paranoid={level}",
+        output=_table(asked),
+        **{f"{name}.{who}": name_of(number) for who, row in asked.items() for name, number in row.errnos.items()},
+    )
     assert seen == expected
+
+
+def _table(asked: Mapping[Privilege, PerfRow]) -> str:
+    """What each operation ended with, for everybody."""
+    lines = [f"{'':20}" + "".join(f"{who:15}" for who in asked)]
+    for operation in operations():
+        lines.append(
+            f"{operation.name:20}" + "".join(f"{name_of(row.errnos[operation.name]):15}" for row in asked.values())
+        )
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def test_the_user_who_logs_in_has_no_capability(perf_access: SetAccess, rows: Rows) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -14,7 +14,12 @@ from vmlab.guest.perf import PerfAccess
 from vmlab.guest.pid import PidKind, diagnose_pid
 from vmlab.guest.transport import Completed
 
+from .busy import Start
+from .finding import Note
+from .typed import Said, by_user
+
 _EVENT = "-F 500 -e cpu-clock:u"
+_QUICK = "--no-buildid --no-buildid-cache --no-bpf-event"
 _FIRST_IN_NAMESPACE = 30000
 """An id that no process has in a guest's own namespace: they begin at 1 after the boot and are given in order."""
 
@@ -28,38 +33,25 @@ class Busy:
 
 
 @pytest.fixture(autouse=True)
-def _own_processes_may_be_measured(perf_access: Callable[..., PerfAccess]) -> None:
+def _own_processes_may_be_measured(perf_access: Callable[..., PerfAccess], perf_in_use: None) -> None:
     perf_access(level=2)
 
 
 @pytest.fixture
-def start(shared_guest: Guest, busy_path: str) -> Iterator[Callable[..., tuple[int, int]]]:
-    """Start `busy` in the background as the ordinary user; returns the two ids it prints. Ended after the test."""
-    started: list[str] = []
-
-    def act(words: str = "", *, within: str = "") -> tuple[int, int]:
-        output = f"/tmp/busy-{len(started)}.out"
-        command = f"{busy_path} {words} >{output}"
-        whole = within.format(command=command) if within else command
-        shared_guest.succeed(f"rm -f {output}; ({whole}) </dev/null >/dev/null 2>/tmp/busy.err & ")
-        started.append(output)
-        first, second = shared_guest.wait_until(f"grep . {output}").split()
-        return int(first), int(second)
-
-    yield act
-    if not shared_guest.is_lost:
-        shared_guest.as_root(f"pkill -9 -f ^{busy_path}; true")
-
-
-@pytest.fixture
-def busy(start: Callable[..., tuple[int, int]]) -> Busy:
+def busy(start: Start) -> Busy:
     pid, thread = start()
     return Busy(pid=pid, thread=thread)
 
 
 def _record(guest: Guest, which: str) -> Completed:
-    # The process works a fifth of the time: some thirty samples for each thread.
-    return guest.run(f"perf record {_EVENT} -o /tmp/perf.data {which} -- sleep 0.3")
+    # The process works a fifth of the time: some thirty samples for each thread. What record does besides, writing down
+    # the build ids of all that was sampled and the kernel's BPF programs, is two thirds of its time under emulation.
+    return guest.run(f"perf record {_QUICK} {_EVENT} -o /tmp/perf.data {which} -- sleep 0.3")
+
+
+def _top(guest: Guest, pid: int) -> Said:
+    """`perf top` of an id that it cannot have: it ends at once."""
+    return by_user(guest, f"perf top --stdio {_EVENT} -p {pid} </dev/null", shown=f"perf top -p {pid}")
 
 
 def _sampled_threads(guest: Guest) -> set[int]:
@@ -91,28 +83,35 @@ def test_the_id_of_a_thread_means_its_whole_process_to_p_and_itself_to_t(shared_
     assert (said.kind, str(busy.pid) in said.sentence) == (PidKind.THREAD, True)
 
 
-def test_perf_top_shows_a_live_process_and_finds_an_event_by_itself(shared_guest: Guest, busy: Busy) -> None:
+def test_perf_top_shows_a_live_process_and_finds_an_event_by_itself(
+    shared_guest: Guest, busy: Busy, finding: Note
+) -> None:
     # Without an event it wants cycles, and where no PMU has them a software clock. It reads keys from its standard
     # input, and at the end of that shows a menu again and again: so it gets one that never ends.
     never = "rm -f /tmp/never; mkfifo /tmp/never; exec 0<>/tmp/never"
     limit_s = shared_guest.limits.command_s / 2
     top = f"stdbuf -oL timeout {limit_s:.0f} perf top --stdio -d 1 -p {busy.thread} 2>&1"
     done = shared_guest.run(f"{never}; {top} | grep -am 1 -E '%.*spin_(first|second)|rror'")
+    finding("perf.pid.top", command=f"perf top -p {busy.pid}", output=done.stdout, works=done.ok)
     assert re.search(r"spin_(first|second)", done.stdout), _why(shared_guest, busy.pid, done)
 
 
-def test_a_process_that_has_ended_is_told_from_one_that_never_was(shared_guest: Guest) -> None:
+def test_a_process_that_has_ended_is_told_from_one_that_never_was(shared_guest: Guest, finding: Note) -> None:
     ended = int(shared_guest.succeed("sh -c 'echo $$'"))
-    done = shared_guest.run(f"perf top --stdio {_EVENT} -p {ended} 2>&1 </dev/null")
-    assert "No such process" in done.stdout
+    done = _top(shared_guest, ended)
+    finding("perf.pid.finished", **done.shown, words="No such process" in done.output)
+    assert "No such process" in done.output
     said = diagnose_pid(shared_guest, ended)
     assert (said.kind, "it has ended" in said.sentence) == (PidKind.GONE, True), said
     never = diagnose_pid(shared_guest, 4_000_000)
     assert (never.kind, "it has ended" in never.sentence) == (PidKind.GONE, False), never
 
 
-def test_a_zombie_is_listed_and_no_such_process(shared_guest: Guest, start: Callable[..., tuple[int, int]]) -> None:
+def test_a_zombie_is_listed_and_no_such_process(shared_guest: Guest, start: Start, finding: Note) -> None:
     parent, child = start("zombie")
+    top = _top(shared_guest, child)
+    finding("perf.pid.zombie", **top.shown, words="No such process" in top.output)
+    assert "No such process" in top.output
     done = _record(shared_guest, f"-p {child}")
     assert not done.ok
     assert "No such process" in done.stderr + done.stdout
@@ -121,17 +120,21 @@ def test_a_zombie_is_listed_and_no_such_process(shared_guest: Guest, start: Call
 
 
 def test_an_id_of_another_pid_namespace_is_named_as_it_is_here(
-    shared_guest: Guest, start: Callable[..., tuple[int, int]]
+    shared_guest: Guest, start: Start, finding: Note
 ) -> None:
     # The namespace goes on counting from what is written here: proc_pid_ns(5), ns_last_pid.
     last = f"echo {_FIRST_IN_NAMESPACE - 1} >/proc/sys/kernel/ns_last_pid"
     inside, _ = start(within=f"unshare --user --map-root-user --pid --fork sh -c '{last}; {{command}}; true'")
     assert inside >= _FIRST_IN_NAMESPACE
-    # perf 5.10 prints how it is used instead of "No such process" here; its `perf top` says it, as in the test above.
-    assert not _record(shared_guest, f"-p {inside}").ok
+    top = _top(shared_guest, inside)
+    finding("perf.pid.namespace", **top.shown, words="No such process" in top.output)
+    assert "No such process" in top.output
     said = diagnose_pid(shared_guest, inside)
     assert said.kind is PidKind.OTHER_NAMESPACE, said
     assert said.use_instead is not None
+    cure = by_user(shared_guest, f"grep NSpid: /proc/[0-9]*/status | grep -w {inside}")
+    finding("perf.pid.namespace-cure", **cure.shown, inside=inside, outside=said.use_instead)
+    assert cure.output.split()[-2:] == [str(said.use_instead), str(inside)], cure.output
     done = _record(shared_guest, f"-p {said.use_instead}")
     assert done.ok, _why(shared_guest, said.use_instead, done)
 

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""`perf stat` with and without a performance monitoring unit, in its own words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from vmlab.guest.guest import Guest
+from vmlab.guest.perf import PerfAccess, Privilege
+
+from .finding import Note
+from .perf_row import Rows
+from .typed import by_user
+
+_EVENTS = ("cycles", "instructions")
+_PMU = r"cpu|cpu_core|armv8_\w*"
+"""Under which names a processor's counters are listed: kernel/events/core.c, pmu_register()."""
+
+
+def _counts(output: str) -> dict[str, str]:
+    """Each event, and what `perf stat` has for it: a number or a word such as `<not supported>`."""
+    found = re.findall(
+        rf"^ +([\d,.]+|<[\w ]+>) +(?:msec +)?(?:\w+/)?({'|'.join(_EVENTS)}|task-clock)\b", output, re.MULTILINE
+    )
+    return {event: count for count, event in found}
+
+
+def test_perf_stat_says_not_supported_where_no_pmu_counts(
+    shared_guest: Guest, perf_access: Callable[..., PerfAccess], rows: Rows, finding: Note
+) -> None:
+    perf_access(level=1)
+    devices = by_user(shared_guest, "ls /sys/bus/event_source/devices")
+    has_pmu = any(re.fullmatch(_PMU, name) for name in devices.output.split())
+    plain = by_user(shared_guest, "perf stat true")
+    finding("perf.stat", **plain.shown, has_pmu=has_pmu)
+    said = by_user(shared_guest, f"perf stat -e {','.join(_EVENTS)},task-clock true")
+    counts = _counts(said.output)
+    key = "perf.pmu" if has_pmu else "perf.no-pmu"
+    finding(key, **said.shown, has_pmu=has_pmu, devices=" ".join(devices.output.split()), **counts)
+    assert counts.keys() == {*_EVENTS, "task-clock"}, said.output
+    is_counted = {event: not count.startswith("<") for event, count in counts.items()}
+    # A clock is the kernel's own and always there. QEMU's emulated PMU counts instructions only under -icount.
+    assert is_counted == {
+        "cycles": has_pmu,
+        "instructions": rows.ask(Privilege.ROOT).has_pmu,
+        "task-clock": True,
+    }, said.output
+    assert {count for event, count in counts.items() if not is_counted[event]} <= {"<not supported>"}
+    # Without -e perf asks for cycles too, and shows what it did not get in the same words.
+    assert ("<not supported>" in plain.output) is not all(is_counted.values()), plain.output

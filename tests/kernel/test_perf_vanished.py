@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""Processes that are gone before perf gets at them: "No such process" though the id was right a moment ago."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from vmlab.guest.guest import Guest
+from vmlab.guest.perf import PerfAccess
+from vmlab.guest.pid import PidKind, diagnose_pid
+
+from .busy import Start
+from .finding import Note
+from .typed import Said, by_user
+
+_TOP = "perf top --stdio -e cpu-clock:u -p"
+_GONE = "No such process"
+_OPENING = re.compile(
+    r"sys_perf_event_open\(\) syscall (?:returned with 3 \(No such process\)|failed for .*: No such process)"
+)
+"""The kernel found no such task (ESRCH, 3), after perf had found it in /proc; the second is perf 6.12's wording."""
+# perf lists /proc/PID/task (thread_map__new_by_pid(), tools/perf/util/thread_map.c) and opens an event for each thread
+# a while later. strace stops it where it has read the list, when it closes the directory, and lets go of it.
+_BETWEEN = """\
+strace -D -I 2 -q -o /tmp/strace.log -P /proc/{pid}/task -e trace=close -e inject=close:signal=SIGSTOP:when=1 \\
+    {perf} >/tmp/perf.out 2>&1 </dev/null &
+until grep -qs 'stopped by SIGSTOP' /tmp/strace.log || ! kill -0 $!; do sleep 0.1; done
+kill $(awk '/TracerPid/ {{ print $2 }}' /proc/$!/status)
+kill -{signal} {pid}
+while [ -e /proc/{pid}/task/{gone} ] || ! grep -q 'TracerPid:.0$' /proc/$!/status; do sleep 0.1; done
+kill -CONT $!
+wait $!
+cat /tmp/perf.out"""
+
+
+@pytest.fixture(autouse=True)
+def _own_processes_may_be_measured(perf_access: Callable[..., PerfAccess], perf_in_use: None) -> None:
+    perf_access(level=2)
+
+
+def _between(guest: Guest, perf: str, pid: int, *, signal: str, gone: int) -> Said:
+    """What perf says when that signal ended a thread between its listing and its opening it."""
+    script = _BETWEEN.format(pid=pid, perf=perf, signal=signal, gone=gone)
+    return by_user(guest, f"rm -f /tmp/strace.log; {script}", shown=script)
+
+
+def test_the_pid_of_a_wrapper_that_has_ended_is_not_what_it_started(
+    shared_guest: Guest, busy_path: str, start: Start, finding: Note
+) -> None:
+    # As a script that starts a program in the background, or a launcher that forks and exits.
+    wrapper = f"sh -c '{busy_path} >/tmp/wrapped.out 2>&1 &' & wrapper=$!; wait $wrapper"
+    said = by_user(shared_guest, f"rm -f /tmp/wrapped.out; {wrapper}; echo $wrapper; {_TOP} $wrapper </dev/null")
+    pid = int(said.output.split()[0])
+    started = int(shared_guest.wait_until("grep . /tmp/wrapped.out").split()[0])
+    finding("perf.pid.wrapper", **said.shown, wrapper=pid, started=started, words=_GONE in said.output)
+    assert pid != started
+    assert _GONE in said.output, said.output
+    assert diagnose_pid(shared_guest, pid).kind is PidKind.GONE
+    cure = by_user(
+        shared_guest,
+        f"pid=$(pgrep -n -f ^{busy_path}); echo $pid; perf stat -e cpu-clock:u -p $pid -- sleep 0.3",
+    )
+    finding("perf.pid.wrapper-cure", **cure.shown, pid=started, status=cure.status)
+    assert int(cure.output.split()[0]) == started
+    assert cure.status == 0, cure.output
+
+
+def test_a_process_that_ends_between_listing_and_opening(shared_guest: Guest, start: Start, finding: Note) -> None:
+    pid, _ = start()
+    said = _between(shared_guest, f"{_TOP} {pid}", pid, signal="KILL", gone=pid)
+    finding("perf.pid.race", **said.shown, words=_GONE in said.output)
+    assert _OPENING.search(said.output), said.output
+
+
+def test_a_thread_that_ends_between_listing_and_opening_stops_perf_top(
+    shared_guest: Guest, start: Start, finding: Note
+) -> None:
+    pid, thread = start()
+    said = _between(shared_guest, f"{_TOP} {pid}", pid, signal="USR1", gone=thread)
+    lives = diagnose_pid(shared_guest, pid).kind is PidKind.PROCESS
+    finding("perf.pid.race-thread", **said.shown, words=_GONE in said.output, lives=lives)
+    assert _OPENING.search(said.output), said.output
+    assert lives
+
+
+def test_perf_stat_goes_on_without_a_thread_that_ended(shared_guest: Guest, start: Start, finding: Note) -> None:
+    # evsel->ignore_missing_thread: set by perf stat and perf record (tools/perf/builtin-*.c), not by perf top.
+    pid, thread = start()
+    said = _between(shared_guest, f"perf stat -e cpu-clock:u -p {pid} -- sleep 0.1", pid, signal="USR1", gone=thread)
+    finding("perf.pid.race-stat", **said.shown, words=_GONE in said.output, status=said.status)
+    assert f"Ignored open failure for pid {thread}" in said.output, said.output
+    assert _GONE not in said.output
+
+
+def test_perf_that_starts_its_program_itself_needs_no_pid(shared_guest: Guest, finding: Note) -> None:
+    record = "perf record --no-bpf-event -e cpu-clock:u -o /tmp/perf.data -- seq 1 200000 >/dev/null"
+    said = by_user(shared_guest, f"{record} && perf script -i /tmp/perf.data -F comm | sort | uniq -c")
+    finding("perf.pid.cure", **said.shown, status=said.status)
+    assert re.search(r"^ *\d+ +seq", said.output, re.MULTILINE), said.output
