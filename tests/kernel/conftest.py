@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from vmlab.lab import Lab
 from vmlab.plugin.fixtures import used_guest
 from vmlab.target import Target
 
+from .bench import Bench
 from .busy import Processes, Start
 from .finding import FindingsFile, Note, noting
+from .kit import Kit, obtain_kit
 from .perf_row import Rows
 from .typed import Bring
 from .workshop import Workshop, open_workshop
@@ -91,3 +94,20 @@ def bring(request: pytest.FixtureRequest, tmp_path: Path) -> Bring:
         return f"/tmp/{name}"
 
     return act
+
+
+@pytest.fixture(scope="session")
+def kit(vmlab_lab: Lab, vmlab_forks: Forks, vmlab_target: Target) -> Kit:
+    """The modules that the experiments load, built for the target. Cost: nothing from the store, else half a minute."""
+    with ExitStack() as stack:
+        return obtain_kit(vmlab_lab, vmlab_target, lambda: stack.enter_context(vmlab_forks.fork(vmlab_target)).guest)
+
+
+@pytest.fixture
+def bench(shared_guest: Guest, kit: Kit) -> Iterator[Bench]:
+    """The shared guest with the experiments' modules in it, none of them loaded, and none after the test. Cost: a copy,
+    the first time in a guest, and a command."""
+    bench = Bench(shared_guest, kit)
+    yield bench
+    if not shared_guest.is_lost:
+        bench.clear()

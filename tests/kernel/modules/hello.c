@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* One of each thing that a module is made of: a parameter, data of every kind, code that stays and code that goes. */
+/* One of each thing that a module is made of: parameters, data of every kind, code that stays and code that goes. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/cache.h>
@@ -8,6 +8,8 @@
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/printk.h>
+
+#include "lender.h"
 
 static unsigned int number = 3;
 module_param(number, uint, 0444);
@@ -21,6 +23,13 @@ static const char greeting[] __initconst = "hello";
 static const char farewell[] = "goodbye";
 static unsigned int greetings __ro_after_init;
 
+unsigned int vmlab_said(void)
+{
+	return said;
+}
+EXPORT_SYMBOL_GPL(vmlab_said);
+
+/* Prints whatever happens, so gcc takes it for cold (printk() is marked so), and puts it into .text.unlikely. */
 static noinline void hello_say(const char *words)
 {
 	said++;

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""The kernel's function graph: setting the tracer, and reading what it gives as trees of calls."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+TRACING = "/sys/kernel/tracing"
+_LINE = re.compile(r"^\s*(?P<task>\S.*?-\d+)\s+\|(?P<call>.*)$")
+_CALL = re.compile(r"^(?P<name>[\w.]+)(?: \[(?P<module>\w+)\])?\((?:.*)\)(?P<end>;| \{)(?:\s*/\*.*\*/)?$")
+_MARK = re.compile(r"^/\* (?P<text>.*) \*/$")
+_SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm)\b.*$")
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of a function, and the calls of traced functions that were made in it."""
+
+    name: str
+    """As it stands in the source, without what the compiler made of it (`.isra.0`)."""
+    module: str = ""
+    """Empty for the kernel proper."""
+    calls: list[Call] = field(default_factory=list)
+
+    def walk(self) -> Iterator[Call]:
+        """This call and all in it, in the order in which they were made."""
+        yield self
+        for call in self.calls:
+            yield from call.walk()
+
+    def chain_to(self, name: str) -> tuple[str, ...]:
+        """The names from this call to the first of a function in it; empty when there is none."""
+        if self.name == name:
+            return (self.name,)
+        for call in self.calls:
+            chain = call.chain_to(name)
+            if chain:
+                return (self.name, *chain)
+        return ()
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines(0))
+
+    def _lines(self, depth: int) -> Iterator[str]:
+        indent, where = "  " * depth, f" [{self.module}]" if self.module else ""
+        if not self.calls:
+            yield f"{indent}{self.name}(){where};"
+            return
+        yield f"{indent}{self.name}(){where} {{"
+        for call in self.calls:
+            yield from call._lines(depth + 1)
+        yield f"{indent}}}"
+
+
+def parse_graph(text: str) -> dict[str, list[Call]]:
+    """The outermost calls in a trace, by what was written into it before them (`trace_marker`); made in whatever task.
+
+    The trace must have been made with `funcgraph-proc` and without `funcgraph-cpu` and `funcgraph-duration`.
+    """
+    found: dict[str, list[Call]] = {}
+    open_calls: dict[str, list[Call]] = {}
+    mark = ""
+    for line in text.splitlines():
+        match = _LINE.match(line)
+        if match is None:
+            continue
+        stack, call = open_calls.setdefault(match["task"], []), match["call"].strip()
+        marked, made = _MARK.match(call), _CALL.match(call)
+        if call.startswith("}"):
+            if stack:
+                stack.pop()
+        elif marked is not None:
+            mark = marked["text"].strip()
+        elif made is not None:
+            new = Call(name=_SUFFIX.sub("", made["name"]), module=made["module"] or "")
+            (stack[-1].calls if stack else found.setdefault(mark, [])).append(new)
+            if made["end"] != ";":
+                stack.append(new)
+    return found
+
+
+def trace_script(commands: str, *, roots: Sequence[str], functions: Sequence[str], modules: Sequence[str] = ()) -> str:
+    """A shell script for root that runs `commands` while calls are traced of `functions`, and of all functions of
+    `modules`, not yet loaded, below `roots`; it prints the trace. What was set is put back, whatever happens.
+
+    Only functions that the kernel has may be named: `which_script`.
+    """
+    names = " ".join(functions)
+    cached = "".join(f"; echo {shlex.quote(f'*:mod:{name}')} >>set_ftrace_filter" for name in modules)
+    return f"""
+T={TRACING}
+put_back() {{
+    cd $T
+    echo nop >current_tracer; echo >set_ftrace_filter; echo >set_graph_function
+    echo nofuncgraph-proc >trace_options; echo funcgraph-cpu >trace_options; echo funcgraph-duration >trace_options
+    echo 1 >tracing_on; echo >trace
+}}
+trap put_back EXIT
+( cd $T && echo 0 >tracing_on && echo >trace \\
+    && echo {names} >set_ftrace_filter{cached} \\
+    && echo {" ".join(roots)} >set_graph_function \\
+    && echo funcgraph-proc >trace_options && echo nofuncgraph-cpu >trace_options \\
+    && echo nofuncgraph-duration >trace_options && echo nofuncgraph-irqs >trace_options \\
+    && echo function_graph >current_tracer && echo 1 >tracing_on ) || exit 1
+{commands}
+echo 0 >$T/tracing_on
+cat $T/trace
+"""
+
+
+def which_script(names: Sequence[str]) -> str:
+    """A shell script that prints which functions of these names the kernel can trace, one a line, and after a line
+    `--` which it has at all; a compiler's suffix is part of them."""
+    pattern = rf"({'|'.join(names)})(\.[a-z]+\.[0-9]+)*"
+    return (
+        f"grep -Ewo '^{pattern}( |$)' {TRACING}/available_filter_functions | sort -u; echo --; "
+        f"grep -Eo ' [tTwW] {pattern}$' /proc/kallsyms | cut -d' ' -f3 | sort -u"
+    )
+
+
+def source_name(symbol: str) -> str:
+    """A function's name as it stands in the source."""
+    return _SUFFIX.sub("", symbol)
