@@ -37,7 +37,7 @@ TAKEN_NAMES = ("vmlab_gpl", "kstrtouint")
 """A name that lender.ko exports, and one that the kernel does."""
 USERS = ("plain", "gpl")
 """Who uses a symbol for everybody, and who one for compatible licenses only."""
-_REVISION = 1
+_REVISION = 2
 """Raised when what is built from the same sources changes."""
 
 
@@ -50,7 +50,7 @@ class Kit:
     release: str
     modpost: Mapping[str, str]
     """What modpost said of `gpl_user.c` and of `plain_user.c` under each license, by `gpl_SLUG` and `plain_SLUG`;
-    empty where it said nothing and the module was made."""
+    empty where it had nothing to say, and the module would be linked."""
 
     def ko(self, name: str) -> Path:
         return self.directory / "ko" / f"{name}.ko"
@@ -135,12 +135,12 @@ class _Build:
             source = f'#define VMLAB_LICENSE "{each.text}"\n#include "../{_NAME}/{kind}_user.c"\n'
             (directory / f"{user_name(kind, each)}.c").write_text(source, encoding="utf-8")
         left = list(names)
-        symbols = f"export KBUILD_EXTRA_SYMBOLS=/build/{_NAME}/Module.symvers"
+        environment = f"export KBUILD_MODPOST_NOFINAL=1 KBUILD_EXTRA_SYMBOLS=/build/{_NAME}/Module.symvers"
         while left:
             objects = " ".join(f"{name}.o" for name in left)
             (directory / "Kbuild").write_text(f"obj-m := {objects}\n", encoding="utf-8")
             self._place.put_tree(directory, ["Kbuild", *(f"{name}.c" for name in left)], "licenses")
-            outcome = self._place.run(f"{symbols}; {self._make('licenses')}", timeout_s=self._limit_s)
+            outcome = self._place.run(f"{environment}; {self._make('licenses')}", timeout_s=self._limit_s)
             said = {name: _line_naming(outcome.output, f"{name}.ko") for name in left}
             refused = {name: line for name, line in said.items() if line}
             if not refused and outcome.status != 0:

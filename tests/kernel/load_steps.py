@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,6 +12,7 @@ from pathlib import Path
 from vmlab.decode import read_toml, structure
 
 from .graph import Call
+from .release import line_of
 
 _FILE = Path(__file__).with_name("load_steps.toml")
 
@@ -35,8 +35,8 @@ class Function:
 
     def is_in(self, release: str) -> bool:
         """Whether a kernel's source has it."""
-        line = _line(release)
-        return (not self.since or line >= _line(self.since)) and (not self.until or line <= _line(self.until))
+        line = line_of(release)
+        return (not self.since or line >= line_of(self.since)) and (not self.until or line <= line_of(self.until))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,10 +134,3 @@ def _pairs(call: Call) -> Iterator[tuple[Call, Call]]:
         yield call, child
         yield from _pairs(child)
 
-
-def _line(release: str) -> tuple[int, int]:
-    """(6, 12) of `6.12` and of `6.12.117+deb13-cloud-amd64`."""
-    match = re.match(r"(\d+)\.(\d+)", release)
-    if match is None:
-        raise ValueError(f"no kernel release: {release!r}")
-    return int(match[1]), int(match[2])

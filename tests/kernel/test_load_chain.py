@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: MIT
+"""From the system call to load_module, through it to our function, and what is freed afterwards: by the kernel's own
+tracer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from .bench import Bench
+from .finding import Note
+from .graph import TRACING, Call, parse_graph, source_name, trace_script, which_script
+from .load_steps import Seen, Sight, chain, later, look, steps, traced_names
+
+_HERE = Path(__file__).parent
+_CALLS = ("finit_module", "init_module")
+_AROUND = tuple(f"__{prefix}_sys_{call}" for call in _CALLS for prefix in ("x64", "arm64", "do", "se"))
+"""What SYSCALL_DEFINE3() makes of a system call (include/linux/syscalls.h, and the architecture's own wrapper)."""
+_MORE = ("kernel_read_file", "kernel_read_file_from_fd", "vmlab_said")
+_READERS = {"finit_module": "kernel_read_file", "init_module": ""}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What was traced of two loads of hello.ko, one from a file and one from a buffer."""
+
+    by_file: Call
+    by_buffer: Call
+    freed: Call
+    has: Collection[str]
+    """The names of those functions that the kernel's symbol table has."""
+    traceable: Collection[str]
+    release: str
+
+    @property
+    def load(self) -> Call:
+        return next(call for call in self.by_file.walk() if call.name == "load_module")
+
+
+_traces: dict[str, Trace | str] = {}
+"""One for each kit: the tests below look at one trace. A text tells why a kernel gives none."""
+
+
+@pytest.fixture
+def trace(bench: Bench, program: Callable[[Path], str]) -> Trace:
+    """Cost: some seconds, once per target."""
+    key = bench.kit.directory.name
+    if key not in _traces:
+        _traces[key] = _record(bench, program(_HERE / "load_buffer.c"))
+    found = _traces[key]
+    if isinstance(found, str):
+        pytest.skip(found)
+    return found
+
+
+def _record(bench: Bench, loader: str) -> Trace | str:
+    tracers = bench.root(f"cat {TRACING}/available_tracers")
+    if "function_graph" not in tracers.stdout.split():
+        return f"this kernel has no function graph tracer: {tracers.stdout.strip() or tracers.stderr.strip()}"
+    names = (*_AROUND, *traced_names(), *_MORE)
+    listed, _, present = bench.as_root(which_script(names)).partition("--\n")
+    traceable, has = listed.split(), {source_name(name) for name in present.split()}
+    roots = [name for name in traceable if name.startswith(("__x64_sys_", "__arm64_sys_", "do_free_init"))]
+    done = f"await 'grep -q do_free_init {TRACING}/trace'"
+    script = trace_script(
+        f"echo file >$T/trace_marker; insmod hello.ko; {done}; rmmod hello; "
+        f"echo buffer >$T/trace_marker; {loader} hello.ko; rmmod hello",
+        roots=roots,
+        functions=traceable,
+        modules=["hello"],
+    )
+    found = parse_graph(bench.as_root(script))
+    calls = {call.name: call for call in (*found.get("file", ()), *found.get("buffer", ()))}
+    by = {each: next((call for name, call in calls.items() if name.endswith(f"_sys_{each}")), None) for each in _CALLS}
+    by_file, by_buffer, freed = by["finit_module"], by["init_module"], calls.get("do_free_init")
+    if by_file is None or by_buffer is None or freed is None:
+        return f"the tracer showed no system call or no worker, only {', '.join(calls) or 'nothing'}"
+    return Trace(
+        by_file=by_file,
+        by_buffer=by_buffer,
+        freed=freed,
+        has=has,
+        traceable={source_name(name) for name in traceable},
+        release=bench.kit.release,
+    )
+
+
+def _without_wrappers(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if name not in _AROUND)
+
+
+def test_load_module_is_called_through_helpers_since_6_5(trace: Trace, finding: Note) -> None:
+    """Key `load.chain.file`, fact `is_direct`: straight from the system call until 6.4; through two functions since."""
+    found = trace.by_file.chain_to("load_module")
+    assert _without_wrappers(found) == chain(trace.release)
+    assert trace.by_file.chain_to("kernel_read_file")
+    finding(
+        "load.chain.file",
+        command="insmod hello.ko  # traced: function_graph below finit_module",
+        output=str(trace.by_file),
+        chain=" > ".join(found),
+        is_direct=_without_wrappers(found) == ("load_module",),
+        release=trace.release,
+    )
+
+
+def test_a_load_from_a_buffer_has_no_helpers(trace: Trace, finding: Note) -> None:
+    """Key `load.chain.buffer`: two buffers are never known to be the same file, so nothing can be shared."""
+    found = trace.by_buffer.chain_to("load_module")
+    assert _without_wrappers(found) == ("load_module",)
+    assert not trace.by_buffer.chain_to("kernel_read_file")
+    finding(
+        "load.chain.buffer",
+        command="./load_buffer hello.ko  # traced: function_graph below init_module",
+        output=str(trace.by_buffer),
+        chain=" > ".join(found),
+        release=trace.release,
+    )
+
+
+def test_each_step_of_the_source_is_seen_or_told_to_be_inlined(trace: Trace, finding: Note) -> None:
+    """Key `load.steps`: a line for each step of load_steps.toml; facts: each function to what was seen of it."""
+    sights = look(trace.load, trace.release, has=trace.has, traceable=trace.traceable)
+    seen = {sight.function.function: sight.seen for sight in sights}
+    assert [name for name, what in seen.items() if what is Seen.NOT_CALLED] == []
+    unseen = [sight for sight in sights if sight.seen is Seen.UNSEEN and not sight.function.seldom]
+    assert [str(sight) for sight in unseen] == []
+    finding(
+        "load.steps",
+        command="insmod hello.ko  # traced: function_graph below load_module",
+        output="\n".join(f"{sight}: {sight.function.does}" for sight in sights),
+        **{name: str(what) for name, what in seen.items()},
+    )
+
+
+def test_the_steps_come_in_the_order_of_the_source(trace: Trace) -> None:
+    first = {}
+    for place, call in enumerate(trace.load.walk()):
+        first.setdefault(call.name, place)
+    sights = look(trace.load, trace.release, has=trace.has, traceable=trace.traceable)
+    places = [_place_of(sight, first) for sight in sights if sight.seen in (Seen.CALLED, Seen.INLINED)]
+    assert len(places) > len(steps()) / 3
+    assert places == sorted(places)
+
+
+def _place_of(sight: Sight, first: dict[str, int]) -> int:
+    names = (sight.function.function, *sight.shown_by)
+    return min(first[name] for name in names if name in first)
+
+
+def test_our_function_is_called_as_an_initcall(trace: Trace) -> None:
+    """In the output of key `load.chain.file`: do_init_module > do_one_initcall > hello_init [hello]."""
+    found = trace.load.chain_to("hello_init")
+    assert found[-3:] == ("do_init_module", "do_one_initcall", "hello_init")
+    ours = next(call for call in trace.load.walk() if call.name == "hello_init")
+    assert ours.module == "hello"
+
+
+def test_the_memory_of_init_is_freed_by_a_worker(bench: Bench, trace: Trace, finding: Note) -> None:
+    """Key `load.init-gone`. Only after init, and not by insmod: who walks the symbols may still look at it
+    (do_init_module()); so it is queued (do_free_init(), since 4.20 or so)."""
+    found = trace.freed.chain_to(later(trace.release)[-1])
+    assert found == later(trace.release)
+    assert trace.by_file.chain_to("do_free_init") == ()
+    # While init runs, its symbols are there; afterwards they are not.
+    size = "sed -n 's/^gate \\([0-9]*\\) .*/\\1/p' /proc/modules"
+    symbols = "grep '\\[gate\\]' /proc/kallsyms | cut -d' ' -f2- | sort | grep -E 'gate_(init|exit)$'"
+    printed = bench.as_root(
+        "insmod gate.ko & loading=$!; await '[ \"$(cat /sys/module/gate/initstate)\" = coming ]' 2>/dev/null; "
+        f"cat /sys/module/gate/initstate; {size}; {symbols}; echo --; "
+        "echo 1 >/sys/module/gate/parameters/open; wait $loading; "
+        f"cat /sys/module/gate/initstate; {size}; {symbols}; rmmod gate"
+    )
+    during, after = (part.splitlines() for part in printed.split("--\n"))
+    assert (during[0], after[0]) == ("coming", "live")
+    assert "t gate_init\t[gate]" in during
+    assert "t gate_init\t[gate]" not in after
+    assert "t gate_exit\t[gate]" in after
+    assert int(after[1]) < int(during[1])
+    finding(
+        "load.init-gone",
+        command="cat /sys/module/gate/initstate; grep ^gate /proc/modules; grep gate_ /proc/kallsyms",
+        output=f"{trace.freed}\n\nwhile init runs:\n" + "\n".join(during) + "\nafterwards:\n" + "\n".join(after),
+        freed_by=" > ".join(found),
+        size_during=int(during[1]),
+        size_after=int(after[1]),
+    )
