@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""Which license lets a module use what: at modpost, at load, and through a module between."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from vmlab.forks import Forks
+from vmlab.target import Target
+
+from .bench import Bench, Step, transcript
+from .elf import Object
+from .finding import Note
+from .kit import USERS, Kit, user_name
+from .license import LICENSES, License
+
+_PROPRIETARY = 1
+"""TAINT_PROPRIETARY_MODULE's bit (Documentation/admin-guide/tainted-kernels.rst)."""
+
+
+@pytest.fixture(scope="module")
+def tainted(vmlab_forks: Forks, vmlab_target: Target, kit: Kit) -> Iterator[Bench]:
+    """A fork for the tests of this file alone: a kernel stays tainted. Cost: a fork, once per target."""
+    with vmlab_forks.fork(vmlab_target) as running:
+        yield Bench(running.guest, kit)
+
+
+def test_modpost_lets_compatible_licenses_use_gpl_symbols(kit: Kit, target: Target, finding: Note) -> None:
+    """Key `symbol.modpost`: what modpost said of each; facts: `gpl_SLUG` and `plain_SLUG`, `ok` or `refused`."""
+    said = {user_name(kind, each): kit.modpost[user_name(kind, each)] for kind in USERS for each in LICENSES}
+    refused = {name for name, line in said.items() if line}
+    assert refused == {user_name("gpl", each) for each in LICENSES if not each.is_compatible}
+    assert all("GPL-only symbol 'vmlab_gpl'" in said[name] for name in refused)
+    finding(
+        "symbol.modpost",
+        command=f"make -C /lib/modules/{kit.release}/build M=$PWD modules",
+        output="\n".join(line for line in said.values() if line),
+        **{name: "refused" if line else "ok" for name, line in said.items()},
+    )
+
+
+def _load(name: str, module: str) -> dict[str, str]:
+    """Load, look, unload: three commands of one try."""
+    return {
+        f"{name} load": f"dmesg -C; insmod {name}.ko",
+        f"{name} taint": f"cat /sys/module/{module}/taint",
+        f"{name} log": "dmesg -t",
+        f"{name} away": f"rmmod {module}",
+    }
+
+
+def _result(steps: dict[str, Step], name: str) -> str:
+    """`ok` with the module's own taint, or the error that insmod told."""
+    load = steps[f"{name} load"]
+    return f"ok {steps[f'{name} taint'].output}" if load.status == 0 else load.output.rpartition(": ")[2]
+
+
+def _shown(steps: dict[str, Step], name: str) -> str:
+    kernel = steps[f"{name} log"].output
+    module = steps[f"{name} taint"]
+    taint = f"\n# {module.command}\n{module.output}" if steps[f"{name} load"].status == 0 else ""
+    return f"# insmod {name}.ko\n{steps[f'{name} load'].output}{taint}\n# dmesg -t\n{kernel}".replace("\n\n", "\n")
+
+
+def _expected(kind: str, license: License) -> str:
+    if license.is_compatible:
+        return "ok OE"
+    return "ok POE" if kind == "plain" else "Unknown symbol in module"
+
+
+def test_each_license_string_at_load(tainted: Bench, finding: Note) -> None:
+    """Key `symbol.license.SLUG`. O is out-of-tree, E unsigned, P proprietary. A module that may not use a symbol is told
+    that there is none (find_symbol() passes over it), not that it may not."""
+    names = [user_name(kind, each) for kind in USERS for each in LICENSES]
+    commands = {"lender": "insmod lender.ko", "before": "cat /proc/sys/kernel/tainted"}
+    for kind in USERS:
+        for each in LICENSES:
+            commands |= _load(user_name(kind, each), f"{kind}_user")
+    commands |= {"after": "cat /proc/sys/kernel/tainted", "away": "rmmod lender"}
+    steps = tainted.steps(commands)
+    expected = {user_name(kind, each): _expected(kind, each) for kind in USERS for each in LICENSES}
+    assert {name: _result(steps, name) for name in names} == expected
+    for each in LICENSES:
+        refused = steps[f"gpl_{each.slug} log"].output
+        assert ("gpl_user: Unknown symbol vmlab_gpl (err -2)" in refused) is not each.is_compatible
+    assert not int(steps["before"].output) & _PROPRIETARY
+    assert int(steps["after"].output) & _PROPRIETARY
+    # Said once, of the first: later ones add nothing to a tainted kernel.
+    first = next(name for name in names if expected[name] == "ok POE")
+    said = [name for name in names if "taints kernel" in steps[f"{name} log"].output and "license" in steps[f"{name} log"].output]
+    assert said == [first]
+    for each in LICENSES:
+        plain, gpl = user_name("plain", each), user_name("gpl", each)
+        finding(
+            f"symbol.license.{each.slug}",
+            command=f"insmod {plain}.ko; insmod {gpl}.ko",
+            output=f"{_shown(steps, plain)}\n{_shown(steps, gpl)}",
+            license=each.text,
+            is_compatible=each.is_compatible,
+            modpost_plain="refused" if tainted.kit.modpost[plain] else "ok",
+            modpost_gpl="refused" if tainted.kit.modpost[gpl] else "ok",
+            load_plain=expected[plain].split()[0],
+            load_gpl="ok" if expected[gpl].startswith("ok") else expected[gpl],
+            taint_plain=expected[plain].split()[1],
+        )
+
+
+def test_who_uses_a_proprietary_module_inherits_its_taint(tainted: Bench, finding: Note) -> None:
+    """Keys `symbol.inherits` and `symbol.inherits.next`. Since 5.9, commit 262e6ae7081d: a GPL module between a
+    proprietary one and the kernel opens no way."""
+    commands = {"closed": "insmod closed.ko", **_keep("heir"), **_keep("heir_user")}
+    steps = tainted.steps({**commands, "away": "rmmod heir_user heir closed"})
+    assert steps["away"].status == 0, transcript(*steps.values())
+    for name, owner, key in (("heir", "closed", "symbol.inherits"), ("heir_user", "heir", "symbol.inherits.next")):
+        symbol = f"vmlab_{owner}"
+        assert steps[f"{name} taint"].output == "POE"
+        expected = f"{name}: module uses symbols {symbol} from proprietary module {owner}, inheriting taint."
+        assert expected in steps[f"{name} log"].output
+        finding(key, command=f"insmod {name}.ko", output=_shown(steps, name), license="GPL", result="ok", taint="POE")
+
+
+def _keep(name: str) -> dict[str, str]:
+    return {what: command for what, command in _load(name, name).items() if not what.endswith(" away")}
+
+
+def test_the_order_of_the_symbol_table_decides_how_a_mixture_is_refused(tainted: Bench, finding: Note) -> None:
+    """Keys `symbol.closed-first` and `symbol.gpl-first`. The proprietary symbol first: the module has the taint when the
+    GPL-only one is looked for, and is told there is none. The GPL-only symbol first: it is refused for the mixture."""
+    commands = {"lender": "insmod lender.ko", "closed": "insmod closed.ko"}
+    mixtures = {"closed_first": "vmlab_gpl", "gpl_first": "vmlab_only_gpl"}
+    for name in mixtures:
+        commands |= _load(name, name)
+    steps = tainted.steps({**commands, "away": "rmmod closed lender"})
+    assert steps["away"].status == 0, transcript(*steps.values())
+    for name, gpl in mixtures.items():
+        undefined = Object(tainted.kit.ko(name)).undefined
+        is_closed_first = undefined.index("vmlab_closed") < undefined.index(gpl)
+        assert is_closed_first == (name == "closed_first"), json.dumps(undefined)
+        log = steps[f"{name} log"].output
+        assert steps[f"{name} load"].status == 1
+        assert _result(steps, name) == "Unknown symbol in module"
+        if is_closed_first:
+            assert f"{name}: module uses symbols vmlab_closed from proprietary module closed, inheriting taint." in log
+            assert f"{name}: Unknown symbol {gpl} (err -2)" in log
+        else:
+            mixture = "module using GPL-only symbols uses symbols vmlab_closed from proprietary module closed."
+            assert f"{name}: {mixture}" in log
+            assert f"{name}: Unknown symbol vmlab_closed (err -2)" in log
+        finding(
+            f"symbol.{name.replace('_', '-')}",
+            command=f"insmod {name}.ko",
+            output=_shown(steps, name),
+            license="GPL",
+            result="refused",
+            order=" ".join(word for word in undefined if word.startswith("vmlab")),
+        )
