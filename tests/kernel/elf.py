@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
+from elftools.elf.relocation import RelocationSection
+from elftools.elf.sections import SymbolTableSection
 
 _KERNEL_PARAM_BYTES = 40
 """sizeof(struct kernel_param) on 64-bit machines: five words (include/linux/moduleparam.h)."""
@@ -83,9 +85,16 @@ class Object:
                 size=each["st_size"],
                 binding=each["st_info"]["bind"].removeprefix("STB_"),
             )
-            for each in self._elf.get_section_by_name(".symtab").iter_symbols()
+            for each in self._table.iter_symbols()
             if each.name and each["st_info"]["type"] not in ("STT_SECTION", "STT_FILE")
         )
+
+    @property
+    def _table(self) -> SymbolTableSection:
+        table = self._elf.get_section_by_name(".symtab")
+        if not isinstance(table, SymbolTableSection):
+            raise ValueError("the file has no symbol table")
+        return table
 
     def symbol(self, name: str) -> Symbol | None:
         return next((symbol for symbol in self.symbols if symbol.name == name), None)
@@ -101,15 +110,14 @@ class Object:
     @cached_property
     def relocations(self) -> tuple[Relocation, ...]:
         """Of sections that are given memory: the kernel looks at no others."""
-        table = self._elf.get_section_by_name(".symtab")
         names = [section.name for section in self._elf.iter_sections()]
         found = []
         for each in self._elf.iter_sections():
             target = each.name.removeprefix(".rela")
-            if each["sh_type"] != "SHT_RELA" or "A" not in self.sections[target].flags:
+            if not isinstance(each, RelocationSection) or "A" not in self.sections[target].flags:
                 continue
             for entry in each.iter_relocations():
-                symbol = table.get_symbol(entry["r_info_sym"])
+                symbol = self._table.get_symbol(entry["r_info_sym"])
                 name = symbol.name or names[symbol["st_shndx"]]
                 found.append(
                     Relocation(section=target, offset=entry["r_offset"], symbol=name, addend=entry["r_addend"])

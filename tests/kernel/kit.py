@@ -193,6 +193,8 @@ def _renamed(data: bytes, name: str) -> bytes:
     from elftools.elf.elffile import ELFFile
 
     section = ELFFile(io.BytesIO(data)).get_section_by_name("__ksymtab_strings")
+    if section is None:
+        raise ValueError("the rival exports nothing")
     start, size = section["sh_offset"], section["sh_size"]
     strings = data[start : start + size]
     if strings.count(_RENAMED) != 1:

@@ -133,4 +133,3 @@ def _pairs(call: Call) -> Iterator[tuple[Call, Call]]:
     for child in call.calls:
         yield call, child
         yield from _pairs(child)
-

@@ -77,7 +77,7 @@ def test_without_module_it_is_an_initcall(bench: Bench, kit: Kit, finding: Note)
     )[""]
     finding(
         "ko.built-in",
-        command=f"make -C /lib/modules/{kit.release}/build M=$PWD/builtin hello.o; {_READELF} --sections --relocs hello.o",
+        command=f"make -C /lib/modules/$(uname -r)/build M=$PWD/builtin hello.o; {_READELF} -Sr hello.o",
         output=step.output,
         section=section,
         has_init_module=False,
@@ -108,7 +108,9 @@ def test_modinfo_says_what_modinfo_prints(bench: Bench, hello: Object, finding: 
 
 def test_versions_holds_a_crc_of_every_symbol_that_is_used(bench: Bench, hello: Object, finding: Note) -> None:
     """Key `ko.versions`. Only where CONFIG_MODVERSIONS is set; what the kernel compares at load (check_version())."""
-    options = bench.as_root("grep -E '^CONFIG_(MODVERSIONS|EXTENDED_MODVERSIONS|BASIC_MODVERSIONS)=' /boot/config-$(uname -r); true")
+    options = bench.as_root(
+        "grep -E '^CONFIG_(MODVERSIONS|EXTENDED_MODVERSIONS|BASIC_MODVERSIONS)=' /boot/config-$(uname -r); true"
+    )
     has_modversions = "CONFIG_MODVERSIONS=y" in options
     is_stated = "modversions" in dict(reversed(hello.modinfo))["vermagic"].split()
     assert is_stated == has_modversions
@@ -143,7 +145,7 @@ def test_code_for_once_lies_apart_from_code_that_stays(bench: Bench, hello: Obje
 
 
 def test_param_is_a_table_of_parameters(bench: Bench, hello: Object, finding: Note) -> None:
-    """Key `ko.param`. An entry is a struct kernel_param: name, module, operations, permissions, where the value lies."""
+    """Key `ko.param`. An entry is a struct kernel_param: name, module, operations, permissions, the value's place."""
     relocations = hello.relocations_of("__param")
     assert hello.parameters == 2
     by_entry = [{each.offset % 40: each.symbol for each in relocations if each.offset // 40 == n} for n in range(2)]

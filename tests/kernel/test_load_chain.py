@@ -137,7 +137,7 @@ def test_each_step_of_the_source_is_seen_or_told_to_be_inlined(trace: Trace, fin
 
 
 def test_the_steps_come_in_the_order_of_the_source(trace: Trace) -> None:
-    first = {}
+    first: dict[str, int] = {}
     for place, call in enumerate(trace.load.walk()):
         first.setdefault(call.name, place)
     sights = look(trace.load, trace.release, has=trace.has, traceable=trace.traceable)

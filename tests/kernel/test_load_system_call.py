@@ -17,7 +17,9 @@ from .finding import Note
 
 _HERE = Path(__file__).parent
 _STRACE = "strace -e trace=finit_module,init_module"
-_CALL = re.compile(r"^(?P<name>f?init_module)\((?P<arguments>.*)\)\s+= (?P<result>-?\d+)(?: (?P<errno>E\w+))?", re.MULTILINE)
+_CALL = re.compile(
+    r"^(?P<name>f?init_module)\((?P<arguments>.*)\)\s+= (?P<result>-?\d+)(?: (?P<errno>E\w+))?", re.MULTILINE
+)
 _KMOD_WITH_KERNELS_DECOMPRESSION = 31
 """The first kmod that lets the kernel decompress (NEWS of kmod 31)."""
 

@@ -91,8 +91,8 @@ def test_the_second_of_two_loads_is_answered(
 ) -> None:
     """Keys `load.twice.*`. The second waits until it is known what became of the first. Until 6.4, and for another
     file of the same module, it is then an error of its own: EEXIST, or EBUSY when the first failed (6.2, commit
-    0254127ab977, and in 5.10's and 6.1's stable releases: before, it would have tried once more itself). Since 6.5 loads
-    of the same file, which is known by its inode, share one result."""
+    0254127ab977, and in 5.10's and 6.1's stable releases: before, it would have tried once more itself). Since 6.5
+    loads of the same file, which is known by its inode, share one result."""
     two = _load_twice(bench, second_file, parameters)
     is_shared = line_of(bench.kit.release) >= _SHARED_SINCE
     assert (two.first, two.second) == (since if is_shared else before), two.output

@@ -81,7 +81,9 @@ rmmod gate_user_user gate_user gate
     assert "Unknown symbol in module" in refused
     assert "gate_user_user: Unknown symbol vmlab_gate_user (err -2)" in refused
     assert accepted.strip() == "status 0"
-    finding("symbol.unformed", command="insmod gate_user_user.ko", output=printed.strip(), errno="ENOENT", state="unformed")
+    finding(
+        "symbol.unformed", command="insmod gate_user_user.ko", output=printed.strip(), errno="ENOENT", state="unformed"
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import textwrap
 
 import pytest
 from kernel.bench import split_steps
+from kernel.bracket import bracket
 from kernel.graph import Call, parse_graph, source_name
 from kernel.license import LICENSES, License, relicensed
 from kernel.load_steps import Seen, chain, look, steps, traced_names
@@ -112,3 +113,28 @@ def test_a_license_is_put_in_the_place_of_another(license: License) -> None:
 def test_a_module_that_says_nothing_of_a_license_is_refused() -> None:
     with pytest.raises(ValueError, match="0 times"):
         relicensed(b"name=x\0", LICENSES[0])
+
+
+def _row(release: str, answer: bool) -> dict[str, object]:
+    return {"target": f"t-{release}", "findings": [{"key": "k", "facts": {"release": release, "is_direct": answer}}]}
+
+
+def test_a_change_is_bracketed_by_the_two_kernels_next_to_it() -> None:
+    found = bracket(
+        [_row("6.12.1", False), _row("5.10.2", True), _row("6.1.0", True), _row("7.3", False)], "k", "is_direct"
+    )
+    assert found is not None
+    assert (found.before, found.after, found.before_answer) == ("6.1.0", "6.12.1", True)
+    assert bracket([_row("6.1", True)], "k", "is_direct") is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ([], "no finding 'k'"),
+        ([_row("5.10", True), _row("6.1", False), _row("6.12", True)], "changed 2 times"),
+    ],
+)
+def test_what_cannot_be_bracketed_is_told(rows: list[dict[str, object]], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        bracket(rows, "k", "is_direct")
