@@ -161,7 +161,7 @@ def test_our_function_is_called_as_an_initcall(trace: Trace) -> None:
 
 def test_the_memory_of_init_is_freed_by_a_worker(bench: Bench, trace: Trace, finding: Note) -> None:
     """Key `load.init-gone`. Only after init, and not by insmod: who walks the symbols may still look at it
-    (do_init_module()); so it is queued (do_free_init(), since 4.20 or so)."""
+    (do_init_module()); so it is queued (do_free_init(); since 5.2, commit 1a7b7d922081, by a worker)."""
     found = trace.freed.chain_to(later(trace.release)[-1])
     assert found == later(trace.release)
     assert trace.by_file.chain_to("do_free_init") == ()

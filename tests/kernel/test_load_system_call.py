@@ -21,7 +21,7 @@ _CALL = re.compile(
     r"^(?P<name>f?init_module)\((?P<arguments>.*)\)\s+= (?P<result>-?\d+)(?: (?P<errno>E\w+))?", re.MULTILINE
 )
 _KMOD_WITH_KERNELS_DECOMPRESSION = 31
-"""The first kmod that lets the kernel decompress (NEWS of kmod 31)."""
+"""The first kmod that lets the kernel decompress, by its NEWS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
