@@ -4,9 +4,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-
-import pytest
 
 from .bench import Bench, transcript
 from .finding import Note
@@ -18,14 +15,6 @@ _FIRST_RANGE = range(254, 233, -1)
 _SECOND_RANGE = range(511, 383, -1)
 """find_dynamic_major(), fs/char_dev.c; CHRDEV_MAJOR_DYN_END and the two after it, include/linux/fs.h. The second
 range is there since commit a5d31a3f81c6 (2017)."""
-_IDLE = "rmmod node 2>/dev/null; rmmod majors 2>/dev/null; true"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_left(bench: Bench) -> Iterator[None]:
-    yield
-    if not bench.guest.is_lost:
-        bench.as_root(_IDLE)
 
 
 def _majors_in_use(devices: str) -> dict[int, str]:

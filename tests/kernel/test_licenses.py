@@ -28,6 +28,14 @@ def tainted(vmlab_forks: Forks, vmlab_target: Target, kit: Kit) -> Iterator[Benc
         yield Bench(running.guest, kit)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "tainted" in request.fixturenames:
+        bench: Bench = request.getfixturevalue("tainted")
+        bench.clear()
+
+
 def test_modpost_lets_compatible_licenses_use_gpl_symbols(kit: Kit, target: Target, finding: Note) -> None:
     """Key `symbol.modpost`: what modpost said of each; facts: `gpl_SLUG` and `plain_SLUG`, `ok` or `refused`."""
     said = {user_name(kind, each): kit.modpost[user_name(kind, each)] for kind in USERS for each in LICENSES}

@@ -169,7 +169,7 @@ def test_the_memory_of_init_is_freed_by_a_worker(bench: Bench, trace: Trace, fin
     size = "sed -n 's/^gate \\([0-9]*\\) .*/\\1/p' /proc/modules"
     symbols = "grep '\\[gate\\]' /proc/kallsyms | cut -d' ' -f2- | sort | grep -E 'gate_(init|exit)$'"
     printed = bench.as_root(
-        "insmod gate.ko & loading=$!; await '[ \"$(cat /sys/module/gate/initstate)\" = coming ]' 2>/dev/null; "
+        "insmod gate.ko & loading=$!; await '[ \"$(cat /sys/module/gate/initstate)\" = coming ]'; "
         f"cat /sys/module/gate/initstate; {size}; {symbols}; echo --; "
         "echo 1 >/sys/module/gate/parameters/open; wait $loading; "
         f"cat /sys/module/gate/initstate; {size}; {symbols}; rmmod gate"

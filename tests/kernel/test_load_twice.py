@@ -39,9 +39,9 @@ def _load_twice(bench: Bench, second_file: str, parameters: str = "") -> Two:
         f"""
 cp gate.ko gate_copy.ko
 insmod gate.ko {parameters} >/run/first 2>&1 & first=$!
-await '[ "$(cat /sys/module/gate/initstate)" = coming ]' 2>/dev/null
+await '[ "$(cat /sys/module/gate/initstate)" = coming ]'
 insmod {second_file} {parameters} >/run/second 2>&1 & second=$!
-await '{waits}' 2>/dev/null
+await '{waits}'
 echo "## the first waits in its init:"; cat /proc/$first/stack
 echo "## the second waits for the first:"; cat /proc/$second/stack
 echo 1 >/sys/module/gate/parameters/open

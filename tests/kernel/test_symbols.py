@@ -10,7 +10,7 @@ import pytest
 from .bench import Bench, transcript
 from .finding import Note
 
-_COMING = "await '[ \"$(cat /sys/module/gate/initstate)\" = coming ]' 2>/dev/null"
+_COMING = "await '[ \"$(cat /sys/module/gate/initstate)\" = coming ]'"
 _SLEEPS = r'grep -Eq "resolve_symbol|load_module" /proc/$user/stack && grep -q "^State:.S" /proc/$user/status'
 _SINCE_MARK = "dmesg -t | sed -n '/vmlab-experiment/,$p' | tail -n +2"
 _MARK = "echo '<6>vmlab-experiment' >/dev/kmsg"
@@ -25,7 +25,7 @@ def test_a_load_waits_for_the_module_that_it_depends_on(bench: Bench, finding: N
 insmod gate.ko & lender=$!
 {_COMING}
 insmod gate_user.ko & user=$!
-await '{_SLEEPS}' 2>/dev/null
+await '{_SLEEPS}'
 echo "# cat /sys/module/gate/initstate"; cat /sys/module/gate/initstate
 echo "# grep gate /proc/modules"; grep gate /proc/modules
 echo "# ls -d /sys/module/gate*"; ls -d /sys/module/gate*
@@ -67,7 +67,7 @@ def test_a_module_that_itself_waits_is_passed_over(bench: Bench, finding: Note) 
 insmod gate.ko & lender=$!
 {_COMING}
 insmod gate_user.ko & user=$!
-await '{_SLEEPS}' 2>/dev/null
+await '{_SLEEPS}'
 {_MARK}
 echo "# insmod gate_user_user.ko"; insmod gate_user_user.ko 2>&1; echo "status $?"
 echo "# dmesg"; {_SINCE_MARK}
