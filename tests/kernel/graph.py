@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -42,6 +43,7 @@ class Call:
         return ()
 
     def __str__(self) -> str:
+        """As the tracer prints it, but what comes several times in a row only once."""
         return "\n".join(self._lines(0))
 
     def _lines(self, depth: int) -> Iterator[str]:
@@ -50,8 +52,10 @@ class Call:
             yield f"{indent}{self.name}(){where};"
             return
         yield f"{indent}{self.name}(){where} {{"
-        for call in self.calls:
-            yield from call._lines(depth + 1)
+        for lines, alike in itertools.groupby(tuple(call._lines(depth + 1)) for call in self.calls):
+            times = sum(1 for _ in alike)
+            yield f"{lines[0]}  /* {times} times */" if times > 1 else lines[0]
+            yield from lines[1:]
         yield f"{indent}}}"
 
 
@@ -84,7 +88,8 @@ def parse_graph(text: str) -> dict[str, list[Call]]:
 
 def trace_script(commands: str, *, roots: Sequence[str], functions: Sequence[str], modules: Sequence[str] = ()) -> str:
     """A shell script for root that runs `commands` while calls are traced of `functions`, and of all functions of
-    `modules`, not yet loaded, below `roots`; it prints the trace. What was set is put back, whatever happens.
+    `modules`, not yet loaded, below `roots`. `print_trace` in them prints what was traced so far, and begins anew: a
+    module's functions have names as long as it is loaded. What was set is put back, whatever happens.
 
     Only functions that the kernel has may be named: `which_script`.
     """
@@ -94,20 +99,20 @@ def trace_script(commands: str, *, roots: Sequence[str], functions: Sequence[str
 T={TRACING}
 put_back() {{
     cd $T
+    for option in nofuncgraph-proc funcgraph-cpu funcgraph-duration funcgraph-irqs; do echo $option >trace_options; done
     echo nop >current_tracer; echo >set_ftrace_filter; echo >set_graph_function
-    echo nofuncgraph-proc >trace_options; echo funcgraph-cpu >trace_options; echo funcgraph-duration >trace_options
     echo 1 >tracing_on; echo >trace
 }}
 trap put_back EXIT
 ( cd $T && echo 0 >tracing_on && echo >trace \\
     && echo {names} >set_ftrace_filter{cached} \\
     && echo {" ".join(roots)} >set_graph_function \\
-    && echo funcgraph-proc >trace_options && echo nofuncgraph-cpu >trace_options \\
-    && echo nofuncgraph-duration >trace_options && echo nofuncgraph-irqs >trace_options \\
-    && echo function_graph >current_tracer && echo 1 >tracing_on ) || exit 1
+    && echo function_graph >current_tracer \\
+    && for option in funcgraph-proc nofuncgraph-cpu nofuncgraph-duration nofuncgraph-irqs; do
+           echo $option >trace_options || exit; done \\
+    && echo 1 >tracing_on ) || exit 1
+print_trace() {{ cat $T/trace; echo >$T/trace; }}
 {commands}
-echo 0 >$T/tracing_on
-cat $T/trace
 """
 
 

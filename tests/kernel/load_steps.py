@@ -51,8 +51,10 @@ class Seen(StrEnum):
 
     CALLED = "called"
     INLINED = "inlined"
-    UNSEEN = "not to be seen"
-    """Inlined, and so is all that would show it; or the kernel does not let it be traced."""
+    HIDDEN = "not traceable"
+    """The kernel has it, and does not let it be traced."""
+    UNSEEN = "inlined, not to be seen"
+    """And so is all that would show it."""
     ABSENT = "not in this release"
     NOT_CALLED = "not called"
     """The kernel has it, could have traced it, and did not call it: the source was read wrong, or the kernel is new."""
@@ -119,8 +121,10 @@ def _sight(step: Function, load: Call, release: str, has: Collection[str], trace
         return Sight(function=step, seen=Seen.CALLED, caller=caller)
     if step.function in traceable:
         return Sight(function=step, seen=Seen.NOT_CALLED)
+    if step.function in has:
+        return Sight(function=step, seen=Seen.HIDDEN)
     shown_by = tuple(name for name in step.shown_by if _caller_of(load, name))
-    if step.function in has or not shown_by:
+    if not shown_by:
         return Sight(function=step, seen=Seen.UNSEEN)
     return Sight(function=step, seen=Seen.INLINED, caller=_caller_of(load, shown_by[0]), shown_by=shown_by)
 

@@ -52,6 +52,11 @@ def test_a_trace_becomes_trees_by_what_was_written_before() -> None:
     assert "hello_init() [hello] {" in str(load)
 
 
+def test_what_comes_several_times_in_a_row_is_told_once() -> None:
+    call = Call("f", calls=[Call("g"), Call("h", calls=[Call("i")]), Call("h", calls=[Call("i")]), Call("g")])
+    assert str(call) == "f() {\n  g();\n  h() {  /* 2 times */\n    i();\n  }\n  g();\n}"
+
+
 def test_a_call_that_was_open_when_tracing_began_ends_no_other() -> None:
     found = parse_graph("  a-1  |  }\n  a-1  |  f();\n")
     assert [call.name for call in found[""]] == ["f"]
@@ -89,7 +94,7 @@ def test_a_step_is_called_or_inlined_or_not_to_be_seen() -> None:
         == "move_module: inlined; shown by module_alloc, called by load_module"
     )
     assert _seen(load, "strndup_user", has=both, traceable=both).endswith(Seen.UNSEEN)
-    assert _seen(load, "move_module", has={"move_module"}, traceable=set()).endswith(Seen.UNSEEN)
+    assert _seen(load, "move_module", has={"move_module"}, traceable=set()).endswith(Seen.HIDDEN)
     assert _seen(load, "parse_args", has=both, traceable={"parse_args"}).endswith(Seen.NOT_CALLED)
     assert _seen(load, "module_alloc", has=both, traceable=both, release="6.12").endswith(Seen.ABSENT)
 
