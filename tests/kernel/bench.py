@@ -83,11 +83,12 @@ class Bench:
         self.as_root(_CLEAR.format(modules=" ".join(_REMOVAL_ORDER)))
 
     def steps(self, commands: Mapping[str, str], *, is_root: bool = True) -> dict[str, Step]:
-        """Commands one after the other, in one go, each in a shell of its own beside the modules, and whatever the one
+        """Commands one after the other, in one go, each in a subshell beside the modules, and whatever the one
         before ended with. By name."""
         nonce = secrets.token_hex(4)
         run = "\n".join(
-            f"sh -c {shlex.quote(command)} 2>&1; printf '\\n%s %d\\n' {nonce} $?" for command in commands.values()
+            f"(eval {shlex.quote(command)}) </dev/null 2>&1; printf '\\n%s %d\\n' {nonce} $?"
+            for command in commands.values()
         )
         script = f"export LC_ALL=C; cd {DIRECTORY} || exit 1\n{run}"
         output = self.guest.as_root(script) if is_root else self.guest.succeed(script)

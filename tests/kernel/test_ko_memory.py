@@ -40,8 +40,8 @@ def test_root_sees_where_each_section_lies(
     addresses = {name: int(address, 16) for name, address in (line.split() for line in step.output.splitlines())}
     assert all(addresses.values())
     sections = Object(loaded.kit.ko("hello")).sections
-    # A section that is empty, or that only the loader reads, is not shown (add_sect_attrs()); the symbol table gets memory
-    # though the file does not ask for it, and goes with init: what stays of it is copied (layout_symtab()).
+    # A section that is empty, or that only the loader reads, is not shown (add_sect_attrs()); the symbol table gets
+    # memory though the file does not ask for it, and goes with init: what stays of it is copied (layout_symtab()).
     shown = {name for name, section in sections.items() if "A" in section.flags and section.size}
     assert addresses.keys() - shown == {".symtab", ".strtab"}
     assert shown - addresses.keys() <= {".modinfo", "__versions", ".data..percpu"}

@@ -53,10 +53,10 @@ def test_modpost_lets_compatible_licenses_use_gpl_symbols(kit: Kit, target: Targ
 def _load(name: str, module: str) -> dict[str, str]:
     """Load, look, unload: three commands of one try."""
     return {
-        f"{name} load": f"dmesg -C; insmod {name}.ko",
-        f"{name} taint": f"cat /sys/module/{module}/taint",
-        f"{name} log": "dmesg -t",
-        f"{name} away": f"rmmod {module}",
+        f"{name} load": f"insmod {name}.ko",
+        f"{name} taint": f"read taint </sys/module/{module}/taint && echo $taint",
+        f"{name} log": "dmesg -tc",
+        f"{name} away": f"[ ! -d /sys/module/{module} ] || rmmod {module}",
     }
 
 
@@ -66,11 +66,13 @@ def _result(steps: dict[str, Step], name: str) -> str:
     return f"ok {steps[f'{name} taint'].output}" if load.status == 0 else load.output.rpartition(": ")[2]
 
 
-def _shown(steps: dict[str, Step], name: str) -> str:
-    kernel = steps[f"{name} log"].output
-    module = steps[f"{name} taint"]
-    taint = f"\n# {module.command}\n{module.output}" if steps[f"{name} load"].status == 0 else ""
-    return f"# insmod {name}.ko\n{steps[f'{name} load'].output}{taint}\n# dmesg -t\n{kernel}".replace("\n\n", "\n")
+def _shown(steps: dict[str, Step], name: str, module: str) -> str:
+    """What a reader would have seen."""
+    load, taint, log = (steps[f"{name} {what}"] for what in ("load", "taint", "log"))
+    lines = [f"# insmod {name}.ko", load.output, "# dmesg -tc", log.output]
+    if load.status == 0:
+        lines += [f"# cat /sys/module/{module}/taint", taint.output]
+    return "\n".join(line for line in lines if line)
 
 
 def _expected(kind: str, license: License) -> str:
@@ -83,7 +85,7 @@ def test_each_license_string_at_load(tainted: Bench, finding: Note) -> None:
     """Key `symbol.license.SLUG`. O is out-of-tree, E unsigned, P proprietary. A module that may not use a symbol is
     told that there is none (find_symbol() passes over it), not that it may not."""
     names = [user_name(kind, each) for kind in USERS for each in LICENSES]
-    commands = {"lender": "insmod lender.ko", "before": "cat /proc/sys/kernel/tainted"}
+    commands = {"lender": "insmod lender.ko", "clear": "dmesg -C", "before": "cat /proc/sys/kernel/tainted"}
     for kind in USERS:
         for each in LICENSES:
             commands |= _load(user_name(kind, each), f"{kind}_user")
@@ -105,7 +107,7 @@ def test_each_license_string_at_load(tainted: Bench, finding: Note) -> None:
         finding(
             f"symbol.license.{each.slug}",
             command=f"insmod {plain}.ko; insmod {gpl}.ko",
-            output=f"{_shown(steps, plain)}\n{_shown(steps, gpl)}",
+            output=f"{_shown(steps, plain, 'plain_user')}\n{_shown(steps, gpl, 'gpl_user')}",
             license=each.text,
             is_compatible=each.is_compatible,
             modpost_plain="refused" if tainted.kit.modpost[plain] else "ok",
@@ -119,7 +121,7 @@ def test_each_license_string_at_load(tainted: Bench, finding: Note) -> None:
 def test_who_uses_a_proprietary_module_inherits_its_taint(tainted: Bench, finding: Note) -> None:
     """Keys `symbol.inherits` and `symbol.inherits.next`. Since 5.9, commit 262e6ae7081d: a GPL module between a
     proprietary one and the kernel opens no way."""
-    commands = {"closed": "insmod closed.ko", **_keep("heir"), **_keep("heir_user")}
+    commands = {"closed": "insmod closed.ko", "clear": "dmesg -C", **_keep("heir"), **_keep("heir_user")}
     steps = tainted.steps({**commands, "away": "rmmod heir_user heir closed"})
     assert steps["away"].status == 0, transcript(*steps.values())
     for name, owner, key in (("heir", "closed", "symbol.inherits"), ("heir_user", "heir", "symbol.inherits.next")):
@@ -127,7 +129,9 @@ def test_who_uses_a_proprietary_module_inherits_its_taint(tainted: Bench, findin
         assert steps[f"{name} taint"].output == "POE"
         expected = f"{name}: module uses symbols {symbol} from proprietary module {owner}, inheriting taint."
         assert expected in steps[f"{name} log"].output
-        finding(key, command=f"insmod {name}.ko", output=_shown(steps, name), license="GPL", result="ok", taint="POE")
+        finding(
+            key, command=f"insmod {name}.ko", output=_shown(steps, name, name), license="GPL", result="ok", taint="POE"
+        )
 
 
 def _keep(name: str) -> dict[str, str]:
@@ -137,7 +141,7 @@ def _keep(name: str) -> dict[str, str]:
 def test_the_order_of_the_symbol_table_decides_how_a_mixture_is_refused(tainted: Bench, finding: Note) -> None:
     """Keys `symbol.closed-first` and `symbol.gpl-first`. The proprietary symbol first: the module has the taint when
     the GPL-only one is looked for, and is told there is none. The GPL-only one first: it is refused for the mixture."""
-    commands = {"lender": "insmod lender.ko", "closed": "insmod closed.ko"}
+    commands = {"lender": "insmod lender.ko", "closed": "insmod closed.ko", "clear": "dmesg -C"}
     mixtures = {"closed_first": "vmlab_gpl", "gpl_first": "vmlab_only_gpl"}
     for name in mixtures:
         commands |= _load(name, name)
@@ -160,7 +164,7 @@ def test_the_order_of_the_symbol_table_decides_how_a_mixture_is_refused(tainted:
         finding(
             f"symbol.{name.replace('_', '-')}",
             command=f"insmod {name}.ko",
-            output=_shown(steps, name),
+            output=_shown(steps, name, name),
             license="GPL",
             result="refused",
             order=" ".join(word for word in undefined if word.startswith("vmlab")),
