@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,7 +37,7 @@ class Symbol:
 
     name: str
     section: str
-    """Empty for one that is not in this file."""
+    """Empty for one that is not in this file, `ABS` for one that is a number and no address."""
     value: int
     size: int
     binding: str
@@ -80,7 +80,7 @@ class Object:
         return tuple(
             Symbol(
                 name=each.name,
-                section=names[each["st_shndx"]] if isinstance(each["st_shndx"], int) else "",
+                section=_section_of(each["st_shndx"], names),
                 value=each["st_value"],
                 size=each["st_size"],
                 binding=each["st_info"]["bind"].removeprefix("STB_"),
@@ -148,3 +148,9 @@ class Object:
     def parameters(self) -> int:
         """How many entries `__param` has."""
         return self.sections["__param"].size // _KERNEL_PARAM_BYTES if "__param" in self.sections else 0
+
+
+def _section_of(index: int | str, names: Sequence[str]) -> str:
+    if isinstance(index, int):
+        return names[index]
+    return "" if index == "SHN_UNDEF" else index.removeprefix("SHN_")

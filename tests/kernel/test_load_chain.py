@@ -168,7 +168,7 @@ def test_the_memory_of_init_is_freed_by_a_worker(bench: Bench, trace: Trace, fin
     assert trace.by_file.chain_to("do_free_init") == ()
     # While init runs, its symbols are there; afterwards they are not.
     size = "sed -n 's/^gate \\([0-9]*\\) .*/\\1/p' /proc/modules"
-    symbols = "grep '\\[gate\\]' /proc/kallsyms | cut -d' ' -f2- | sort | grep -E 'gate_(init|exit)$'"
+    symbols = "grep -E ' gate_(init|exit).\\[gate\\]' /proc/kallsyms | cut -d' ' -f2- | sort"
     printed = bench.as_root(
         "insmod gate.ko & loading=$!; await '[ \"$(cat /sys/module/gate/initstate)\" = coming ]'; "
         f"cat /sys/module/gate/initstate; {size}; {symbols}; echo --; "
