@@ -123,10 +123,12 @@ def _sight(step: Function, load: Call, release: str, has: Collection[str], trace
         return Sight(function=step, seen=Seen.NOT_CALLED)
     if step.function in has:
         return Sight(function=step, seen=Seen.HIDDEN)
-    shown_by = tuple(name for name in step.shown_by if _caller_of(load, name))
+    callers = {child.name: parent.name for parent, child in reversed(list(_pairs(load)))}
+    # What one of them calls itself, such as execmem_alloc() in execmem_alloc_rw(), shows nothing more.
+    shown_by = tuple(name for name in step.shown_by if name in callers and callers[name] not in step.shown_by)
     if not shown_by:
         return Sight(function=step, seen=Seen.UNSEEN)
-    return Sight(function=step, seen=Seen.INLINED, caller=_caller_of(load, shown_by[0]), shown_by=shown_by)
+    return Sight(function=step, seen=Seen.INLINED, caller=callers[shown_by[0]], shown_by=shown_by)
 
 
 def _caller_of(call: Call, name: str) -> str:

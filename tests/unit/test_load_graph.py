@@ -99,6 +99,13 @@ def test_a_step_is_called_or_inlined_or_not_to_be_seen() -> None:
     assert _seen(load, "module_alloc", has=both, traceable=both, release="6.12").endswith(Seen.ABSENT)
 
 
+def test_what_shows_an_inlined_function_is_called_by_the_one_it_went_into() -> None:
+    load = Call("load_module", calls=[Call("execmem_alloc_rw", calls=[Call("execmem_alloc")])])
+    has = {"execmem_alloc", "execmem_alloc_rw"}
+    said = _seen(load, "move_module", has=has, traceable=has, release="7.3.4")
+    assert said == "move_module: inlined; shown by execmem_alloc_rw, called by load_module"
+
+
 def test_what_commands_printed_is_split_by_the_nonce() -> None:
     found = split_steps("one\n\nab 0\n\nab 3\n", {"a": "echo one", "b": "exit 3"}, "ab")
     assert [(step.output, step.status) for step in found.values()] == [("one", 0), ("", 3)]
