@@ -17,6 +17,7 @@ _ERRNOS = {
     "Device or resource busy": "EBUSY",
     "No such device": "ENODEV",
 }
+_ENDS = r"## the \1 insmod ends with status \2"
 _SHARED_SINCE = (6, 5)
 """Loads of one file share one result since 6.5, commit 9b9879fc0327."""
 
@@ -59,7 +60,7 @@ rm -f gate_copy.ko
         second=_errno(parts["second"]),
         first_stack=first_stack,
         second_stack=second_stack,
-        output=re.sub(r"^## (first|second): \d+$", r"## \1 insmod ends:", printed, flags=re.MULTILINE).strip(),
+        output=re.sub(r"^## (first|second): (\d+)$", _ENDS, printed, flags=re.MULTILINE).strip(),
     )
 
 

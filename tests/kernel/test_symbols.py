@@ -12,7 +12,7 @@ from .finding import Note
 
 _COMING = "await '[ \"$(cat /sys/module/gate/initstate)\" = coming ]'"
 _SLEEPS = r'grep -Eq "resolve_symbol|load_module" /proc/$user/stack && grep -q "^State:.S" /proc/$user/status'
-_SINCE_MARK = "dmesg -t | sed -n '/vmlab-experiment/,$p' | tail -n +2"
+_SINCE_MARK = "dmesg -t | tac | sed '/^vmlab-experiment$/,$d' | tac"
 _MARK = "echo '<6>vmlab-experiment' >/dev/kmsg"
 
 
