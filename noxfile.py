@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The sessions: `nox -s matrix`, `tests`, `lint`, `types`, `docs`, `bench`, `soak`, `zoo`, `cloud`."""
+"""The sessions: `nox -s matrix`, `tests`, `lint`, `types`, `docs`, `bench`, `soak`, `zoo`, `cloud`, `explain`."""
 
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests"]
@@ -115,6 +117,26 @@ def docs(session: nox.Session) -> None:
     """The documentation, every warning an error."""
     _install(session, "-r", "docs/requirements.txt")
     session.run("sphinx-build", "-W", "--keep-going", "-n", "-b", "html", "docs", "build/docs")
+
+
+@nox.session
+def explain(session: nox.Session) -> None:
+    """The experiments on the default matrix, and the pages in docs/explain/ from what they show."""
+    _prepare(session)
+    run = Path("build/explain")
+    files = ("--findings", str(run / "findings.json"))
+    for old in (run / "findings.json", run / "results.json"):
+        old.unlink(missing_ok=True)
+    is_green = True
+    try:
+        session.run("pytest", "tests/kernel", *SIDE_BY_SIDE, *files, "--vmlab-report", str(run), *session.posargs)
+    except CommandFailed:
+        # The pages say on which kernel an experiment failed, and keep the rest.
+        is_green = False
+    results = ("--results", str(run / "results.json"))
+    session.run("python", "-m", "builder", *files, *results, env={"PYTHONPATH": "docs/explain"})
+    if not is_green:
+        session.error("the experiments did not all end well: see above")
 
 
 @nox.session

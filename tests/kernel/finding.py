@@ -56,9 +56,9 @@ class FindingsFile:
         known = self._tests.setdefault(
             key, {"target": key[0], "test": report.nodeid, "outcome": "passed", "findings": []}
         )
-        if report.outcome != "passed":
-            known["outcome"] = report.outcome
-            known["reason"] = str(properties.get("vmlab.reason") or report.longreprtext.strip().splitlines()[-1:])
+        if report.outcome != "passed" and known["outcome"] == "passed":
+            known["outcome"] = properties.get("vmlab.outcome", report.outcome)
+            known["reason"] = properties.get("vmlab.reason") or _reason(report)
         if report.when == "teardown":
             known["findings"] = [json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY]
 
@@ -66,3 +66,12 @@ class FindingsFile:
         rows = [row for row in self._tests.values() if row["target"]]
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """One line, without the place in this host's files that pytest puts before a skip's."""
+    if isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2]).removeprefix("Skipped: ")
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = crash.message if crash is not None else report.longreprtext
+    return text.strip().partition("\n")[0]

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""Whether every statement still stands on what was shown; a page is built of statements that do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from builder.claim import Absence, Claim, Standing, State, finding_on, standings
+from builder.kernels import Kernel, Outcome
+from builder.question import Question, Statement
+from vmlab.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A claim and how it stands on each kernel it speaks of."""
+
+    claim: Claim
+    standings: tuple[Standing, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A kernel on which an experiment of the page showed nothing, and why."""
+
+    kernel: Kernel
+    finding: str
+    absence: Absence
+
+    @property
+    def is_fault(self) -> bool:
+        """A skip is none: it has a fact for its reason."""
+        return self.absence.outcome is not Outcome.SKIPPED
+
+
+def tests_of(questions: Sequence[Question]) -> dict[str, str]:
+    """Which test keeps each finding on the page."""
+    return {shown.finding: shown.test for question in questions for shown in question.experiment}
+
+
+def checked(statement: Statement, kernels: Sequence[Kernel], tests: dict[str, str]) -> tuple[Checked, ...]:
+    """Each of a statement's claims with its standings; the statement has passed `require_shown`."""
+    return tuple(
+        Checked(claim=claim, standings=tuple(standings(claim, kernels, tests[claim.finding])))
+        for claim in statement.shown_by
+    )
+
+
+def require_shown(questions: Sequence[Question], kernels: Sequence[Kernel]) -> None:
+    """`UsageError` with a line for each statement that rests on nothing, or that the data contradict."""
+    tests = tests_of(questions)
+    faults = [
+        f"{question.id}: {_beginning(statement)}: {fault}"
+        for question in questions
+        for statement in question.statements
+        for fault in _faults(statement, kernels, tests)
+    ]
+    if faults:
+        many = "statement does" if len(faults) == 1 else "statements do"
+        raise UsageError(
+            f"{len(faults)} {many} not stand",
+            hint="correct docs/explain/*.toml, or find out why an experiment shows something else",
+            detail="\n".join(faults),
+        )
+
+
+def gaps(questions: Sequence[Question], kernels: Sequence[Kernel]) -> tuple[Gap, ...]:
+    """What the page has to say is missing, kernel by kernel."""
+    return tuple(
+        Gap(kernel=kernel, finding=key, absence=each)
+        for key, test in tests_of(questions).items()
+        for kernel in kernels
+        if isinstance(each := finding_on(kernel, key, test), Absence)
+        # Kept nothing though it passed: it is not about this kernel.
+        and each.outcome is not Outcome.PASSED
+    )
+
+
+def _faults(statement: Statement, kernels: Sequence[Kernel], tests: dict[str, str]) -> Iterator[str]:
+    if not statement.shown_by and not statement.told_by:
+        yield "it rests on neither a finding nor a source"
+    states: set[State] = set()
+    for claim in statement.shown_by:
+        if claim.finding not in tests:
+            yield f"{claim.finding!r} is no experiment on the page"
+            return
+        rows = standings(claim, kernels, tests[claim.finding])
+        if not rows:
+            yield f"{claim.finding}: {claim.words}: no kernel is meant"
+        for row in rows:
+            states.add(row.state)
+            if row.state is State.CONTRADICTED:
+                yield f"{claim.finding} on {row.kernel.name}: {claim.words}, and it is {row.seen}"
+    if states == {State.UNSHOWN} and not statement.told_by:
+        yield "no kernel shows it any more"
+
+
+def _beginning(statement: Statement) -> str:
+    return statement.en if len(statement.en) <= 60 else f"{statement.en[:57]}…"

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""Outputs of the same command on several kernels: which are the same, and which lines of the others differ."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from builder.kernels import Kernel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line of output, and whether some other kernel has not got it there."""
+
+    text: str
+    is_different: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What these kernels printed, to the letter the same."""
+
+    kernels: tuple[Kernel, ...]
+    command: str
+    lines: tuple[Line, ...]
+
+
+def outputs(shown: Sequence[tuple[Kernel, str, str]]) -> tuple[Output, ...]:
+    """Kernel, command and output of each, put together where they are the same, each line compared with all others."""
+    groups: dict[tuple[str, str], list[Kernel]] = {}
+    for kernel, command, output in shown:
+        groups.setdefault((command, output.strip("\n")), []).append(kernel)
+    texts = [output.splitlines() for _, output in groups]
+    return tuple(
+        Output(
+            kernels=tuple(kernels),
+            command=command,
+            lines=tuple(_marked(texts[place], texts[:place] + texts[place + 1 :])),
+        )
+        for place, ((command, _), kernels) in enumerate(groups.items())
+    )
+
+
+def _marked(own: list[str], others: list[list[str]]) -> list[Line]:
+    common = [True] * len(own)
+    for other in others:
+        blocks = difflib.SequenceMatcher(None, own, other, autojunk=False).get_matching_blocks()
+        matched = {line for block in blocks for line in range(block.a, block.a + block.size)}
+        common = [each and line in matched for line, each in enumerate(common)]
+    return [Line(text=text, is_different=not same) for text, same in zip(own, common, strict=True)]

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""A page: checked questions and stored kernels in, one HTML file without script or reference to another out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from builder.assemble import assemble, names_of
+from builder.check import require_shown
+from builder.kernels import Kernel
+from builder.labels import read_labels, with_code
+from builder.question import Language, Question
+from vmlab.errors import UsageError
+
+_HERE = Path(__file__).parent
+LARGEST_BYTES = 1_000_000
+"""For each page: what a phone loads over a slow line in a few seconds."""
+_JOINT = {Language.EN: " ", Language.ZH: ""}
+
+
+def file_name(language: Language) -> str:
+    """`en.html`."""
+    return f"{language}.html"
+
+
+def pages(questions: Sequence[Question], kernels: Sequence[Kernel]) -> dict[str, str]:
+    """The text of each page by its file's name. `UsageError` where a statement does not stand or a page is too large.
+
+    The same questions and data give the same bytes.
+    """
+    require_shown(questions, kernels)
+    made = {file_name(language): _page(language, questions, kernels) for language in Language}
+    for name, text in made.items():
+        size = len(text.encode())
+        if size > LARGEST_BYTES:
+            raise UsageError(f"{name} would have {size:,} bytes, more than {LARGEST_BYTES:,}", hint="shorten an output")
+    return made
+
+
+def _page(language: Language, questions: Sequence[Question], kernels: Sequence[Kernel]) -> str:
+    label = read_labels(language)
+    names = names_of(kernels)
+    machines = ", ".join(sorted({kernel.machine for kernel in kernels if kernel.machine}))
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["code"] = with_code
+    (other,) = (each for each in Language if each is not language)
+    return environment.get_template("page.html.j2").render(
+        language=language,
+        other={"language": other, "file": file_name(other)},
+        label={**label, "footer": label["footer"].format(machines=machines)},
+        joint=_JOINT[language],
+        style=(_HERE / "style.css").read_text(encoding="utf-8").strip(),
+        kernels=[
+            {"name": names[kernel.target], "package": kernel.package, "compiler": kernel.compiler} for kernel in kernels
+        ],
+        questions=assemble(language, label, questions, kernels),
+    )

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""A run's own files, turned into what is stored: without this host's paths and without what changes every time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from builder.kernels import Experiment, Finding, Kernel, Outcome, Value
+from builder.steady import steady
+from vmlab.errors import UsageError
+
+_REPORTS = {"error": Outcome.FAILED}
+
+
+def recorded(findings: Path, results: Path, *, host_paths: Sequence[str]) -> list[Kernel]:
+    """The kernels of a run, from `pytest --findings` and the results.json beside it.
+
+    `UsageError` where a file is not there or not what those two write, or where a path of this host is left in them.
+    """
+    rows, run = _read(findings), _read(results)
+    try:
+        facts = {row["target"]: row["facts"] for row in run["targets"]}
+        kernels = [
+            _kernel(target, facts.get(target), [row for row in rows if row["target"] == target])
+            for target in sorted({row["target"] for row in rows})
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"{findings.name} and {results.name} are not of one run: {error!r}") from None
+    if not kernels:
+        raise UsageError(f"{findings} holds no experiment", hint="nox -s explain")
+    for kernel in kernels:
+        _require_no_path(kernel, host_paths)
+    return kernels
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"no such file: {path}", hint="nox -s explain makes it") from None
+    except ValueError as error:
+        raise UsageError(f"{path}: not valid JSON: {error}") from None
+
+
+def _kernel(target: str, facts: Any, rows: list[Any]) -> Kernel:
+    experiments = tuple(_experiment(target, row) for row in rows)
+    if facts is None:
+        return Kernel(target=target, experiments=experiments)
+    known = facts["provenance"]
+    return Kernel(
+        target=target,
+        release=known["release"],
+        package=known["kernel_package"],
+        compiler=known["kernel_compiler"],
+        machine=f"QEMU {known['qemu']}, {known['accelerator']}",
+        experiments=experiments,
+    )
+
+
+def _experiment(target: str, row: Any) -> Experiment:
+    outcome = _REPORTS.get(row["outcome"]) or Outcome(row["outcome"])
+    return Experiment(
+        test=_without_target(row["test"], target),
+        outcome=outcome,
+        reason=steady(row.get("reason", "")),
+        findings=tuple(_finding(each) for each in row["findings"]) if outcome is Outcome.PASSED else (),
+    )
+
+
+def _finding(row: Any) -> Finding:
+    facts: dict[str, Value] = {
+        name: steady(value) if isinstance(value, str) else value for name, value in row["facts"].items()
+    }
+    return Finding(key=row["key"], command=row["command"], output=steady(row["output"]), facts=facts)
+
+
+def _without_target(test: str, target: str) -> str:
+    name, bracket, parameters = test.partition("[")
+    rest = re.sub(rf"(^|-){re.escape(target)}(?=-|\]|$)", "", parameters.removesuffix("]")).strip("-")
+    return f"{name}[{rest}]" if bracket and rest else name
+
+
+def _require_no_path(kernel: Kernel, host_paths: Sequence[str]) -> None:
+    for row in kernel.experiments:
+        texts = [row.reason, *(text for each in row.findings for text in (each.command, each.output))]
+        texts += [str(value) for each in row.findings for value in each.facts.values()]
+        for path in host_paths:
+            if any(path in text for text in texts):
+                raise UsageError(f"{kernel.target}: {row.test} shows a path of this host, {path!r}")

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""What is another at every boot is replaced by a sign; what a reader learns from stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from builder.steady import steady
+
+
+@pytest.mark.parametrize(
+    ("printed", "kept"),
+    [
+        ("0xffffffffc0a1b000\n", "⟨a1⟩\n"),
+        ("ffffffffc0a1b000 t f\nffffffffc0a1b080 t g\nffffffffc0a1b000 t h", "⟨a1⟩ t f\n⟨a2⟩ t g\n⟨a1⟩ t h"),
+        ("0000000000000000 t f", "0000000000000000 t f"),
+        ("0x0000000000000000", "0x0000000000000000"),
+        ("[   12.345678] hello: loaded", "[⟨t⟩] hello: loaded"),
+        ("<6>[12345.345678] x", "<6>[⟨t⟩] x"),
+        (
+            " 1)               |  load_module() {\n 1)   0.421 us    |    f();\n",
+            " 1)  |  load_module() {\n 1)  |    f();\n",
+        ),
+        (" 0) $ 1234567 us  |  }", " 0)  |  }"),
+        ("       0.001234567 seconds time elapsed", "       ⟨t⟩ seconds time elapsed"),
+        ("   1,234.56 msec task-clock", "   ⟨t⟩ msec task-clock"),
+        ("read(3, 0x7ffd5b1c2a30, 832)", "read(3, ⟨a1⟩, 832)"),
+        ("major 511, 0x1f and 4096 bytes", "major 511, 0x1f and 4096 bytes"),
+        ("commit 1aaba11da9aa17e8", "commit 1aaba11da9aa17e8"),
+    ],
+)
+def test_only_noise_is_replaced(printed: str, kept: str) -> None:
+    assert steady(printed) == kept
+
+
+def test_doing_it_again_changes_nothing() -> None:
+    once = steady("[ 1.234567] at ffffffffc0a1b000\n")
+    assert steady(once) == once
