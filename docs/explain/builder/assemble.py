@@ -47,6 +47,10 @@ class _Page:
         self._names = names_of(kernels)
         self._tests = tests_of(questions)
         self._gaps = gaps(questions, kernels)
+        self._evidence = {
+            key: [(kernel, each) for kernel in kernels if isinstance(each := finding_on(kernel, key, test), Finding)]
+            for key, test in self._tests.items()
+        }
         self._numbers = {
             shown.finding: f"{number}.{place}"
             for number, question in enumerate(questions, start=1)
@@ -80,11 +84,7 @@ class _Page:
         return Sentence(text=statement.text.in_(self._language), references=tuple(references), unshown=said)
 
     def _experiment(self, question: Question, sources: list[Source], shown: Shown) -> ExperimentView:
-        found = [
-            (kernel, each)
-            for kernel in self._kernels
-            if isinstance(each := finding_on(kernel, shown.finding, shown.test), Finding)
-        ]
+        found = self._evidence[shown.finding]
         groups = outputs([(kernel, each.command, each.output) for kernel, each in found])
         commands = {group.command for group in groups}
         is_one = len(commands) == 1
@@ -93,7 +93,7 @@ class _Page:
             anchor=_anchor(shown.finding),
             number=self._numbers[shown.finding],
             title=shown.title.in_(self._language),
-            diagram=draw(shown.diagram, found, self._names, self._language),
+            diagram=draw(shown.diagram, self._evidence, self._names, self._label),
             command=next(iter(commands)) if is_one else "",
             how=self._label["command"].format(target=target),
             groups=tuple(self._group(group, is_one=is_one) for group in groups),

@@ -14,6 +14,7 @@ from builder.source import Source
 from vmlab.decode import read_toml, structure
 from vmlab.errors import UsageError
 
+DIAGRAMS = ("call-chain", "file-into-memory")
 _SENTENCES = 3
 _END = re.compile(r"[.?!。？！](?=\s|$|[\u3000-\u9fff「])")
 
@@ -59,8 +60,12 @@ class Shown:
     en: str
     zh: str
     diagram: str = ""
-    """The picture that is drawn of it, by name; see `builder.diagrams`."""
+    """A picture of it: `call-chain` or `file-into-memory`."""
     remark: tuple[Statement, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.diagram not in ("", *DIAGRAMS):
+            raise ValueError(f"{self.finding}: no such diagram: {self.diagram!r}; there are {', '.join(DIAGRAMS)}")
 
     @property
     def title(self) -> Text:
