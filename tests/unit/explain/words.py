@@ -12,7 +12,7 @@ from vmlab.decode import read_toml
 _LISTS = read_toml(Path(__file__).parent / "words.toml")
 _CODE = re.compile(r"`[^`]*`")
 _CJK = "\u4e00-\u9fff"
-_HALF_WIDTH = re.compile(rf"(?<=[{_CJK}])[,;:?!](?!\w)|(?<=[{_CJK}])\.(?!\w)|[({_CJK}]\)|\((?=[{_CJK}])")
+_HALF_WIDTH = re.compile(rf"(?<=[{_CJK}])[,;:?!](?!\d)|(?<=[{_CJK}])\.(?!\w)|[({_CJK}]\)|\((?=[{_CJK}])")
 _TIGHT = re.compile(rf"[{_CJK}][A-Za-z0-9]|[A-Za-z0-9][{_CJK}]")
 
 
