@@ -10,6 +10,7 @@ from pathlib import Path
 
 import classifier
 import comparison
+import explain
 import fetch
 import forks
 import matrix
@@ -30,6 +31,7 @@ LIMITS: tuple[Limit, ...] = (
     *trouble.LIMITS,
     *scale.LIMITS,
     *timing.LIMITS,
+    *explain.LIMITS,
     *virtme.LIMITS,
 )
 RESULT = Path("build/bench.json")

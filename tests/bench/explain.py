@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+"""The limits of the pages in docs/explain/: how long their experiments take, and how much a reader has to load."""
+
+from __future__ import annotations
+
+from matrix import ROOT, warm
+from rows import Limit, Measured
+
+_PAGES = ROOT / "docs" / "explain"
+
+
+def experiments() -> Measured:
+    """Every experiment on the four kernels of the default matrix, side by side, nothing to be made first."""
+    return warm("tests/kernel")
+
+
+def largest_page() -> Measured:
+    """The larger of the two pages, each standing alone."""
+    sizes = {path.name: path.stat().st_size for path in sorted(_PAGES.glob("*.html"))}
+    return Measured(
+        value=max(sizes.values(), default=0) / 1e6, conditions={name: f"{size:,} bytes" for name, size in sizes.items()}
+    )
+
+
+LIMITS = (
+    Limit(name="explain.warm", limit=5 * 60, unit="s", measure=experiments),
+    Limit(name="explain.page", limit=1, unit="MB", measure=largest_page),
+)
