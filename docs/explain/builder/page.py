@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from builder.assemble import assemble, names_of
 from builder.check import require_shown
@@ -54,7 +55,7 @@ def _page(language: Language, questions: Sequence[Question], kernels: Sequence[K
         other={"language": other, "file": file_name(other)},
         label={**label, "footer": label["footer"].format(machines=machines)},
         joint=_JOINT[language],
-        style=(_HERE / "style.css").read_text(encoding="utf-8").strip(),
+        style=Markup((_HERE / "style.css").read_text(encoding="utf-8").strip()),
         kernels=[
             {"name": names[kernel.target], "package": kernel.package, "compiler": kernel.compiler} for kernel in kernels
         ],

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from vmlab.errors import UsageError
 
 _HOSTS = ("docs.kernel.org", "git.kernel.org", "man7.org", "gcc.gnu.org", "salsa.debian.org", "wiki.debian.org")
-_MOVES = ((("kernel/module.c", "kernel/module/main.c"), (5, 19)),)
-"""Files that moved, and the release that has the new one: kernel/module.c by commit cfc1d277891e."""
+_MODULE_DIRECTORY, _MODULE_FILE, _MODULE_SPLIT = "kernel/module/", "kernel/module.c", (5, 19)
+"""One file became a directory with commit cfc1d277891e and those after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class Source:
     """One of three: `file` (with `symbol`), `commit` (with the release that has it first), or `page`."""
 
     file: str = ""
-    """A path in the kernel's tree."""
+    """A path in the newest kernel's tree."""
     symbol: str = ""
     """What to look for there."""
     release: str = ""
@@ -37,7 +37,7 @@ class Source:
             raise ValueError("a source is one of file, commit or page")
         for line in filter(None, (self.release, self.since, self.before)):
             line_of(line)
-        if self.file and not re.fullmatch(r"[\w.-]+(/[\w.-]+)+", self.file):
+        if self.file and not re.fullmatch(r"[\w.-]+(/[\w.-]+)*", self.file):
             raise ValueError(f"not a path in the kernel's tree: {self.file!r}")
         if self.commit and not (re.fullmatch(r"[0-9a-f]{12,40}", self.commit) and self.release and self.subject):
             raise ValueError(f"a commit needs 12 hex digits, a release and its subject: {self.commit!r}")
@@ -71,7 +71,8 @@ def place_of(source: Source, names: tuple[str, ...]) -> Place:
     lines = [name for name in names if _is_meant(source, name)] if not source.release else [source.release]
     if not lines:
         raise UsageError(f"source {source.file}: no kernel on the page is meant")
-    title = f"{source.symbol}: {source.file}" if source.symbol else source.file
+    files = ", ".join(dict.fromkeys(_file_in(source.file, line) for line in lines))
+    title = f"{source.symbol} · {files}" if source.symbol else files
     return Place(title=title, links=tuple(Link(word=f"v{line}", url=_url(source, line)) for line in lines))
 
 
@@ -92,11 +93,13 @@ def _is_meant(source: Source, name: str) -> bool:
     return is_between(line_of(name), since=source.since, before=source.before)
 
 
+def _file_in(file: str, name: str) -> str:
+    """Where a file, as the newest kernels have it, lies in a release."""
+    return _MODULE_FILE if file.startswith(_MODULE_DIRECTORY) and line_of(name) < _MODULE_SPLIT else file
+
+
 def _url(source: Source, name: str) -> str:
-    path = source.file
-    for (old, new), since in _MOVES:
-        if path in (old, new):
-            path = new if line_of(name) >= since else old
     if source.symbol:
         return f"https://elixir.bootlin.com/linux/v{name}/A/ident/{quote(source.symbol)}"
+    path = _file_in(source.file, name)
     return f"https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/tree/{path}?h=v{name}"

@@ -12,7 +12,7 @@ def figure(parts: Iterable[str], *, width: int, height: int, title: str, caption
     """A picture that shrinks with the page and is never drawn larger than it is."""
     body = "\n".join(parts)
     return (
-        f'<figure style="max-width:{width}px">\n'
+        "<figure>\n"
         f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         f'aria-label="{escape(title)}" font-size="13">\n{body}\n</svg>\n'
         f"<figcaption>{escape(caption)}</figcaption>\n</figure>"

@@ -70,6 +70,11 @@ def test_every_reference_within_a_page_leads_somewhere_and_no_id_stands_twice() 
         assert not [name for name, number in reader.ids.items() if name and number > 1]
 
 
+def test_the_style_sheet_is_not_taken_for_text() -> None:
+    style = pages([question()], _TODAY)["en.html"].partition("<style>")[2].partition("</style>")[0]
+    assert '"DejaVu Sans Mono"' in style
+
+
 def test_the_same_questions_and_data_give_the_same_bytes() -> None:
     assert pages([question()], _TODAY) == pages([question()], _TODAY)
 
