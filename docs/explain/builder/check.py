@@ -50,16 +50,16 @@ def checked(statement: Statement, kernels: Sequence[Kernel], tests: dict[str, st
 def require_shown(questions: Sequence[Question], kernels: Sequence[Kernel]) -> None:
     """`UsageError` with a line for each statement that rests on nothing, or that the data contradict."""
     tests = tests_of(questions)
-    faults = [
+    faults = list(_misnamed(kernels, tests))
+    faults += [
         f"{question.id}: {_beginning(statement)}: {fault}"
         for question in questions
         for statement in question.statements
         for fault in _faults(statement, kernels, tests)
     ]
     if faults:
-        many = "statement does" if len(faults) == 1 else "statements do"
         raise UsageError(
-            f"{len(faults)} {many} not stand",
+            f"{len(faults)} {'thing does' if len(faults) == 1 else 'things do'} not stand",
             hint="correct docs/explain/*.toml, or find out why an experiment shows something else",
             detail="\n".join(faults),
         )
@@ -75,6 +75,13 @@ def gaps(questions: Sequence[Question], kernels: Sequence[Kernel]) -> tuple[Gap,
         # Kept nothing though it passed: it is not about this kernel.
         and each.outcome is not Outcome.PASSED
     )
+
+
+def _misnamed(kernels: Sequence[Kernel], tests: dict[str, str]) -> Iterator[str]:
+    kept = {finding.key: row.function for kernel in kernels for row in kernel.experiments for finding in row.findings}
+    for key, test in tests.items():
+        if kept.get(key, test) != test:
+            yield f"{key} is kept by {kept[key]}, and not by {test}"
 
 
 def _faults(statement: Statement, kernels: Sequence[Kernel], tests: dict[str, str]) -> Iterator[str]:

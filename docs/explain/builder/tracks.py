@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The way from the system call to our function, like a map of lines: one for each kernel, a stop for each function.
 
-What was traced has a full stop, what the compiler put into its caller an open one; a line without a stop has no such
-function on its way.
+What was traced has a full stop, what the compiler put into its caller an open one, what the source has and the trace
+does not show a tick; a line without a stop has no such function on its way.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,12 @@ _TRACK, _ROW, _TOP, _INDENT = 40, 24, 34, 14
 _LETTER = 7.9
 """About the width of one at 13 px in a typeface of fixed width."""
 _COLORS = 6
-_CALLED, _INLINED = "called", "inlined"
+_WAY = "chain"
+_CALLED, _INLINED, _UNSEEN = "called", "inlined", "not to be seen"
+_DRAWN = {_CALLED: "full", _INLINED: "open", _UNSEEN: "tick"}
+"""A function's state, as the facts of the steps say it, and the style of its stop; with any other it has none."""
+_OWN = re.compile(r"\bhello_init(?=\(\))")
+"""The module's own function, in the graph that the experiment printed."""
 
 Evidence = Mapping[str, Sequence[tuple[Kernel, Finding]]]
 
@@ -54,18 +60,21 @@ def tracks_figure(evidence: Evidence, names: Mapping[str, str], label: Mapping[s
 
 def stops(evidence: Evidence) -> list[Stop]:
     """Every function on the way of any kernel, in the order they are come through."""
-    chains, inits = _ways(evidence, "chain"), _ways(evidence, "do_init")
-    steps = {
-        kernel.target: {k: str(v) for k, v in finding.facts.items()} for kernel, finding in evidence.get(_STEPS, ())
-    }
-    rows = list(_stops_of(chains, depth=0))
-    on_the_way = {name for ways in (chains, inits) for way in ways.values() for name in way}
-    listed = merged([[*each] for each in steps.values()])
-    for name in listed:
-        states = {target: row[name] for target, row in steps.items() if row.get(name) in (_CALLED, _INLINED)}
+    ways = {kernel.target: str(each.facts[_WAY]).split(_ARROW) for kernel, each in evidence.get(_CHAIN, ())}
+    rows = [
+        Stop(name=name, depth=0, states={target: _CALLED for target, way in ways.items() if name in way})
+        for name in merged([*ways.values()])
+    ]
+    on_the_way = {row.name for row in rows}
+    steps = {kernel.target: each.facts for kernel, each in evidence.get(_STEPS, ())}
+    for name in merged([[*each] for each in steps.values()]):
+        states = {target: str(facts[name]) for target, facts in steps.items() if facts.get(name) in _DRAWN}
         if name not in on_the_way and states:
             rows.append(Stop(name=name, depth=1, states=states))
-    return rows + list(_stops_of(inits, depth=1))
+    owns = {kernel.target: _OWN.search(each.output) for kernel, each in evidence.get(_CHAIN, ())}
+    called = {target: own[0] for target, own in owns.items() if own is not None}
+    rows += [Stop(name=name, depth=1, states=dict.fromkeys(called, _CALLED)) for name in {*called.values()}]
+    return rows
 
 
 def merged(ways: Sequence[Sequence[str]]) -> list[str]:
@@ -79,19 +88,6 @@ def merged(ways: Sequence[Sequence[str]]) -> list[str]:
     return order
 
 
-def _ways(evidence: Evidence, fact: str) -> dict[str, list[str]]:
-    return {
-        kernel.target: str(finding.facts[fact]).split(_ARROW)
-        for kernel, finding in evidence.get(_CHAIN, ())
-        if finding.facts.get(fact)
-    }
-
-
-def _stops_of(ways: Mapping[str, Sequence[str]], *, depth: int) -> Iterator[Stop]:
-    for name in merged([*ways.values()]):
-        yield Stop(name=name, depth=depth, states={target: _CALLED for target, way in ways.items() if name in way})
-
-
 def _drawn(found: Sequence[Stop], traced: Sequence[Kernel], names: Mapping[str, str], left: float) -> Iterator[str]:
     for number, kernel in enumerate(traced):
         x, color = _x(number), f"c{number % _COLORS}"
@@ -99,8 +95,8 @@ def _drawn(found: Sequence[Stop], traced: Sequence[Kernel], names: Mapping[str, 
         at = [place for place, stop in enumerate(found) if kernel.target in stop.states]
         yield svg.path(f"M{x:g} {_y(at[0]):g}V{_y(at[-1]):g}", kind=f"track {color}")
         for place in at:
-            state = found[place].states[kernel.target]
-            yield svg.dot(x, _y(place), 5, kind=f"{'full' if state == _CALLED else 'open'} {color}")
+            kind = _DRAWN[found[place].states[kernel.target]]
+            yield svg.dot(x, _y(place), 2.5 if kind == "tick" else 5, kind=f"{kind} {color}")
     for place, stop in enumerate(found):
         yield svg.text(left + stop.depth * _INDENT, _y(place) + 4.5, stop.name, kind="name")
 

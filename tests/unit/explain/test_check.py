@@ -47,7 +47,7 @@ def test_a_source_does_not_save_a_statement_that_is_contradicted() -> None:
 
 
 def test_a_remark_is_a_statement_too() -> None:
-    with pytest.raises(UsageError, match="1 statement does not stand"):
+    with pytest.raises(UsageError, match="1 thing does not stand"):
         require_shown([question(remark=(statement(),))], _TODAY)
 
 
@@ -81,7 +81,12 @@ def test_a_skip_is_a_gap_and_no_fault() -> None:
     assert not gap.is_fault
 
 
+def test_a_test_that_was_renamed_is_named() -> None:
+    renamed = kernel("debian12-6.1", finding(call="finit_module"), test="tests/kernel/test_load.py::test_other")
+    assert "load.call is kept by tests/kernel/test_load.py::test_other, and not by" in _refusal(on=(renamed,))
+
+
 def test_a_kernel_on_which_the_test_was_not_even_collected_is_a_fault() -> None:
-    other = kernel("debian12-6.1", finding(), test="tests/kernel/test_load.py::test_other")
+    other = kernel("debian12-6.1", test="tests/kernel/test_load.py::test_other")
     (gap,) = gaps([question()], (_TODAY[0], other))
     assert (gap.absence.outcome, gap.is_fault) == (Outcome.NOT_RUN, True)

@@ -41,8 +41,8 @@ def _written(tmp_path: Path, *reports: pytest.TestReport) -> list[dict[str, Any]
 
 
 def test_what_an_experiment_kept_is_written_once(tmp_path: Path) -> None:
-    target = {"vmlab__target": "debian12-6.1"}
-    kept = {PROPERTY.replace(".", "__"): json.dumps(_FOUND)}
+    target: dict[str, Any] = {"vmlab__target": "debian12-6.1"}
+    kept: dict[str, Any] = {PROPERTY.replace(".", "__"): json.dumps(_FOUND)}
     (row,) = _written(
         tmp_path, _report("setup", **target), _report("call", **target, **kept), _report("teardown", **target, **kept)
     )
@@ -56,13 +56,17 @@ def test_a_skip_is_written_with_its_fact_alone(tmp_path: Path) -> None:
 
 
 def test_a_lost_machine_is_no_failure_and_its_reason_is_the_labs(tmp_path: Path) -> None:
-    properties = {"vmlab__target": "debian12-6.1", "vmlab__outcome": "lost", "vmlab__reason": "QEMU ended"}
+    properties: dict[str, Any] = {
+        "vmlab__target": "debian12-6.1",
+        "vmlab__outcome": "lost",
+        "vmlab__reason": "QEMU ended",
+    }
     (row,) = _written(tmp_path, _report("call", "failed", longrepr="E   long\nand longer", **properties))
     assert (row["outcome"], row["reason"]) == ("lost", "QEMU ended")
 
 
 def test_the_first_fault_is_kept_and_one_line_of_it(tmp_path: Path) -> None:
-    target = {"vmlab__target": "debian12-6.1"}
+    target: dict[str, Any] = {"vmlab__target": "debian12-6.1"}
     first = _report("call", "failed", longrepr="AssertionError: 1 != 2\nmore", **target)
     (row,) = _written(tmp_path, first, _report("teardown", "failed", longrepr="later", **target))
     assert (row["outcome"], row["reason"]) == ("failed", "AssertionError: 1 != 2")

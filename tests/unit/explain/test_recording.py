@@ -130,7 +130,7 @@ def test_data_that_contradict_a_statement_are_not_stored(tmp_path: Path) -> None
     row = _row("debian12-6.1")
     row["findings"][0]["facts"]["call"] = "init_module"
     findings, results = _run(tmp_path, row)
-    with pytest.raises(UsageError, match="1 statement does not stand"):
+    with pytest.raises(UsageError, match="1 thing does not stand"):
         build(home, findings=findings, results=results)
     assert _files(home) == ["load.toml"]
 
