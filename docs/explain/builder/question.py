@@ -39,7 +39,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """A sentence and what it rests on: findings, each checked at every build, or places in a source."""
+    """One sentence, and what it rests on: findings, each checked at every build, or places in a source."""
 
     en: str
     zh: str
@@ -97,8 +97,8 @@ def read_questions(directory: Path) -> tuple[Question, ...]:
         question = structure(read_toml(path), Question, where=path.name)
         if len(question.answer) != _SENTENCES:
             raise UsageError(f"{path.name}: answer: {len(question.answer)} sentences, and an answer has {_SENTENCES}")
-        for number, statement in enumerate(question.answer, start=1):
-            _require_one_sentence(f"{path.name}: answer {number}", statement)
+        for statement in question.statements:
+            _require_one_sentence(path.name, statement)
         questions.append(question)
     if not questions:
         raise UsageError(f"no question in {directory}")
