@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
+
 from builder.build import faults
 from builder.kernels import Kernel, read_kernels, stored_text
 from builder.page import LARGEST_BYTES, file_name, pages
 from builder.question import Language, Question, read_questions
-
 from vmlab.matrix import load_matrix
 
 _EXPLAIN = Path(__file__).parents[3] / "docs" / "explain"

@@ -6,8 +6,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import builder
 import pytest
+
+import builder
 
 _STYLE = (Path(builder.__file__).parent / "style.css").read_text(encoding="utf-8")
 _LEAST = 4.5
