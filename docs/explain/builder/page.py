@@ -57,7 +57,12 @@ def _page(language: Language, questions: Sequence[Question], kernels: Sequence[K
         joint=_JOINT[language],
         style=Markup((_HERE / "style.css").read_text(encoding="utf-8").strip()),
         kernels=[
-            {"name": names[kernel.target], "package": kernel.package, "compiler": kernel.compiler} for kernel in kernels
+            {
+                "name": names[kernel.target],
+                "release": f"{kernel.release} ({kernel.package})" if kernel.release else "",
+                "compiler": kernel.compiler,
+            }
+            for kernel in kernels
         ],
         questions=assemble(language, label, questions, kernels),
     )

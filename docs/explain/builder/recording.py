@@ -13,6 +13,7 @@ from builder.kernels import Experiment, Finding, Kernel, Outcome, Value
 from builder.steady import steady
 from vmlab.errors import UsageError
 
+_COMPILER = "compiler.kernel"
 _REPORTS = {"error": Outcome.FAILED}
 
 
@@ -55,10 +56,16 @@ def _kernel(target: str, facts: Any, rows: list[Any]) -> Kernel:
         target=target,
         release=known["release"],
         package=known["kernel_package"],
-        compiler=known["kernel_compiler"],
+        compiler=known["kernel_compiler"] or _compiler_of(experiments),
         machine=f"QEMU {known['qemu']}, {known['accelerator']}",
         experiments=experiments,
     )
+
+
+def _compiler_of(experiments: Sequence[Experiment]) -> str:
+    """What the experiment on it told: the lab itself knows it only where it built a module."""
+    told = [each.facts.get("text", "") for row in experiments for each in row.findings if each.key == _COMPILER]
+    return str(told[0]) if told else ""
 
 
 def _experiment(target: str, row: Any) -> Experiment:
@@ -66,16 +73,16 @@ def _experiment(target: str, row: Any) -> Experiment:
     return Experiment(
         test=_without_target(row["test"], target),
         outcome=outcome,
-        reason=steady(row.get("reason", "")),
+        reason=steady(row.get("reason", ""))[0],
         findings=tuple(_finding(each) for each in row["findings"]) if outcome is Outcome.PASSED else (),
     )
 
 
 def _finding(row: Any) -> Finding:
-    facts: dict[str, Value] = {
-        name: steady(value) if isinstance(value, str) else value for name, value in row["facts"].items()
-    }
-    return Finding(key=row["key"], command=row["command"], output=steady(row["output"]), facts=facts)
+    texts = {name: value for name, value in row["facts"].items() if isinstance(value, str)}
+    command, output, *values = steady(row["command"], row["output"], *texts.values())
+    facts: dict[str, Value] = {**row["facts"], **dict(zip(texts, values, strict=True))}
+    return Finding(key=row["key"], command=command, output=output, facts=facts)
 
 
 def _without_target(test: str, target: str) -> str:

@@ -9,7 +9,15 @@ from urllib.parse import quote
 
 from vmlab.errors import UsageError
 
-_HOSTS = ("docs.kernel.org", "www.qemu.org", "git.kernel.org", "man7.org", "gcc.gnu.org", "salsa.debian.org", "wiki.debian.org")
+_HOSTS = (
+    "docs.kernel.org",
+    "www.qemu.org",
+    "git.kernel.org",
+    "man7.org",
+    "gcc.gnu.org",
+    "salsa.debian.org",
+    "wiki.debian.org",
+)
 _MODULE_DIRECTORY, _MODULE_FILE, _MODULE_SPLIT = "kernel/module/", "kernel/module.c", (5, 19)
 """One file became a directory with commit cfc1d277891e and those after it."""
 

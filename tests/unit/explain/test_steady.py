@@ -29,14 +29,33 @@ from builder.steady import steady
         ("Nov 25 09:44:01 lab kernel: hello", "⟨t⟩ lab kernel: hello"),
         ("SMP Debian 6.1.140-1 (2025-05-22)", "SMP Debian 6.1.140-1 (2025-05-22)"),
         ("read(3, 0x7ffd5b1c2a30, 832)", "read(3, ⟨a1⟩, 832)"),
+        ("[<0>] load_module+0x8d4/0x21a0\n", "[<0>] load_module\n"),
+        ("dmesg (356): Attempt", "dmesg (⟨p1⟩): Attempt"),
+        ("/var/log/journal/49c3ba8a177743a7b1c353381066e149/x", "/var/log/journal/⟨id⟩/x"),
+        ("a\nvmlab: test_x[debian12-6.1] ends 877c4258\nvmlab-experiment\nb\n", "a\nb\n"),
+        ("hrtimer: interrupt took 15348020 ns\nb\n", "b\n"),
+        ("# insmod a.ko\n\n# ls\n\nx", "# insmod a.ko\n# ls\n\nx"),
+        ("  55      page-faults     #  48.123 K/sec", "  ⟨n⟩      page-faults     #  ⟨n⟩ K/sec"),
         ("major 511, 0x1f and 4096 bytes", "major 511, 0x1f and 4096 bytes"),
         ("commit 1aaba11da9aa17e8", "commit 1aaba11da9aa17e8"),
     ],
 )
 def test_only_noise_is_replaced(printed: str, kept: str) -> None:
-    assert steady(printed) == kept
+    assert steady(printed) == (kept,)
 
 
 def test_doing_it_again_changes_nothing() -> None:
-    once = steady("[ 1.234567] at ffffffffc0a1b000\n")
-    assert steady(once) == once
+    once = steady("[ 1.234567] at ffffffffc0a1b000\nkill -USR1 1234\n")
+    assert steady(*once) == once
+
+
+def test_a_process_goes_by_one_sign_in_what_was_typed_and_what_was_printed() -> None:
+    typed, printed = steady("kill -USR1 1234; perf top -p 1234", "1234\nfailure for pid 1235, of 1234\n12345 1.1234\n")
+    assert typed == "kill -USR1 ⟨p1⟩; perf top -p ⟨p1⟩"
+    assert printed == "⟨p1⟩\nfailure for pid ⟨p2⟩, of ⟨p1⟩\n12345 1.1234\n"
+
+
+def test_a_number_that_nothing_calls_a_process_stays() -> None:
+    assert steady("majors 511, 510\n1234 samples of 16384 bytes\n") == (
+        "majors 511, 510\n1234 samples of 16384 bytes\n",
+    )
