@@ -26,7 +26,7 @@ def recorded(findings: Path, results: Path, *, host_paths: Sequence[str]) -> lis
     try:
         facts = {row["target"]: row["facts"] for row in run["targets"]}
         kernels = [
-            _kernel(target, facts.get(target), [row for row in rows if row["target"] == target])
+            _kernel(target, facts.get(target), [row for row in rows if row["target"] == target], host_paths)
             for target in sorted({row["target"] for row in rows})
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -47,8 +47,8 @@ def _read(path: Path) -> Any:
         raise UsageError(f"{path}: not valid JSON: {error}") from None
 
 
-def _kernel(target: str, facts: Any, rows: list[Any]) -> Kernel:
-    experiments = tuple(_experiment(target, row) for row in rows)
+def _kernel(target: str, facts: Any, rows: list[Any], host_paths: Sequence[str]) -> Kernel:
+    experiments = tuple(_experiment(target, row, host_paths) for row in rows)
     if facts is None:
         return Kernel(target=target, experiments=experiments)
     known = facts["provenance"]
@@ -68,12 +68,16 @@ def _compiler_of(experiments: Sequence[Experiment]) -> str:
     return str(told[0]) if told else ""
 
 
-def _experiment(target: str, row: Any) -> Experiment:
+def _experiment(target: str, row: Any, host_paths: Sequence[str]) -> Experiment:
+    reason: str = row.get("reason", "")
+    for path in host_paths:
+        # A failure's own words may name a file of this checkout.
+        reason = reason.replace(f"{path}/", "")
     outcome = _REPORTS.get(row["outcome"]) or Outcome(row["outcome"])
     return Experiment(
         test=_without_target(row["test"], target),
         outcome=outcome,
-        reason=steady(row.get("reason", ""))[0],
+        reason=steady(reason)[0],
         findings=tuple(_finding(each) for each in row["findings"]) if outcome is Outcome.PASSED else (),
     )
 
@@ -93,7 +97,7 @@ def _without_target(test: str, target: str) -> str:
 
 def _require_no_path(kernel: Kernel, host_paths: Sequence[str]) -> None:
     for row in kernel.experiments:
-        texts = [row.reason, *(text for each in row.findings for text in (each.command, each.output))]
+        texts = [text for each in row.findings for text in (each.command, each.output)]
         texts += [str(value) for each in row.findings for value in each.facts.values()]
         for path in host_paths:
             if any(path in text for text in texts):

@@ -135,17 +135,21 @@ def test_data_that_contradict_a_statement_are_not_stored(tmp_path: Path) -> None
     assert _files(home) == ["load.toml"]
 
 
-@pytest.mark.parametrize("place", ["output", "command", "reason", "fact"])
+@pytest.mark.parametrize("place", ["output", "command", "fact"])
 def test_a_path_of_this_host_is_refused(tmp_path: Path, place: str) -> None:
     row = _row("debian12-6.1")
-    if place == "reason":
-        row["reason"] = f"see {tmp_path}/x"
-    elif place == "fact":
+    if place == "fact":
         row["findings"][0]["facts"]["call"] = f"{tmp_path}"
     else:
         row["findings"][0][place] = f"cat {tmp_path}/x"
     with pytest.raises(UsageError, match="shows a path of this host"):
         recorded(*_run(tmp_path, row), host_paths=(str(tmp_path),))
+
+
+def test_a_reason_names_files_as_they_lie_in_the_checkout(tmp_path: Path) -> None:
+    row = _row("debian12-6.1", outcome="failed", reason=f"file {tmp_path}/tests/x.py, line 1", findings=[])
+    (kernel,) = recorded(*_run(tmp_path, row), host_paths=(str(tmp_path),))
+    assert kernel.experiments[0].reason == "file tests/x.py, line 1"
 
 
 def test_a_key_that_two_experiments_keep_is_refused(tmp_path: Path) -> None:
