@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from builder.check import Checked, checked, gaps, tests_of
-from builder.claim import State, finding_on
+from builder.claim import Absence, State, finding_on
 from builder.diagrams import draw
 from builder.difference import Output, outputs
 from builder.kernels import Finding, Kernel, Outcome
@@ -69,6 +69,7 @@ class _Page:
             experiments=tuple(self._experiment(question, sources, shown) for shown in question.experiment),
             places=tuple(self._place(question, number, source) for number, source in enumerate(sources, start=1)),
             checks=tuple(self._checks(question)),
+            again="pytest " + " ".join(dict.fromkeys(shown.test.partition("::")[0] for shown in question.experiment)),
         )
 
     def _sentence(self, question: Question, sources: list[Source], statement: Statement) -> Sentence:
@@ -77,9 +78,8 @@ class _Page:
         references = [Link(word=self._numbers[key], url=f"#{_anchor(key)}") for key in findings]
         places = dict.fromkeys(sources.index(source) + 1 for source in statement.told_by)
         references += [Link(word=_letter(place), url=f"#{question.id}-{_letter(place)}") for place in places]
-        missing = dict.fromkeys(
-            self._names[each.kernel.target] for row in rows for each in row.standings if each.state is State.UNSHOWN
-        )
+        unshown = {each.kernel.target for row in rows for each in row.standings if each.state is State.UNSHOWN}
+        missing = [self._names[kernel.target] for kernel in self._kernels if kernel.target in unshown]
         said = self._label["unshown"].format(kernels=self._join(missing)) if missing else ""
         return Sentence(text=statement.text.in_(self._language), references=tuple(references), unshown=said)
 
@@ -99,7 +99,6 @@ class _Page:
             groups=tuple(self._group(group, is_one=is_one) for group in groups),
             gaps=tuple(self._gap_lines(shown)),
             remarks=tuple(self._sentence(question, sources, each) for each in shown.remark),
-            again=f"pytest {shown.test}",
         )
 
     def _group(self, group: Output, *, is_one: bool) -> Group:
@@ -113,11 +112,14 @@ class _Page:
         )
 
     def _gap_lines(self, shown: Shown) -> Iterator[GapLine]:
+        alike: dict[Absence, list[str]] = {}
         for gap in self._gaps:
             if gap.finding == shown.finding:
-                kind = _GAPS[gap.absence.outcome]
-                text = self._label[kind].format(kernel=self._names[gap.kernel.target])
-                yield GapLine(kind=kind, text=text, reason=gap.absence.reason)
+                alike.setdefault(gap.absence, []).append(self._names[gap.kernel.target])
+        for absence, names in alike.items():
+            kind = _GAPS[absence.outcome]
+            text = self._label[kind].format(kernels=self._join(names))
+            yield GapLine(kind=kind, text=text, reason=absence.reason)
 
     def _place(self, question: Question, number: int, source: Source) -> PlaceView:
         place = place_of(source, tuple(dict.fromkeys(kernel.name for kernel in self._kernels)))

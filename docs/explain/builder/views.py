@@ -55,7 +55,6 @@ class ExperimentView:
     groups: tuple[Group, ...]
     gaps: tuple[GapLine, ...]
     remarks: tuple[Sentence, ...]
-    again: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,3 +87,5 @@ class QuestionView:
     experiments: tuple[ExperimentView, ...]
     places: tuple[PlaceView, ...]
     checks: tuple[CheckRow, ...]
+    again: str
+    """What makes all its experiments again."""
