@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,20 +34,32 @@ def outputs(shown: Sequence[tuple[Kernel, str, str]]) -> tuple[Output, ...]:
     for kernel, command, output in shown:
         groups.setdefault((command, output.strip("\n")), []).append(kernel)
     texts = [output.splitlines() for _, output in groups]
+    keys = [[_key(line, kernels[0]) for line in text] for text, kernels in zip(texts, groups.values(), strict=True)]
     return tuple(
         Output(
             kernels=tuple(kernels),
             command=command,
-            lines=tuple(_marked(texts[place], texts[:place] + texts[place + 1 :])),
+            lines=tuple(
+                Line(text=text, is_different=is_different)
+                for text, is_different in zip(
+                    texts[place], _differences(keys[place], keys[:place] + keys[place + 1 :]), strict=True
+                )
+            ),
         )
         for place, ((command, _), kernels) in enumerate(groups.items())
     )
 
 
-def _marked(own: list[str], others: list[list[str]]) -> list[Line]:
+def _key(line: str, kernel: Kernel) -> str:
+    """What a line is compared by: the kernel's own release in it is no difference."""
+    found = re.match(r"[\d.]+[\w.+~]*(?:-\d+)?", kernel.release)
+    return line.replace(found[0], "") if found is not None else line
+
+
+def _differences(own: list[str], others: list[list[str]]) -> list[bool]:
     common = [True] * len(own)
     for other in others:
         blocks = difflib.SequenceMatcher(None, own, other, autojunk=False).get_matching_blocks()
         matched = {line for block in blocks for line in range(block.a, block.a + block.size)}
         common = [each and line in matched for line, each in enumerate(common)]
-    return [Line(text=text, is_different=not same) for text, same in zip(own, common, strict=True)]
+    return [not each for each in common]

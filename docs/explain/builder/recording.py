@@ -13,6 +13,10 @@ from builder.kernels import Experiment, Finding, Kernel, Outcome, Value
 from builder.steady import steady
 from vmlab.errors import UsageError
 
+_PROCESSES = ("pid", "wrapper", "started", "inside", "outside", "thread")
+"""Facts that are ids of processes: others at every run, so that no statement can rest on them."""
+_MEASURED = re.compile(r"[\d,]+\.\d{2}")
+"""A time as perf prints it: the same."""
 _COMPILER = "compiler.kernel"
 _REPORTS = {"error": Outcome.FAILED}
 
@@ -48,13 +52,14 @@ def _read(path: Path) -> Any:
 
 
 def _kernel(target: str, facts: Any, rows: list[Any], host_paths: Sequence[str]) -> Kernel:
-    experiments = tuple(_experiment(target, row, host_paths) for row in rows)
-    if facts is None:
+    known = facts["provenance"] if facts is not None else None
+    release = known["release"] if known is not None else "-"
+    experiments = tuple(_experiment(target, row, release, host_paths) for row in rows)
+    if known is None:
         return Kernel(target=target, experiments=experiments)
-    known = facts["provenance"]
     return Kernel(
         target=target,
-        release=known["release"],
+        release=release,
         package=known["kernel_package"],
         compiler=known["kernel_compiler"] or _compiler_of(experiments),
         machine=f"QEMU {known['qemu']}, {known['accelerator']}",
@@ -68,7 +73,7 @@ def _compiler_of(experiments: Sequence[Experiment]) -> str:
     return str(told[0]) if told else ""
 
 
-def _experiment(target: str, row: Any, host_paths: Sequence[str]) -> Experiment:
+def _experiment(target: str, row: Any, release: str, host_paths: Sequence[str]) -> Experiment:
     reason: str = row.get("reason", "")
     for path in host_paths:
         # A failure's own words may name a file of this checkout.
@@ -78,15 +83,21 @@ def _experiment(target: str, row: Any, host_paths: Sequence[str]) -> Experiment:
         test=_without_target(row["test"], target),
         outcome=outcome,
         reason=steady(reason)[0],
-        findings=tuple(_finding(each) for each in row["findings"]) if outcome is Outcome.PASSED else (),
+        findings=tuple(_finding(each, release) for each in row["findings"]) if outcome is Outcome.PASSED else (),
     )
 
 
-def _finding(row: Any) -> Finding:
+def _finding(row: Any, release: str) -> Finding:
     texts = {name: value for name, value in row["facts"].items() if isinstance(value, str)}
-    command, output, *values = steady(row["command"], row["output"], *texts.values())
-    facts: dict[str, Value] = {**row["facts"], **dict(zip(texts, values, strict=True))}
-    return Finding(key=row["key"], command=command, output=output, facts=facts)
+    processes = {name: value for name, value in row["facts"].items() if name in _PROCESSES}
+    command, output, *values = steady(row["command"], row["output"], *texts.values(), processes=processes.values())
+    facts: dict[str, Value] = {
+        name: value
+        for name, value in {**row["facts"], **dict(zip(texts, values, strict=True))}.items()
+        if name not in processes and not (isinstance(value, str) and _MEASURED.fullmatch(value))
+    }
+    # So that it can be typed on any kernel.
+    return Finding(key=row["key"], command=command.replace(release, "$(uname -r)"), output=output, facts=facts)
 
 
 def _without_target(test: str, target: str) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 _MONTH = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _TIMES = (
@@ -18,6 +18,12 @@ _TIMES = (
     (re.compile(r"\b\d[\d.,]*(?= (?:seconds (?:time elapsed|user|sys)|msec))"), "⟨t⟩"),
     (re.compile(r"(#\s+)\d[\d.,]*(?= +(?:CPUs utilized|[KMG]?/sec|[KMG]Hz))"), r"\1⟨n⟩"),
     (re.compile(r"^( +)\d[\d,]*(?= +(?:context-switches|cpu-migrations|page-faults|dummy)\b)", re.MULTILINE), r"\1⟨n⟩"),
+    # perf record's, perf top's, and uniq -c of perf script's.
+    (re.compile(r"\(\d+(?= samples\))"), "(⟨n⟩"),
+    (re.compile(r"(?<=Woken up )\d+(?= times)|(?<=wrote )\d+\.\d+(?= MB)|\b\d+\.\d+(?=%)"), "⟨n⟩"),
+    (re.compile(r"^( +)\d+(?= {2,}seq\b)", re.MULTILINE), r"\1⟨n⟩"),
+    # A program that a test brought with it goes by its digest.
+    (re.compile(r"\bbusy-[0-9a-f]{20}\b"), "busy"),
     # Where in a function: another in every build, and so no difference between releases.
     (re.compile(r"(?<=\w)\+0x[0-9a-f]+/0x[0-9a-f]+"), ""),
     # The machine's own id, in the paths of the journal.
@@ -32,14 +38,22 @@ _SILENT = re.compile(r"(?<=\n)\n(?=[#$] )")
 # The kernel's on both architectures, and what strace shows of a process's own. One of zeros hides another and stays.
 _ADDRESS = re.compile(r"\b(?:0x)?ffff[0-9a-f]{12}\b|\b0x(?:7f|5[56])[0-9a-f]{10}\b")
 # A number is a process's where something says so; then it is wherever it stands. Small ones are the kernel's own.
-_PROCESS = re.compile(r"(?:/proc/|\bkill -\w+ |\b(?:pid|thread|process)[ :=]+| -[pt] |\w \()(\d{3,7})(?=[/\s),;:]|$)")
+_PROCESS = re.compile(
+    r"(?:/proc/|/task/|\bkill -\w+ |\b(?:pid|thread|process)[ :=]+| -[pt] )(\d{3,7})(?=[/\s),;:]|$)"
+    r"|\w \((\d{3,7})(?=\):)"
+)
 
 
-def steady(*texts: str) -> tuple[str, ...]:
+def steady(*texts: str, processes: Iterable[int] = ()) -> tuple[str, ...]:
     """The same texts, which belong together, with a sign for what changes: ⟨a1⟩ for the first address in them, ⟨p1⟩ for
-    the first process, wherever it stands, ⟨t⟩ for a time and ⟨n⟩ for a count that hangs on it."""
-    processes = {found[1]: "" for text in texts for found in _PROCESS.finditer(text)}
-    names = {number: f"⟨p{place}⟩" for place, number in enumerate(processes, start=1)}
+    the first process, wherever it stands, ⟨t⟩ for a time and ⟨n⟩ for a count that hangs on it.
+
+    `processes` are ids that are known to be such; others are found by what stands around them.
+    """
+    found = [match[1] or match[2] for text in texts for match in _PROCESS.finditer(text)]
+    names = {
+        number: f"⟨p{place}⟩" for place, number in enumerate(dict.fromkeys([*map(str, processes), *found]), start=1)
+    }
     name_address = _numbered()
     return tuple(_ADDRESS.sub(name_address, _without_processes(_calm(text), names)) for text in texts)
 
@@ -48,7 +62,7 @@ def _calm(text: str) -> str:
     text = _FOREIGN.sub("", text)
     for pattern, sign in _TIMES:
         text = pattern.sub(sign, text)
-    return _SILENT.sub("", text)
+    return _SILENT.sub("", re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE))
 
 
 def _without_processes(text: str, names: dict[str, str]) -> str:

@@ -40,3 +40,10 @@ def test_another_command_is_another_group_though_the_output_is_the_same() -> Non
 def test_no_output_is_an_output() -> None:
     (output,) = outputs([(_OLD, "true", "")])
     assert output.lines == ()
+
+
+def test_a_kernels_own_release_is_shown_and_is_no_difference() -> None:
+    rows = [(_OLD, "uname -a", "Linux 5.10.0-46-cloud-amd64 x"), (_NEW, "uname -a", "Linux 7.3.4+deb13-cloud-amd64 x")]
+    old, new = outputs(rows)
+    assert [line.is_different for line in (*old.lines, *new.lines)] == [False, False]
+    assert old.lines[0].text == "Linux 5.10.0-46-cloud-amd64 x"

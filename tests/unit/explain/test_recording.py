@@ -57,6 +57,21 @@ def test_a_run_is_kept_without_what_changes_every_time(tmp_path: Path) -> None:
     assert row.findings[0].facts == {"call": "finit_module", "count": 1, "is_direct": True}
 
 
+def test_a_command_is_kept_as_it_can_be_typed_on_any_kernel(tmp_path: Path) -> None:
+    row = _row("debian12-6.1")
+    row["findings"][0]["command"] = f"ls /lib/modules/{RELEASES['debian12-6.1']}/build"
+    (kernel,) = recorded(*_run(tmp_path, row), host_paths=())
+    assert kernel.experiments[0].findings[0].command == "ls /lib/modules/$(uname -r)/build"
+
+
+def test_facts_that_no_statement_can_rest_on_are_not_kept(tmp_path: Path) -> None:
+    row = _row("debian12-6.1")
+    row["findings"][0] |= {"output": "613\n", "facts": {"wrapper": 613, "task-clock": "65.21", "count": 3}}
+    (kernel,) = recorded(*_run(tmp_path, row), host_paths=())
+    (found,) = kernel.experiments[0].findings
+    assert (found.output, found.facts) == ("⟨p1⟩\n", {"count": 3})
+
+
 @pytest.mark.parametrize(
     ("test", "kept"),
     [

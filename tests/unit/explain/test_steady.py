@@ -36,6 +36,14 @@ from builder.steady import steady
         ("hrtimer: interrupt took 15348020 ns\nb\n", "b\n"),
         ("# insmod a.ko\n\n# ls\n\nx", "# insmod a.ko\n# ls\n\nx"),
         ("  55      page-faults     #  48.123 K/sec", "  ⟨n⟩      page-faults     #  ⟨n⟩ K/sec"),
+        (
+            "[ perf record: Captured and wrote 0.016 MB x (27 samples) ]",
+            "[ perf record: Captured and wrote ⟨n⟩ MB x (⟨n⟩ samples) ]",
+        ),
+        ("    52.18%  busy-aa215720392f4dbb0951  [.] spin", "    ⟨n⟩%  busy  [.] spin"),
+        ("    345              seq", "    ⟨n⟩              seq"),
+        ("while [ -e /proc/616/task/619 ]", "while [ -e /proc/⟨p1⟩/task/⟨p2⟩ ]"),
+        ("a  \nb", "a\nb"),
         ("major 511, 0x1f and 4096 bytes", "major 511, 0x1f and 4096 bytes"),
         ("commit 1aaba11da9aa17e8", "commit 1aaba11da9aa17e8"),
     ],
@@ -59,3 +67,7 @@ def test_a_number_that_nothing_calls_a_process_stays() -> None:
     assert steady("majors 511, 510\n1234 samples of 16384 bytes\n") == (
         "majors 511, 510\n1234 samples of 16384 bytes\n",
     )
+
+
+def test_an_id_that_is_known_to_be_a_process_needs_no_words_around_it() -> None:
+    assert steady("613\nmajor 613\n", processes=[613]) == ("⟨p1⟩\nmajor ⟨p1⟩\n",)
