@@ -40,10 +40,12 @@ int radix_chunks(u64 *limb, size_t count, size_t digits);
  * @text: where @digits characters go; no terminator is added.
  * @digits: as many as were asked of radix_chunks().
  * @chunk: the chunks.
+ *
+ * Return: 0, or -EINTR when port_poll() asked to give up.
  */
-void radix_decimal(char *text, size_t digits, const u64 *chunk);
+int radix_decimal(char *text, size_t digits, const u64 *chunk);
 
 /* The same in lower-case hexadecimal, directly from limbs. */
-void radix_hex(char *text, size_t digits, const u64 *limb, size_t count);
+int radix_hex(char *text, size_t digits, const u64 *limb, size_t count);
 
 #endif /* FIBDRV_RADIX_H */
