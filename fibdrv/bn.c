@@ -1,29 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * Addition, shifting and comparison of natural numbers, and division by one
- * limb: everything that takes time linear in the number's length.
+ * Everything that takes time linear in the number's length: addition, shifting
+ * and comparison of natural numbers, and multiplication and division by one
+ * limb.
  */
 #include "bn.h"
-#include "limb.h"
+#include "row.h"
 
 u64 bn_add(u64 *r, const u64 *a, const u64 *b, size_t n)
 {
-	u64 carry = 0;
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		r[i] = limb_add(&carry, a[i], b[i]);
-	return carry;
+	return row_add(r, a, b, n);
 }
 
 u64 bn_sub(u64 *r, const u64 *a, const u64 *b, size_t n)
 {
-	u64 borrow = 0;
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		r[i] = limb_sub(&borrow, a[i], b[i]);
-	return borrow;
+	return row_sub(r, a, b, n);
 }
 
 u64 bn_add_limb(u64 *a, size_t n, u64 v)
@@ -66,7 +57,7 @@ size_t bn_trim(const u64 *a, size_t n)
 	return n;
 }
 
-u64 bn_double(u64 *r, const u64 *a, size_t n, unsigned int bits)
+u64 bn_shift_left(u64 *r, const u64 *a, size_t n, unsigned int bits)
 {
 	u64 below = 0;
 	size_t i;
@@ -80,36 +71,29 @@ u64 bn_double(u64 *r, const u64 *a, size_t n, unsigned int bits)
 	return below;
 }
 
-void bn_shift_left(u64 *a, size_t n, size_t bits)
+void bn_shift_right(u64 *a, size_t n, unsigned int bits)
 {
-	size_t whole = bits / LIMB_BITS;
-	unsigned int part = bits % LIMB_BITS;
+	u64 above = 0;
 
-	if (whole) {
-		memmove(a + whole, a, (n - whole) * sizeof(*a));
-		memset(a, 0, whole * sizeof(*a));
+	while (n--) {
+		u64 limb = a[n];
+
+		a[n] = limb >> bits | above;
+		above = limb << (LIMB_BITS - bits);
 	}
-	if (part)
-		bn_double(a + whole, a + whole, n - whole, part);
 }
 
-void bn_shift_right(u64 *a, size_t n, size_t bits)
+u64 bn_mul_limb(u64 *r, const u64 *a, size_t n, u64 b)
 {
-	size_t whole = bits / LIMB_BITS;
-	unsigned int part = bits % LIMB_BITS;
-	u64 above = 0;
-	size_t i;
-
-	if (whole) {
-		memmove(a, a + whole, (n - whole) * sizeof(*a));
-		memset(a + n - whole, 0, whole * sizeof(*a));
-	}
-	for (i = n - whole; part && i--;) {
-		u64 limb = a[i];
-
-		a[i] = limb >> part | above;
-		above = limb << (LIMB_BITS - part);
-	}
+#ifdef ROW_ADX
+	if (port_has_adx())
+		return row_mul_adx(r, a, n, b, 0);
+#endif
+#ifdef ROW_ARM64
+	return row_mul_arm64(r, a, n, b, 0);
+#else
+	return row_mul_plain(r, a, n, b, 0);
+#endif
 }
 
 u64 bn_div_limb(u64 *a, size_t n, u64 d, u64 v)

@@ -27,12 +27,14 @@ int bn_compare(const u64 *a, const u64 *b, size_t n);
 /* How many limbs of a are left without its leading zeros; 0 for zero. */
 size_t bn_trim(const u64 *a, size_t n);
 
-/* a * 2^bits and a / 2^bits, in place and of any distance; bits lost are lost. */
-void bn_shift_left(u64 *a, size_t n, size_t bits);
-void bn_shift_right(u64 *a, size_t n, size_t bits);
-
 /* r = a * 2^bits for 0 < bits < 64; gives the bits shifted out. r may be a. */
-u64 bn_double(u64 *r, const u64 *a, size_t n, unsigned int bits);
+u64 bn_shift_left(u64 *r, const u64 *a, size_t n, unsigned int bits);
+
+/* a /= 2^bits for 0 < bits < 64, in place. */
+void bn_shift_right(u64 *a, size_t n, unsigned int bits);
+
+/* r = a * b, n limbs by one limb; gives the limb carried out. r may be a. */
+u64 bn_mul_limb(u64 *r, const u64 *a, size_t n, u64 b);
 
 /* a /= d in place, d with its top bit set, v its reciprocal; gives the rest. */
 u64 bn_div_limb(u64 *a, size_t n, u64 d, u64 v);
@@ -44,14 +46,34 @@ int bn_square(u64 *r, const u64 *a, size_t n, u64 *work);
 /* Limbs of working memory for bn_mul() and bn_square() up to n limbs. */
 size_t bn_mul_work(size_t n);
 
-/*
- * Divides a (2n limbs) by b (n limbs), where n is a power of two, the top bit
- * of b is set and the upper half of a is less than b. The quotient goes to q
- * (n limbs), the remainder to the lower half of a, and the upper half is zero.
+/**
+ * bn_middle() - The limbs in the middle of a product.
+ * @r: where they go: @an - @bn limbs.
+ * @a: a number of @an limbs.
+ * @b: a number of @bn limbs, fewer than @an and at least half as many.
+ * @work: bn_middle_work(@an, @bn) limbs.
+ *
+ * Gives the limbs from @bn to @an - 1 of a * b, perhaps less 1 in the last
+ * place: what is carried there from below may be missing.
+ *
+ * Return: 0, or -EINTR when port_poll() asked to give up.
  */
-int bn_div(u64 *q, u64 *a, const u64 *b, size_t n, u64 *work);
+int bn_middle(u64 *r, const u64 *a, size_t an, const u64 *b, size_t bn,
+	      u64 *work);
+size_t bn_middle_work(size_t an, size_t bn);
 
-/* Limbs of working memory for bn_div() up to n limbs. */
-size_t bn_div_work(size_t n);
+/**
+ * bn_inverse() - The inverse of a number, by Newton's iteration.
+ * @v: where it goes: n limbs.
+ * @d: a number of n limbs whose top bit is set.
+ * @n: at least 3.
+ * @work: bn_inverse_work(@n) limbs.
+ *
+ * Gives B^2n / d - B^n for B = 2^64, rounded down or up to 3 less.
+ *
+ * Return: 0, or -EINTR when port_poll() asked to give up.
+ */
+int bn_inverse(u64 *v, const u64 *d, size_t n, u64 *work);
+size_t bn_inverse_work(size_t n);
 
 #endif /* FIBDRV_BN_H */

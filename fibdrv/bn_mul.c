@@ -1,65 +1,64 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * Multiplication and squaring: schoolbook below a threshold, Karatsuba above.
- * Working memory comes from the caller, in one piece, for the whole recursion.
+ * Multiplication and squaring: which way is taken, and Karatsuba's. Working
+ * memory comes from the caller, in one piece, for the whole recursion.
  */
-#include "bn.h"
+#include "bn_mul.h"
 #include "limb.h"
-
-/*
- * Where Karatsuba begins to pay, in limbs. Squaring's schoolbook does about
- * half the products, so it stays ahead for longer. Any value from 4 up is
- * correct: Karatsuba's halves must be smaller than the whole.
- */
-#define MUL_KARATSUBA	32
-#define SQUARE_KARATSUBA	48
+#include "ntt.h"
 
 /*
  * Multiplications of at least this many limbs look for a fatal signal and
  * yield: often enough for a kill to be felt at once on an emulated CPU
- * (a product of this size is some 50,000 limb products), seldom enough to
+ * (a product of this size is some 20,000 limb products), seldom enough to
  * cost nothing.
  */
-#define POLL_LIMBS	512
+#define POLL_LIMBS	256
 
-/* r += a * b, n limbs of a; gives the limb carried out. */
-static u64 add_product(u64 *r, const u64 *a, size_t n, u64 b)
+static size_t min_threshold(size_t a, size_t b)
 {
-	u64 carry = 0;
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		r[i] = limb_mul_add(&carry, a[i], b, r[i]);
-	return carry;
+	return a < b ? a : b;
 }
 
-static void mul_school(u64 *r, const u64 *a, const u64 *b, size_t n)
+static int poll_from(size_t n)
 {
-	size_t i;
-
-	memset(r, 0, n * sizeof(*r));
-	for (i = 0; i < n; i++)
-		r[n + i] = add_product(r + i, a, n, b[i]);
+	return n < POLL_LIMBS ? 0 : port_poll();
 }
 
-/* Each product of two different limbs occurs twice: it is computed once. */
-static void square_school(u64 *r, const u64 *a, size_t n)
+int bn_mul(u64 *r, const u64 *a, const u64 *b, size_t n, u64 *work)
 {
-	u64 carry = 0;
-	size_t i;
+	int err;
 
-	memset(r, 0, (n + 1) * sizeof(*r));
-	for (i = 0; i + 1 < n; i++)
-		r[n + i] = add_product(r + 2 * i + 1, a + i + 1, n - i - 1, a[i]);
-	r[2 * n - 1] = 0;
-
-	bn_double(r, r, 2 * n, 1);
-	for (i = 0; i < n; i++) {
-		u64 high, low = limb_mul(&high, a[i], a[i]);
-
-		r[2 * i] = limb_add(&carry, r[2 * i], low);
-		r[2 * i + 1] = limb_add(&carry, r[2 * i + 1], high);
+	if (n < BN_THRESHOLD(mul_karatsuba)) {
+		bn_mul_base(r, a, b, n);
+		return 0;
 	}
+	err = poll_from(n);
+	if (err)
+		return err;
+	if (n < BN_THRESHOLD(mul_toom3))
+		return bn_mul_karatsuba(r, a, b, n, work);
+	if (n < BN_THRESHOLD(mul_ntt))
+		return bn_mul_toom3(r, a, b, n, work);
+	return ntt_mul(r, a, b, n, work);
+}
+
+int bn_square(u64 *r, const u64 *a, size_t n, u64 *work)
+{
+	int err;
+
+	if (n < BN_THRESHOLD(square_karatsuba)) {
+		bn_square_base(r, a, n);
+		return 0;
+	}
+	err = poll_from(n);
+	if (err)
+		return err;
+	if (n < BN_THRESHOLD(square_toom3))
+		return bn_square_karatsuba(r, a, n, work);
+	if (n < BN_THRESHOLD(square_ntt))
+		return bn_square_toom3(r, a, n, work);
+	return ntt_square(r, a, n, work);
 }
 
 /*
@@ -107,22 +106,12 @@ static void join_halves(u64 *r, size_t n, size_t low, u64 *middle, bool plus)
 	bn_add_limb(r + 3 * low, 2 * n - 3 * low, top);
 }
 
-int bn_mul(u64 *r, const u64 *a, const u64 *b, size_t n, u64 *work)
+int bn_mul_karatsuba(u64 *r, const u64 *a, const u64 *b, size_t n, u64 *work)
 {
 	const size_t low = n - n / 2, high = n / 2;
-	u64 *rest = work + 2 * low + 1;
+	u64 *rest = work + bn_karatsuba_level(n);
 	bool differ;
 	int err;
-
-	if (n < MUL_KARATSUBA) {
-		mul_school(r, a, b, n);
-		return 0;
-	}
-	if (n >= POLL_LIMBS) {
-		err = port_poll();
-		if (err)
-			return err;
-	}
 
 	/* The result's own space holds the distances until it is needed. */
 	differ = distance(r, a, low, a + low, high);
@@ -137,21 +126,11 @@ int bn_mul(u64 *r, const u64 *a, const u64 *b, size_t n, u64 *work)
 	return err;
 }
 
-int bn_square(u64 *r, const u64 *a, size_t n, u64 *work)
+int bn_square_karatsuba(u64 *r, const u64 *a, size_t n, u64 *work)
 {
 	const size_t low = n - n / 2, high = n / 2;
-	u64 *rest = work + 2 * low + 1;
+	u64 *rest = work + bn_karatsuba_level(n);
 	int err;
-
-	if (n < SQUARE_KARATSUBA) {
-		square_school(r, a, n);
-		return 0;
-	}
-	if (n >= POLL_LIMBS) {
-		err = port_poll();
-		if (err)
-			return err;
-	}
 
 	distance(r, a, low, a + low, high);
 	err = bn_square(work, r, low, rest);
@@ -164,12 +143,20 @@ int bn_square(u64 *r, const u64 *a, size_t n, u64 *work)
 	return err;
 }
 
-/*
- * A level takes 2 * ceil(n / 2) + 1 limbs, at most n + 2, and the next is half
- * as long, rounded up: together less than 2n and a few limbs for each of at
- * most 64 levels.
- */
+/* A level of either recursion, the levels below it, and a transform. */
 size_t bn_mul_work(size_t n)
 {
-	return 2 * n + 4 * LIMB_BITS;
+	const size_t first = min_threshold(BN_THRESHOLD(mul_karatsuba),
+					   BN_THRESHOLD(square_karatsuba));
+	size_t work = 0, transform = 0, level;
+
+	if (n >= min_threshold(BN_THRESHOLD(mul_ntt), BN_THRESHOLD(square_ntt)))
+		transform = ntt_mul_work(n);
+	while (n >= first) {
+		level = bn_karatsuba_level(n);
+		work += level > bn_toom3_level(n) ? level : bn_toom3_level(n);
+		/* Karatsuba's next level is the longer one. */
+		n -= n / 2;
+	}
+	return work > transform ? work : transform;
 }

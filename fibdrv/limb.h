@@ -35,6 +35,16 @@ static inline u64 limb_mul_add(u64 *carry, u64 a, u64 b, u64 c)
 	return (u64)sum;
 }
 
+/* *high * 2^64 + *low += a * b; the caller knows that it fits. */
+static inline void limb_mul_accumulate(u64 *high, u64 *low, u64 a, u64 b)
+{
+	__uint128_t sum = (__uint128_t)*high << LIMB_BITS | *low;
+
+	sum += (__uint128_t)a * b;
+	*high = (u64)(sum >> LIMB_BITS);
+	*low = (u64)sum;
+}
+
 /* a + b + *carry; *carry is 0 or 1 before and after. */
 static inline u64 limb_add(u64 *carry, u64 a, u64 b)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * What the arithmetic needs from its surroundings: types, memory, and a place
- * to yield. The kernel half is a handful of inlines; the user-space half is
- * test/port_user.c, whose allocator and poll can be told to fail.
+ * What the arithmetic needs from its surroundings: types, memory, a place to
+ * yield, and what the processor can do. The kernel half is a handful of
+ * inlines; the user-space half is test/port_user.c, whose allocator, poll and
+ * processor can be told to fail.
  */
 #ifndef FIBDRV_PORT_H
 #define FIBDRV_PORT_H
@@ -16,6 +17,10 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/types.h>
+
+#ifdef CONFIG_X86_64
+#include <asm/cpufeature.h>
+#endif
 
 /*
  * Charged to the caller's cgroup. Plain GFP_KERNEL_ACCOUNT would sooner wake
@@ -50,6 +55,17 @@ static inline int port_poll(void)
 	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
+/*
+ * Whether there are mulx (BMI2) and adcx, adox (ADX). The kernel patches the
+ * answer into the code when it loads the module, like any alternative, so
+ * asking costs no load, no branch to be predicted and no indirect call.
+ */
+#ifdef CONFIG_X86_64
+#define port_has_adx() \
+	(cpu_feature_enabled(X86_FEATURE_ADX) && \
+	 cpu_feature_enabled(X86_FEATURE_BMI2))
+#endif
+
 #else /* user space */
 
 #include <errno.h>
@@ -62,9 +78,14 @@ static inline int port_poll(void)
 typedef __u32 u32;
 typedef __u64 u64;
 
+#ifndef __always_inline
+#define __always_inline inline __attribute__((__always_inline__))
+#endif
+
 void *port_alloc(size_t count, size_t size);
 void port_free(const void *memory);
 int port_poll(void);
+bool port_has_adx(void);
 
 #endif /* __KERNEL__ */
 
