@@ -41,6 +41,17 @@ u64 bn_sub_limb(u64 *a, size_t n, u64 v)
 	return v;
 }
 
+void bn_negate(u64 *a, size_t n)
+{
+	u64 carry = 1;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		a[i] = ~a[i] + carry;
+		carry &= !a[i];
+	}
+}
+
 int bn_compare(const u64 *a, const u64 *b, size_t n)
 {
 	while (n--) {
@@ -48,6 +59,12 @@ int bn_compare(const u64 *a, const u64 *b, size_t n)
 			return a[n] < b[n] ? -1 : 1;
 	}
 	return 0;
+}
+
+size_t bn_bits(const u64 *a, size_t n)
+{
+	n = bn_trim(a, n);
+	return n ? n * LIMB_BITS - __builtin_clzll(a[n - 1]) : 0;
 }
 
 size_t bn_trim(const u64 *a, size_t n)
@@ -83,6 +100,52 @@ void bn_shift_right(u64 *a, size_t n, unsigned int bits)
 	}
 }
 
+/* Two neighbours' bits, shifted out of the lower one into a limb of its own. */
+static u64 limb_across(const u64 *a, size_t n, size_t at, unsigned int bits)
+{
+	const u64 low = at < n ? a[at] : 0, high = at + 1 < n ? a[at + 1] : 0;
+
+	/* In two steps, as one of 64 is undefined. */
+	return low >> bits | high << 1 << (LIMB_BITS - 1 - bits);
+}
+
+void bn_shift_down(u64 *r, size_t rn, const u64 *a, size_t an, size_t bits)
+{
+	size_t i;
+
+	for (i = 0; i < rn; i++)
+		r[i] = limb_across(a, an, i + bits / LIMB_BITS, bits % LIMB_BITS);
+}
+
+void bn_shift_up(u64 *r, size_t rn, const u64 *a, size_t an, size_t bits)
+{
+	const size_t whole = bits / LIMB_BITS;
+	const unsigned int part = bits % LIMB_BITS;
+	size_t i;
+
+	memset(r, 0, whole * sizeof(*r));
+	for (i = whole; i < rn; i++) {
+		u64 high = i - whole < an ? a[i - whole] : 0;
+		u64 low = i > whole && i - whole - 1 < an ? a[i - whole - 1] : 0;
+
+		r[i] = high << part | low >> 1 >> (LIMB_BITS - 1 - part);
+	}
+}
+
+void bn_add_bit(u64 *a, size_t n, size_t bit)
+{
+	const size_t at = bit / LIMB_BITS;
+
+	bn_add_limb(a + at, n - at, 1ULL << bit % LIMB_BITS);
+}
+
+void bn_sub_bit(u64 *a, size_t n, size_t bit)
+{
+	const size_t at = bit / LIMB_BITS;
+
+	bn_sub_limb(a + at, n - at, 1ULL << bit % LIMB_BITS);
+}
+
 u64 bn_mul_limb(u64 *r, const u64 *a, size_t n, u64 b)
 {
 #ifdef ROW_ADX
@@ -94,13 +157,4 @@ u64 bn_mul_limb(u64 *r, const u64 *a, size_t n, u64 b)
 #else
 	return row_mul_plain(r, a, n, b, 0);
 #endif
-}
-
-u64 bn_div_limb(u64 *a, size_t n, u64 d, u64 v)
-{
-	u64 rest = 0;
-
-	while (n--)
-		a[n] = limb_div(&rest, rest, a[n], d, v);
-	return rest;
 }

@@ -21,11 +21,17 @@ u64 bn_sub(u64 *r, const u64 *a, const u64 *b, size_t n);
 u64 bn_add_limb(u64 *a, size_t n, u64 v);
 u64 bn_sub_limb(u64 *a, size_t n, u64 v);
 
+/* a = B^n - a, in place, for B = 2^64; zero stays zero. */
+void bn_negate(u64 *a, size_t n);
+
 /* Less than, equal to or greater than 0, as memcmp(). */
 int bn_compare(const u64 *a, const u64 *b, size_t n);
 
 /* How many limbs of a are left without its leading zeros; 0 for zero. */
 size_t bn_trim(const u64 *a, size_t n);
+
+/* How many bits of a are left without its leading zeros; 0 for zero. */
+size_t bn_bits(const u64 *a, size_t n);
 
 /* r = a * 2^bits for 0 < bits < 64; gives the bits shifted out. r may be a. */
 u64 bn_shift_left(u64 *r, const u64 *a, size_t n, unsigned int bits);
@@ -33,11 +39,19 @@ u64 bn_shift_left(u64 *r, const u64 *a, size_t n, unsigned int bits);
 /* a /= 2^bits for 0 < bits < 64, in place. */
 void bn_shift_right(u64 *a, size_t n, unsigned int bits);
 
+/*
+ * r = a * 2^bits and r = a / 2^bits, for any number of bits: an limbs of a, rn of
+ * r. What does not fit is lost. r may not be a.
+ */
+void bn_shift_up(u64 *r, size_t rn, const u64 *a, size_t an, size_t bits);
+void bn_shift_down(u64 *r, size_t rn, const u64 *a, size_t an, size_t bits);
+
+/* a += 2^bit and a -= 2^bit, in place. */
+void bn_add_bit(u64 *a, size_t n, size_t bit);
+void bn_sub_bit(u64 *a, size_t n, size_t bit);
+
 /* r = a * b, n limbs by one limb; gives the limb carried out. r may be a. */
 u64 bn_mul_limb(u64 *r, const u64 *a, size_t n, u64 b);
-
-/* a /= d in place, d with its top bit set, v its reciprocal; gives the rest. */
-u64 bn_div_limb(u64 *a, size_t n, u64 d, u64 v);
 
 /* r = a * b and r = a * a: n limbs into 2n. r overlaps neither a, b nor work. */
 int bn_mul(u64 *r, const u64 *a, const u64 *b, size_t n, u64 *work);
@@ -53,8 +67,8 @@ size_t bn_mul_work(size_t n);
  * @b: a number of @bn limbs, fewer than @an and at least half as many.
  * @work: bn_middle_work(@an, @bn) limbs.
  *
- * Gives the limbs from @bn to @an - 1 of a * b, perhaps less 1 in the last
- * place: what is carried there from below may be missing.
+ * Gives the limbs from @bn to @an - 1 of a * b, or 1 more or
+ * less in the last place, for what is carried there from below.
  *
  * Return: 0, or -EINTR when port_poll() asked to give up.
  */
@@ -65,8 +79,8 @@ size_t bn_middle_work(size_t an, size_t bn);
 /**
  * bn_inverse() - The inverse of a number, by Newton's iteration.
  * @v: where it goes: n limbs.
- * @d: a number of n limbs whose top bit is set.
- * @n: at least 3.
+ * @d: a number of n limbs whose top bit is set, and no power of 2.
+ * @n: at least 2.
  * @work: bn_inverse_work(@n) limbs.
  *
  * Gives B^2n / d - B^n for B = 2^64, rounded down or up to 3 less.

@@ -48,6 +48,7 @@ struct bn_thresholds {
 	size_t square_ntt;
 	size_t middle_ntt;
 	size_t radix_leaf;
+	size_t radix_split;
 };
 
 #ifdef BN_THRESHOLDS_VARY

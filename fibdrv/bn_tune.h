@@ -11,6 +11,7 @@ static const struct bn_thresholds bn_tuned = {
 	.square_ntt = 2000,
 	.middle_ntt = 1000,
 	.radix_leaf = 32,
+	.radix_split = 64,
 };
 
 #endif

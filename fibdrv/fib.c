@@ -6,8 +6,8 @@
  *	F(2k + 1) = 4 F(k)^2 - F(k - 1)^2 + 2 (-1)^k
  *	F(2k)     = F(2k + 1) - F(2k - 1)
  *
- * and the next bit of n, from the top, chooses the pair to go on with. The last
- * bit needs one number only, which is a single product:
+ * and the next bit of n, from the top, chooses the pair to go on with. Where one
+ * number is asked for, the last bit is a single product:
  *
  *	F(2k)     = F(k) (F(k) + 2 F(k - 1))
  *	F(2k + 1) = (2 F(k) + F(k - 1)) (2 F(k) - F(k - 1)) + 2 (-1)^k
@@ -15,9 +15,35 @@
 #include "fib.h"
 #include "bn.h"
 #include "limb.h"
+#include "radix.h"
 
 /* F(93) is the last one that fits a limb: where the doubling starts. */
 #define FIB_INDEX_ONE_LIMB 93
+
+static const u64 one_limb[FIB_INDEX_ONE_LIMB + 1] = {
+	0ULL, 1ULL, 1ULL, 2ULL, 3ULL, 5ULL, 8ULL, 13ULL, 21ULL, 34ULL, 55ULL,
+	89ULL, 144ULL, 233ULL, 377ULL, 610ULL, 987ULL, 1597ULL, 2584ULL,
+	4181ULL, 6765ULL, 10946ULL, 17711ULL, 28657ULL, 46368ULL, 75025ULL,
+	121393ULL, 196418ULL, 317811ULL, 514229ULL, 832040ULL, 1346269ULL,
+	2178309ULL, 3524578ULL, 5702887ULL, 9227465ULL, 14930352ULL,
+	24157817ULL, 39088169ULL, 63245986ULL, 102334155ULL, 165580141ULL,
+	267914296ULL, 433494437ULL, 701408733ULL, 1134903170ULL, 1836311903ULL,
+	2971215073ULL, 4807526976ULL, 7778742049ULL, 12586269025ULL,
+	20365011074ULL, 32951280099ULL, 53316291173ULL, 86267571272ULL,
+	139583862445ULL, 225851433717ULL, 365435296162ULL, 591286729879ULL,
+	956722026041ULL, 1548008755920ULL, 2504730781961ULL, 4052739537881ULL,
+	6557470319842ULL, 10610209857723ULL, 17167680177565ULL,
+	27777890035288ULL, 44945570212853ULL, 72723460248141ULL,
+	117669030460994ULL, 190392490709135ULL, 308061521170129ULL,
+	498454011879264ULL, 806515533049393ULL, 1304969544928657ULL,
+	2111485077978050ULL, 3416454622906707ULL, 5527939700884757ULL,
+	8944394323791464ULL, 14472334024676221ULL, 23416728348467685ULL,
+	37889062373143906ULL, 61305790721611591ULL, 99194853094755497ULL,
+	160500643816367088ULL, 259695496911122585ULL, 420196140727489673ULL,
+	679891637638612258ULL, 1100087778366101931ULL, 1779979416004714189ULL,
+	2880067194370816120ULL, 4660046610375530309ULL, 7540113804746346429ULL,
+	12200160415121876738ULL,
+};
 
 /* Logarithms of the golden ratio and of the root of 5, times 2^96. */
 #define FIXED_POINT 96
@@ -46,8 +72,14 @@ u64 fib_digits(u64 n)
 	return (u64)((n * LOG10_PHI - LOG10_ROOT5) >> FIXED_POINT) + 1;
 }
 
+size_t fib_room(u64 n)
+{
+	/* Doubling leaves up to two leading zero limbs before they are cut. */
+	return fib_bits(n) / LIMB_BITS + 4;
+}
+
 /* The state of a computation: F(k) and F(k - 1) with @size limbs each. */
-struct fib_pair {
+struct doubling {
 	u64 *fk;
 	u64 *fk1;
 	size_t size;
@@ -55,22 +87,6 @@ struct fib_pair {
 	u64 *product;		/* twice as long as fk */
 	u64 *work;
 };
-
-static void start_pair(struct fib_pair *p, u64 k)
-{
-	u64 i;
-
-	p->fk[0] = 0;
-	p->fk1[0] = 1;
-	for (i = 0; i < k; i++) {
-		u64 next = p->fk[0] + p->fk1[0];
-
-		p->fk1[0] = p->fk[0];
-		p->fk[0] = next;
-	}
-	p->size = 1;
-	p->odd = k & 1;
-}
 
 /* a += 2 (-1)^k; there is always room for it. */
 static void add_sign(u64 *a, size_t n, bool odd)
@@ -82,99 +98,134 @@ static void add_sign(u64 *a, size_t n, bool odd)
 }
 
 /* From k to 2k, or to 2k + 1 if @bit. */
-static int double_pair(struct fib_pair *p, bool bit)
+static int double_pair(struct doubling *d, bool bit)
 {
-	const size_t n = 2 * p->size;
-	u64 *fk = p->fk, *fk1 = p->fk1, *product = p->product;
+	const size_t n = 2 * d->size;
+	u64 *fk = d->fk, *fk1 = d->fk1, *product = d->product;
 	int err;
 
-	err = bn_square(product, fk, p->size, p->work);
+	err = bn_square(product, fk, d->size, d->work);
 	if (!err)
-		err = bn_square(fk, fk1, p->size, p->work);
+		err = bn_square(fk, fk1, d->size, d->work);
 	if (err)
 		return err;
 
 	fk1[n] = bn_add(fk1, product, fk, n);		/* F(2k - 1) */
-	product[n] = bn_double(product, product, n, 2);
+	product[n] = bn_shift_left(product, product, n, 2);
 	fk[n] = 0;
 	bn_sub(fk, product, fk, n + 1);
-	add_sign(fk, n + 1, p->odd);			/* F(2k + 1) */
+	add_sign(fk, n + 1, d->odd);			/* F(2k + 1) */
 	if (bit)
 		bn_sub(fk1, fk, fk1, n + 1);		/* F(2k) */
 	else
 		bn_sub(fk, fk, fk1, n + 1);		/* F(2k) */
 
-	p->size = bn_trim(fk, n + 1);
-	p->odd = bit;
+	d->size = bn_trim(fk, n + 1);
+	d->odd = bit;
 	return 0;
 }
 
-/* From k to the one number F(2k), or F(2k + 1) if @bit, in p->product. */
-static int finish_pair(struct fib_pair *p, bool bit)
+/* From k to the one number F(2k), or F(2k + 1) if @bit, in d->product. */
+static int finish(struct doubling *d, bool bit)
 {
-	const size_t n = p->size;
-	u64 *fk = p->fk, *fk1 = p->fk1, *product = p->product;
+	size_t n = d->size;
+	u64 *fk = d->fk, *fk1 = d->fk1, *product = d->product;
 	int err;
 
 	if (bit) {
-		product[n] = bn_double(product, fk, n, 1);
+		product[n] = bn_shift_left(product, fk, n, 1);
 		fk1[n] = 0;
 		bn_add(fk, product, fk1, n + 1);
 		bn_sub(fk1, product, fk1, n + 1);
 	} else {
-		fk1[n] = bn_double(fk1, fk1, n, 1);
+		fk1[n] = bn_shift_left(fk1, fk1, n, 1);
 		fk[n] = 0;
 		fk1[n] += bn_add(fk1, fk1, fk, n);
 	}
-	err = bn_mul(product, fk, fk1, n + 1, p->work);
+	n += (fk[n] | fk1[n]) != 0;
+	err = bn_mul(product, fk, fk1, n, d->work);
+	d->size = 2 * n;
 	if (!err && bit)
-		add_sign(product, 2 * n + 2, p->odd);
+		add_sign(product, 2 * n, d->odd);
 	return err;
+}
+
+/* The pair at the first k; gives how many bits of n are left. */
+static unsigned int start(struct doubling *d, u64 n)
+{
+	unsigned int bits = 0;
+
+	while (n >> bits > FIB_INDEX_ONE_LIMB)
+		bits++;
+	n >>= bits;
+	d->fk[0] = one_limb[n];
+	d->fk1[0] = n ? one_limb[n - 1] : 1;
+	d->size = 1;
+	d->odd = n & 1;
+	return bits;
 }
 
 int fib_compute(struct fib_number *number, u64 n)
 {
-	/* Doubling leaves up to two leading zero limbs before they are cut. */
-	const size_t half = fib_bits(n / 2) / LIMB_BITS + 4;
-	struct fib_pair pair;
-	unsigned int bits = 0;
+	const size_t half = fib_room(n / 2);
+	size_t room = radix_room(fib_digits(n));
+	struct doubling d;
+	unsigned int bits;
 	u64 *memory;
 	int err = 0;
 
-	pair.product = port_alloc(2 * half, sizeof(u64));
-	if (!pair.product)
+	if (n <= FIB_INDEX_ONE_LIMB) {
+		number->limb = port_alloc(room, sizeof(u64));
+		if (!number->limb)
+			return -ENOMEM;
+		number->limb[0] = one_limb[n];
+		number->count = 1;
+		return 0;
+	}
+
+	room = room > 2 * half ? room : 2 * half;
+	d.product = port_alloc(room, sizeof(u64));
+	if (!d.product)
 		return -ENOMEM;
 	memory = port_alloc(2 * half + bn_mul_work(half), sizeof(u64));
 	if (!memory) {
 		err = -ENOMEM;
 		goto free_product;
 	}
-	pair.fk = memory;
-	pair.fk1 = memory + half;
-	pair.work = memory + 2 * half;
+	d.fk = memory;
+	d.fk1 = memory + half;
+	d.work = memory + 2 * half;
 
-	while (n >> bits > FIB_INDEX_ONE_LIMB)
-		bits++;
-	start_pair(&pair, n >> bits);
-	if (!bits) {
-		pair.product[0] = pair.fk[0];
-		number->count = 1;
-	} else {
-		while (!err && --bits)
-			err = double_pair(&pair, n >> bits & 1);
-		if (!err)
-			err = finish_pair(&pair, n & 1);
-		if (err)
-			goto free_memory;
-		number->count = bn_trim(pair.product, 2 * pair.size + 2);
-	}
-	number->limb = pair.product;
+	for (bits = start(&d, n); bits > 1 && !err; bits--)
+		err = double_pair(&d, n >> (bits - 1) & 1);
+	if (!err)
+		err = finish(&d, n & 1);
 	port_free(memory);
+	if (err)
+		goto free_product;
+	number->limb = d.product;
+	number->count = bn_trim(d.product, d.size);
 	return 0;
 
-free_memory:
-	port_free(memory);
 free_product:
-	port_free(pair.product);
+	port_free(d.product);
+	return err;
+}
+
+int fib_compute_pair(u64 *now, u64 *before, size_t *count, u64 n)
+{
+	const size_t half = fib_room(n / 2);
+	struct doubling d = { .fk = now, .fk1 = before };
+	unsigned int bits;
+	int err = 0;
+
+	d.product = port_alloc(2 * half + bn_mul_work(half), sizeof(u64));
+	if (!d.product)
+		return -ENOMEM;
+	d.work = d.product + 2 * half;
+	for (bits = start(&d, n); bits && !err; bits--)
+		err = double_pair(&d, n >> (bits - 1) & 1);
+	port_free(d.product);
+	*count = d.size;
 	return err;
 }

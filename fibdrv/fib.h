@@ -40,6 +40,21 @@ struct fib_number {
  */
 int fib_compute(struct fib_number *number, u64 n);
 
+/* Limbs that F(n) and F(n - 1) each take while they are computed together. */
+size_t fib_room(u64 n);
+
+/**
+ * fib_compute_pair() - Compute F(n) and F(n - 1).
+ * @now: where F(n) goes: fib_room(@n) limbs.
+ * @before: where F(n - 1) goes, as many.
+ * @count: how many limbs F(n) has, at least 1; F(n - 1) has as many, the last
+ *	one of which may be zero.
+ * @n: the index, at least 1.
+ *
+ * Return: 0, -ENOMEM, or -EINTR when port_poll() asked to give up.
+ */
+int fib_compute_pair(u64 *now, u64 *before, size_t *count, u64 n);
+
 /* What the words of a pair are digits of. */
 enum fib_base {
 	FIB_LIMBS,	/* 2^64: for binary and hexadecimal records */
@@ -73,11 +88,12 @@ struct fib_pair {
  * @n: its index.
  * @base: its base.
  *
- * The function steps: it is the same for many neighbouring n, and a pair is
- * reallocated when it steps. So an owner with a memory limit asks this for the
- * next index, and gives the pair up where the answer is beyond the limit.
+ * It is the same for many neighbouring n, and a pair is reallocated where it
+ * grows. An owner with a memory limit asks for the next index before it steps
+ * to it, and gives the pair up where the answer is beyond the limit. While a
+ * pair is reallocated it takes twice as much.
  *
- * Return: bytes that a pair holds from fib_pair_start() and fib_pair_next() on.
+ * Return: the most bytes that a pair holds at this index.
  */
 size_t fib_pair_bytes(u64 n, enum fib_base base);
 

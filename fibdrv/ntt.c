@@ -57,49 +57,40 @@ static size_t pieces(size_t limbs)
 	return (limbs * LIMB_BITS + PIECE_BITS - 1) / PIECE_BITS;
 }
 
-/* The shortest transform of at least so many points. */
+/* The shortest transform of at least so many points, 32 or more. */
 static struct ntt_plan plan_for(size_t points)
 {
 	struct ntt_plan plan = { .blocks_log2 = 3 };
 
-	while (points >> plan.blocks_log2 >= NTT_BLOCK_MAX)
+	while ((points - 1) >> plan.blocks_log2 >= NTT_BLOCK_MAX)
 		plan.blocks_log2++;
-	plan.block = (points - 1) / ((size_t)1 << plan.blocks_log2) + 1;
-	/* Two short blocks are cheaper than a long one. */
-	while (plan.block % 2 == 0 && plan.block >= 8) {
-		plan.block /= 2;
-		plan.blocks_log2++;
-	}
+	plan.block = ((points - 1) >> plan.blocks_log2) + 1;
 	plan.points = plan.block << plan.blocks_log2;
 	return plan;
 }
 
-/* Cut a number into @points pieces, each below 4p; the upper ones are zero. */
+/* Cut a number into pieces, below 2p; the upper ones of @points are zero. */
 static void cut(const struct ntt_prime *prime, u64 *x, size_t points,
 		const u64 *a, size_t n)
 {
-	/* 2^64 modulo p is so small that a piece needs no product of 128 bits. */
-	const u64 p = prime->p, one = prime->one;
-	size_t i;
+	/* This is 2^62 modulo p, and so small that its product fits a word. */
+	const u64 mask = (1ULL << 62) - 1, above = mask + 1 - prime->p;
+	size_t i, j;
 
 	for (i = 0; i < n; i += GROUP_LIMBS) {
 		u64 l[GROUP_LIMBS] = { 0 };
-		size_t j, count = n - i < GROUP_LIMBS ? n - i : GROUP_LIMBS;
-		u64 low[GROUP_PIECES], high[GROUP_PIECES];
+		const size_t count = n - i < GROUP_LIMBS ? n - i : GROUP_LIMBS;
 
 		for (j = 0; j < count; j++)
 			l[j] = a[i + j];
-		low[0] = l[0];
-		high[0] = l[1] & 0xffff;
-		low[1] = l[1] >> 16 | l[2] << 48;
-		high[1] = l[2] >> 16 & 0xffff;
-		low[2] = l[2] >> 32 | l[3] << 32;
-		high[2] = l[3] >> 32 & 0xffff;
-		low[3] = l[3] >> 48 | l[4] << 16;
-		high[3] = l[4] >> 48;
-		for (j = 0; j < GROUP_PIECES; j++)
-			*x++ = (low[j] < 2 * p ? low[j] : low[j] - 2 * p) +
-			       high[j] * one;
+		x[0] = (l[0] & mask) + (l[0] >> 62 | (l[1] & 0xffff) << 2) * above;
+		x[1] = ((l[1] >> 16 | l[2] << 48) & mask) +
+		       (l[2] >> 14 & 0x3ffff) * above;
+		x[2] = ((l[2] >> 32 | l[3] << 32) & mask) +
+		       (l[3] >> 30 & 0x3ffff) * above;
+		x[3] = ((l[3] >> 48 | l[4] << 16) & mask) +
+		       (l[4] >> 46) * above;
+		x += GROUP_PIECES;
 	}
 	i = (n + GROUP_LIMBS - 1) / GROUP_LIMBS * GROUP_PIECES;
 	memset(x, 0, (points - i) * sizeof(*x));
@@ -160,13 +151,13 @@ static __always_inline void add_remainders(struct sum *sum, u64 x1, u64 x2, u64 
 	u64 v1, v2, v3, high, low, carry = 0;
 
 	v1 = ntt_reduce(ntt_times(x1, scale->one, one), one);
-	v2 = ntt_times(x2, scale->two, two) + 2 * two->p;
-	v2 -= ntt_times(v1, INVERSE_1_MOD_2, two);
-	v2 = ntt_reduce(ntt_halve(v2, two), two);
-	v3 = ntt_halve(ntt_times(x3, scale->three, three) + 2 * three->p -
-		       ntt_times(v1, INVERSE_12_MOD_3, three), three) +
-	     2 * three->p - ntt_times(v2, INVERSE_2_MOD_3, three);
-	v3 = ntt_reduce(ntt_halve(v3, three), three);
+	v2 = ntt_wrap(ntt_times(x2, scale->two, two) -
+		      ntt_times(v1, INVERSE_1_MOD_2, two), 2 * two->p);
+	v2 = ntt_reduce(v2, two);
+	v3 = ntt_wrap(ntt_times(x3, scale->three, three) -
+		      ntt_times(v1, INVERSE_12_MOD_3, three), 2 * three->p);
+	v3 = ntt_wrap(v3 - ntt_times(v2, INVERSE_2_MOD_3, three), 2 * three->p);
+	v3 = ntt_reduce(v3, three);
 
 	low = limb_mul(&high, v2, one->p);
 	low = limb_add(&carry, low, v1);

@@ -45,28 +45,38 @@ static __always_inline u64 ntt_times(u64 a, u64 b, const struct ntt_prime *prime
 	return ntt_montgomery(high, low, prime);
 }
 
+/*
+ * a + m if the difference a is negative: for |a| <= m < 2^63. By a mask, since
+ * compilers make branches of comparisons, and no branch depends on chance more
+ * than these do.
+ */
+static __always_inline u64 ntt_wrap(u64 a, u64 m)
+{
+	return a + (m & (0 - (a >> 63)));
+}
+
 /* From below 4p to below 2p, and from below 2p to below p. */
 static __always_inline u64 ntt_halve(u64 a, const struct ntt_prime *prime)
 {
-	return a < 2 * prime->p ? a : a - 2 * prime->p;
+	return ntt_wrap(a - 2 * prime->p, 2 * prime->p);
 }
 
 static __always_inline u64 ntt_reduce(u64 a, const struct ntt_prime *prime)
 {
-	return a < prime->p ? a : a - prime->p;
+	return ntt_wrap(a - prime->p, prime->p);
 }
 
 /**
  * struct ntt_plan - How long the transforms are.
  * @blocks_log2: a transform ends with 2^blocks_log2 blocks, at least 8,
- * @block: of this many points, 4 to NTT_BLOCK_MAX,
+ * @block: of this many points, NTT_BLOCK_MIN to NTT_BLOCK_MAX,
  * @points: so it has as many points.
  *
  * A number of points is a polynomial modulo x^points - 1. The transform splits
  * it into remainders modulo x^(points / 2) - 1 and x^(points / 2) + 1, and
  * these on and on by square roots, until there are polynomials modulo
  * x^block - r. These are short enough to be multiplied as at school, and leave
- * a choice of lengths in steps of an eighth at most.
+ * a choice of lengths in steps of a quarter at most.
  */
 struct ntt_plan {
 	unsigned int blocks_log2;
@@ -74,7 +84,8 @@ struct ntt_plan {
 	size_t points;
 };
 
-#define NTT_BLOCK_MAX	15
+#define NTT_BLOCK_MIN	4
+#define NTT_BLOCK_MAX	7
 
 /* Words of the table of roots that a plan needs. */
 static inline size_t ntt_roots(const struct ntt_plan *plan)

@@ -66,7 +66,7 @@ static __always_inline void split_twice(const struct ntt_prime *prime,
 			x3 = ntt_times(x[i + 3 * t], s, &pr);
 		}
 		y0 = ntt_halve(x0 + x2, &pr);
-		y2 = ntt_halve(x0 - x2 + 2 * pr.p, &pr);
+		y2 = ntt_wrap(x0 - x2, 2 * pr.p);
 		y1 = node ? ntt_times(x1 + x3, s0, &pr) : ntt_halve(x1 + x3, &pr);
 		y3 = ntt_times(x1 - x3 + 2 * pr.p, s1, &pr);
 
@@ -185,7 +185,7 @@ static __always_inline void join_twice(const struct ntt_prime *prime,
 			y1 = ntt_times(x1 - x0 + 2 * pr.p, s0, &pr);
 			y3 = ntt_times(x3 - x2 + 2 * pr.p, s1, &pr);
 		} else {
-			y1 = ntt_halve(x0 - x1 + 2 * pr.p, &pr);
+			y1 = ntt_wrap(x0 - x1, 2 * pr.p);
 			y3 = ntt_times(x3 - x2 + 2 * pr.p, s0, &pr);
 		}
 		x[i] = ntt_halve(y0 + y2, &pr);
@@ -194,8 +194,8 @@ static __always_inline void join_twice(const struct ntt_prime *prime,
 			x[i + 2 * t] = ntt_times(y2 - y0 + 2 * pr.p, s, &pr);
 			x[i + 3 * t] = ntt_times(y3 - y1 + 2 * pr.p, s, &pr);
 		} else {
-			x[i + 2 * t] = ntt_halve(y0 - y2 + 2 * pr.p, &pr);
-			x[i + 3 * t] = ntt_halve(y1 - y3 + 2 * pr.p, &pr);
+			x[i + 2 * t] = ntt_wrap(y0 - y2, 2 * pr.p);
+			x[i + 3 * t] = ntt_wrap(y1 - y3, 2 * pr.p);
 		}
 	}
 }
@@ -280,29 +280,46 @@ int ntt_backward(const struct ntt_prime *prime, const struct ntt_plan *plan,
 
 /*
  * A product modulo x^block - root: what goes beyond x^block comes back at the
- * lower end, times the root.
+ * lower end, times the root. Unrolled for each length of a block, which is a
+ * constant then.
  */
-static void multiply_block(const struct ntt_prime *prime, u64 *x, const u64 *y,
-			   size_t block, u64 root)
+static __always_inline void multiply(const struct ntt_prime *prime, u64 *x,
+				     const u64 *y, const size_t block, u64 root)
 {
 	u64 a[NTT_BLOCK_MAX], b[2 * NTT_BLOCK_MAX];
 	const struct ntt_prime pr = *prime;
 	size_t i, j;
 
+#pragma GCC unroll 7
 	for (i = 0; i < block; i++) {
 		a[i] = ntt_reduce(ntt_halve(x[i], &pr), &pr);
 		b[block + i] = ntt_reduce(ntt_halve(y[i], &pr), &pr);
 		b[i] = ntt_reduce(ntt_times(b[block + i], root, &pr), &pr);
 	}
+#pragma GCC unroll 7
 	for (i = 0; i < block; i++) {
 		u64 high = 0, low = 0;
 
+#pragma GCC unroll 7
 		for (j = 0; j < block; j++)
 			limb_mul_accumulate(&high, &low, a[j], b[block + i - j]);
-		/* Below 2^124 times NTT_BLOCK_MAX: now below 2^64 p. */
-		high = ntt_reduce(ntt_halve(high, &pr), &pr);
-		x[i] = ntt_montgomery(high, low, &pr);
+		/* Below 2^124 times NTT_BLOCK_MAX, 2^63 p: now below 2^64 p. */
+		high = ntt_halve(high, &pr);
+		x[i] = ntt_montgomery(ntt_reduce(high, &pr), low, &pr);
 	}
+}
+
+static void multiply_block(const struct ntt_prime *prime, u64 *x, const u64 *y,
+			   size_t block, u64 root)
+{
+	if (block == 4)
+		multiply(prime, x, y, 4, root);
+	else if (block == 5)
+		multiply(prime, x, y, 5, root);
+	else if (block == 6)
+		multiply(prime, x, y, 6, root);
+	else
+		multiply(prime, x, y, 7, root);
 }
 
 int ntt_pointwise(const struct ntt_prime *prime, const struct ntt_plan *plan,
@@ -313,7 +330,7 @@ int ntt_pointwise(const struct ntt_prime *prime, const struct ntt_plan *plan,
 	int err;
 
 	for (i = 0; i < pairs; i++) {
-		if (i % (CACHED_POINTS / 32) == 0) {
+		if (i % (CACHED_POINTS / 8) == 0) {
 			err = port_poll();
 			if (err)
 				return err;

@@ -1,150 +1,345 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * Decimal text by divide and conquer: a number is split by a power of 10^19
- * into two of half its length, and so on, until it is short enough to be taken
- * apart limb by limb.
+ * From base 2^64 to base 10^19 by multiplications alone. 10^19 nearly fills a
+ * limb, so m chunks take the place of m limbs, and the same memory serves both.
  *
- * Level i splits by 10^(19 * 2^i). As 10^19 just fills a limb (63.1 bits), that
- * power fits 2^i limbs, and is stored shifted left until it fills them: ready
- * for bn_div(), which wants just this.
+ * The number x is divided once, by a power D of 10 about as long as half of it,
+ * with the help of D's inverse. Then each half is multiplied by that inverse,
+ * which makes it a fraction y: the half's digits are behind its point. A fraction
+ * is split by multiplying it with a power of 10. What gets in front of the point
+ * are the upper digits, but they need not be computed, since the fraction's
+ * upper limbs will do for them; what stays behind it is a fraction for the
+ * lower digits. A short fraction gives one chunk after the other, by
+ * multiplications with 10^19.
+ *
+ * The digits are exact. A fraction of m limbs for the digits v of m chunks is
+ * (v + t) / 10^19m, where t is some number between 0 and 1, in which the errors
+ * are. It begins near the middle. A lower half inherits it; the error of
+ * its own is a unit of its last place, 2^-0.88m in terms of t, as 10^19 is
+ * 2^63.12. With the m >= 17 used here that is less than 2^-14, and at most 30
+ * of them come together. For an upper half, t is what the lower half's fraction
+ * says, so it may be near 0 or 1. But the lower half tells to which of them,
+ * and a quarter to an eighth is added or taken away, to be safe on both sides.
  */
 #include "radix.h"
-#include "bn.h"
+#include "bn_mul.h"
 #include "limb.h"
 
-/* The greatest power of 10 in a limb. Its top bit is set, as it happens. */
-#define CHUNK_DIGITS	19
-#define CHUNK		10000000000000000000ULL
+/* A text looks for a fatal signal every so many characters. */
+#define POLL_CHARACTERS	(1 << 16)
 
-/* Below this level (2^LEAF_LEVEL limbs) a number is taken apart limb by limb. */
-#define LEAF_LEVEL	5
-
-/* More than FIB_INDEX_MAX needs: 2^28 limbs. */
-#define LEVELS_MAX	28
-
-struct radix {
-	u64 chunk_reciprocal;
-	u64 *quotient;			/* of the topmost division */
-	u64 *work;
-	const u64 *power[LEVELS_MAX];	/* 10^(19 * 2^i) * 2^shift[i] */
-	size_t shift[LEVELS_MAX];
+/*
+ * How the digits are split: into 2^levels fractions of @leaf chunks. A leaf has
+ * 17 chunks at least, as no radix_leaf is below 32.
+ */
+struct radix_plan {
+	unsigned int levels;
+	size_t leaf;
 };
 
-static void write_chunk(char *text, size_t digits, u64 value)
+/* More than FIB_INDEX_MAX needs: 2^20 leaves. */
+#define LEVELS_MAX	20
+
+/*
+ * Level i splits fractions by the power 10^(19 * chunks(i)). Its lower limbs are
+ * zero, and left out.
+ */
+struct radix {
+	struct radix_plan plan;
+	u64 *work;
+	const u64 *power[LEVELS_MAX];
+	size_t bits[LEVELS_MAX];	/* of the power, as if it were whole */
+};
+
+static struct radix_plan plan_for(size_t chunks)
 {
-	while (digits--) {
-		text[digits] = (char)('0' + value % 10);
-		value /= 10;
+	struct radix_plan plan = { .leaf = chunks };
+
+	if (chunks < BN_THRESHOLD(radix_split))
+		return plan;
+	while (plan.leaf > BN_THRESHOLD(radix_leaf)) {
+		plan.levels++;
+		plan.leaf = ((chunks - 1) >> plan.levels) + 1;
+	}
+	return plan;
+}
+
+size_t radix_room(size_t digits)
+{
+	const struct radix_plan plan = plan_for(radix_chunk_count(digits));
+
+	return plan.leaf << plan.levels;
+}
+
+/* The chunks of a fraction that level i makes, and the places of its limbs. */
+static size_t chunks_of(const struct radix_plan *plan, unsigned int level)
+{
+	return plan->leaf << (plan->levels - 1 - level);
+}
+
+/* 10^(19 * chunks) is 5^(19 * chunks) * 2^(19 * chunks). */
+static size_t zeros_of(size_t chunks)
+{
+	return chunks * RADIX_CHUNK_DIGITS / LIMB_BITS;
+}
+
+/*
+ * Short numbers: divided by 10^19 again and again, that is, multiplied by its
+ * inverse. A quotient has a chunk less to come, so it moves up one place.
+ */
+static void divide_out(u64 *a, size_t count, size_t chunks)
+{
+	const u64 reciprocal = limb_reciprocal(RADIX_CHUNK);
+
+	for (; chunks; chunks--) {
+		u64 rest = 0;
+		size_t i = count;
+
+		while (i--) {
+			u64 quotient = limb_div(&rest, rest, a[i], RADIX_CHUNK,
+						reciprocal);
+
+			if (i + 1 < chunks)
+				a[i + 1] = quotient;
+		}
+		*a++ = rest;
+		if (count == chunks)
+			count--;
 	}
 }
 
-/* From the right, a chunk of digits at a time; destroys the number. */
-static void convert_leaf(const struct radix *rx, char *text, size_t digits,
-			 u64 *a, size_t n)
+/* The powers, from the last one on, each the square of the one before. */
+static int fill_powers(struct radix *rx, u64 *memory, u64 *temporary)
 {
-	while (digits) {
-		size_t part = digits < CHUNK_DIGITS ? digits : CHUNK_DIGITS;
-
-		n = bn_trim(a, n);
-		digits -= part;
-		write_chunk(text + digits, part,
-			    bn_div_limb(a, n, CHUNK, rx->chunk_reciprocal));
-	}
-}
-
-/* A number below 10^digits in 2^(level + 1) limbs; destroys it. */
-static int convert(const struct radix *rx, int level, char *text, size_t digits,
-		   u64 *a)
-{
-	const size_t n = (size_t)1 << level, low = CHUNK_DIGITS * n;
+	unsigned int level = rx->plan.levels - 1;
+	size_t chunks = rx->plan.leaf, zeros = zeros_of(chunks), below = zeros;
+	size_t i;
 	int err;
 
-	if (level < LEAF_LEVEL) {
-		convert_leaf(rx, text, digits, a, 2 * n);
-		return 0;
-	}
-	if (digits <= low)
-		return convert(rx, level - 1, text, digits, a);
+	temporary[0] = 1;
+	memset(temporary + 1, 0, (chunks - 1) * sizeof(*temporary));
+	for (i = 0; i < chunks; i++)
+		bn_mul_limb(temporary, temporary, chunks, RADIX_CHUNK);
 
-	bn_shift_left(a, 2 * n, rx->shift[level]);
-	err = bn_div(rx->quotient, a, rx->power[level], n, rx->work);
-	if (err)
-		return err;
-	bn_shift_right(a, n, rx->shift[level]);
-	memcpy(a + n, rx->quotient, n * sizeof(*a));
+	for (;;) {
+		const size_t count = chunks - zeros;
 
-	err = convert(rx, level - 1, text, digits - low, a + n);
-	if (!err)
-		err = convert(rx, level - 1, text + digits - low, low, a);
-	return err;
-}
-
-/* The powers up to @level, each the square of the one before. */
-static int fill_powers(struct radix *rx, int level, u64 *memory)
-{
-	int i, err;
-
-	memory[0] = CHUNK;
-	for (i = 0; i <= level; i++) {
-		const size_t n = (size_t)1 << i;
-
-		rx->power[i] = memory;
-		if (i == level)
-			break;
-		err = bn_square(memory + n, memory, n, rx->work);
+		memcpy(memory, temporary + below, count * sizeof(*memory));
+		rx->power[level] = memory;
+		rx->bits[level] = bn_bits(memory, count) + zeros * LIMB_BITS;
+		if (!level--)
+			return 0;
+		err = bn_square(temporary, memory, count, rx->work);
 		if (err)
 			return err;
-		rx->shift[i + 1] = 2 * rx->shift[i];
-		memory += n;
-		/* The square of a number with its top bit set may lack it. */
-		if (!(memory[2 * n - 1] >> (LIMB_BITS - 1))) {
-			bn_double(memory, memory, 2 * n, 1);
-			rx->shift[i + 1]++;
-		}
+		memory += count;
+		chunks *= 2;
+		/* There may be one zero limb more than in both factors. */
+		below = zeros_of(chunks) - 2 * zeros;
+		zeros = zeros_of(chunks);
+	}
+}
+
+/*
+ * From a number in 2 * n limbs to two fractions: the first division. The power's
+ * inverse is less than the exact one, by less than 3, which makes the quotient
+ * at most 6 too small.
+ */
+static int split_number(struct radix *rx, u64 *a)
+{
+	const size_t n = chunks_of(&rx->plan, 0), zeros = zeros_of(n);
+	const size_t bits = rx->bits[0], shift = n * LIMB_BITS - bits;
+	const u64 *power = rx->power[0];
+	u64 *inverse = rx->work, *x = inverse + n, *product = x + n;
+	u64 *rest = product + 2 * n;
+	size_t half;
+	int err;
+
+	bn_shift_up(x, n, power, n - zeros, shift + zeros * LIMB_BITS);
+	err = bn_inverse(inverse, x, n, product);
+	if (err)
+		return err;
+
+	bn_shift_down(x, n, a, 2 * n, bits);
+	err = bn_mul(product, x, inverse, n, rest);
+	if (err)
+		return err;
+	bn_add(a + n, x, product + n, n);
+	err = bn_mul(product, a + n, power, n - zeros, rest);
+	if (err)
+		return err;
+	bn_sub(a + zeros, a + zeros, product, n - zeros);
+	while (bn_compare(a + zeros, power, n - zeros) >= 0) {
+		bn_sub(a + zeros, a + zeros, power, n - zeros);
+		bn_add_limb(a + n, n, 1);
+	}
+
+	/* A quarter to a half of the last digit's unit is added to both. */
+	for (half = 0; half < 2 * n; half += n) {
+		bn_shift_up(x, n, a + half, n, shift);
+		err = bn_mul(product, x, inverse, n, rest);
+		if (err)
+			return err;
+		bn_add(a + half, x, product + n, n);
+		bn_add_bit(a + half, n, shift - 1);
 	}
 	return 0;
 }
 
-int radix_decimal(char *text, size_t digits, const u64 *limb, size_t count)
+/* The digits of a fraction of rx->plan.leaf limbs, in place. */
+static void convert_leaf(const struct radix *rx, u64 *a)
 {
-	struct radix rx = { .chunk_reciprocal = limb_reciprocal(CHUNK) };
-	size_t n, total;
-	int level = 0;
-	u64 *a;
+	size_t count = rx->plan.leaf, chunks = count;
+	u64 *y = rx->work;
+
+	memcpy(y, a, count * sizeof(*y));
+	while (chunks--) {
+		a[chunks] = bn_mul_limb(y, y, count, RADIX_CHUNK);
+		/* A limb more than there are chunks to come is enough. */
+		if (count > chunks + 1) {
+			y++;
+			count--;
+		}
+	}
+}
+
+/*
+ * The digits of a fraction, in place: what level i splits it into takes its
+ * upper half, and the beginning of @spare.
+ */
+static int convert(const struct radix *rx, unsigned int level, u64 *a,
+		   u64 *spare)
+{
+	size_t n, zeros, bit;
 	int err;
 
-	/* The lowest level whose power, squared, is beyond the number. */
-	while (digits > (size_t)2 * CHUNK_DIGITS << level)
-		level++;
-	if (level >= LEVELS_MAX)
-		return -ENOMEM;
-	n = (size_t)1 << level;
-	if (level < LEAF_LEVEL)
-		total = 2 * n;
-	else
-		total = 2 * n + 2 * n + n + bn_div_work(n);
-
-	a = port_alloc(total, sizeof(*a));
-	if (!a)
-		return -ENOMEM;
-	memcpy(a, limb, count * sizeof(*a));
-	memset(a + count, 0, (2 * n - count) * sizeof(*a));
-
-	if (level < LEAF_LEVEL) {
-		convert_leaf(&rx, text, digits, a, count);
-		err = 0;
-	} else {
-		rx.quotient = a + 4 * n;
-		rx.work = rx.quotient + n;
-		err = fill_powers(&rx, level, a + 2 * n);
-		if (!err)
-			err = convert(&rx, level, text, digits, a);
+	if (level == rx->plan.levels) {
+		convert_leaf(rx, a);
+		return 0;
 	}
-	port_free(a);
+	n = chunks_of(&rx->plan, level);
+	zeros = zeros_of(n);
+	err = bn_middle(spare, a, 2 * n - zeros, rx->power[level], n - zeros,
+			rx->work);
+	if (err)
+		return err;
+
+	/* An eighth to a quarter of the upper half's last unit. */
+	bit = n * LIMB_BITS - rx->bits[level] - 2;
+	if (spare[n - 1] >> (LIMB_BITS - 1))
+		bn_sub_bit(a + n, n, bit);
+	else
+		bn_add_bit(a + n, n, bit);
+
+	err = convert(rx, level + 1, a + n, spare + n);
+	if (!err)
+		err = convert(rx, level + 1, spare, spare + n);
+	memcpy(a, spare, n * sizeof(*a));
 	return err;
 }
 
-void radix_hex(char *text, size_t digits, const u64 *limb, size_t count)
+/* Words of memory: the powers, and behind them the most that one step takes. */
+static size_t memory_for(const struct radix_plan *plan, size_t *powers)
+{
+	const size_t first = chunks_of(plan, 0);
+	size_t divide = 4 * first + bn_mul_work(first);
+	size_t inverse = 2 * first + bn_inverse_work(first);
+	size_t step = 0;
+	unsigned int level;
+
+	*powers = first - zeros_of(first);
+	for (level = 1; level < plan->levels; level++) {
+		const size_t n = chunks_of(plan, level), zeros = zeros_of(n);
+		size_t middle = bn_middle_work(2 * n - zeros, n - zeros);
+
+		*powers += n - zeros;
+		step = middle > step ? middle : step;
+	}
+	step += first + plan->leaf;
+	step = divide > step ? divide : step;
+	step = inverse > step ? inverse : step;
+	return *powers + step;
+}
+
+int radix_chunks(u64 *limb, size_t count, size_t digits)
+{
+	const size_t chunks = radix_chunk_count(digits);
+	struct radix rx = { .plan = plan_for(chunks) };
+	size_t n, powers;
+	u64 *memory;
+	int err;
+
+	if (!rx.plan.levels) {
+		divide_out(limb, count, chunks);
+		return 0;
+	}
+	memory = port_alloc(memory_for(&rx.plan, &powers), sizeof(*memory));
+	if (!memory)
+		return -ENOMEM;
+
+	n = chunks_of(&rx.plan, 0);
+	memset(limb + count, 0, (2 * n - count) * sizeof(*limb));
+	rx.work = memory + powers + n;
+	err = fill_powers(&rx, memory, memory + powers);
+	rx.work = memory + powers;
+	if (!err)
+		err = split_number(&rx, limb);
+	/* The lower halves' own space, which is as much as a half. */
+	rx.work += n;
+	if (!err)
+		err = convert(&rx, 1, limb, memory + powers);
+	if (!err)
+		err = convert(&rx, 1, limb + n, memory + powers);
+	port_free(memory);
+	return err;
+}
+
+/* The digits below 100, two characters each. */
+static const char pairs[] =
+	"00010203040506070809101112131415161718192021222324"
+	"25262728293031323334353637383940414243444546474849"
+	"50515253545556575859606162636465666768697071727374"
+	"75767778798081828384858687888990919293949596979899";
+
+/* Eight digits. */
+static void write_eight(char *text, u32 value)
+{
+	const u32 upper = value / 10000, lower = value % 10000;
+
+	memcpy(text, pairs + upper / 100 * 2, 2);
+	memcpy(text + 2, pairs + upper % 100 * 2, 2);
+	memcpy(text + 4, pairs + lower / 100 * 2, 2);
+	memcpy(text + 6, pairs + lower % 100 * 2, 2);
+}
+
+static void write_chunk(char *text, u64 chunk)
+{
+	const u64 upper = chunk / 100000000;
+	const u32 top = (u32)(upper / 100000000);
+
+	text[0] = (char)('0' + top / 100);
+	memcpy(text + 1, pairs + top % 100 * 2, 2);
+	write_eight(text + 3, (u32)(upper % 100000000));
+	write_eight(text + 11, (u32)(chunk % 100000000));
+}
+
+int radix_decimal(char *text, size_t digits, const u64 *chunk)
+{
+	size_t left = digits;
+	char first[RADIX_CHUNK_DIGITS];
+
+	while (left > RADIX_CHUNK_DIGITS) {
+		left -= RADIX_CHUNK_DIGITS;
+		write_chunk(text + left, *chunk++);
+		if (left % POLL_CHARACTERS < RADIX_CHUNK_DIGITS && port_poll())
+			return -EINTR;
+	}
+	write_chunk(first, *chunk);
+	memcpy(text, first + RADIX_CHUNK_DIGITS - left, left);
+	return 0;
+}
+
+int radix_hex(char *text, size_t digits, const u64 *limb, size_t count)
 {
 	static const char hex[] = "0123456789abcdef";
 	const size_t per_limb = LIMB_BITS / 4;
@@ -155,5 +350,8 @@ void radix_hex(char *text, size_t digits, const u64 *limb, size_t count)
 		u64 value = at < count ? limb[at] : 0;
 
 		text[digits - 1 - i] = hex[value >> (i % per_limb * 4) & 0xf];
+		if (i % POLL_CHARACTERS == 0 && port_poll())
+			return -EINTR;
 	}
+	return 0;
 }

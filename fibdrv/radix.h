@@ -22,12 +22,18 @@ static inline size_t radix_chunk_count(size_t digits)
 	return (digits + RADIX_CHUNK_DIGITS - 1) / RADIX_CHUNK_DIGITS;
 }
 
+/*
+ * How many words the conversion of so many digits needs: as many as chunks, or
+ * up to a sixteenth more.
+ */
+size_t radix_room(size_t digits);
+
 /**
  * radix_chunks() - Turn a number from base 2^64 to base 10^19, in place.
- * @limb: the number, least significant limb first, in an array that has room
- *	for radix_chunk_count(@digits) words; the chunks, least significant
- *	first, on success, and rubbish on failure.
- * @count: how many limbs it has; fewer than or as many as chunks.
+ * @limb: the number, least significant limb first, in an array of
+ *	radix_room(@digits) words; the chunks, least significant first, on
+ *	success, and rubbish on failure. Behind the last one are zeros.
+ * @count: how many limbs it has, at least 1 and no more than chunks.
  * @digits: at least as many as the number has, and at least 1. Spare ones
  *	become leading zeros.
  *
