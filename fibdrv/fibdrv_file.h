@@ -8,19 +8,24 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
+#include "record.h"
 #include "uapi/fibdrv.h"
+
+#define FIBDRV_FORMATS 3
 
 /**
  * struct fibdrv_file - An open file.
  * @position: serialises the calls that use the file position, from reading it
  *	to storing it. No other call takes it.
+ * @sequence: what is kept from one read() to the next.
  * @format: an enum fibdrv_format_id; read once per call, so no lock.
  * @stats_lock: keeps @stats whole. Held for as long as it takes to copy the
  *	structure, and never while anything is computed or copied to the user.
  * @stats: of the last successful read.
  */
 struct fibdrv_file {
-	struct mutex position;	/* over every use of f_pos */
+	struct mutex position;	/* over every use of f_pos and of sequence */
+	struct record_sequence sequence;
 	u32 format;
 	spinlock_t stats_lock;	/* over every use of stats */
 	struct fibdrv_stats stats;
@@ -28,10 +33,10 @@ struct fibdrv_file {
 
 /* Module parameters, verified at load. */
 extern unsigned long fibdrv_max_n;
+extern unsigned int fibdrv_keep_kib;
 extern u32 fibdrv_default_format;
 
-/* The bytes that a read of F(n) returns; n must be at most fibdrv_max_n. */
-size_t fibdrv_record_size(u64 n, u32 format);
+extern const struct file_operations fibdrv_fops;
 
 ssize_t fibdrv_read(struct file *file, char __user *buf, size_t count,
 		    loff_t *ppos);

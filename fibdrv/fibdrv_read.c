@@ -30,79 +30,75 @@
  * all at the file position, whatever offset they name.
  */
 #include <linux/ktime.h>
-#include <linux/math64.h>
 #include <linux/overflow.h>
+#include <linux/sizes.h>
 #include <linux/uaccess.h>
 
-#include "fib.h"
 #include "fibdrv_file.h"
-#include "radix.h"
+#include "fibdrv_trace.h"
+#include "port.h"
+#include "record.h"
 
-size_t fibdrv_record_size(u64 n, u32 format)
+/* Between two pieces of a copy others may run, and a signal may end it. */
+#define COPY_BYTES SZ_1M
+
+static int copy_record(char __user *buf, const struct record *record)
 {
-	const u64 bits = max_t(u64, fib_bits(n), 1);
+	size_t done, part;
+	int err;
 
-	switch (format) {
-	case FIBDRV_FORMAT_HEX:
-		return div_u64(bits + 3, 4) + 1;
-	case FIBDRV_FORMAT_BINARY:
-		return div_u64(bits + 7, 8);
-	default:
-		return fib_digits(n) + 1;
+	for (done = 0; done < record->size; done += part) {
+		part = min_t(size_t, record->size - done, COPY_BYTES);
+		if (copy_to_user(buf + done, record->bytes + done, part))
+			return -EFAULT;
+		err = port_poll();
+		if (err)
+			return err;
 	}
+	return 0;
 }
 
-/*
- * Turn a number into its record. The number is used up, also on failure, so
- * that both are held for no longer than the conversion takes; the record is the
- * caller's, for port_free().
- */
-static int format_record(void **record, struct fib_number *number,
-			 size_t size, u32 format)
+static int compute_traced(struct record *record,
+			  struct record_sequence *sequence)
 {
-	char *text;
-	int err = 0;
+	int err;
 
-	if (format == FIBDRV_FORMAT_BINARY) {
-		/* Little-endian limbs are the record, but for their padding. */
-		*record = number->limb;
-		return 0;
-	}
-
-	text = port_alloc(size, 1);
-	if (!text) {
-		err = -ENOMEM;
-		goto free_number;
-	}
-	if (format == FIBDRV_FORMAT_HEX)
-		radix_hex(text, size - 1, number->limb, number->count);
-	else
-		err = radix_decimal(text, size - 1, number->limb, number->count);
-	if (err)
-		goto free_text;
-	text[size - 1] = '\n';
-	*record = text;
-	goto free_number;
-
-free_text:
-	port_free(text);
-free_number:
-	port_free(number->limb);
+	trace_fibdrv_compute_begin(record->index, record->format);
+	err = record_compute(record, sequence, fibdrv_keep_kib * SZ_1K);
+	trace_fibdrv_compute_end(record->index, record->limbs, record->flags,
+				 err);
 	return err;
 }
 
-/* Copy F(n) to the caller: all of a read but for the position. */
-static ssize_t read_record(struct fibdrv_file *ff, char __user *buf,
-			   size_t count, u64 n)
+static void store_stats(struct fibdrv_file *ff, const struct record *record,
+			const u64 time_ns[4])
 {
-	struct fibdrv_stats stats = {
+	const struct fibdrv_stats stats = {
+		.index = record->index,
+		.limbs = record->limbs,
+		.bytes = record->size,
+		.compute_ns = time_ns[1] - time_ns[0],
+		.format_ns = time_ns[2] - time_ns[1],
+		.copy_ns = time_ns[3] - time_ns[2],
+		.format = record->format,
+		.flags = record->flags,
+	};
+
+	spin_lock(&ff->stats_lock);
+	ff->stats = stats;
+	spin_unlock(&ff->stats_lock);
+}
+
+/* Copy F(n) to the caller: all of a read but for the position. */
+static ssize_t read_record(struct fibdrv_file *ff,
+			   struct record_sequence *sequence,
+			   char __user *buf, size_t count, u64 n)
+{
+	struct record record = {
 		.index = n,
 		.format = READ_ONCE(ff->format),
 	};
-	struct fib_number number;
-	u64 begun, computed, formatted;
-	void *record;
-	size_t size;
+	u64 time_ns[4];
 	int err;
 
 	/*
@@ -111,34 +107,23 @@ static ssize_t read_record(struct fibdrv_file *ff, char __user *buf,
 	 */
 	if (n > fibdrv_max_n || !count)
 		return 0;
-	size = fibdrv_record_size(n, stats.format);
-	if (count < size)
+	if (count < record_size(n, record.format))
 		return -ERANGE;
 
-	begun = ktime_get_ns();
-	err = fib_compute(&number, n);
+	time_ns[0] = ktime_get_ns();
+	err = compute_traced(&record, sequence);
+	time_ns[1] = ktime_get_ns();
+	if (!err)
+		err = record_format(&record);
+	time_ns[2] = ktime_get_ns();
+	if (!err)
+		err = copy_record(buf, &record);
+	time_ns[3] = ktime_get_ns();
+	record_free(&record);
 	if (err)
 		return err;
-	stats.limbs = number.count;
-	computed = ktime_get_ns();
-	err = format_record(&record, &number, size, stats.format);
-	if (err)
-		return err;
-	formatted = ktime_get_ns();
-	if (copy_to_user(buf, record, size))
-		err = -EFAULT;
-	port_free(record);
-	if (err)
-		return err;
-
-	stats.copy_ns = ktime_get_ns() - formatted;
-	stats.format_ns = formatted - computed;
-	stats.compute_ns = computed - begun;
-	stats.bytes = size;
-	spin_lock(&ff->stats_lock);
-	ff->stats = stats;
-	spin_unlock(&ff->stats_lock);
-	return size;
+	store_stats(ff, &record, time_ns);
+	return record.size;
 }
 
 /**
@@ -164,7 +149,7 @@ ssize_t fibdrv_read(struct file *file, char __user *buf, size_t count,
 
 	if (ppos) {
 		/* preadv() takes the next record for its next buffer. */
-		ret = read_record(ff, buf, count, *ppos);
+		ret = read_record(ff, NULL, buf, count, *ppos);
 		if (ret > 0)
 			(*ppos)++;
 		return ret;
@@ -176,7 +161,7 @@ ssize_t fibdrv_read(struct file *file, char __user *buf, size_t count,
 	} else if (mutex_lock_killable(&ff->position)) {
 		return -EINTR;
 	}
-	ret = read_record(ff, buf, count, file->f_pos);
+	ret = read_record(ff, &ff->sequence, buf, count, file->f_pos);
 	if (ret > 0)
 		file->f_pos++;
 	mutex_unlock(&ff->position);

@@ -64,7 +64,7 @@ struct fibdrv_format {
  * @format_ns: nanoseconds of converting it; nothing is converted for binary.
  * @copy_ns: nanoseconds of copying it to the caller.
  * @format: the format it was read in.
- * @flags: 0.
+ * @flags: any of FIBDRV_STATS_*.
  *
  * The times are elapsed ones: they include whatever else ran meanwhile.
  */
@@ -78,6 +78,11 @@ struct fibdrv_stats {
 	__u32		format;
 	__u32		flags;
 };
+
+/* The number is the sum of the two before it, which the file had kept. */
+#define FIBDRV_STATS_SUM	0x1
+/* The number is one that the file had kept: it was read before. */
+#define FIBDRV_STATS_KEPT	0x2
 
 #define FIBDRV_IOC_MAGIC	0xfb
 
