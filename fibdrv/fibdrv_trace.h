@@ -17,36 +17,30 @@
 #include <linux/types.h>
 
 TRACE_EVENT(fibdrv_compute_begin,
-	TP_PROTO(u64 index, u32 format),
-	TP_ARGS(index, format),
-	TP_STRUCT__entry(
-		__field(u64, index)
-		__field(u32, format)
-	),
-	TP_fast_assign(
-		__entry->index = index;
-		__entry->format = format;
-	),
-	TP_printk("index=%llu format=%u", __entry->index, __entry->format)
+	    TP_PROTO(u64 index, u32 format),
+	    TP_ARGS(index, format),
+	    TP_STRUCT__entry(__field(u64, index)
+			     __field(u32, format)),
+	    TP_fast_assign(__entry->index = index;
+			   __entry->format = format;),
+	    TP_printk("index=%llu format=%u",
+		      __entry->index, __entry->format)
 );
 
 TRACE_EVENT(fibdrv_compute_end,
-	TP_PROTO(u64 index, u64 limbs, u32 flags, int error),
-	TP_ARGS(index, limbs, flags, error),
-	TP_STRUCT__entry(
-		__field(u64, index)
-		__field(u64, limbs)
-		__field(u32, flags)
-		__field(int, error)
-	),
-	TP_fast_assign(
-		__entry->index = index;
-		__entry->limbs = limbs;
-		__entry->flags = flags;
-		__entry->error = error;
-	),
-	TP_printk("index=%llu limbs=%llu flags=%#x error=%d", __entry->index,
-		  __entry->limbs, __entry->flags, __entry->error)
+	    TP_PROTO(u64 index, u64 limbs, u32 flags, int error),
+	    TP_ARGS(index, limbs, flags, error),
+	    TP_STRUCT__entry(__field(u64, index)
+			     __field(u64, limbs)
+			     __field(u32, flags)
+			     __field(int, error)),
+	    TP_fast_assign(__entry->index = index;
+			   __entry->limbs = limbs;
+			   __entry->flags = flags;
+			   __entry->error = error;),
+	    TP_printk("index=%llu limbs=%llu flags=%#x error=%d",
+		      __entry->index, __entry->limbs, __entry->flags,
+		      __entry->error)
 );
 
 #endif /* FIBDRV_TRACE_H */

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* Readers that get signals; a part of fibstress.c. */
+
+static void handler(int signal)
+{
+	(void)signal;
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static int signal_named(const char *name)
+{
+	static const struct { const char *name; int number; } names[] = {
+		{ "KILL", SIGKILL }, { "INT", SIGINT }, { "TERM", SIGTERM },
+		{ "USR1", SIGUSR1 },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(name, names[i].name))
+			return names[i].number;
+	die_usage();
+	return 0;
+}
+
+/* A child that reads F(n) once, and leaves with 0 if it got all of it. */
+static pid_t start_reader(int fd, off_t n, int at_position)
+{
+	struct fibdrv_size size = { .index = (uint64_t)n };
+	pid_t child;
+	char *room;
+	ssize_t got;
+
+	if (ioctl(fd, FIBDRV_IOC_SIZE, &size))
+		die("FIBDRV_IOC_SIZE");
+	child = fork();
+	if (child < 0)
+		die("fork");
+	if (child)
+		return child;
+	room = malloc(size.bytes);
+	if (!room)
+		_exit(3);
+	got = at_position ? read(fd, room, size.bytes) :
+			    pread(fd, room, size.bytes, n);
+	_exit(got == (ssize_t)size.bytes ? 0 : 2);
+}
+
+/* The processor time of a child so far, to see that it computes. */
+static uint64_t used_us(pid_t child)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(child, &clock) || clock_gettime(clock, &used))
+		return 0;
+	return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
+}
+
+static void await_computing(pid_t child)
+{
+	/* What comes before takes less; F(10,000,000) takes a hundred times. */
+	while (used_us(child) < 20000) {
+		if (waitpid(child, NULL, WNOHANG))
+			wrong("the read was over before the signal came");
+		usleep(1000);
+	}
+}
+
+static int command_signal(const char *device, const char *name, unsigned long n)
+{
+	const int sent = signal_named(name);
+	int fd = open_device(device), status;
+	uint64_t begun;
+	pid_t child;
+
+	/* USR1 alone has a handler, which the child inherits. */
+	signal(SIGUSR1, handler);
+	child = start_reader(fd, (off_t)n, 0);
+	await_computing(child);
+	begun = now_us();
+	kill(child, sent);
+	if (waitpid(child, &status, 0) != child)
+		die("waitpid");
+	if (sent == SIGUSR1 ? !WIFEXITED(status) || WEXITSTATUS(status) :
+	    !WIFSIGNALED(status) || WTERMSIG(status) != sent)
+		wrong("SIG%s: the reader's status is %#x", name, status);
+	printf("ok: SIG%s us %llu\n", name,
+	       (unsigned long long)(now_us() - begun));
+	return 0;
+}
+
+static int command_waiter(const char *device, unsigned long n)
+{
+	int fd = open_device(device), status;
+	pid_t computing, waiting;
+	uint64_t begun, took;
+
+	if (lseek(fd, (off_t)n, SEEK_SET) != (off_t)n)
+		die("lseek");
+	computing = start_reader(fd, (off_t)n, 1);
+	await_computing(computing);
+	waiting = start_reader(fd, (off_t)n, 1);
+	/* It gets as far as it can, which is the position's lock. */
+	usleep(100000);
+	begun = now_us();
+	kill(waiting, SIGKILL);
+	if (waitpid(waiting, &status, 0) != waiting)
+		die("waitpid");
+	took = now_us() - begun;
+	if (!WIFSIGNALED(status))
+		wrong("the waiting reader's status is %#x", status);
+	if (waitpid(computing, &status, WNOHANG))
+		wrong("the other reader was done before: nobody waited");
+	kill(computing, SIGKILL);
+	waitpid(computing, &status, 0);
+	if (lseek(fd, 0, SEEK_CUR) != (off_t)n)
+		wrong("the position moved");
+	printf("ok: waiter us %llu\n", (unsigned long long)took);
+	return 0;
+}
