@@ -8,9 +8,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,19 +95,14 @@ static int index_of(const char *record, size_t size)
 	return size == 2 && record[0] == '0' ? 0 : -1;
 }
 
-__attribute__((format(printf, 1, 2), noreturn))
-static void wrong(const char *format, ...)
+static void stop(void)
 {
-	va_list arguments;
-
-	va_start(arguments, format);
-	printf("WRONG: ");
-	vprintf(format, arguments);
 	putchar('\n');
-	va_end(arguments);
 	fflush(stdout);
 	_exit(1);
 }
+
+#define wrong(...) do { printf("WRONG: " __VA_ARGS__); stop(); } while (0)
 
 static void die(const char *what)
 {
@@ -147,12 +142,12 @@ struct worker {
 	const char *device;
 	int fd;
 	unsigned long rounds;
-	uint64_t random;
+	__u64 random;
 	unsigned char seen[LAST + 1];
 };
 
 /* xorshift64*: the same calls for the same seed. */
-static uint64_t next_random(struct worker *w)
+static __u64 next_random(struct worker *w)
 {
 	w->random ^= w->random >> 12;
 	w->random ^= w->random << 25;
@@ -308,7 +303,7 @@ static int command_storm(const char *device, unsigned long threads,
 	return 0;
 }
 
-static int command_hammer(const char *device)
+static void hammer(const char *device)
 {
 	char buf[ROOM];
 
@@ -346,7 +341,7 @@ int main(int argc, char **argv)
 		return command_fuzz(argv[2], number(argv[3]), number(argv[4]),
 				    number(argv[5]));
 	if (argc == 3 && !strcmp(argv[1], "hammer"))
-		return command_hammer(argv[2]);
+		hammer(argv[2]);
 	if (argc == 5 && !strcmp(argv[1], "signal"))
 		return command_signal(argv[2], argv[3], number(argv[4]));
 	if (argc == 4 && !strcmp(argv[1], "waiter"))

@@ -91,16 +91,16 @@ static unsigned long any_request(struct worker *w)
 static int fuzz_ioctl(struct worker *w, struct places *p)
 {
 	unsigned long request = any_request(w);
-	uint32_t *word = (uint32_t *)p->good;
+	__u32 *word = (__u32 *)p->good;
 	unsigned int i;
 
 	/* These are the kernel's, for any file: they would change it. */
 	if ((request >> 8 & 0xff) != FIBDRV_IOC_MAGIC)
 		request = (request & ~0xff00UL) | 0xfa00;
 	for (i = 0; i < 16; i++)
-		word[i] = below(w, 2) ? 0 : (uint32_t)below(w, 4);
+		word[i] = below(w, 2) ? 0 : (__u32)below(w, 4);
 	if (!below(w, 4))
-		word[below(w, 16)] = (uint32_t)next_random(w);
+		word[below(w, 16)] = (__u32)next_random(w);
 	return ioctl(w->fd, request, any_place(w, p));
 }
 

@@ -6,12 +6,12 @@ static void handler(int signal)
 	(void)signal;
 }
 
-static uint64_t now_us(void)
+static __u64 now_us(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	return (__u64)now.tv_sec * 1000000 + (__u64)now.tv_nsec / 1000;
 }
 
 static int signal_named(const char *name)
@@ -32,7 +32,7 @@ static int signal_named(const char *name)
 /* A child that reads F(n) once, and leaves with 0 if it got all of it. */
 static pid_t start_reader(int fd, off_t n, int at_position)
 {
-	struct fibdrv_size size = { .index = (uint64_t)n };
+	struct fibdrv_size size = { .index = (__u64)n };
 	pid_t child;
 	char *room;
 	ssize_t got;
@@ -53,14 +53,14 @@ static pid_t start_reader(int fd, off_t n, int at_position)
 }
 
 /* The processor time of a child so far, to see that it computes. */
-static uint64_t used_us(pid_t child)
+static __u64 used_us(pid_t child)
 {
 	struct timespec used;
 	clockid_t clock;
 
 	if (clock_getcpuclockid(child, &clock) || clock_gettime(clock, &used))
 		return 0;
-	return (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
+	return (__u64)used.tv_sec * 1000000 + (__u64)used.tv_nsec / 1000;
 }
 
 static void await_computing(pid_t child)
@@ -77,7 +77,7 @@ static int command_signal(const char *device, const char *name, unsigned long n)
 {
 	const int sent = signal_named(name);
 	int fd = open_device(device), status;
-	uint64_t begun;
+	__u64 begun;
 	pid_t child;
 
 	/* USR1 alone has a handler, which the child inherits. */
@@ -100,7 +100,7 @@ static int command_waiter(const char *device, unsigned long n)
 {
 	int fd = open_device(device), status;
 	pid_t computing, waiting;
-	uint64_t begun, took;
+	__u64 begun, took;
 
 	if (lseek(fd, (off_t)n, SEEK_SET) != (off_t)n)
 		die("lseek");
