@@ -2,8 +2,8 @@
 /*
  * Many at once, signals, and nonsense, for tests of the loaded module. Each
  * command checks what it sees, prints one line, and ends with 1 when something
- * was wrong; see usage[]. The fuzzer is in fibstress_fuzz.h, signals are in
- * fibstress_signals.h.
+ * was wrong; see usage[]. Parts are in fibstress_fuzz.h, fibstress_signals.h and
+ * fibstress_faults.h.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -33,6 +33,11 @@ static const char usage[] =
 "           every call with nonsense of all kinds; load with max_n=20000\n"
 "       fibstress hammer DEVICE\n"
 "           opens, reads and closes it until it is killed, there or not\n"
+"       fibstress cycles DEVICE INDEX ROUNDS\n"
+"           opens it, reads on from F(INDEX) three times, and closes it\n"
+"       fibstress faults DEVICE FAIL FORMAT FIRST LAST\n"
+"           opens it and reads F(FIRST) to F(LAST), each number again if it fails,\n"
+"           with the 1st, 2nd, ... failure ordered through the file FAIL\n"
 "       fibstress signal DEVICE SIGNAL INDEX\n"
 "           a process that reads F(INDEX) gets a signal: how it ends, and after\n"
 "           how many microseconds\n"
@@ -307,7 +312,7 @@ static void hammer(const char *device)
 {
 	char buf[ROOM];
 
-	for (;;) {
+	for (;; usleep(500)) {
 		int fd = open(device, O_RDONLY | O_CLOEXEC);
 		int n, got;
 
@@ -325,7 +330,50 @@ static void hammer(const char *device)
 	}
 }
 
+/* The record of F(n) in memory of its own. */
+static char *record_of(int fd, unsigned long n, size_t *bytes)
+{
+	struct fibdrv_size size = { .index = n };
+	char *record;
+
+	if (ioctl(fd, FIBDRV_IOC_SIZE, &size))
+		die("FIBDRV_IOC_SIZE");
+	*bytes = size.bytes;
+	record = malloc(size.bytes);
+	if (!record || pread(fd, record, size.bytes, (off_t)n) != (ssize_t)size.bytes)
+		die("pread");
+	return record;
+}
+
+static int command_cycles(const char *device, unsigned long n,
+			  unsigned long rounds)
+{
+	char *expected[3], *room;
+	size_t bytes[3];
+	unsigned long i, k;
+	int fd = open_device(device);
+
+	for (k = 0; k < 3; k++)
+		expected[k] = record_of(fd, n + k, &bytes[k]);
+	close(fd);
+	room = malloc(bytes[2]);
+	if (!room)
+		die("malloc");
+	for (i = 0; i < rounds; i++) {
+		fd = open_device(device);
+		lseek(fd, (off_t)n, SEEK_SET);
+		for (k = 0; k < 3; k++)
+			if (read(fd, room, bytes[2]) != (ssize_t)bytes[k] ||
+			    memcmp(room, expected[k], bytes[k]))
+				wrong("read of F(%lu)", n + k);
+		close(fd);
+	}
+	printf("ok: %lu rounds\n", rounds);
+	return 0;
+}
+
 #include "fibstress_fuzz.h"
+#include "fibstress_faults.h"
 #include "fibstress_signals.h"
 
 int main(int argc, char **argv)
@@ -342,6 +390,11 @@ int main(int argc, char **argv)
 				    number(argv[5]));
 	if (argc == 3 && !strcmp(argv[1], "hammer"))
 		hammer(argv[2]);
+	if (argc == 5 && !strcmp(argv[1], "cycles"))
+		return command_cycles(argv[2], number(argv[3]), number(argv[4]));
+	if (argc == 7 && !strcmp(argv[1], "faults"))
+		return command_faults(argv[2], argv[3], argv[4], number(argv[5]),
+				      number(argv[6]));
 	if (argc == 5 && !strcmp(argv[1], "signal"))
 		return command_signal(argv[2], argv[3], number(argv[4]));
 	if (argc == 4 && !strcmp(argv[1], "waiter"))
