@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""A 32-bit program on the 64-bit kernel: its offsets are two words, and its ioctls go through compat_ioctl."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from vmlab.guest.guest import Guest
+from vmlab.image.kernel_config import has_option
+from vmlab.lab import Lab
+from vmlab.target import Architecture, Target
+
+from .oracle import fibonacci, record
+from .variants import place_for
+
+# A freestanding program needs no 32-bit C library, which the targets do not have; their compiler makes it.
+_COMPILE = (
+    "gcc -m32 -std=gnu11 -O2 -Wall -Wextra -static -nostdlib -ffreestanding -fno-stack-protector -fno-pie -no-pie "
+    "-I/usr/include/x86_64-linux-gnu -o out program/test/fibcompat.c"
+)
+
+
+@pytest.fixture
+def client(vmlab_lab: Lab, target: Target, shared_guest: Guest, tmp_path: Path) -> str:
+    """Where the 32-bit program lies in the guest. Cost: a compilation."""
+    if target.architecture is not Architecture.AMD64:
+        pytest.skip("the target's compiler makes no 32-bit programs")
+    if not has_option(vmlab_lab.image(target), "CONFIG_IA32_EMULATION"):
+        pytest.skip("this kernel runs no 32-bit programs: CONFIG_IA32_EMULATION is off")
+    source, local = vmlab_lab.source, tmp_path / "fibcompat"
+    with contextlib.closing(place_for(vmlab_lab, target, shared_guest)()) as place:
+        place.put_tree(source.directory, list(source.files), "program")
+        outcome = place.run(_COMPILE, timeout_s=vmlab_lab.limits(target).build_s)
+        assert outcome.status == 0, outcome.output
+        place.get("out", local)
+    local.chmod(0o755)
+    shared_guest.put(local, "/tmp/fibcompat")
+    return "/tmp/fibcompat"
+
+
+@pytest.mark.usefixtures("loaded_module")
+def test_a_32_bit_client_gets_what_a_64_bit_one_gets(shared_guest: Guest, client: str) -> None:
+    def digits(n: int, form: str = "decimal") -> str:
+        return record(fibonacci(n), form)
+
+    size = len(digits(300)) + 1
+    assert shared_guest.succeed(client).splitlines() == [
+        "open\t0",
+        f"pread 100\t{len(digits(100)) + 1}",
+        digits(100),
+        "pread 2^61-2\t0",
+        "lseek\t0",
+        "position\t90",
+        f"read\t{len(digits(90)) + 1}",
+        digits(90),
+        "size\t0",
+        f"size bytes\t{size}",
+        "stats\t0",
+        "stats index\t90",
+        f"stats bytes\t{len(digits(90)) + 1}",
+        "format\t0",
+        f"pread 100 in hex\t{len(digits(100, 'hex')) + 1}",
+        digits(100, "hex"),
+        "format 3\t-22",
+        "ioctl 99\t-25",
+        "ioctl NULL\t-14",
+    ]

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""DKMS installs, upgrades and removes the driver in a guest: the distribution's own DKMS, from its packages."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from vmlab.errors import AssetError
+from vmlab.guest.guest import Guest
+from vmlab.lab import Lab
+from vmlab.module.place import GuestPlace
+
+from .probe import DEVICE
+from .traces import left_behind
+
+_NEXT = "9.9.9"
+_LONG_S = 1800.0
+"""The module is compiled in the guest, twice; a minute or more each under TCG."""
+
+
+def _install_dkms(guest: Guest) -> None:
+    command = (
+        "export DEBIAN_FRONTEND=noninteractive; apt-get -q -o Acquire::Check-Valid-Until=false update"
+        " && apt-get -q -y --no-install-recommends install dkms"
+    )
+    done = guest.root(f"{{ {command}; }} 2>&1", timeout_s=_LONG_S)
+    if not done.ok:
+        raise AssetError("DKMS cannot be installed in the guest", detail=done.stdout[-2000:])
+
+
+def _put_sources(guest: Guest, lab: Lab) -> str:
+    """A user's checkout in the guest; where it lies."""
+    GuestPlace(guest).put_tree(lab.source.directory, list(lab.source.files), "checkout")
+    return "/build/checkout"
+
+
+def _installed(guest: Guest, version: str) -> bool:
+    release = guest.succeed("uname -r").strip()
+    said = guest.as_root("dkms status fibdrv")
+    # "fibdrv, 1.0.0, RELEASE, x86_64: installed" until DKMS 2, "fibdrv/1.0.0, …" since 3.
+    return re.search(rf"fibdrv[,/] ?{re.escape(version)}, {re.escape(release)}, \w+: installed", said) is not None
+
+
+def _require_working(guest: Guest, version: str) -> None:
+    guest.as_root("modprobe fibdrv")
+    assert guest.read("/sys/module/fibdrv/version").strip() == version
+    assert guest.succeed(f"head -n 7 {DEVICE}").split() == ["0", "1", "1", "2", "3", "5", "8"]
+    guest.as_root("modprobe -r fibdrv")
+
+
+@pytest.mark.slow
+def test_dkms_installs_upgrades_and_removes_it(guest: Guest, vmlab_lab: Lab) -> None:
+    _install_dkms(guest)
+    checkout = _put_sources(guest, vmlab_lab)
+    version = re.findall(r'^PACKAGE_VERSION="(.*)"$', guest.read(f"{checkout}/dkms.conf"), re.MULTILINE)[0]
+
+    guest.as_root(f"make -C {checkout} dkms 2>&1", timeout_s=_LONG_S)
+    assert _installed(guest, version)
+    _require_working(guest, version)
+
+    # The next release, as a user gets it: the old one steps aside when the new one is installed.
+    guest.as_root(f"sed -i 's/{version}/{_NEXT}/' {checkout}/dkms.conf {checkout}/fibdrv_main.c")
+    guest.as_root(f"make -C {checkout} dkms 2>&1", timeout_s=_LONG_S)
+    assert _installed(guest, _NEXT)
+    assert not _installed(guest, version)
+    _require_working(guest, _NEXT)
+
+    for gone in (version, _NEXT):
+        guest.as_root(f"dkms remove fibdrv/{gone} --all 2>&1", timeout_s=_LONG_S)
+    assert guest.as_root("dkms status fibdrv") == ""
+    assert guest.as_root("find /lib/modules /var/lib/dkms -name 'fibdrv.ko*'") == ""
+    assert "not found" in guest.fail("sudo modprobe fibdrv").stderr
+    assert left_behind(guest) == set()
+
+
+@pytest.mark.slow
+def test_udev_rule_gives_the_node_to_all_readers_and_to_services(
+    guest: Guest, unloaded_module: str, vmlab_lab: Lab
+) -> None:
+    rule = vmlab_lab.source.directory / "packaging" / "60-fibonacci.rules"
+    with tempfile.TemporaryDirectory() as directory:
+        # A system that takes the node from everyone, by a rule of its own that comes before.
+        stern = Path(directory, "50-stern.rules")
+        stern.write_text('KERNEL=="fibonacci", MODE="0600"\n', encoding="utf-8")
+        for file in (stern, rule):
+            guest.put(file, f"/tmp/{file.name}")
+    mode = f"udevadm settle; stat -c %a {DEVICE}"
+    guest.as_root("cp /tmp/50-stern.rules /etc/udev/rules.d/ && udevadm control --reload")
+    assert guest.as_root(f"insmod {unloaded_module} && {mode}").strip() == "600"
+    guest.as_root("rmmod fibdrv && cp /tmp/60-fibonacci.rules /etc/udev/rules.d/ && udevadm control --reload")
+    assert guest.as_root(f"insmod {unloaded_module} && {mode}").strip() == "444"
+    guest.as_root("systemctl is-active dev-fibonacci.device")

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""Memory that is not to be had: in a cgroup that is too small, and failure by failure with the test build."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vmlab.guest.guest import Guest
+from vmlab.lab import Lab
+from vmlab.module.build import Built
+from vmlab.module.load import insert
+from vmlab.target import Target
+
+from .edges import END
+from .probe import DEVICE
+from .stress import Program, number_in, stress
+from .traces import left_behind
+from .variants import build_faulty
+
+LAST = END - 1
+PARAMETERS = "/sys/module/fibdrv/parameters"
+CGROUP = "/sys/fs/cgroup/fibdrv-test"
+
+
+@pytest.mark.usefixtures("loaded_module")
+def test_a_cgroup_smaller_than_the_number_gets_enomem_and_nobody_is_killed(guest: Guest, program: Program) -> None:
+    fibctl = program("tools/fibctl.c")
+    guest.as_root(f"""
+echo +memory > /sys/fs/cgroup/cgroup.subtree_control
+mkdir {CGROUP}
+echo 3M > {CGROUP}/memory.max
+if [ -e {CGROUP}/memory.swap.max ]; then echo 0 > {CGROUP}/memory.swap.max; fi
+sh -c 'echo $$ > {CGROUP}/cgroup.procs; exec sleep 1000' > /dev/null 2>&1 &
+echo $! > /tmp/innocent
+""")
+    inside = f"sh -c 'echo $$ > {CGROUP}/cgroup.procs; exec {fibctl} --format binary $0 2>&1 | tail -c 200'"
+    for form in ("decimal", "binary"):
+        said = guest.as_root(f"LC_ALL=C {inside.replace('binary', form)} {LAST}")
+        assert "Cannot allocate memory" in said, said
+    assert "354224848179261915075" in guest.as_root(f"{inside.replace('binary', 'decimal')} 100")
+    events = dict(line.split() for line in guest.read(f"{CGROUP}/memory.events").splitlines())
+    assert events["oom_kill"] == "0"
+    guest.as_root("kill -0 $(cat /tmp/innocent)")
+    # Who has room gets it.
+    assert len(guest.succeed(f"{fibctl} --format hex {LAST} | tail -c 100")) == 100
+
+
+@pytest.fixture
+def faulty(vmlab_lab: Lab, target: Target, guest: Guest, tmp_path: Path) -> Built:
+    """The test build, not loaded."""
+    return build_faulty(vmlab_lab, target, guest, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("form", "first", "last", "least"),
+    [
+        # The open file, a text for each read, and what the numbers take; pairs grow on the way.
+        pytest.param("decimal", 340, 400, 62, id="decimal"),
+        pytest.param("hex", 690, 700, 14, id="hex"),
+        pytest.param("binary", 1_000, 1_400, 4, id="binary"),
+        pytest.param("decimal", 60_000, 60_002, 8, id="long"),
+    ],
+)
+def test_every_allocation_fails_once_and_the_next_read_is_right(
+    guest: Guest, faulty: Built, program: Program, form: str, first: int, last: int, least: int
+) -> None:
+    insert(guest, faulty)
+    held = guest.read(f"{PARAMETERS}/held")
+    said = stress(guest, program("test/fibstress.c"), "faults", f"{PARAMETERS}/fail", form, first, last, as_root=True)
+    assert number_in(said, "failures") >= least
+    assert guest.read(f"{PARAMETERS}/held") == held == "0\n"
+    guest.as_root("rmmod fibdrv")
+
+
+def test_each_step_of_loading_fails_once_and_leaves_nothing_behind(guest: Guest, faulty: Built) -> None:
+    insert(guest, faulty)
+    guest.as_root("rmmod fibdrv")
+    for step in range(1, 5):
+        done = guest.root(f"LC_ALL=C insmod {faulty.guest_path} fail={step}")
+        assert not done.ok
+        assert "Cannot allocate memory" in done.stderr
+        assert left_behind(guest) == set()
+    guest.as_root(f"insmod {faulty.guest_path} fail=5")
+    assert guest.read(f"{PARAMETERS}/fail") == "1\n"
+    assert guest.root(f"head -c 2 {DEVICE}").stdout == ""
+    assert guest.as_root(f"head -c 2 {DEVICE}") == "0\n"
+
+
+def test_nothing_is_held_after_readers_storms_and_nonsense(guest: Guest, faulty: Built, program: Program) -> None:
+    path = program("test/fibstress.c")
+    insert(guest, faulty, {"max_n": 1000})
+    stress(guest, path, "readers", "shared", 16, 60)
+    stress(guest, path, "storm", 8, 500, 2)
+    stress(guest, path, "fuzz", 6, 500, 2)
+    assert guest.read(f"{PARAMETERS}/held") == "0\n"
