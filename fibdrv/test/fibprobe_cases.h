@@ -6,8 +6,9 @@
  */
 #define CASE_POSITION 5
 
-/* Where a large record of 20,900 bytes ends in the middle of a buffer. */
+/* A record of some pages, newline included. */
 #define LARGE_INDEX 100000
+#define LARGE_BYTES 20900
 
 /*
  * A hint for mmap(). The VFS refuses a read() whose buffer and count pass the
@@ -21,14 +22,18 @@ enum buffer_kind {
 	UNMAPPED,		/* an address that was just unmapped */
 	READ_ONLY,		/* mapped without PROT_WRITE */
 	HALF_MAPPED,		/* one page, followed by none */
+	LARGE,			/* as long as the large record */
 	KERNEL,			/* beyond any user address */
 };
 
 static unsigned char *make_buffer(enum buffer_kind kind, size_t *page)
 {
+	static unsigned char large[LARGE_BYTES];
 	unsigned char *buf;
 
 	*page = (size_t)sysconf(_SC_PAGESIZE);
+	if (kind == LARGE)
+		return large;
 	if (kind == KERNEL)
 		return (unsigned char *)(UINTPTR_MAX - 4 * *page + 1);
 	buf = mmap(LOW_ADDRESS, 2 * *page, PROT_READ | PROT_WRITE,
@@ -76,6 +81,7 @@ static const struct edge_case {
 	{ "read-count-2g", READ, .count = 0x7ffff000 },
 	{ "read-count-ssize-max", READ, .count = LLONG_MAX },
 	{ "read-count-size-max", READ, .count = SIZE_MAX },
+	{ "read-half-mapped", READ, .count = 64, .buffer = HALF_MAPPED },
 	{ "read-unmapped", READ, .count = 64, .buffer = UNMAPPED },
 	{ "read-readonly", READ, .count = 64, .buffer = READ_ONLY },
 	{ "read-kernel", READ, .count = 64, .buffer = KERNEL },
@@ -87,6 +93,10 @@ static const struct edge_case {
 	{ "pread-kernel", PREAD, .offset = 7, .count = 64, .buffer = KERNEL },
 	{ "pread-half-mapped", PREAD, .offset = LARGE_INDEX, .count = 1 << 20,
 	  .buffer = HALF_MAPPED },
+	{ "pread-large-short", PREAD, .offset = LARGE_INDEX, .count = LARGE_BYTES - 1,
+	  .buffer = LARGE },
+	{ "pread-large-exact", PREAD, .offset = LARGE_INDEX, .count = LARGE_BYTES,
+	  .buffer = LARGE },
 	{ "pread-negative", PREAD, .offset = -1, .count = 64 },
 	{ "pread-end", PREAD, .offset = END(0), .count = 64 },
 	{ "pread-past-end", PREAD, .offset = END(1), .count = 64 },

@@ -29,6 +29,8 @@ _READS = {
     "read-count-1": _stays("ERANGE"),
     "read-count-ssize-max": _stays("EFAULT"),
     "read-count-size-max": _stays("EFAULT"),
+    # The record fits the half that is mapped.
+    "read-half-mapped": _moves(2, 6),
     "read-unmapped": _stays("EFAULT"),
     "read-readonly": _stays("EFAULT"),
     "read-kernel": _stays("EFAULT"),
@@ -42,6 +44,9 @@ _PREADS = {
     "pread-readonly": _stays("EFAULT"),
     "pread-kernel": _stays("EFAULT"),
     "pread-half-mapped": _stays("EFAULT"),
+    # F(100,000) has 20,899 digits.
+    "pread-large-short": _stays("ERANGE"),
+    "pread-large-exact": _stays(20_900),
     "pread-negative": _stays("EINVAL"),
     "pread-end": _stays(0),
     "pread-past-end": _stays(0),

@@ -18,10 +18,7 @@ def stress(guest: Guest, path: str, *words: str | int, as_root: bool = False, ti
     """What one of its commands on the device says when all was right; a failed assertion with its words otherwise."""
     command, *rest = words
     line = " ".join(map(str, [path, command, DEVICE, *rest]))
-    if as_root:
-        done = guest.root(line, timeout_s=timeout_s)
-    else:
-        done = guest.run(line, timeout_s=timeout_s)
+    done = guest.root(line, timeout_s=timeout_s) if as_root else guest.run(line, timeout_s=timeout_s)
     said = done.stdout.strip()
     assert done.ok, f"fibstress {command}: {said or done.stderr.strip() or f'status {done.status}'}"
     assert said.startswith("ok: "), said

@@ -23,7 +23,7 @@ def test_compiler_is_the_version_that_built_the_kernel(module: Built) -> None:
 def test_module_says_what_it_is(module: Built) -> None:
     assert module.info.name == "fibdrv"
     assert module.info.license == "Dual MIT/GPL"
-    assert module.info.parameters == {"max_n": "ulong", "format": "charp"}
+    assert module.info.parameters == {"max_n": "ulong", "format": "charp", "keep_kib": "uint"}
 
 
 def test_module_is_built_for_the_guests_kernel(shared_guest: Guest, module: Built) -> None:
@@ -40,5 +40,4 @@ def test_modinfo_in_the_guest_agrees(shared_guest: Guest, unloaded_module: str, 
     name, vermagic, licence, version = shown.splitlines()
     assert (name, vermagic, licence) == (module.info.name, module.info.vermagic.strip(), module.info.license)
     shared_guest.succeed(f"sudo insmod {unloaded_module}")
-    # Kernels without CONFIG_MODULE_SRCVERSION_ALL give no srcversion to a module that has no version.
     assert shared_guest.succeed("cat /sys/module/fibdrv/srcversion 2>/dev/null; true").strip() == version

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -75,22 +73,3 @@ def test_dkms_installs_upgrades_and_removes_it(guest: Guest, vmlab_lab: Lab) -> 
     assert guest.as_root("find /lib/modules /var/lib/dkms -name 'fibdrv.ko*'") == ""
     assert "not found" in guest.fail("sudo modprobe fibdrv").stderr
     assert left_behind(guest) == set()
-
-
-@pytest.mark.slow
-def test_udev_rule_gives_the_node_to_all_readers_and_to_services(
-    guest: Guest, unloaded_module: str, vmlab_lab: Lab
-) -> None:
-    rule = vmlab_lab.source.directory / "packaging" / "60-fibonacci.rules"
-    with tempfile.TemporaryDirectory() as directory:
-        # A system that takes the node from everyone, by a rule of its own that comes before.
-        stern = Path(directory, "50-stern.rules")
-        stern.write_text('KERNEL=="fibonacci", MODE="0600"\n', encoding="utf-8")
-        for file in (stern, rule):
-            guest.put(file, f"/tmp/{file.name}")
-    mode = f"udevadm settle; stat -c %a {DEVICE}"
-    guest.as_root("cp /tmp/50-stern.rules /etc/udev/rules.d/ && udevadm control --reload")
-    assert guest.as_root(f"insmod {unloaded_module} && {mode}").strip() == "600"
-    guest.as_root("rmmod fibdrv && cp /tmp/60-fibonacci.rules /etc/udev/rules.d/ && udevadm control --reload")
-    assert guest.as_root(f"insmod {unloaded_module} && {mode}").strip() == "444"
-    guest.as_root("systemctl is-active dev-fibonacci.device")

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
+from pathlib import Path
 
 from vmlab.guest.guest import Guest
 from vmlab.lab import Lab
 from vmlab.target import Target
 
+from .probe import DEVICE
 from .variants import place_for
 
 _INSTALLED = {
@@ -39,3 +42,21 @@ def test_make_install_honours_install_mod_path_and_uninstall_takes_it_away(
         done = place.run(f"{make} uninstall && {listing}", timeout_s=limit_s)
         assert done.status == 0, done.output
         assert "fib" not in done.output.splitlines()[-1], done.output
+
+
+def test_udev_rule_gives_the_node_to_all_readers_and_to_services(
+    guest: Guest, unloaded_module: str, vmlab_lab: Lab
+) -> None:
+    rule = vmlab_lab.source.directory / "packaging" / "60-fibonacci.rules"
+    with tempfile.TemporaryDirectory() as directory:
+        # A system that takes the node from everyone, by a rule of its own that comes before.
+        stern = Path(directory, "50-stern.rules")
+        stern.write_text('KERNEL=="fibonacci", MODE="0600"\n', encoding="utf-8")
+        for file in (stern, rule):
+            guest.put(file, f"/tmp/{file.name}")
+    mode = f"udevadm settle; stat -c %a {DEVICE}"
+    guest.as_root("cp /tmp/50-stern.rules /etc/udev/rules.d/ && udevadm control --reload")
+    assert guest.as_root(f"insmod {unloaded_module} && {mode}").strip() == "600"
+    guest.as_root("rmmod fibdrv && cp /tmp/60-fibonacci.rules /etc/udev/rules.d/ && udevadm control --reload")
+    assert guest.as_root(f"insmod {unloaded_module} && {mode}").strip() == "444"
+    guest.as_root("systemctl is-active dev-fibonacci.device")

@@ -47,6 +47,8 @@ def test_loading_twice_is_refused(shared_guest: Guest, unloaded_module: str) -> 
         pytest.param("max_n=1000000001", "max_n is 1000000001, but must be 1 to 1000000000", id="max_n-large"),
         pytest.param("max_n=-1", "`-1' invalid for parameter `max_n'", id="max_n-negative"),
         pytest.param("max_n=many", "`many' invalid for parameter `max_n'", id="max_n-text"),
+        pytest.param("keep_kib=65537", "keep_kib is 65537, but must be 0 to 65536", id="keep_kib-large"),
+        pytest.param("keep_kib=few", "`few' invalid for parameter `keep_kib'", id="keep_kib-text"),
         pytest.param("format=nonsense", "format is 'nonsense', but must be decimal, hex or binary", id="format"),
     ],
 )

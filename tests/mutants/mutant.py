@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""A mutant: a small fault put into fibdrv, and the test that has to see it. Each is a patch in this directory.
+
+What stands before the first line that begins with `---` is its description, then `Killed-by:` and the test: the node
+id of a guest test, or a target of fibdrv's Makefile (`make check-record`), which runs in user space.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+DIRECTORY = Path(__file__).parent
+ROOT = DIRECTORY.parents[1]
+DRIVER = ROOT / "fibdrv"
+_KILLED_BY = "Killed-by: "
+_MAKE = "make "
+
+
+class BadMutant(Exception):
+    """A patch that is not as it should be, or does not apply any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """A fault and who sees it."""
+
+    name: str
+    fault: str
+    test: str
+    patch: Path
+
+    @property
+    def is_guests(self) -> bool:
+        """Whether the test needs a guest, and so a machine."""
+        return not self.test.startswith(_MAKE)
+
+    @property
+    def make_target(self) -> str:
+        """What `make` is asked for, of a user-space test."""
+        return self.test.removeprefix(_MAKE)
+
+
+def read_mutant(path: Path) -> Mutant:
+    """A mutant out of its patch; `BadMutant` when the description or the test is missing."""
+    head = path.read_text(encoding="utf-8").partition("\n---")[0].splitlines()
+    tests = [line.removeprefix(_KILLED_BY).strip() for line in head if line.startswith(_KILLED_BY)]
+    fault = " ".join(line.strip() for line in head if not line.startswith(_KILLED_BY)).strip()
+    if len(tests) != 1 or not fault:
+        raise BadMutant(f"{path.name}: begins with what the fault is, and one line {_KILLED_BY!r}")
+    return Mutant(name=path.stem, fault=fault, test=tests[0], patch=path)
+
+
+def read_mutants(directory: Path = DIRECTORY) -> list[Mutant]:
+    """All of them, by name."""
+    return [read_mutant(path) for path in sorted(directory.glob("*.patch"))]
+
+
+def copy_driver(to: Path) -> Path:
+    """fibdrv's sources, without what a build left there, in a directory of the same name below `to`."""
+    copy = to / DRIVER.name
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "."],
+        cwd=DRIVER,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if (DRIVER / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(DRIVER / name, copy / name)
+    return copy
+
+
+def make_mutant(mutant: Mutant, to: Path) -> Path:
+    """A copy of the driver with the fault in it; `BadMutant` when the patch does not apply to the very line."""
+    copy = copy_driver(to)
+    command = ["patch", "--strip=2", "--fuzz=0", "--batch", "--input", str(mutant.patch)]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+    if done.returncode != 0 or list(copy.rglob("*.rej")):
+        raise BadMutant(f"{mutant.patch.name} does not apply any more:\n{done.stdout}{done.stderr}")
+    for left in copy.rglob("*.orig"):
+        left.unlink()
+    return copy
