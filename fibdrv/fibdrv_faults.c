@@ -8,6 +8,7 @@
  */
 #include <linux/moduleparam.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 
 #include "fibdrv_faults.h"
 
@@ -31,21 +32,23 @@ bool fibdrv_fault(void)
 	return fails;
 }
 
-static void count(const void *memory, int change)
+static void count(int change)
 {
-	if (!memory)
-		return;
 	spin_lock(&faults_lock);
 	held += change;
 	spin_unlock(&faults_lock);
 }
 
-void fibdrv_count_alloc(const void *memory)
+void fibdrv_allocated(void *memory, size_t bytes)
 {
-	count(memory, 1);
+	if (!memory)
+		return;
+	memset(memory, 0xa5, bytes);
+	count(1);
 }
 
-void fibdrv_count_free(const void *memory)
+void fibdrv_freed(const void *memory)
 {
-	count(memory, -1);
+	if (memory)
+		count(-1);
 }

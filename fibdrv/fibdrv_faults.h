@@ -2,8 +2,9 @@
 /*
  * Failures on order, in a test build only (FIBDRV_FAULTS=y, see Kbuild):
  * distributions build their kernels without failslab. Everything that can
- * fail for want of memory asks fibdrv_fault() first, and every allocation is
- * counted until it is freed.
+ * fail for want of memory asks fibdrv_fault() first. Every allocation is filled
+ * with rubbish, since distributions also choose init_on_alloc, and is counted
+ * until it is freed.
  */
 #ifndef FIBDRV_FAULTS_H
 #define FIBDRV_FAULTS_H
@@ -13,8 +14,8 @@
 #ifdef FIBDRV_FAULTS
 
 bool fibdrv_fault(void);
-void fibdrv_count_alloc(const void *memory);
-void fibdrv_count_free(const void *memory);
+void fibdrv_allocated(void *memory, size_t bytes);
+void fibdrv_freed(const void *memory);
 
 #else
 
@@ -23,11 +24,11 @@ static inline bool fibdrv_fault(void)
 	return false;
 }
 
-static inline void fibdrv_count_alloc(const void *memory)
+static inline void fibdrv_allocated(void *memory, size_t bytes)
 {
 }
 
-static inline void fibdrv_count_free(const void *memory)
+static inline void fibdrv_freed(const void *memory)
 {
 }
 

@@ -44,13 +44,13 @@ static inline void *port_alloc(size_t count, size_t size)
 		memory = kmalloc(bytes, PORT_GFP);
 	else
 		memory = kvmalloc(bytes, PORT_GFP);
-	fibdrv_count_alloc(memory);
+	fibdrv_allocated(memory, bytes);
 	return memory;
 }
 
 static inline void port_free(const void *memory)
 {
-	fibdrv_count_free(memory);
+	fibdrv_freed(memory);
 	kvfree(memory);
 }
 

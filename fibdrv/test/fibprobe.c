@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "../uapi/fibdrv.h"
@@ -27,6 +28,8 @@ static const char usage[] =
 "       fibprobe threads DEVICE NTHREADS NREADS [START]\n"
 "                                             each thread reads one shared file\n"
 "                                             NREADS times\n"
+"       fibprobe vectors DEVICE START         readv, then preadv from START, into\n"
+"                                             three buffers of three bytes\n"
 "       fibprobe cases                        the names of the edge cases\n"
 "\n"
 "FORMAT is decimal, hex or binary; binary is printed as two hex digits a byte.\n"
@@ -34,6 +37,7 @@ static const char usage[] =
 "       read, seq   N, digits\n"
 "       errno       case, result, position before, position after\n"
 "       threads     thread, digits\n"
+"       vectors     call, what each buffer got; position\n"
 "A failed call prints the name of its error for its result, the end of the file\n"
 "prints EOF, and a record that is not as promised prints MALFORMED.\n"
 "Exit status: 0 when everything asked was tried, 1 if the device could not be\n"
@@ -295,6 +299,37 @@ static void command_threads(int argc, char **argv)
 	}
 }
 
+static void command_vectors(int argc, char **argv)
+{
+	const char * const names[] = { "readv", "preadv" };
+	char buf[3][3];
+	struct iovec iov[3];
+	long long start;
+	int fd, call, i;
+
+	if (argc != 2)
+		die_usage();
+	fd = open_device(argv[0], FIBDRV_FORMAT_DECIMAL);
+	start = number(argv[1]);
+	if (lseek(fd, start, SEEK_SET) < 0)
+		die("lseek");
+	for (call = 0; call < 2; call++) {
+		ssize_t got;
+
+		memset(buf, 0, sizeof(buf));
+		for (i = 0; i < 3; i++) {
+			iov[i].iov_base = buf[i];
+			iov[i].iov_len = sizeof(buf[i]);
+		}
+		got = call ? preadv(fd, iov, 3, start) : readv(fd, iov, 3);
+		fputs(names[call], stdout);
+		for (i = 0; i < 3 && got > i * (ssize_t)sizeof(buf[i]); i++)
+			printf("\t%.*s", (int)strcspn(buf[i], "\n"), buf[i]);
+		putchar('\n');
+	}
+	printf("position\t%lld\n", (long long)lseek(fd, 0, SEEK_CUR));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "--help")) {
@@ -311,6 +346,8 @@ int main(int argc, char **argv)
 		command_errno(argc - 2, argv + 2);
 	else if (!strcmp(argv[1], "threads"))
 		command_threads(argc - 2, argv + 2);
+	else if (!strcmp(argv[1], "vectors"))
+		command_vectors(argc - 2, argv + 2);
 	else if (!strcmp(argv[1], "cases"))
 		print_case_names();
 	else

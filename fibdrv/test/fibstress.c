@@ -42,7 +42,9 @@ static const char usage[] =
 "           how many microseconds\n"
 "       fibstress waiter DEVICE INDEX\n"
 "           a process that waits for another one's read on the same open file is\n"
-"           killed\n";
+"           killed\n"
+"       fibstress nonblock DEVICE INDEX\n"
+"           a process may not wait for it: EAGAIN\n";
 
 /* F(0) to F(LAST) and their lengths, newline included, by addition. */
 #define LAST 1000
@@ -338,7 +340,9 @@ int main(int argc, char **argv)
 	if (argc == 5 && !strcmp(argv[1], "signal"))
 		return command_signal(argv[2], argv[3], number(argv[4]));
 	if (argc == 4 && !strcmp(argv[1], "waiter"))
-		return command_waiter(argv[2], number(argv[3]));
+		return command_waiter(argv[2], number(argv[3]), 0);
+	if (argc == 4 && !strcmp(argv[1], "nonblock"))
+		return command_waiter(argv[2], number(argv[3]), 1);
 	die_usage();
 	return 0;
 }

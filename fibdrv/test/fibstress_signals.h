@@ -96,16 +96,35 @@ static int command_signal(const char *device, const char *name, unsigned long n)
 	return 0;
 }
 
-static int command_waiter(const char *device, unsigned long n)
+/* An O_NONBLOCK file's read while another one computes. */
+static void require_eagain(int fd)
+{
+	char buf[ROOM];
+	ssize_t got;
+
+	if (fcntl(fd, F_SETFL, O_NONBLOCK))
+		die("F_SETFL");
+	got = read(fd, buf, sizeof(buf));
+	if (got >= 0 || errno != EAGAIN)
+		wrong("a read that may not wait gave %zd, errno %d", got, errno);
+	if (fcntl(fd, F_SETFL, 0))
+		die("F_SETFL");
+}
+
+static int command_waiter(const char *device, unsigned long n, int nonblock)
 {
 	int fd = open_device(device), status;
 	pid_t computing, waiting;
-	__u64 begun, took;
+	__u64 begun, took = 0;
 
 	if (lseek(fd, (off_t)n, SEEK_SET) != (off_t)n)
 		die("lseek");
 	computing = start_reader(fd, (off_t)n, 1);
 	await_computing(computing);
+	if (nonblock) {
+		require_eagain(fd);
+		goto end;
+	}
 	waiting = start_reader(fd, (off_t)n, 1);
 	/* It gets as far as it can, which is the position's lock. */
 	usleep(100000);
@@ -116,6 +135,7 @@ static int command_waiter(const char *device, unsigned long n)
 	took = now_us() - begun;
 	if (!WIFSIGNALED(status))
 		wrong("the waiting reader's status is %#x", status);
+end:
 	if (waitpid(computing, &status, WNOHANG))
 		wrong("the other reader was done before: nobody waited");
 	kill(computing, SIGKILL);

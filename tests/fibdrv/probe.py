@@ -60,6 +60,10 @@ class Probe:
         rows = _fields(self._run(f"{sudo}{self.path} errno {DEVICE} all"))
         return {name: Edge(*rest) for name, *rest in rows}
 
+    def vectors(self, start: int) -> dict[str, list[str]]:
+        """What three buffers of three bytes get from `readv` and from `preadv`, and the position then."""
+        return {name: rest for name, *rest in _fields(self._run(f"{self.path} vectors {DEVICE} {start}"))}
+
     def threads(self, threads: int, reads: int, start: int) -> dict[int, list[str]]:
         """What each of several threads that read one open file got, in the order it got it."""
         got: dict[int, list[str]] = {number: [] for number in range(threads)}

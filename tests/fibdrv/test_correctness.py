@@ -168,6 +168,11 @@ def test_writing_has_no_effect(shared_guest: Guest) -> None:
     assert shared_guest.succeed(f"sudo bash -c '{shell}'").split() == ["0", "1", "1", "2", "3", "5", "8", "13"]
 
 
+def test_readv_and_preadv_fill_each_buffer_with_a_record(probe: Probe) -> None:
+    # F(7) to F(11) are "13", "21", "34", "55" and "89"; the buffers are of three bytes each but the last, of eight.
+    assert probe.vectors(7) == {"readv": ["13", "21", "34"], "preadv": ["13", "21", "34"], "position": ["10"]}
+
+
 def test_threads_that_share_an_open_file_get_consecutive_whole_numbers(probe: Probe) -> None:
     # From F(2) on no two numbers are alike.
     threads, reads, start = 4, 250, 2

@@ -35,3 +35,7 @@ def test_another_signal_waits_for_the_number(guest: Guest, program: Program) -> 
 
 def test_a_reader_that_waits_for_its_turn_can_be_killed(guest: Guest, program: Program) -> None:
     stress(guest, program("test/fibstress.c"), "waiter", LAST)
+
+
+def test_a_nonblocking_read_does_not_wait_for_its_turn(guest: Guest, program: Program) -> None:
+    stress(guest, program("test/fibstress.c"), "nonblock", LAST)
