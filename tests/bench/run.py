@@ -15,6 +15,7 @@ import fetch
 import forks
 import matrix
 import scale
+import reading
 import timing
 import trouble
 import virtme
@@ -32,6 +33,7 @@ LIMITS: tuple[Limit, ...] = (
     *scale.LIMITS,
     *timing.LIMITS,
     *explain.LIMITS,
+    *reading.LIMITS,
     *virtme.LIMITS,
 )
 RESULT = Path("build/bench.json")

@@ -61,7 +61,7 @@ def _ppm(figures: list[float]) -> float:
 
 
 @contextlib.contextmanager
-def _timed(forks: Forks, source: TimingSource, target: str = TARGET) -> Iterator[Timed]:
+def timed_fork(forks: Forks, source: TimingSource, target: str = TARGET) -> Iterator[Timed]:
     (chosen,) = forks.lab.matrix.select(target)
     with TimedGuests(forks).fork(chosen, Stage.LOADED, accepted=(source,)) as timed:
         yield timed
@@ -71,7 +71,7 @@ def _ten_forks(operation: Operation, batches: int) -> tuple[list[Measurement], d
     taken = []
     with new_forks() as forks, _busy_host():
         for _ in range(_FORKS):
-            with _timed(forks, TimingSource.ICOUNT) as timed:
+            with timed_fork(forks, TimingSource.ICOUNT) as timed:
                 taken.append(timed.stopwatch.measure(operation, batches=batches))
     return taken, {"forks": str(_FORKS), "batches": str(batches), "other work": f"{_SPINNERS} spinning processes"}
 
@@ -119,7 +119,7 @@ def _trials(nops: int, verdict: Verdict) -> Measured:
         for _ in range(_TRIALS):
             sides: list[Series] = []
             for forks in labs:
-                with _timed(forks, TimingSource.ICOUNT) as timed:
+                with timed_fork(forks, TimingSource.ICOUNT) as timed:
                     measured = timed.stopwatch.measure(READ, batches=100)
                     sides.append(timed.stopwatch.series("read", {READ.offset: measured}))
             found = compare(sides[0], sides[1])
@@ -141,7 +141,11 @@ def icount_no_change() -> Measured:
 
 def _clock_trials(other: Operation | None, operation: Operation) -> list[Verdict]:
     found = []
-    with new_forks() as forks, _timed(forks, TimingSource.CLOCK) as first, _timed(forks, TimingSource.CLOCK) as second:
+    with (
+        new_forks() as forks,
+        timed_fork(forks, TimingSource.CLOCK) as first,
+        timed_fork(forks, TimingSource.CLOCK) as second,
+    ):
         for _ in range(_CLOCK_TRIALS):
             both = in_turns(first, second, operation, other)
             turns = new_interleaving()
@@ -175,7 +179,7 @@ def emulated_pmu() -> Measured:
     counts = []
     with new_forks() as forks, _busy_host():
         for _ in range(_FORKS):
-            with _timed(forks, TimingSource.EMULATED_PMU, _ARM64_TARGET) as timed:
+            with timed_fork(forks, TimingSource.EMULATED_PMU, _ARM64_TARGET) as timed:
                 taken = timed.stopwatch.measure(Loop(1_000_000), batches=20, counter="instructions:u")
                 counts.append(taken.minimum)
     worst = max(abs(count / 2_000_000 - 1) for count in counts)
@@ -187,7 +191,7 @@ def cost_of_counting() -> Measured:
     took = {}
     with new_forks() as forks:
         for source in (TimingSource.ICOUNT, TimingSource.CLOCK):
-            with _timed(forks, source) as timed:
+            with timed_fork(forks, source) as timed:
                 started = time.monotonic()
                 timed.stopwatch.measure(Loop(10_000_000), batches=10, warmup=0)
                 took[source] = time.monotonic() - started
@@ -197,7 +201,7 @@ def cost_of_counting() -> Measured:
 
 def overhead() -> Measured:
     """What reading the counter before and after a batch costs, in instructions; it is taken off each sample."""
-    with new_forks() as forks, _timed(forks, TimingSource.ICOUNT) as timed:
+    with new_forks() as forks, timed_fork(forks, TimingSource.ICOUNT) as timed:
         return Measured(value=timed.stopwatch.measure(Loop(1)).overhead)
 
 
