@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The sessions: `nox -s matrix`, `tests`, `lint`, `types`, `docs`, `bench`, `soak`, `zoo`, `cloud`, `explain`."""
+"""The sessions: `nox -s matrix`, `tests`, `lint`, `types`, `docs`, `bench`, `soak`, `zoo`, `cloud`, `explain`,
+`driver`, `mutants`."""
 
 from __future__ import annotations
 
@@ -65,10 +66,26 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """What takes long: the tests marked slow, on the default matrix."""
+    """What takes long: the tests marked slow on the default matrix, and all of fibdrv's on its strict boots."""
     _install(session, "drgn")
     session.run("vmlab", "setup")
     session.run("pytest", *GUEST_TESTS, "-m", "slow", *SIDE_BY_SIDE, *session.posargs)
+    strict = ("--vmlab-target", "default+strict")
+    session.run("pytest", "tests/fibdrv", "-m", "slow or not slow", *SIDE_BY_SIDE, *strict, *session.posargs)
+
+
+@nox.session
+def driver(session: nox.Session) -> None:
+    """fibdrv without a guest: its own `make check`, W=1, sparse, checkpatch.pl and the man page; on a Debian host."""
+    session.run("make", "-C", "fibdrv", "check", external=True)
+    session.run("python", "tests/driver/style.py")
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Small faults put into fibdrv, and the table of the tests that see them; `nox -s mutants -- --user-space`."""
+    _prepare(session)
+    session.run("python", "tests/mutants/kill.py", *session.posargs)
 
 
 @nox.session

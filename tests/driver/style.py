@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""What a kernel reviewer's tools say of fibdrv, on a Debian host: `nox -s driver`.
+
+It builds with `W=1` and sparse for the newest kernel whose headers the host has, runs the kernel's own checkpatch.pl
+as fibdrv/.checkpatch.conf says, and mandoc's lint over the man page. Anything that one of them says ends it with 1.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DRIVER = ROOT / "fibdrv"
+_PACKAGES = "apt-get install sparse mandoc linux-headers-amd64 linux-source"
+_SCRIPTS = ("checkpatch.pl", "const_structs.checkpatch", "spelling.txt")
+# A warning of the compiler, of sparse or of Kbuild; not Debian's missing vmlinux, which BTF alone wants.
+_SAID = re.compile(r"^.*\b(?:warning|error):.*$", re.MULTILINE | re.IGNORECASE)
+_COMPLAINT = re.compile(r"^((?:ERROR|WARNING|CHECK):.*)\n#\d+: FILE: (.*):$", re.MULTILINE)
+
+
+class Missing(Exception):
+    """A tool or package that this host lacks."""
+
+
+def headers() -> Path:
+    """The build directory of the newest kernel whose headers are installed."""
+    found = sorted(Path("/lib/modules").glob("*/build/Makefile"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise Missing("no kernel's headers")
+    return found[-1].parent
+
+
+def unpack_checkpatch(to: Path) -> Path:
+    """checkpatch.pl and what it reads, out of the distribution's kernel source package."""
+    archives = sorted(Path("/usr/src").glob("linux-source-*.tar.xz"))
+    if not archives:
+        raise Missing("no kernel source package")
+    wanted = {f"{archives[-1].name.removesuffix('.tar.xz')}/scripts/{name}": name for name in _SCRIPTS}
+    with tarfile.open(archives[-1], "r|xz") as source:
+        for member in source:
+            content = source.extractfile(member) if member.name in wanted else None
+            if content is not None:
+                (to / wanted[member.name]).write_bytes(content.read())
+            if all((to / name).is_file() for name in _SCRIPTS):
+                break
+    return to / _SCRIPTS[0]
+
+
+def require(program: str) -> str:
+    """A program's path; `Missing` when the host has none."""
+    path = shutil.which(program)
+    if path is None:
+        raise Missing(f"no {program}")
+    return path
+
+
+def run(command: Sequence[str], directory: Path) -> str:
+    """All that a command says; an error of its own making when it cannot be run."""
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    return f"{done.stdout}{done.stderr}" if done.returncode == 0 else f"error: {done.stdout}{done.stderr}"
+
+
+def build(work: Path, *options: str) -> list[str]:
+    """What the compiler and sparse say of the module at W=1."""
+    require("sparse")
+    copy = work / f"build{len(options)}" / "fibdrv"
+    shutil.copytree(DRIVER, copy, ignore=shutil.ignore_patterns("*.o", "*.ko", "*.mod*", ".*.cmd", "build"))
+    said = run(["make", "-C", str(headers()), f"M={copy}", "W=1", "C=2", *options, "modules"], copy)
+    if "LD [M]" not in said or "CHECK" not in said:
+        return [f"neither built nor checked: {said}"]
+    return _SAID.findall(said)
+
+
+def checkpatch(work: Path) -> list[str]:
+    """What checkpatch.pl says of every C file."""
+    files = sorted(str(path.relative_to(DRIVER)) for path in DRIVER.rglob("*.[ch]") if "build" not in path.parts)
+    files = [name for name in files if not name.endswith(".mod.c")]
+    said = run([require("perl"), str(unpack_checkpatch(work)), "--show-types", "-f", *files], DRIVER)
+    if said.count("lines checked") != len(files):
+        return [f"{said.count('lines checked')} of {len(files)} files were checked: {said[-2000:]}"]
+    return [f"{place}: {what}" for what, place in _COMPLAINT.findall(said)]
+
+
+def man_page(_: Path) -> list[str]:
+    """What mandoc says of fibonacci(4)."""
+    page = DRIVER / "packaging" / "fibonacci.4"
+    done = subprocess.run(
+        [require("mandoc"), "-T", "lint", "-W", "style", str(page)], capture_output=True, text=True, check=False
+    )
+    return [line for line in done.stdout.splitlines() if "referenced manual not found" not in line]
+
+
+CHECKS: dict[str, Callable[[Path], list[str]]] = {
+    "W=1 and sparse": build,
+    "W=1 and sparse, the test build": lambda work: build(work, "FIBDRV_FAULTS=y"),
+    "checkpatch.pl --strict": checkpatch,
+    "mandoc -T lint": man_page,
+}
+
+
+def main() -> int:
+    """Run every check and print what each said."""
+    wrong = 0
+    with tempfile.TemporaryDirectory(prefix="fibdrv-style-") as directory:
+        for name, check in CHECKS.items():
+            try:
+                said = check(Path(directory))
+            except Missing as missing:
+                print(f"{name}: {missing} on this host; {_PACKAGES}", file=sys.stderr)
+                return 2
+            print(f"{name}: {'clean' if not said else ''}")
+            for line in said:
+                print(f"  {line}")
+            wrong += len(said)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
