@@ -53,29 +53,31 @@ def faulty(vmlab_lab: Lab, target: Target, guest: Guest, tmp_path: Path) -> Buil
     return build_faulty(vmlab_lab, target, guest, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("form", "first", "last", "least"),
-    [
-        # The open file, a text for each read, and what the numbers take; pairs grow on the way.
-        pytest.param("decimal", 340, 400, 62, id="decimal"),
-        pytest.param("hex", 690, 700, 14, id="hex"),
-        pytest.param("binary", 1_000, 1_400, 4, id="binary"),
-        pytest.param("decimal", 60_000, 60_002, 8, id="long"),
-    ],
-)
-def test_every_allocation_fails_once_and_the_next_read_is_right(
-    guest: Guest, faulty: Built, program: Program, form: str, first: int, last: int, least: int
-) -> None:
+@pytest.fixture
+def faulty_loaded(guest: Guest, faulty: Built) -> None:
+    """The test build, loaded."""
     insert(guest, faulty)
-    held = guest.read(f"{PARAMETERS}/held")
-    said = stress(guest, program("test/fibstress.c"), "faults", f"{PARAMETERS}/fail", form, first, last, as_root=True)
-    assert number_in(said, "failures") >= least
-    assert guest.read(f"{PARAMETERS}/held") == held == "0\n"
-    guest.as_root("rmmod fibdrv")
 
 
+@pytest.mark.usefixtures("faulty_loaded")
+def test_every_allocation_fails_once_and_the_next_read_is_right(guest: Guest, program: Program) -> None:
+    """Of an open file that is read on: it is allocated, and for each read what computing, keeping and writing take."""
+    path = program("test/fibstress.c")
+    assert guest.read(f"{PARAMETERS}/held") == "0\n"
+    # A text for each read at least, which binary has none of; pairs grow on the way.
+    for form, first, last, least in (
+        ("decimal", 340, 400, 62),
+        ("hex", 690, 700, 14),
+        ("binary", 1_000, 1_400, 4),
+        ("decimal", 60_000, 60_002, 8),
+    ):
+        said = stress(guest, path, "faults", f"{PARAMETERS}/fail", form, first, last, as_root=True)
+        assert number_in(said, "failures") >= least
+        assert guest.read(f"{PARAMETERS}/held") == "0\n", f"{form} from F({first})"
+
+
+@pytest.mark.usefixtures("faulty_loaded")
 def test_each_step_of_loading_fails_once_and_leaves_nothing_behind(guest: Guest, faulty: Built) -> None:
-    insert(guest, faulty)
     guest.as_root("rmmod fibdrv")
     for step in range(1, 5):
         done = guest.root(f"LC_ALL=C insmod {faulty.guest_path} fail={step}")

@@ -16,26 +16,25 @@ pytestmark = pytest.mark.usefixtures("loaded_module")
 
 
 @pytest.mark.parametrize("signal", ["KILL", "INT", "TERM"])
-def test_a_signal_that_kills_ends_the_longest_computation(guest: Guest, program: Program, signal: str) -> None:
-    stress(guest, program("test/fibstress.c"), "signal", signal, LAST)
-    guest.as_root("rmmod fibdrv")
+def test_a_signal_that_kills_ends_the_longest_computation(shared_guest: Guest, program: Program, signal: str) -> None:
+    stress(shared_guest, program("test/fibstress.c"), "signal", signal, LAST)
 
 
 @pytest.mark.timing("icount")
-@pytest.mark.parametrize("signal", ["KILL", "INT"])
-def test_it_ends_within_100_ms_of_the_guests_time(timed_guest: Guest, program: Program, signal: str) -> None:
+def test_it_ends_within_100_ms_of_the_guests_time(timed_guest: Guest, program: Program) -> None:
     """Where instructions are counted the guest's time is that count, and no other process of the host is in it."""
-    said = stress(timed_guest, program("test/fibstress.c"), "signal", signal, LAST)
-    assert number_in(said, "us") < AT_ONCE_US, said
+    path = program("test/fibstress.c")
+    said = {signal: stress(timed_guest, path, "signal", signal, LAST) for signal in ("KILL", "INT")}
+    assert max(number_in(words, "us") for words in said.values()) < AT_ONCE_US, said
 
 
-def test_another_signal_waits_for_the_number(guest: Guest, program: Program) -> None:
-    stress(guest, program("test/fibstress.c"), "signal", "USR1", 1_000_000)
+def test_another_signal_waits_for_the_number(shared_guest: Guest, program: Program) -> None:
+    stress(shared_guest, program("test/fibstress.c"), "signal", "USR1", 1_000_000)
 
 
-def test_a_reader_that_waits_for_its_turn_can_be_killed(guest: Guest, program: Program) -> None:
-    stress(guest, program("test/fibstress.c"), "waiter", LAST)
+def test_a_reader_that_waits_for_its_turn_can_be_killed(shared_guest: Guest, program: Program) -> None:
+    stress(shared_guest, program("test/fibstress.c"), "waiter", LAST)
 
 
-def test_a_nonblocking_read_does_not_wait_for_its_turn(guest: Guest, program: Program) -> None:
-    stress(guest, program("test/fibstress.c"), "nonblock", LAST)
+def test_a_nonblocking_read_does_not_wait_for_its_turn(shared_guest: Guest, program: Program) -> None:
+    stress(shared_guest, program("test/fibstress.c"), "nonblock", LAST)
