@@ -85,7 +85,7 @@ def driver(session: nox.Session) -> None:
 def mutants(session: nox.Session) -> None:
     """Small faults put into fibdrv, and the table of the tests that see them; `nox -s mutants -- --user-space`."""
     _prepare(session)
-    session.run("python", "tests/mutants/kill.py", *session.posargs)
+    session.run("python", "-m", "mutants.kill", *session.posargs, env={"PYTHONPATH": "tests"})
 
 
 @nox.session

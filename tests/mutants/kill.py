@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mutant import DRIVER, ROOT, BadMutant, Mutant, copy_driver, make_mutant, read_mutants
+from mutants.mutant import DRIVER, ROOT, BadMutant, Mutant, copy_driver, make_mutant, read_mutants
 from rich.console import Console
 from rich.table import Table
 
