@@ -18,9 +18,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mutants.mutant import DRIVER, ROOT, BadMutant, Mutant, copy_driver, make_mutant, read_mutants
 from rich.console import Console
 from rich.table import Table
+
+from mutants.mutant import DRIVER, ROOT, BadMutant, Mutant, copy_driver, make_mutant, read_mutants
 
 _TARGET = "debian12-6.1"
 _LIMIT_S = 1800.0
