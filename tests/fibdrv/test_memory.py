@@ -24,27 +24,51 @@ PARAMETERS = "/sys/module/fibdrv/parameters"
 CGROUP = "/sys/fs/cgroup/fibdrv-test"
 
 
-@pytest.mark.usefixtures("loaded_module")
-def test_a_cgroup_smaller_than_the_number_gets_enomem_and_nobody_is_killed(guest: Guest, program: Program) -> None:
-    fibctl = program("tools/fibctl.c")
+def _make_cgroup(guest: Guest, limit: str) -> None:
+    """A cgroup of its own with a memory limit, and a bystander asleep in it."""
     guest.as_root(f"""
 echo +memory > /sys/fs/cgroup/cgroup.subtree_control
 mkdir {CGROUP}
-echo 3M > {CGROUP}/memory.max
+echo {limit} > {CGROUP}/memory.max
 if [ -e {CGROUP}/memory.swap.max ]; then echo 0 > {CGROUP}/memory.swap.max; fi
 sh -c 'echo $$ > {CGROUP}/cgroup.procs; exec sleep 1000' > /dev/null 2>&1 &
-echo $! > /tmp/innocent
+echo $! > /tmp/bystander
 """)
-    inside = f"sh -c 'echo $$ > {CGROUP}/cgroup.procs; exec {fibctl} --format binary $0 2>&1 | tail -c 200'"
-    for form in ("decimal", "binary"):
-        said = guest.as_root(f"LC_ALL=C {inside.replace('binary', form)} {LAST}")
-        assert "Cannot allocate memory" in said, said
-    assert "354224848179261915075" in guest.as_root(f"{inside.replace('binary', 'decimal')} 100")
+
+
+def _inside(command: str) -> str:
+    """A command that runs in the cgroup, and the end of what it says."""
+    return f"LC_ALL=C sh -c 'echo $$ > {CGROUP}/cgroup.procs; exec {command}' 2>&1 | tail -c 200"
+
+
+def _require_nobody_killed(guest: Guest) -> None:
     events = dict(line.split() for line in guest.read(f"{CGROUP}/memory.events").splitlines())
     assert events["oom_kill"] == "0"
-    guest.as_root("kill -0 $(cat /tmp/innocent)")
+    guest.as_root("kill -0 $(cat /tmp/bystander)")
+
+
+@pytest.mark.usefixtures("loaded_module")
+def test_a_cgroup_smaller_than_the_number_gets_enomem_and_nobody_is_killed(guest: Guest, program: Program) -> None:
+    fibctl = program("tools/fibctl.c")
+    _make_cgroup(guest, "3M")
+    for form in ("decimal", "binary"):
+        said = guest.as_root(_inside(f"{fibctl} --format {form} {LAST}"))
+        assert "Cannot allocate memory" in said, said
+    assert guest.as_root(_inside(f"{fibctl} 100")) == "354224848179261915075\n"
+    _require_nobody_killed(guest)
     # Who has room gets it.
     assert len(guest.succeed(f"{fibctl} --format hex {LAST} | tail -c 100")) == 100
+
+
+def test_max_n_may_be_more_than_memory_holds(guest: Guest, module: Built, program: Program) -> None:
+    """F(1,000,000,000) has 87 MB."""
+    fibctl = program("tools/fibctl.c")
+    insert(guest, module, {"max_n": 10**9})
+    _make_cgroup(guest, "64M")
+    said = guest.as_root(_inside(f"{fibctl} --format binary 1000000000"))
+    assert "Cannot allocate memory" in said, said
+    assert guest.as_root(_inside(f"{fibctl} 100")) == "354224848179261915075\n"
+    _require_nobody_killed(guest)
 
 
 @pytest.fixture
