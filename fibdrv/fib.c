@@ -78,6 +78,9 @@ size_t fib_room(u64 n)
 	return fib_bits(n) / LIMB_BITS + 4;
 }
 
+/* Up to so many words of working memory, are on the stack. */
+#define FEW_WORDS	48
+
 /* The state of a computation: F(k) and F(k - 1) with @size limbs each. */
 struct doubling {
 	u64 *fk;
@@ -165,50 +168,58 @@ static unsigned int start(struct doubling *d, u64 n)
 	return bits;
 }
 
+/* The number in @product, which has room for it; @memory is for the rest. */
+static int compute(struct fib_number *number, u64 n, u64 *product, u64 *memory,
+		   size_t half)
+{
+	struct doubling d = {
+		.fk = memory,
+		.fk1 = memory + half,
+		.product = product,
+		.work = memory + 2 * half,
+	};
+	unsigned int bits = start(&d, n);
+	int err = 0;
+
+	if (!bits)
+		product[0] = d.fk[0];
+	for (; bits > 1 && !err; bits--)
+		err = double_pair(&d, n >> (bits - 1) & 1);
+	if (bits && !err)
+		err = finish(&d, n & 1);
+	if (!err) {
+		number->limb = product;
+		number->count = bits ? bn_trim(product, d.size) : 1;
+	}
+	return err;
+}
+
 int fib_compute(struct fib_number *number, u64 n)
 {
 	const size_t half = fib_room(n / 2);
-	size_t room = radix_room(fib_digits(n));
-	struct doubling d;
-	unsigned int bits;
-	u64 *memory;
-	int err = 0;
+	const size_t words = 2 * half + bn_mul_work(half);
+	u64 few[FEW_WORDS], *memory = few, *product;
+	size_t room = 2 * half;
+	int err;
 
-	if (n <= FIB_INDEX_ONE_LIMB) {
-		number->limb = port_alloc(room, sizeof(u64));
-		if (!number->limb)
-			return -ENOMEM;
-		number->limb[0] = one_limb[n];
-		number->count = 1;
-		return 0;
-	}
-
-	room = room > 2 * half ? room : 2 * half;
-	d.product = port_alloc(room, sizeof(u64));
-	if (!d.product)
+	/* The chunks of a short number are no more than its limbs and one. */
+	if (words > FEW_WORDS && room < radix_room(fib_digits(n)))
+		room = radix_room(fib_digits(n));
+	product = port_alloc(room, sizeof(u64));
+	if (!product)
 		return -ENOMEM;
-	memory = port_alloc(2 * half + bn_mul_work(half), sizeof(u64));
-	if (!memory) {
-		err = -ENOMEM;
-		goto free_product;
+	if (words > FEW_WORDS) {
+		memory = port_alloc(words, sizeof(u64));
+		if (!memory) {
+			port_free(product);
+			return -ENOMEM;
+		}
 	}
-	d.fk = memory;
-	d.fk1 = memory + half;
-	d.work = memory + 2 * half;
-
-	for (bits = start(&d, n); bits > 1 && !err; bits--)
-		err = double_pair(&d, n >> (bits - 1) & 1);
-	if (!err)
-		err = finish(&d, n & 1);
-	port_free(memory);
+	err = compute(number, n, product, memory, half);
+	if (memory != few)
+		port_free(memory);
 	if (err)
-		goto free_product;
-	number->limb = d.product;
-	number->count = bn_trim(d.product, d.size);
-	return 0;
-
-free_product:
-	port_free(d.product);
+		port_free(product);
 	return err;
 }
 
