@@ -29,16 +29,16 @@ int bn_mul(u64 *r, const u64 *a, const u64 *b, size_t n, u64 *work)
 {
 	int err;
 
-	if (n < BN_THRESHOLD(mul_karatsuba)) {
+	if (n < BN_MUL_KARATSUBA) {
 		bn_mul_base(r, a, b, n);
 		return 0;
 	}
 	err = poll_from(n);
 	if (err)
 		return err;
-	if (n < BN_THRESHOLD(mul_toom3))
+	if (n < BN_MUL_TOOM3)
 		return bn_mul_karatsuba(r, a, b, n, work);
-	if (n < BN_THRESHOLD(mul_ntt))
+	if (n < BN_MUL_NTT)
 		return bn_mul_toom3(r, a, b, n, work);
 	return ntt_mul(r, a, b, n, work);
 }
@@ -47,16 +47,16 @@ int bn_square(u64 *r, const u64 *a, size_t n, u64 *work)
 {
 	int err;
 
-	if (n < BN_THRESHOLD(square_karatsuba)) {
+	if (n < BN_SQUARE_KARATSUBA) {
 		bn_square_base(r, a, n);
 		return 0;
 	}
 	err = poll_from(n);
 	if (err)
 		return err;
-	if (n < BN_THRESHOLD(square_toom3))
+	if (n < BN_SQUARE_TOOM3)
 		return bn_square_karatsuba(r, a, n, work);
-	if (n < BN_THRESHOLD(square_ntt))
+	if (n < BN_SQUARE_NTT)
 		return bn_square_toom3(r, a, n, work);
 	return ntt_square(r, a, n, work);
 }
@@ -146,11 +146,11 @@ int bn_square_karatsuba(u64 *r, const u64 *a, size_t n, u64 *work)
 /* A level of either recursion, the levels below it, and a transform. */
 size_t bn_mul_work(size_t n)
 {
-	const size_t first = min_threshold(BN_THRESHOLD(mul_karatsuba),
-					   BN_THRESHOLD(square_karatsuba));
+	const size_t first = min_threshold(BN_MUL_KARATSUBA,
+					   BN_SQUARE_KARATSUBA);
 	size_t work = 0, transform = 0, level;
 
-	if (n >= min_threshold(BN_THRESHOLD(mul_ntt), BN_THRESHOLD(square_ntt)))
+	if (n >= min_threshold(BN_MUL_NTT, BN_SQUARE_NTT))
 		transform = ntt_mul_work(n);
 	while (n >= first) {
 		level = bn_karatsuba_level(n);

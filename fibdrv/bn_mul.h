@@ -13,13 +13,11 @@
 void bn_mul_base(u64 *r, const u64 *a, const u64 *b, size_t n);
 void bn_square_base(u64 *r, const u64 *a, size_t n);
 
-/* Karatsuba: three products of half the length. n >= BN_KARATSUBA_MIN. */
-#define BN_KARATSUBA_MIN	4
+/* Karatsuba: three products of half the length. n >= 4. */
 int bn_mul_karatsuba(u64 *r, const u64 *a, const u64 *b, size_t n, u64 *work);
 int bn_square_karatsuba(u64 *r, const u64 *a, size_t n, u64 *work);
 
-/* Toom-3: five products of a third of the length. n >= BN_TOOM3_MIN. */
-#define BN_TOOM3_MIN		9
+/* Toom-3: five products of a third of the length. n >= 9. */
 int bn_mul_toom3(u64 *r, const u64 *a, const u64 *b, size_t n, u64 *work);
 int bn_square_toom3(u64 *r, const u64 *a, size_t n, u64 *work);
 
@@ -35,28 +33,30 @@ static inline size_t bn_toom3_level(size_t n)
 }
 
 /*
- * Where each begins, in limbs: bn_tune.h has an architecture's, as
- * test/tune.c found them. Any values from the minima up are correct, which the
- * tests, and the tuning itself, make use of: they define BN_THRESHOLDS_VARY.
+ * Where each begins to pay, in limbs: bn_tune.h has what test/tune.c found for
+ * an architecture. Any values are correct, from 4 for Karatsuba, 9 for Toom-3
+ * and 16 for the transform up, 32 for radix_leaf and 64 for radix_split; the
+ * tests and the tuning itself, which define BN_THRESHOLDS_VARY, rely on it.
  */
-struct bn_thresholds {
-	size_t mul_karatsuba;
-	size_t mul_toom3;
-	size_t mul_ntt;
-	size_t square_karatsuba;
-	size_t square_toom3;
-	size_t square_ntt;
-	size_t middle_ntt;
-	size_t radix_leaf;
-	size_t radix_split;
-};
-
 #ifdef BN_THRESHOLDS_VARY
-extern struct bn_thresholds bn_thresholds;
-#define BN_THRESHOLD(name) (bn_thresholds.name)
+extern struct bn_thresholds {
+	size_t mul_karatsuba, mul_toom3, mul_ntt;
+	size_t square_karatsuba, square_toom3, square_ntt;
+	size_t middle_ntt;
+	size_t radix_leaf, radix_split;
+} bn_thresholds;
+
+#define BN_MUL_KARATSUBA	(bn_thresholds.mul_karatsuba)
+#define BN_MUL_TOOM3		(bn_thresholds.mul_toom3)
+#define BN_MUL_NTT		(bn_thresholds.mul_ntt)
+#define BN_SQUARE_KARATSUBA	(bn_thresholds.square_karatsuba)
+#define BN_SQUARE_TOOM3		(bn_thresholds.square_toom3)
+#define BN_SQUARE_NTT		(bn_thresholds.square_ntt)
+#define BN_MIDDLE_NTT		(bn_thresholds.middle_ntt)
+#define BN_RADIX_LEAF		(bn_thresholds.radix_leaf)
+#define BN_RADIX_SPLIT		(bn_thresholds.radix_split)
 #else
 #include "bn_tune.h"
-#define BN_THRESHOLD(name) (bn_tuned.name)
 #endif
 
 #endif /* FIBDRV_BN_MUL_H */

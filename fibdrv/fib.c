@@ -17,8 +17,9 @@
 #include "limb.h"
 #include "radix.h"
 
-/* F(93) is the last one that fits a limb: where the doubling starts. */
-#define FIB_INDEX_ONE_LIMB 93
+/* F(93) is the last one that fits a limb, and F(186) that fits two. */
+#define FIB_INDEX_ONE_LIMB	93
+#define FIB_INDEX_TWO_LIMBS	186
 
 static const u64 one_limb[FIB_INDEX_ONE_LIMB + 1] = {
 	0ULL, 1ULL, 1ULL, 2ULL, 3ULL, 5ULL, 8ULL, 13ULL, 21ULL, 34ULL, 55ULL,
@@ -153,17 +154,35 @@ static int finish(struct doubling *d, bool bit)
 	return err;
 }
 
-/* The pair at the first k; gives how many bits of n are left. */
+/* The pair at the first k, of up to two limbs; gives how many bits are left. */
 static unsigned int start(struct doubling *d, u64 n)
 {
+	__uint128_t fk, fk1;
 	unsigned int bits = 0;
+	u64 k;
 
-	while (n >> bits > FIB_INDEX_ONE_LIMB)
+	while (n >> bits > FIB_INDEX_TWO_LIMBS)
 		bits++;
 	n >>= bits;
-	d->fk[0] = one_limb[n];
-	d->fk1[0] = n ? one_limb[n - 1] : 1;
-	d->size = 1;
+	k = n > FIB_INDEX_ONE_LIMB ? n / 2 : n;
+	fk = one_limb[k];
+	fk1 = k ? one_limb[k - 1] : 1;
+	if (k < n) {
+		/* The same doubling, with F(2k) = F(k)^2 + 2 F(k) F(k - 1). */
+		const __uint128_t square = fk * fk;
+
+		fk = square + 2 * fk * fk1;
+		fk1 = square + fk1 * fk1;
+		if (n % 2) {
+			fk += fk1;
+			fk1 = fk - fk1;
+		}
+	}
+	d->fk[0] = (u64)fk;
+	d->fk[1] = (u64)(fk >> LIMB_BITS);
+	d->fk1[0] = (u64)fk1;
+	d->fk1[1] = (u64)(fk1 >> LIMB_BITS);
+	d->size = d->fk[1] ? 2 : 1;
 	d->odd = n & 1;
 	return bits;
 }
@@ -182,14 +201,14 @@ static int compute(struct fib_number *number, u64 n, u64 *product, u64 *memory,
 	int err = 0;
 
 	if (!bits)
-		product[0] = d.fk[0];
+		memcpy(product, d.fk, 2 * sizeof(*product));
 	for (; bits > 1 && !err; bits--)
 		err = double_pair(&d, n >> (bits - 1) & 1);
 	if (bits && !err)
 		err = finish(&d, n & 1);
 	if (!err) {
 		number->limb = product;
-		number->count = bits ? bn_trim(product, d.size) : 1;
+		number->count = bits ? bn_trim(product, d.size) : d.size;
 	}
 	return err;
 }

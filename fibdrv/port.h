@@ -31,7 +31,10 @@ typedef __u64 u64;
 void *port_alloc(size_t count, size_t size);
 void port_free(const void *memory);
 int port_poll(void);
-bool port_has_adx(void);
+
+/* Set at the start, from CPUID; a test may clear it. */
+extern bool port_adx;
+#define port_has_adx() port_adx
 
 #endif /* __KERNEL__ */
 

@@ -55,9 +55,9 @@ static struct radix_plan plan_for(size_t chunks)
 {
 	struct radix_plan plan = { .leaf = chunks };
 
-	if (chunks < BN_THRESHOLD(radix_split))
+	if (chunks < BN_RADIX_SPLIT)
 		return plan;
-	while (plan.leaf > BN_THRESHOLD(radix_leaf)) {
+	while (plan.leaf > BN_RADIX_LEAF) {
 		plan.levels++;
 		plan.leaf = ((chunks - 1) >> plan.levels) + 1;
 	}

@@ -4,6 +4,7 @@
  * filled with rubbish, because the kernel's is only zero where the
  * distribution chose init_on_alloc.
  */
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "port_user.h"
@@ -18,17 +19,22 @@ void *port_alloc(size_t count, size_t size)
 	if (port_faults.fail_alloc && !--port_faults.fail_alloc)
 		return NULL;
 	memory = malloc(count * size);
-	if (memory) {
-		memset(memory, 0xa5, count * size);
-		port_faults.allocated++;
-	}
+	if (!memory)
+		return NULL;
+	memset(memory, 0xa5, count * size);
+	port_faults.allocated++;
+	port_faults.bytes += malloc_usable_size(memory);
+	if (port_faults.bytes > port_faults.peak)
+		port_faults.peak = port_faults.bytes;
 	return memory;
 }
 
 void port_free(const void *memory)
 {
-	if (memory)
-		port_faults.allocated--;
+	if (!memory)
+		return;
+	port_faults.allocated--;
+	port_faults.bytes -= malloc_usable_size((void *)memory);
 	free((void *)memory);
 }
 

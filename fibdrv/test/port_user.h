@@ -3,10 +3,14 @@
 #ifndef FIBDRV_TEST_PORT_USER_H
 #define FIBDRV_TEST_PORT_USER_H
 
+#include <stddef.h>
+
 struct port_faults {
 	unsigned long fail_alloc;	/* this allocation from now fails; 0: none */
 	unsigned long interrupt;	/* this poll from now says -EINTR; 0: none */
 	long allocated;			/* allocations not yet freed */
+	size_t bytes;			/* what they take */
+	size_t peak;			/* the most that they took */
 };
 
 extern struct port_faults port_faults;
