@@ -105,7 +105,7 @@ int bn_middle(u64 *r, const u64 *a, size_t an, const u64 *b, size_t bn,
 	size_t at, count;
 	int err;
 
-	if (an >= BN_MIDDLE_NTT)
+	if (an >= bn_thresholds.middle_ntt)
 		return ntt_middle(r, a, an, b, bn, work);
 
 	/* The lowest part: its product's upper half. */
@@ -132,7 +132,7 @@ int bn_middle(u64 *r, const u64 *a, size_t an, const u64 *b, size_t bn,
 
 size_t bn_middle_work(size_t an, size_t bn)
 {
-	if (an >= BN_MIDDLE_NTT)
+	if (an >= bn_thresholds.middle_ntt)
 		return ntt_middle_work(an);
 	return 2 * bn + bn_mul_work(bn);
 }

@@ -29,16 +29,16 @@ int bn_mul(u64 *r, const u64 *a, const u64 *b, size_t n, u64 *work)
 {
 	int err;
 
-	if (n < BN_MUL_KARATSUBA) {
+	if (n < bn_thresholds.mul_karatsuba) {
 		bn_mul_base(r, a, b, n);
 		return 0;
 	}
 	err = poll_from(n);
 	if (err)
 		return err;
-	if (n < BN_MUL_TOOM3)
+	if (n < bn_thresholds.mul_toom3)
 		return bn_mul_karatsuba(r, a, b, n, work);
-	if (n < BN_MUL_NTT)
+	if (n < bn_thresholds.mul_ntt)
 		return bn_mul_toom3(r, a, b, n, work);
 	return ntt_mul(r, a, b, n, work);
 }
@@ -47,16 +47,16 @@ int bn_square(u64 *r, const u64 *a, size_t n, u64 *work)
 {
 	int err;
 
-	if (n < BN_SQUARE_KARATSUBA) {
+	if (n < bn_thresholds.square_karatsuba) {
 		bn_square_base(r, a, n);
 		return 0;
 	}
 	err = poll_from(n);
 	if (err)
 		return err;
-	if (n < BN_SQUARE_TOOM3)
+	if (n < bn_thresholds.square_toom3)
 		return bn_square_karatsuba(r, a, n, work);
-	if (n < BN_SQUARE_NTT)
+	if (n < bn_thresholds.square_ntt)
 		return bn_square_toom3(r, a, n, work);
 	return ntt_square(r, a, n, work);
 }
@@ -146,11 +146,11 @@ int bn_square_karatsuba(u64 *r, const u64 *a, size_t n, u64 *work)
 /* A level of either recursion, the levels below it, and a transform. */
 size_t bn_mul_work(size_t n)
 {
-	const size_t first = min_threshold(BN_MUL_KARATSUBA,
-					   BN_SQUARE_KARATSUBA);
+	const size_t first = min_threshold(bn_thresholds.mul_karatsuba,
+					   bn_thresholds.square_karatsuba);
 	size_t work = 0, transform = 0, level;
 
-	if (n >= min_threshold(BN_MUL_NTT, BN_SQUARE_NTT))
+	if (n >= min_threshold(bn_thresholds.mul_ntt, bn_thresholds.square_ntt))
 		transform = ntt_mul_work(n);
 	while (n >= first) {
 		level = bn_karatsuba_level(n);

@@ -32,31 +32,39 @@ static inline size_t bn_toom3_level(size_t n)
 	return 6 * ((n + 2) / 3 + 1);
 }
 
-/*
- * Where each begins to pay, in limbs: bn_tune.h has what test/tune.c found for
- * an architecture. Any values are correct, from 4 for Karatsuba, 9 for Toom-3
- * and 16 for the transform up, 32 for radix_leaf and 64 for radix_split; the
- * tests and the tuning itself, which define BN_THRESHOLDS_VARY, rely on it.
+/**
+ * struct bn_thresholds - Where each way begins to pay, in limbs.
+ * @mul_karatsuba: at least 4.
+ * @mul_toom3: at least 9.
+ * @mul_ntt: at least NTT_MIN.
+ * @square_karatsuba: at least 4.
+ * @square_toom3: at least 9.
+ * @square_ntt: at least NTT_MIN.
+ * @middle_ntt: where bn_middle() takes a transform; at least NTT_MIN.
+ * @radix_leaf: the most limbs that are converted one by one; at least 32.
+ * @radix_split: the fewest that are split at all; at least 64.
+ *
+ * bn_tune.h has what test/tune.c found for an architecture. All values from the
+ * least on are correct, which the tests, and the tuning itself, make use of:
+ * they define BN_THRESHOLDS_VARY.
  */
-#ifdef BN_THRESHOLDS_VARY
-extern struct bn_thresholds {
-	size_t mul_karatsuba, mul_toom3, mul_ntt;
-	size_t square_karatsuba, square_toom3, square_ntt;
+struct bn_thresholds {
+	size_t mul_karatsuba;
+	size_t mul_toom3;
+	size_t mul_ntt;
+	size_t square_karatsuba;
+	size_t square_toom3;
+	size_t square_ntt;
 	size_t middle_ntt;
-	size_t radix_leaf, radix_split;
-} bn_thresholds;
+	size_t radix_leaf;
+	size_t radix_split;
+};
 
-#define BN_MUL_KARATSUBA	(bn_thresholds.mul_karatsuba)
-#define BN_MUL_TOOM3		(bn_thresholds.mul_toom3)
-#define BN_MUL_NTT		(bn_thresholds.mul_ntt)
-#define BN_SQUARE_KARATSUBA	(bn_thresholds.square_karatsuba)
-#define BN_SQUARE_TOOM3		(bn_thresholds.square_toom3)
-#define BN_SQUARE_NTT		(bn_thresholds.square_ntt)
-#define BN_MIDDLE_NTT		(bn_thresholds.middle_ntt)
-#define BN_RADIX_LEAF		(bn_thresholds.radix_leaf)
-#define BN_RADIX_SPLIT		(bn_thresholds.radix_split)
+#ifdef BN_THRESHOLDS_VARY
+extern struct bn_thresholds bn_thresholds;
 #else
 #include "bn_tune.h"
+static const struct bn_thresholds bn_thresholds __maybe_unused = BN_TUNED;
 #endif
 
 #endif /* FIBDRV_BN_MUL_H */

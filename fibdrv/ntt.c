@@ -57,7 +57,7 @@ static size_t pieces(size_t limbs)
 	return (limbs * LIMB_BITS + PIECE_BITS - 1) / PIECE_BITS;
 }
 
-/* The shortest transform of at least so many points, 32 or more. */
+/* The shortest transform of at least so many points. */
 static struct ntt_plan plan_for(size_t points)
 {
 	struct ntt_plan plan = { .blocks_log2 = 3 };
@@ -65,6 +65,8 @@ static struct ntt_plan plan_for(size_t points)
 	while ((points - 1) >> plan.blocks_log2 >= NTT_BLOCK_MAX)
 		plan.blocks_log2++;
 	plan.block = ((points - 1) >> plan.blocks_log2) + 1;
+	if (plan.block < NTT_BLOCK_MIN)
+		plan.block = NTT_BLOCK_MIN;
 	plan.points = plan.block << plan.blocks_log2;
 	return plan;
 }

@@ -24,6 +24,8 @@
 typedef __u32 u32;
 typedef __u64 u64;
 
+#define __maybe_unused __attribute__((__unused__))
+
 #ifndef __always_inline
 #define __always_inline inline __attribute__((__always_inline__))
 #endif

@@ -55,9 +55,9 @@ static struct radix_plan plan_for(size_t chunks)
 {
 	struct radix_plan plan = { .leaf = chunks };
 
-	if (chunks < BN_RADIX_SPLIT)
+	if (chunks < bn_thresholds.radix_split)
 		return plan;
-	while (plan.leaf > BN_RADIX_LEAF) {
+	while (plan.leaf > bn_thresholds.radix_leaf) {
 		plan.levels++;
 		plan.leaf = ((chunks - 1) >> plan.levels) + 1;
 	}

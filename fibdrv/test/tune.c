@@ -113,9 +113,9 @@ static void find(const char *name, void (*run)(size_t), size_t *threshold,
 	}
 	*threshold = found;
 	if (found == NEVER)
-		printf("/* %s does not begin below %zu */\n", name, to);
+		printf("\t.%s\tnot below %zu\n", name, to);
 	else
-		printf("#define BN_%s\t%zu\n", name, found);
+		printf("\t.%s\t= %zu,\n", name, found);
 	fflush(stdout);
 }
 
@@ -148,7 +148,7 @@ static void find_leaf(void)
 		}
 	}
 	bn_thresholds.radix_leaf = found;
-	printf("#define BN_RADIX_LEAF\t%zu\n", found);
+	printf("\t.radix_leaf\t= %zu,\n", found);
 }
 
 int main(int argc, char **argv)
@@ -172,14 +172,14 @@ int main(int argc, char **argv)
 	if (!work)
 		return 1;
 
-	find("MUL_KARATSUBA", run_mul, &t->mul_karatsuba, 8, 80, 1.06);
-	find("MUL_TOOM3", run_mul, &t->mul_toom3, 50, 400, 1.06);
-	find("MUL_NTT", run_mul, &t->mul_ntt, 500, 6000, 1.06);
-	find("SQUARE_KARATSUBA", run_square, &t->square_karatsuba, 8, 120, 1.06);
-	find("SQUARE_TOOM3", run_square, &t->square_toom3, 60, 500, 1.06);
-	find("SQUARE_NTT", run_square, &t->square_ntt, 500, 6000, 1.06);
-	find("MIDDLE_NTT", run_middle, &t->middle_ntt, 200, 6000, 1.06);
+	find("mul_karatsuba", run_mul, &t->mul_karatsuba, 8, 80, 1.06);
+	find("mul_toom3", run_mul, &t->mul_toom3, 50, 400, 1.06);
+	find("mul_ntt", run_mul, &t->mul_ntt, 500, 6000, 1.06);
+	find("square_karatsuba", run_square, &t->square_karatsuba, 8, 120, 1.06);
+	find("square_toom3", run_square, &t->square_toom3, 60, 500, 1.06);
+	find("square_ntt", run_square, &t->square_ntt, 500, 6000, 1.06);
+	find("middle_ntt", run_middle, &t->middle_ntt, 200, 6000, 1.06);
 	find_leaf();
-	find("RADIX_SPLIT", run_radix, &t->radix_split, 64, 300, 1.06);
+	find("radix_split", run_radix, &t->radix_split, 64, 300, 1.06);
 	return 0;
 }
