@@ -58,7 +58,7 @@ static size_t pieces(size_t limbs)
 }
 
 /* The shortest transform of at least so many points. */
-static struct ntt_plan plan_for(size_t points)
+static struct ntt_plan plan_transform(size_t points)
 {
 	struct ntt_plan plan = { .blocks_log2 = 3 };
 
@@ -258,9 +258,9 @@ static int convolve(const struct ntt_plan *plan, const u64 *a, size_t an,
 }
 
 /* A product of 2n limbs: its points are fewer, so r has room for a transform. */
-static int multiply(u64 *r, const u64 *a, const u64 *b, size_t n, u64 *work)
+static int multiply_by_transform(u64 *r, const u64 *a, const u64 *b, size_t n, u64 *work)
 {
-	const struct ntt_plan plan = plan_for(2 * pieces(n));
+	const struct ntt_plan plan = plan_transform(2 * pieces(n));
 	int err = convolve(&plan, a, n, b, n, r, work);
 
 	return err ? err : gather(r, 0, 2 * n, work, &plan);
@@ -268,17 +268,17 @@ static int multiply(u64 *r, const u64 *a, const u64 *b, size_t n, u64 *work)
 
 int ntt_mul(u64 *r, const u64 *a, const u64 *b, size_t n, u64 *work)
 {
-	return multiply(r, a, b, n, work);
+	return multiply_by_transform(r, a, b, n, work);
 }
 
 int ntt_square(u64 *r, const u64 *a, size_t n, u64 *work)
 {
-	return multiply(r, a, NULL, n, work);
+	return multiply_by_transform(r, a, NULL, n, work);
 }
 
 size_t ntt_mul_work(size_t n)
 {
-	const struct ntt_plan plan = plan_for(2 * pieces(n));
+	const struct ntt_plan plan = plan_transform(2 * pieces(n));
 
 	return NTT_PRIMES * plan.points + ntt_roots(&plan);
 }
@@ -291,7 +291,7 @@ size_t ntt_mul_work(size_t n)
 int ntt_middle(u64 *r, const u64 *a, size_t an, const u64 *b, size_t bn,
 	       u64 *work)
 {
-	const struct ntt_plan plan = plan_for(pieces(an + 1));
+	const struct ntt_plan plan = plan_transform(pieces(an + 1));
 	u64 *y = work + NTT_PRIMES * plan.points + ntt_roots(&plan);
 	int err = convolve(&plan, a, an, b, bn, y, work);
 
@@ -300,7 +300,7 @@ int ntt_middle(u64 *r, const u64 *a, size_t an, const u64 *b, size_t bn,
 
 size_t ntt_middle_work(size_t an)
 {
-	const struct ntt_plan plan = plan_for(pieces(an + 1));
+	const struct ntt_plan plan = plan_transform(pieces(an + 1));
 
 	return (NTT_PRIMES + 1) * plan.points + ntt_roots(&plan);
 }

@@ -283,7 +283,7 @@ int ntt_backward(const struct ntt_prime *prime, const struct ntt_plan *plan,
  * lower end, times the root. Unrolled for each length of a block, which is a
  * constant then.
  */
-static __always_inline void multiply(const struct ntt_prime *prime, u64 *x,
+static __always_inline void multiply_points(const struct ntt_prime *prime, u64 *x,
 				     const u64 *y, const size_t block, u64 root)
 {
 	u64 a[NTT_BLOCK_MAX], b[2 * NTT_BLOCK_MAX];
@@ -313,13 +313,13 @@ static void multiply_block(const struct ntt_prime *prime, u64 *x, const u64 *y,
 			   size_t block, u64 root)
 {
 	if (block == 4)
-		multiply(prime, x, y, 4, root);
+		multiply_points(prime, x, y, 4, root);
 	else if (block == 5)
-		multiply(prime, x, y, 5, root);
+		multiply_points(prime, x, y, 5, root);
 	else if (block == 6)
-		multiply(prime, x, y, 6, root);
+		multiply_points(prime, x, y, 6, root);
 	else
-		multiply(prime, x, y, 7, root);
+		multiply_points(prime, x, y, 7, root);
 }
 
 int ntt_pointwise(const struct ntt_prime *prime, const struct ntt_plan *plan,

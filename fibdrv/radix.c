@@ -51,7 +51,7 @@ struct radix {
 	size_t bits[LEVELS_MAX];	/* of the power, as if it were whole */
 };
 
-static struct radix_plan plan_for(size_t chunks)
+static struct radix_plan plan_split(size_t chunks)
 {
 	struct radix_plan plan = { .leaf = chunks };
 
@@ -66,7 +66,7 @@ static struct radix_plan plan_for(size_t chunks)
 
 size_t radix_room(size_t digits)
 {
-	const struct radix_plan plan = plan_for(radix_chunk_count(digits));
+	const struct radix_plan plan = plan_split(radix_chunk_count(digits));
 
 	return plan.leaf << plan.levels;
 }
@@ -264,7 +264,7 @@ static size_t memory_for(const struct radix_plan *plan, size_t *powers)
 int radix_chunks(u64 *limb, size_t count, size_t digits)
 {
 	const size_t chunks = radix_chunk_count(digits);
-	struct radix rx = { .plan = plan_for(chunks) };
+	struct radix rx = { .plan = plan_split(chunks) };
 	size_t n, powers;
 	u64 *memory;
 	int err;

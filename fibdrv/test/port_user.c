@@ -16,8 +16,10 @@ void *port_alloc(size_t count, size_t size)
 {
 	void *memory;
 
-	if (port_faults.fail_alloc && !--port_faults.fail_alloc)
+	if (port_faults.fail_alloc && !--port_faults.fail_alloc) {
+		port_faults.failed = true;
 		return NULL;
+	}
 	memory = malloc(count * size);
 	if (!memory)
 		return NULL;
