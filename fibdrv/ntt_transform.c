@@ -109,20 +109,18 @@ static int forward(const struct ntt_prime *prime, const u64 *roots, u64 *x,
 		   size_t points, unsigned int levels, size_t node)
 {
 	size_t nodes, i;
-	int err;
+	int err = port_poll();
 
+	if (err)
+		return err;
 	if (points > CACHED_POINTS && levels >= 2) {
 		points /= 4;
 		split_node(prime, roots, x, points, node);
-		for (i = 0, err = 0; i < 4 && !err; i++)
+		for (i = 0; i < 4 && !err; i++)
 			err = forward(prime, roots, x + i * points, points,
 				      levels - 2, 4 * node + i);
 		return err;
 	}
-
-	err = port_poll();
-	if (err)
-		return err;
 	for (nodes = 1; levels >= 2; nodes *= 4, levels -= 2) {
 		points /= 4;
 		for (i = 0; i < nodes; i++)
@@ -141,8 +139,10 @@ int ntt_forward(const struct ntt_prime *prime, const struct ntt_plan *plan,
 {
 	const size_t points = plan->points / 4;
 	size_t i;
-	int err = 0;
+	int err = port_poll();
 
+	if (err)
+		return err;
 	if (half)
 		split_twice(prime, roots, x, points, 0, true);
 	else
@@ -229,8 +229,10 @@ static int backward(const struct ntt_prime *prime, const u64 *roots, u64 *x,
 		    size_t points, unsigned int levels, size_t node)
 {
 	size_t nodes, i;
-	int err = 0;
+	int err = port_poll();
 
+	if (err)
+		return err;
 	if (points > CACHED_POINTS && levels >= 2) {
 		points /= 4;
 		for (i = 0; i < 4 && !err; i++)
@@ -240,10 +242,6 @@ static int backward(const struct ntt_prime *prime, const u64 *roots, u64 *x,
 			join_node(prime, roots, x, points, node);
 		return err;
 	}
-
-	err = port_poll();
-	if (err)
-		return err;
 	nodes = (size_t)1 << levels;
 	points >>= levels;
 	if (levels % 2) {
@@ -273,6 +271,8 @@ int ntt_backward(const struct ntt_prime *prime, const struct ntt_plan *plan,
 	for (i = 0; i < 4 && !err; i++)
 		err = backward(prime, roots, x + i * points, points,
 			       plan->blocks_log2 - 2, i);
+	if (!err)
+		err = port_poll();
 	if (!err)
 		join_node(prime, roots, x, points, 0);
 	return err;

@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+import arithmetic
 import classifier
 import comparison
 import explain
@@ -34,6 +35,7 @@ LIMITS: tuple[Limit, ...] = (
     *timing.LIMITS,
     *explain.LIMITS,
     *reading.LIMITS,
+    *arithmetic.LIMITS,
     *virtme.LIMITS,
 )
 RESULT = Path("build/bench.json")
