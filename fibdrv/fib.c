@@ -57,12 +57,13 @@ static const u64 one_limb[FIB_INDEX_ONE_LIMB + 1] = {
 /*
  * F(n) is phi^n / sqrt(5), rounded, so its length in a base is the logarithm of
  * that, rounded down, and one. The truncated constants err by less than
- * 10^9 * 2^-96, and no F(n) in range is that near to a power of 2 or 10.
+ * 10^9 * 2^-96, and no F(n) in range is that near to a power of 2 or 10, but for
+ * the first ones: F(3) is 2, and its quotient is below.
  */
 u64 fib_bits(u64 n)
 {
-	if (n < 3)
-		return n ? 1 : 0;
+	if (n < 4)
+		return n < 3 ? n != 0 : 2;
 	return (u64)((n * LOG2_PHI - LOG2_ROOT5) >> FIXED_POINT) + 1;
 }
 

@@ -187,6 +187,7 @@ def check_by_residues(fibcli: str, n: int, gmp: bool) -> str:
             sys.exit(f"wrong: F({n}) in {form} does not end with {text[-ENDS:]}")
     with decimal.localcontext() as context:
         context.prec = 2 * ENDS
+        context.Emax = decimal.MAX_EMAX
         root = decimal.Decimal(5).sqrt()
         first = ((1 + root) / 2) ** n / root
         digits = str(int(first.scaleb(ENDS - 1 - first.adjusted())))

@@ -11,18 +11,17 @@
  * guest under QEMU's -icount, gives the same result with one round.
  */
 #define _GNU_SOURCE
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "../bn_mul.h"
-#include "../fib.h"
-#include "../radix.h"
+#define BN_THRESHOLDS_VARY
+#include "whole.h"
 
 #define LIMBS_MAX	12000
 #define NEVER		((size_t)1 << 40)
 #define SIZES_MAX	80
+#define LONG_S		1e9
 
 struct bn_thresholds bn_thresholds = {
 	.mul_karatsuba = NEVER, .mul_toom3 = NEVER, .mul_ntt = NEVER,
@@ -91,7 +90,7 @@ static void find(const char *name, void (*run)(size_t), size_t *threshold,
 	int count = 0, i, round;
 
 	for (double n = (double)from; n < (double)to && count < SIZES_MAX; n *= factor) {
-		double first = HUGE_VAL, second = HUGE_VAL;
+		double first = LONG_S, second = LONG_S;
 
 		size[count] = (size_t)n;
 		for (round = 0; round < rounds; round++) {
@@ -101,7 +100,7 @@ static void find(const char *name, void (*run)(size_t), size_t *threshold,
 			t = time_of(run, (size_t)n, threshold, (size_t)n, 1e-4);
 			second = t < second ? t : second;
 		}
-		lost[count++] = log(first / second);
+		lost[count++] = (first - second) / (first + second);
 	}
 	/* Beginning at size[i] + 1 loses what the second way would have gained. */
 	for (i = 0; i < count; i++) {
@@ -119,20 +118,21 @@ static void find(const char *name, void (*run)(size_t), size_t *threshold,
 	fflush(stdout);
 }
 
-/* The length of leaves that converts a long number in the least time. */
+/* The length of leaves that converts long numbers in the least time. */
 static void find_leaf(void)
 {
 	static const size_t lengths[] = { 100, 170, 290, 500, 850, 1500, 5000 };
-	double least = HUGE_VAL;
-	size_t leaf, found = 32, i;
+	const size_t shortest = 32, longest = 96;
+	double first[7], least = LONG_S;
+	size_t leaf, found = shortest, i;
 	int round;
 
 	bn_thresholds.radix_split = 64;
-	for (leaf = 32; leaf <= 96; leaf += 8) {
+	for (leaf = shortest; leaf <= longest; leaf += 8) {
 		double sum = 0;
 
-		for (i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
-			double best = HUGE_VAL;
+		for (i = 0; i < 7; i++) {
+			double best = LONG_S;
 
 			for (round = 0; round < rounds; round++) {
 				double t = time_of(run_radix, lengths[i],
@@ -140,7 +140,9 @@ static void find_leaf(void)
 						   leaf, 1e-4);
 				best = t < best ? t : best;
 			}
-			sum += log(best);
+			if (leaf == shortest)
+				first[i] = best;
+			sum += best / first[i];
 		}
 		if (sum < least) {
 			least = sum;

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* What the parts of check_arith share. */
+#ifndef FIBDRV_TEST_CHECK_H
+#define FIBDRV_TEST_CHECK_H
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../bn_mul.h"
+#include "../bn_tune.h"
+#include "../limb.h"
+#include "../ntt.h"
+#include "../row.h"
+
+#define NEVER	((size_t)1 << 40)
+#define TUNED	((struct bn_thresholds)BN_TUNED)
+
+extern unsigned long checks;
+
+#define DEMAND(condition, ...)						\
+	do {								\
+		checks++;						\
+		if (!(condition)) {					\
+			fprintf(stderr, "check_arith: " __VA_ARGS__);	\
+			fprintf(stderr, " (%s:%d)\n", __FILE__, __LINE__); \
+			exit(1);					\
+		}							\
+	} while (0)
+
+/* A word by chance, the same every time for one seed. */
+u64 any(void);
+
+/* Memory for n limbs, filled with rubbish, and a number in it. */
+u64 *limbs(size_t n);
+u64 *number(size_t n);
+
+/* r = a * b, n limbs each, with the rows in C. */
+void multiply_plainly(u64 *r, const u64 *a, const u64 *b, size_t n);
+
+static inline bool same(const u64 *a, const u64 *b, size_t n)
+{
+	return !memcmp(a, b, n * sizeof(*a));
+}
+
+/* For products and squares; NEVER for a way that is not to be taken. */
+void set_thresholds(size_t karatsuba, size_t toom3, size_t ntt);
+
+/* With each part, a round takes some tenths of a second. */
+void check_products(unsigned long round);
+void check_conversions(void);
+void check_fibonacci(void);
+void check_faults(void);
+
+#endif /* FIBDRV_TEST_CHECK_H */

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+/* Middles of products, inverses, and digits. */
+#include "check.h"
+#include "../radix.h"
+
+static void check_middle(size_t bn, size_t an, size_t threshold)
+{
+	u64 *a = number(an), *b = number(an), *full = limbs(2 * an);
+	u64 *r = limbs(an - bn), *work, *more;
+
+	bn_thresholds = TUNED;
+	bn_thresholds.middle_ntt = threshold;
+	work = limbs(bn_middle_work(an, bn));
+	memset(b + bn, 0, (an - bn) * sizeof(*b));
+	multiply_plainly(full, a, b, an);
+	DEMAND(!bn_middle(r, a, an, b, bn, work), "middle");
+
+	/* One more or one less will do: 0 to 2 when one is added. */
+	more = limbs(an - bn);
+	bn_sub(more, r, full + bn, an - bn);
+	bn_add_limb(more, an - bn, 1);
+	DEMAND(bn_trim(more, an - bn) <= 1 && more[0] <= 2,
+	       "middle of %zu by %zu, from %zu", an, bn, threshold);
+	free(a);
+	free(b);
+	free(full);
+	free(r);
+	free(work);
+	free(more);
+}
+
+/* B^2n - d V, where V is the inverse, is at least 0 and at most 4 d. */
+static void check_inverse(size_t n)
+{
+	u64 *d = number(n), *v = limbs(n), *work = limbs(bn_inverse_work(n));
+	u64 *product = limbs(2 * n + 1), *limit = limbs(n + 1);
+
+	bn_thresholds = TUNED;
+	d[n - 1] |= 1ULL << 63;
+	d[0] |= 1;
+	DEMAND(!bn_inverse(v, d, n, work), "inverse");
+	multiply_plainly(product, d, v, n);
+	product[2 * n] = bn_add(product + n, product + n, d, n);
+	DEMAND(!product[2 * n], "inverse of %zu is too large", n);
+	bn_negate(product, 2 * n);
+	limit[n] = bn_shift_left(limit, d, n, 2);
+	DEMAND(bn_trim(product, 2 * n) <= n + 1 &&
+	       bn_compare(product, limit, n + 1) <= 0,
+	       "inverse of %zu is too small", n);
+	free(d);
+	free(v);
+	free(work);
+	free(product);
+	free(limit);
+}
+
+/* Chunks by chance, often all nines or all zeros: where digits are decided. */
+static void fill_chunks(u64 *chunk, size_t n)
+{
+	const u64 kind = any() % 4, value = any() & 1 ? RADIX_CHUNK - 1 : 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (kind == 0)
+			chunk[i] = any() % RADIX_CHUNK;
+		else if (kind == 1)
+			chunk[i] = value;
+		else if (kind == 2)
+			chunk[i] = i < n / 2 ? value : RADIX_CHUNK - 1 - value;
+		else
+			chunk[i] = any() % 4 ? value : any() % RADIX_CHUNK;
+	}
+	/* The number next to a long run is as telling. */
+	if (any() % 4 == 0)
+		chunk[any() % n] = any() % 3;
+}
+
+static void check_radix(size_t chunks)
+{
+	const size_t digits = chunks * RADIX_CHUNK_DIGITS - any() % RADIX_CHUNK_DIGITS;
+	const size_t room = radix_room(digits);
+	u64 *chunk = limbs(chunks), *a = limbs(room), power = 1;
+	size_t i, count;
+
+	fill_chunks(chunk, chunks);
+	for (i = digits % RADIX_CHUNK_DIGITS; i; i--)
+		power *= 10;
+	if (power > 1)
+		chunk[chunks - 1] %= power;
+
+	memset(a, 0, room * sizeof(*a));
+	for (i = chunks; i--;) {
+		bn_mul_limb(a, a, chunks, RADIX_CHUNK);
+		bn_add_limb(a, chunks, chunk[i]);
+	}
+	count = bn_trim(a, chunks);
+	memset(a + count, 0xa5, (room - count) * sizeof(*a));
+	if (!count)
+		a[count++] = 0;
+	DEMAND(!radix_chunks(a, count, digits) && same(a, chunk, chunks),
+	       "radix of %zu chunks", chunks);
+	free(chunk);
+	free(a);
+}
+
+void check_conversions(void)
+{
+	size_t n, i;
+
+	for (i = 0; i < 60; i++) {
+		n = 4 + any() % 120;
+		check_middle(n, n + 1 + any() % (2 * n), NEVER);
+		n = NTT_MIN + any() % 300;
+		check_middle(n, n + 1 + any() % n, NTT_MIN);
+	}
+	for (n = 2; n <= 80; n++)
+		check_inverse(n);
+	check_inverse(2 + any() % 4000);
+
+	for (i = 0; i < 4; i++) {
+		set_thresholds(4, 9, i & 1 ? NTT_MIN : NEVER);
+		bn_thresholds.middle_ntt = i & 2 ? NTT_MIN : NEVER;
+		bn_thresholds.radix_leaf = 32;
+		bn_thresholds.radix_split = 64;
+		for (n = 1; n <= 200; n += 1 + any() % 4)
+			check_radix(n);
+		check_radix(1 + any() % 2000);
+	}
+	bn_thresholds = TUNED;
+	for (i = 0; i < 4; i++)
+		check_radix(bn_thresholds.radix_split - 2 + i);
+	check_radix(1 + any() % 3000);
+}
