@@ -22,26 +22,32 @@ _INSTALLED = {
 }
 
 
-def test_make_install_honours_install_mod_path_and_uninstall_takes_it_away(
+def test_make_is_silent_at_w1_and_make_install_honours_install_mod_path(
     vmlab_lab: Lab, target: Target, shared_guest: Guest
 ) -> None:
     source, release = vmlab_lab.source, vmlab_lab.image(target).release
     limit_s = vmlab_lab.limits(target).build_s
-    make = f"make -C fibdrv KERNELRELEASE={release} INSTALL_MOD_PATH=/build/tree"
+    # Debian 13 has its modules compressed, and the lab's images have no xz.
+    options = f"KERNELRELEASE={release} INSTALL_MOD_PATH=/build/tree CONFIG_MODULE_COMPRESS_XZ="
+    make = f"make -C fibdrv {options}"
     with contextlib.closing(place_for(vmlab_lab, target, shared_guest)()) as place:
         place.put_tree(source.directory, list(source.files), "fibdrv")
         listing = "cd /build/tree && find . -type f ! -name 'modules.*' | cut -c3-"
-        done = place.run(f"{make} W=1 install && {listing} > ../listing && cat ../listing", timeout_s=limit_s)
+        # The kernel's makers turn on what W=1 warns of one by one: a driver that heeds it stays clean.
+        done = place.run(f"{make} W=1 module", timeout_s=limit_s)
         assert done.status == 0, done.output
-        assert "warning:" not in done.output.lower().replace("missing 'system.map' file", "")
+        warnings = [line for line in done.output.splitlines() if "warning:" in line and "compiler differs" not in line]
+        assert warnings == []
+        done = place.run(f"{make} W=1 install && {listing} > ../listing", timeout_s=limit_s)
+        assert done.status == 0, done.output
         found = set(place.run("cat listing", timeout_s=limit_s).output.split())
         modules = {path for path in found if path.endswith((".ko", ".ko.xz", ".ko.zst"))}
         assert found - modules == _INSTALLED
         assert len(modules) == 1
         assert modules.pop().startswith(f"lib/modules/{release}/")
-        done = place.run(f"{make} uninstall && {listing}", timeout_s=limit_s)
+        done = place.run(f"{make} uninstall && {listing} > ../listing", timeout_s=limit_s)
         assert done.status == 0, done.output
-        assert "fib" not in done.output.splitlines()[-1], done.output
+        assert place.run("cat listing", timeout_s=limit_s).output == ""
 
 
 def test_udev_rule_gives_the_node_to_all_readers_and_to_services(
