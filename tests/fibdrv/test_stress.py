@@ -110,8 +110,8 @@ def test_nothing_is_held_when_every_file_is_closed(guest: Guest, loaded_module: 
     stress(guest, stress_path, "cycles", 10_000, 200)
     before = guest.root(held).stdout
     slab_before = int(guest.as_root(slab))
-    stress(guest, stress_path, "cycles", 10_000, 3_000)
-    stress(guest, stress_path, "cycles", 200_000, 20)
+    stress(guest, stress_path, "cycles", 10_000, 1_000)
+    stress(guest, stress_path, "cycles", 200_000, 10)
     assert guest.root(held).stdout == before
     # One record lost of each file would be 6 MB; caches grow by some hundred KB on their own.
     grown = int(guest.as_root(slab)) - slab_before
