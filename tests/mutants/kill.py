@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Put each fault into fibdrv, run the test that has to see it, and print the table; `nox -s mutants`.
 
-Those of user space take seconds. For the others the target's ready snapshot is forked, so that a mutant costs its
+Those of user space take a compilation. For the others the target's ready snapshot is forked, so that a mutant costs its
 build, a fork and one test. First all the tests have to pass on the driver as it is: else none could prove anything.
 """
 
