@@ -85,8 +85,10 @@ def spread(limit: int, count: int) -> list[int]:
 
 def check_constants(source: str) -> str:
     """The three primes of ntt.c, and what is written there of each, from the primes alone."""
-    stated = {name: [int(value, 16) for value in re.findall(rf"{name}\s*= 0x(\w+)ULL", source)]
-              for name in (r"\.p", r"\.inverse", r"\.one", r"\.square", r"\.root")}
+    stated = {
+        name: [int(value, 16) for value in re.findall(rf"{name}\s*= 0x(\w+)ULL", source)]
+        for name in (r"\.p", r"\.inverse", r"\.one", r"\.square", r"\.root")
+    }
     defined = {name: int(value, 16) for name, value in re.findall(r"#define (\w+)\s+0x(\w+)ULL", source)}
     p1, p2, p3 = primes = stated[r"\.p"]
     word = 1 << 64
@@ -109,7 +111,7 @@ def check_constants(source: str) -> str:
         if defined[name] != value:
             sys.exit(f"{name} is {value:#x}")
     # A sum of products of two pieces of 80 bits: as many as a transform may have points.
-    if (1 << 25) * (1 << 160) > p1 * p2 * p3:
+    if p1 * p2 * p3 < (1 << 25) * (1 << 160):
         sys.exit("the primes are too small for their pieces")
     return "the primes' constants"
 

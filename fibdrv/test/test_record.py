@@ -106,7 +106,9 @@ def check_any_order(cli: str, count: int) -> None:
     reads, n = [], 0
     for _ in range(count):
         n = max(0, n + chosen.choice((1, 1, 1, 1, 1, 0, -1, 2, 40, -40)) if chosen.random() < 0.98 else 0)
-        reads.append((n, chosen.choice((0, 0, 0, 0, 0, 1, 2)) if chosen.random() < 0.2 else 0, chosen.choice((AMPLE, 256))))
+        reads.append(
+            (n, chosen.choice((0, 0, 0, 0, 0, 1, 2)) if chosen.random() < 0.2 else 0, chosen.choice((AMPLE, 256)))
+        )
     require(cli, "any order", reads)
 
 

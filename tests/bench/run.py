@@ -15,8 +15,8 @@ import explain
 import fetch
 import forks
 import matrix
-import scale
 import reading
+import scale
 import timing
 import trouble
 import virtme
