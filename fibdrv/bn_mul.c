@@ -148,14 +148,13 @@ size_t bn_mul_work(size_t n)
 {
 	const size_t first = min_threshold(bn_thresholds.mul_karatsuba,
 					   bn_thresholds.square_karatsuba);
-	size_t work = 0, transform = 0, level;
+	size_t work = 0, transform = 0;
 
 	if (n >= min_threshold(bn_thresholds.mul_ntt, bn_thresholds.square_ntt))
 		transform = ntt_mul_work(n);
 	while (n >= first) {
-		level = bn_karatsuba_level(n);
-		work += level > bn_toom3_level(n) ? level : bn_toom3_level(n);
-		/* Karatsuba's next level is the longer one. */
+		/* Toom-3 takes more of it, and Karatsuba's next level is longer. */
+		work += bn_toom3_level(n);
 		n -= n / 2;
 	}
 	return work > transform ? work : transform;

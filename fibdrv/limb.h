@@ -66,38 +66,10 @@ static inline u64 limb_sub(u64 *borrow, u64 a, u64 b)
 }
 
 /*
- * floor((2^128 - 1) / d) - 2^64 for a d whose top bit is set: the reciprocal
- * that limb_div() multiplies by. Two steps of schoolbook division with 32-bit
- * digits (Knuth, TAOCP volume 2, 4.3.1, algorithm D), so the only divisions
- * are 64-bit ones.
- */
-static inline u64 limb_reciprocal(u64 d)
-{
-	const u64 d1 = d >> 32, d0 = d & 0xffffffff;
-	u64 rest = ~d, quotient = 0;
-	int digit;
-
-	for (digit = 0; digit < 2; digit++) {
-		u64 q = rest / d1;
-		u64 r = rest % d1;
-
-		/* Every digit that is brought down is 2^32 - 1. */
-		while (q >> 32 || q * d0 > (r << 32 | 0xffffffff)) {
-			q--;
-			r += d1;
-			if (r >> 32)
-				break;
-		}
-		rest = (rest << 32 | 0xffffffff) - q * d;
-		quotient = quotient << 32 | q;
-	}
-	return quotient;
-}
-
-/*
- * (high * 2^64 + low) / d, where high < d, the top bit of d is set and v is
- * limb_reciprocal(d); the remainder goes to *rest. N. Moeller, T. Granlund,
- * "Improved division by invariant integers" (2011), algorithm 4.
+ * (high * 2^64 + low) / d, where high < d, the top bit of d is set and v is its
+ * reciprocal, floor((2^128 - 1) / d) - 2^64; the remainder goes to *rest. N.
+ * Moeller, T. Granlund, "Improved division by invariant integers" (2011),
+ * algorithm 4.
  */
 static inline u64 limb_div(u64 *rest, u64 high, u64 low, u64 d, u64 v)
 {

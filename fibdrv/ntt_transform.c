@@ -113,7 +113,7 @@ static int forward(const struct ntt_prime *prime, const u64 *roots, u64 *x,
 
 	if (err)
 		return err;
-	if (points > CACHED_POINTS && levels >= 2) {
+	if (points > CACHED_POINTS) {
 		points /= 4;
 		split_node(prime, roots, x, points, node);
 		for (i = 0; i < 4 && !err; i++)
@@ -233,7 +233,7 @@ static int backward(const struct ntt_prime *prime, const u64 *roots, u64 *x,
 
 	if (err)
 		return err;
-	if (points > CACHED_POINTS && levels >= 2) {
+	if (points > CACHED_POINTS) {
 		points /= 4;
 		for (i = 0; i < 4 && !err; i++)
 			err = backward(prime, roots, x + i * points, points,

@@ -37,6 +37,9 @@ struct radix_plan {
 	size_t leaf;
 };
 
+/* (2^128 - 1) / 10^19 - 2^64, for limb_div(). */
+#define CHUNK_RECIPROCAL	0xd83c94fb6d2ac34aULL
+
 /* More than FIB_INDEX_MAX needs: 2^20 leaves. */
 #define LEVELS_MAX	20
 
@@ -89,15 +92,13 @@ static size_t zeros_of(size_t chunks)
  */
 static void divide_out(u64 *a, size_t count, size_t chunks)
 {
-	const u64 reciprocal = limb_reciprocal(RADIX_CHUNK);
-
 	for (; chunks; chunks--) {
 		u64 rest = 0;
 		size_t i = count;
 
 		while (i--) {
 			u64 quotient = limb_div(&rest, rest, a[i], RADIX_CHUNK,
-						reciprocal);
+						CHUNK_RECIPROCAL);
 
 			if (i + 1 < chunks)
 				a[i + 1] = quotient;

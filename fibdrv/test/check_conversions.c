@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /* Middles of products, inverses, and digits. */
 #include "check.h"
+#include "port_user.h"
 #include "../radix.h"
 
 static void check_middle(size_t bn, size_t an, size_t threshold)
@@ -103,9 +104,39 @@ static void check_radix(size_t chunks)
 	free(a);
 }
 
+/* The first poll says to give up, the second, and so on until none does. */
+static void interrupt_each(size_t n)
+{
+	const size_t bn = n / 2;
+	u64 *a = number(n), *v = limbs(n), *work;
+	unsigned long k, middle;
+	int err;
+
+	a[0] |= 1;
+	a[n - 1] |= 1ULL << 63;
+	work = limbs(bn_inverse_work(n) + bn_middle_work(n, bn));
+	for (middle = 0; middle < 2; middle++) {
+		for (k = 1, err = -EINTR; err; k++) {
+			port_faults.interrupt = k;
+			err = middle ? bn_middle(v, a, n, a, bn, work) :
+				       bn_inverse(v, a, n, work);
+			DEMAND(!err == !!port_faults.interrupt, "poll %lu", k);
+		}
+		DEMAND(k > 2, "%zu limbs without a poll", n);
+	}
+	port_faults.interrupt = 0;
+	free(a);
+	free(v);
+	free(work);
+}
+
 void check_conversions(void)
 {
 	size_t n, i;
+
+	set_thresholds(30, 90, NEVER);
+	bn_thresholds.middle_ntt = NEVER;
+	interrupt_each(1200);
 
 	for (i = 0; i < 60; i++) {
 		n = 4 + any() % 120;

@@ -170,7 +170,9 @@ void check_faults(void)
 	for (i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
 		set_thresholds(ways[i][0], ways[i][1], ways[i][2]);
 		bn_thresholds.middle_ntt = ways[i][2];
-		fail_each(&port_faults.interrupt, -EINTR, 130000);
+		bn_thresholds.radix_leaf = i ? 64 : 1000;
+		bn_thresholds.radix_split = 64;
+		fail_each(&port_faults.interrupt, -EINTR, 200000);
 	}
 	bn_thresholds = TUNED;
 }

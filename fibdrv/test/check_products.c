@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /* Sums, shifts, products and squares. */
 #include "check.h"
+#include "port_user.h"
 
 static void check_linear(size_t n)
 {
@@ -43,6 +44,8 @@ static void check_linear(size_t n)
 	bn_shift_up(r, 2 * n + 2, a, n, bits);
 	bn_shift_down(q, n, r, 2 * n + 2, bits);
 	DEMAND(same(q, a, n), "shift by %zu of %zu", bits, n);
+	bn_shift_down(q, n, a, n, 64 * n);
+	DEMAND(!bn_trim(q, n), "shift of all %zu", n);
 	DEMAND(!bn_bits(a, n) || bn_bits(r, 2 * n + 2) == bn_bits(a, n) + bits,
 	       "bits %zu", n);
 	if (n) {
@@ -149,9 +152,41 @@ static void check_thresholds(void)
 	}
 }
 
+/* The first poll says to give up, the second, and so on until none does. */
+static void interrupt_each(size_t n)
+{
+	u64 *a = number(n), *r = limbs(2 * n), *work = limbs(bn_mul_work(n));
+	unsigned long k, square;
+	int err;
+
+	for (square = 0; square < 2; square++) {
+		for (k = 1, err = -EINTR; err; k++) {
+			port_faults.interrupt = k;
+			err = square ? bn_square(r, a, n, work) :
+				       bn_mul(r, a, a, n, work);
+			DEMAND(!err == !!port_faults.interrupt, "poll %lu", k);
+		}
+		DEMAND(k > 3, "%zu limbs without a poll", n);
+		demand_product(r, a, a, n, "uninterrupted");
+	}
+	port_faults.interrupt = 0;
+	free(a);
+	free(r);
+	free(work);
+}
+
 void check_products(unsigned long round)
 {
 	size_t n, i;
+
+	set_thresholds(30, NEVER, NEVER);
+	interrupt_each(1200);
+	set_thresholds(30, 90, NEVER);
+	interrupt_each(1200);
+	/* More points than are cached, in an even and an odd number of levels. */
+	set_thresholds(30, 90, 300);
+	interrupt_each(12000);
+	interrupt_each(24000);
 
 	for (n = 0; n <= 40; n++)
 		check_linear(n);

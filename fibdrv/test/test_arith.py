@@ -83,12 +83,13 @@ def spread(limit: int, count: int) -> list[int]:
     return sorted(n for n in chosen | {limit} if n <= limit)
 
 
-def check_constants(source: str) -> str:
-    """The three primes of ntt.c, and what is written there of each, from the primes alone."""
-    stated = {
-        name: [int(value, 16) for value in re.findall(rf"{name}\s*= 0x(\w+)ULL", source)]
-        for name in (r"\.p", r"\.inverse", r"\.one", r"\.square", r"\.root")
-    }
+def check_constants(driver: Path) -> str:
+    """The three primes of ntt.c, and what is written there of each, from the primes alone; and that of radix.c."""
+    source = (driver / "ntt.c").read_text(encoding="utf-8")
+    if f"CHUNK_RECIPROCAL\t{(2**128 - 1) // 10**19 - 2**64:#x}ULL\n" not in (driver / "radix.c").read_text("utf-8"):
+        sys.exit("wrong: the reciprocal of 10^19")
+    stated = {name: [int(value, 16) for value in re.findall(rf"{name}\s*= 0x(\w+)ULL", source)]
+              for name in (r"\.p", r"\.inverse", r"\.one", r"\.square", r"\.root")}
     defined = {name: int(value, 16) for name, value in re.findall(r"#define (\w+)\s+0x(\w+)ULL", source)}
     p1, p2, p3 = primes = stated[r"\.p"]
     word = 1 << 64
@@ -111,9 +112,9 @@ def check_constants(source: str) -> str:
         if defined[name] != value:
             sys.exit(f"{name} is {value:#x}")
     # A sum of products of two pieces of 80 bits: as many as a transform may have points.
-    if p1 * p2 * p3 < (1 << 25) * (1 << 160):
+    if (1 << 25) * (1 << 160) > p1 * p2 * p3:
         sys.exit("the primes are too small for their pieces")
-    return "the primes' constants"
+    return "the constants"
 
 
 def is_prime(n: int) -> bool:
@@ -238,7 +239,7 @@ def main() -> None:
 
     amount: Amount = options.amount
     gmp = amount is EXHAUSTIVE
-    print("ok:", check_constants((Path(__file__).parents[1] / "ntt.c").read_text(encoding="utf-8")))
+    print("ok:", check_constants(Path(__file__).parents[1]))
     print("ok:", check_every(options.fibcli, amount.every))
     print("ok:", check_sample(options.fibcli, spread(amount.limit, amount.sample), gmp))
     if amount.by_residues:
