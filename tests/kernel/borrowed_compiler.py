@@ -17,7 +17,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import InterpSegment
 
 from vmlab.image.image import BUILD_DIRECTORY, Image
-from vmlab.image.packages import cached_image
+from vmlab.image.sealed import cached_image
 from vmlab.lab import Lab
 from vmlab.target import TRIPLETS, Architecture, Target
 
