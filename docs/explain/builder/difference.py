@@ -13,7 +13,7 @@ from builder.kernels import Kernel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A line of output, and whether some other kernel has not got it there."""
+    """A line of output, and whether the older kernel beside it has not got it there."""
 
     text: str
     is_different: bool
@@ -29,7 +29,8 @@ class Output:
 
 
 def outputs(shown: Sequence[tuple[Kernel, str, str]]) -> tuple[Output, ...]:
-    """Kernel, command and output of each, put together where they are the same, each line compared with all others."""
+    """Kernel, command and output of each, oldest first, put together where they are the same; the lines of each group
+    are compared with those of the one before."""
     groups: dict[tuple[str, str], list[Kernel]] = {}
     for kernel, command, output in shown:
         groups.setdefault((command, output.strip("\n")), []).append(kernel)
@@ -40,10 +41,8 @@ def outputs(shown: Sequence[tuple[Kernel, str, str]]) -> tuple[Output, ...]:
             kernels=tuple(kernels),
             command=command,
             lines=tuple(
-                Line(text=text, is_different=is_different)
-                for text, is_different in zip(
-                    texts[place], _differences(keys[place], keys[:place] + keys[place + 1 :]), strict=True
-                )
+                Line(text=text, is_different=is_new and bool(text))
+                for text, is_new in zip(texts[place], _changes(keys, place), strict=True)
             ),
         )
         for place, ((command, _), kernels) in enumerate(groups.items())
@@ -56,10 +55,11 @@ def _key(line: str, kernel: Kernel) -> str:
     return line.replace(found[0], "") if found is not None else line
 
 
-def _differences(own: list[str], others: list[list[str]]) -> list[bool]:
-    common = [True] * len(own)
-    for other in others:
-        blocks = difflib.SequenceMatcher(None, own, other, autojunk=False).get_matching_blocks()
-        matched = {line for block in blocks for line in range(block.a, block.a + block.size)}
-        common = [each and line in matched for line, each in enumerate(common)]
-    return [not each for each in common]
+def _changes(keys: list[list[str]], place: int) -> list[bool]:
+    """Which lines the group before has not got there; of the first, which the next has no more."""
+    if len(keys) == 1:
+        return [False] * len(keys[place])
+    own, other = keys[place], keys[place - 1 if place else 1]
+    blocks = difflib.SequenceMatcher(None, own, other, autojunk=False).get_matching_blocks()
+    matched = {line for block in blocks for line in range(block.a, block.a + block.size)}
+    return [line not in matched for line in range(len(own))]

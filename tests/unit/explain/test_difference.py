@@ -29,8 +29,14 @@ def test_a_line_that_is_another_is_marked_on_both_sides() -> None:
     assert _marks("a\nb\nc", "a\nB\nc") == [["b"], ["B"]]
 
 
-def test_a_line_is_common_only_if_every_kernel_has_it() -> None:
-    assert _marks("a\nb", "a\nb\nx", "a\nx") == [["b"], ["b", "x"], ["x"]]
+def test_a_line_is_compared_with_the_kernel_before() -> None:
+    assert _marks("a\nb", "a\nb\nx", "a\nx") == [[], ["x"], []]
+    assert _marks("a\nb", "a", "a\nb") == [["b"], []]
+    assert _marks("a", "b", "c") == [["a"], ["b"], ["c"]]
+
+
+def test_an_empty_line_is_no_difference_to_see() -> None:
+    assert _marks("a", "a\n\nb") == [[], ["b"]]
 
 
 def test_another_command_is_another_group_though_the_output_is_the_same() -> None:
