@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How much of fibdrv's arithmetic its check_arith runs: every line and 95 % of the branches, or the status is not 0.
+"""How much of fibdrv's arithmetic its check_arith runs: every line, and 95 % of the branches, or the status is not zero.
 
 Counted by gcc and gcov, in a build without optimisation. A function that is inlined into several files, or compiled for
 several constants, counts as run where one of its copies ran.
