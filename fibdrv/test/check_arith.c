@@ -97,7 +97,7 @@ int main(int argc, char **argv)
 		/* The rows in C, where there are others. */
 		port_adx = false;
 		if (adx)
-			check_products(round + 1);
+			check_products(round * 8 + 1);
 		port_adx = adx;
 	}
 	check_faults();

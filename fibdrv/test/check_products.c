@@ -175,10 +175,8 @@ static void interrupt_each(size_t n)
 	free(work);
 }
 
-void check_products(unsigned long round)
+static void check_interruptions(void)
 {
-	size_t n, i;
-
 	set_thresholds(30, NEVER, NEVER);
 	interrupt_each(1200);
 	set_thresholds(30, 90, NEVER);
@@ -187,6 +185,11 @@ void check_products(unsigned long round)
 	set_thresholds(30, 90, 300);
 	interrupt_each(12000);
 	interrupt_each(24000);
+}
+
+void check_products(unsigned long round)
+{
+	size_t n, i;
 
 	for (n = 0; n <= 40; n++)
 		check_linear(n);
@@ -194,7 +197,9 @@ void check_products(unsigned long round)
 		check_ways(n);
 	for (i = 0; i < 20; i++)
 		check_ways(1 + any() % 1500);
-	if (round % 8 == 0)
+	if (round % 8 == 0) {
 		check_thresholds();
+		check_interruptions();
+	}
 	bn_thresholds = TUNED;
 }

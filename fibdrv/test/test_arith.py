@@ -4,9 +4,9 @@
 
     test_arith.py [--quick | --exhaustive] FIBCLI
 
-FIBCLI is the command built from fibcli.c. "make check" runs this twice: on an optimised build, and with --quick (fewer,
-smaller numbers) on one with the address and undefined-behaviour sanitizers. --exhaustive takes some minutes and compares
-with GMP too, which it wants gmpy2 for.
+FIBCLI is the command built from fibcli.c. "make check" runs this twice: on an optimised build, and with --quick
+(fewer, smaller numbers) on one with the address and undefined-behaviour sanitizers. --exhaustive takes some minutes
+and compares with GMP too, which it wants gmpy2 for.
 """
 
 from __future__ import annotations
@@ -88,8 +88,10 @@ def check_constants(driver: Path) -> str:
     source = (driver / "ntt.c").read_text(encoding="utf-8")
     if f"CHUNK_RECIPROCAL\t{(2**128 - 1) // 10**19 - 2**64:#x}ULL\n" not in (driver / "radix.c").read_text("utf-8"):
         sys.exit("wrong: the reciprocal of 10^19")
-    stated = {name: [int(value, 16) for value in re.findall(rf"{name}\s*= 0x(\w+)ULL", source)]
-              for name in (r"\.p", r"\.inverse", r"\.one", r"\.square", r"\.root")}
+    stated = {
+        name: [int(value, 16) for value in re.findall(rf"{name}\s*= 0x(\w+)ULL", source)]
+        for name in (r"\.p", r"\.inverse", r"\.one", r"\.square", r"\.root")
+    }
     defined = {name: int(value, 16) for name, value in re.findall(r"#define (\w+)\s+0x(\w+)ULL", source)}
     p1, p2, p3 = primes = stated[r"\.p"]
     word = 1 << 64
@@ -112,7 +114,7 @@ def check_constants(driver: Path) -> str:
         if defined[name] != value:
             sys.exit(f"{name} is {value:#x}")
     # A sum of products of two pieces of 80 bits: as many as a transform may have points.
-    if (1 << 25) * (1 << 160) > p1 * p2 * p3:
+    if p1 * p2 * p3 < (1 << 25) * (1 << 160):
         sys.exit("the primes are too small for their pieces")
     return "the constants"
 

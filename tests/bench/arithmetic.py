@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The limits of fibdrv's arithmetic: its time beside GMP's and Python's, its memory, and what it costs in the kernel.
 
-Times are ratios of one run on one host, each side's the least of many taken by turns; instructions are counted in guests.
-GMP is the host's or the guest's own libgmp.so.10, which its gcc depends on: nothing more has to be installed.
+Times are ratios of one run on one host, each side's the least of many taken by turns; instructions are counted in
+guests. GMP is the host's or the guest's own libgmp.so.10, which its gcc depends on: nothing more has to be installed.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def python() -> Measured:
 
 
 def memory() -> Measured:
-    """The most that is held while F(n) is computed, beside its bytes, and until its text is there, beside the text's."""
+    """What F(n) holds at most while computed, beside its bytes, and until its text is there, beside the text's."""
     _run(["make", "-s", "-C", str(ROOT / "fibdrv"), "test/build/fibcli"])
     indices = (100_000, 1_000_000, 3_000_000, _LARGEST)
     said = _run([str(ROOT / "fibdrv/test/build/fibcli"), "decimal", "--peak"], "\n".join(map(str, indices)))
