@@ -47,8 +47,11 @@ static pid_t start_reader(int fd, off_t n, int at_position)
 	room = malloc(size.bytes);
 	if (!room)
 		_exit(3);
-	got = at_position ? read(fd, room, size.bytes) :
-			    pread(fd, room, size.bytes, n);
+	/* EAGAIN is what await_holder() may do to a reader that begins. */
+	do {
+		got = at_position ? read(fd, room, size.bytes) :
+				    pread(fd, room, size.bytes, n);
+	} while (got < 0 && errno == EAGAIN);
 	_exit(got == (ssize_t)size.bytes ? 0 : 2);
 }
 
@@ -96,19 +99,49 @@ static int command_signal(const char *device, const char *name, unsigned long n)
 	return 0;
 }
 
-/* An O_NONBLOCK file's read while another one computes. */
-static void require_eagain(int fd)
+/*
+ * Wait until another process's read has the position, which a read that may
+ * not wait is told by EAGAIN. The buffer is too short for the record: as long
+ * as the position is free the answer is ERANGE, and nothing moves.
+ */
+static void await_holder(int fd, pid_t child)
 {
 	char buf[ROOM];
-	ssize_t got;
 
 	if (fcntl(fd, F_SETFL, O_NONBLOCK))
 		die("F_SETFL");
-	got = read(fd, buf, sizeof(buf));
-	if (got >= 0 || errno != EAGAIN)
-		wrong("a read that may not wait gave %zd, errno %d", got, errno);
+	for (;;) {
+		ssize_t got = read(fd, buf, sizeof(buf));
+
+		if (got < 0 && errno == EAGAIN)
+			break;
+		if (got >= 0 || errno != ERANGE)
+			wrong("a read that may not wait gave %zd, errno %d",
+			      got, errno);
+		if (waitpid(child, NULL, WNOHANG))
+			wrong("the read was over, and nobody was told EAGAIN");
+		usleep(1000);
+	}
 	if (fcntl(fd, F_SETFL, 0))
 		die("F_SETFL");
+}
+
+/* Wait until a process sleeps and only a signal that kills may wake it. */
+static void await_asleep(pid_t child, pid_t computing)
+{
+	char path[64], state = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)child);
+	while (state != 'D') {
+		FILE *file = fopen(path, "r");
+
+		if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+			die(path);
+		fclose(file);
+		if (waitpid(computing, NULL, WNOHANG))
+			wrong("the other reader was done before: nobody waited");
+		usleep(1000);
+	}
 }
 
 static int command_waiter(const char *device, unsigned long n, int nonblock)
@@ -120,14 +153,11 @@ static int command_waiter(const char *device, unsigned long n, int nonblock)
 	if (lseek(fd, (off_t)n, SEEK_SET) != (off_t)n)
 		die("lseek");
 	computing = start_reader(fd, (off_t)n, 1);
-	await_computing(computing);
-	if (nonblock) {
-		require_eagain(fd);
+	await_holder(fd, computing);
+	if (nonblock)
 		goto end;
-	}
 	waiting = start_reader(fd, (off_t)n, 1);
-	/* It gets as far as it can, which is the position's lock. */
-	usleep(100000);
+	await_asleep(waiting, computing);
 	begun = now_us();
 	kill(waiting, SIGKILL);
 	if (waitpid(waiting, &status, 0) != waiting)
