@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from builder.check import Checked, checked, gaps, tests_of
@@ -16,8 +17,15 @@ from builder.views import CheckRow, ExperimentView, GapLine, Group, PlaceView, Q
 
 _OPEN_LINES = 24
 """Longer outputs are folded: what has to be scrolled past hides what comes next."""
+_COLUMNS = re.compile(r"\S {3,}\S|\S\t")
 _SEPARATOR = {Language.EN: ", ", Language.ZH: "、"}
-_GAPS = {Outcome.FAILED: "failed", Outcome.SKIPPED: "skipped", Outcome.LOST: "lost", Outcome.NOT_RUN: "not_run"}
+_GAPS = {
+    Outcome.PASSED: "not_meant",
+    Outcome.FAILED: "failed",
+    Outcome.SKIPPED: "skipped",
+    Outcome.LOST: "lost",
+    Outcome.NOT_RUN: "not_run",
+}
 
 
 def names_of(kernels: Sequence[Kernel]) -> dict[str, str]:
@@ -108,6 +116,7 @@ class _Page:
             lines=group.lines,
             length=self._label["lines"].format(number=len(group.lines)) if len(group.lines) > _OPEN_LINES else "",
             is_open=len(group.lines) <= _OPEN_LINES,
+            is_table=any(_COLUMNS.search(line.text) for line in group.lines),
             is_all=len(group.kernels) == len(self._kernels),
         )
 

@@ -30,8 +30,8 @@ class Gap:
 
     @property
     def is_fault(self) -> bool:
-        """A skip is none: it has a fact for its reason."""
-        return self.absence.outcome is not Outcome.SKIPPED
+        """A skip is none: it has a fact for its reason. Nor is a test that passed: it is not about this kernel."""
+        return self.absence.outcome not in (Outcome.SKIPPED, Outcome.PASSED)
 
 
 def tests_of(questions: Sequence[Question]) -> dict[str, str]:
@@ -72,8 +72,6 @@ def gaps(questions: Sequence[Question], kernels: Sequence[Kernel]) -> tuple[Gap,
         for key, test in tests_of(questions).items()
         for kernel in kernels
         if isinstance(each := finding_on(kernel, key, test), Absence)
-        # Kept nothing though it passed: it is not about this kernel.
-        and each.outcome is not Outcome.PASSED
     )
 
 

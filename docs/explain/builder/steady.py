@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 
 _MONTH = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _TIMES = (
+    # Colours, for a terminal.
+    (re.compile(r"\x1b\[[\d;]*[A-Za-z]"), ""),
     # The kernel log's.
     (re.compile(r"^(<\d+>)?\[ *\d+\.\d{6}\]", re.MULTILINE), r"\1[⟨t⟩]"),
     # The function graph's column of durations, with its marks for long ones.

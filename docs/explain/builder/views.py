@@ -30,6 +30,8 @@ class Group:
     lines: tuple[Line, ...]
     length: str
     is_open: bool
+    is_table: bool
+    """Whether its lines stand in columns, and so must not be wrapped on a narrow screen."""
     is_all: bool
 
 

@@ -81,6 +81,12 @@ def test_a_skip_is_a_gap_and_no_fault() -> None:
     assert not gap.is_fault
 
 
+def test_a_kernel_that_an_experiment_is_not_about_is_a_gap_and_no_fault() -> None:
+    silent = kernel("debian12-6.1")
+    (gap,) = gaps([question()], (_TODAY[0], silent))
+    assert (gap.absence.outcome, gap.is_fault) == (Outcome.PASSED, False)
+
+
 def test_a_test_that_was_renamed_is_named() -> None:
     renamed = kernel("debian12-6.1", finding(call="finit_module"), test="tests/kernel/test_load.py::test_other")
     assert "load.call is kept by tests/kernel/test_load.py::test_other, and not by" in _refusal(on=(renamed,))

@@ -44,6 +44,7 @@ from builder.steady import steady
         ("    345              seq", "    ⟨n⟩              seq"),
         ("while [ -e /proc/616/task/619 ]", "while [ -e /proc/⟨p1⟩/task/⟨p2⟩ ]"),
         ("a  \nb", "a\nb"),
+        ("\x1b[0;1;39mHint: \x1b[0mx", "Hint: x"),
         ("major 511, 0x1f and 4096 bytes", "major 511, 0x1f and 4096 bytes"),
         ("commit 1aaba11da9aa17e8", "commit 1aaba11da9aa17e8"),
     ],
