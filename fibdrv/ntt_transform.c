@@ -283,8 +283,9 @@ int ntt_backward(const struct ntt_prime *prime, const struct ntt_plan *plan,
  * lower end, times the root. Unrolled for each length of a block, which is a
  * constant then.
  */
-static __always_inline void multiply_points(const struct ntt_prime *prime, u64 *x,
-				     const u64 *y, const size_t block, u64 root)
+static __always_inline void multiply_points(const struct ntt_prime *prime,
+					    u64 *x, const u64 *y,
+					    const size_t block, u64 root)
 {
 	u64 a[NTT_BLOCK_MAX], b[2 * NTT_BLOCK_MAX];
 	const struct ntt_prime pr = *prime;

@@ -26,8 +26,9 @@ typedef __u64 u64;
 
 #define __maybe_unused __attribute__((__unused__))
 
+/* glibc has it as the kernel does; elsewhere the compiler has to see by itself. */
 #ifndef __always_inline
-#define __always_inline inline __attribute__((__always_inline__))
+#define __always_inline inline
 #endif
 
 void *port_alloc(size_t count, size_t size);

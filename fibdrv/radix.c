@@ -26,7 +26,7 @@
 #include "limb.h"
 
 /* A text looks for a fatal signal every so many characters. */
-#define POLL_CHARACTERS	(1 << 16)
+#define POLL_CHARACTERS	65536
 
 /*
  * How the digits are split: into 2^levels fractions of @leaf chunks. A leaf has
@@ -296,11 +296,12 @@ int radix_chunks(u64 *limb, size_t count, size_t digits)
 }
 
 /* The digits below 100, two characters each. */
+#define TEN_PAIRS(t) \
+	"" t "0" t "1" t "2" t "3" t "4" t "5" t "6" t "7" t "8" t "9"
 static const char pairs[] =
-	"00010203040506070809101112131415161718192021222324"
-	"25262728293031323334353637383940414243444546474849"
-	"50515253545556575859606162636465666768697071727374"
-	"75767778798081828384858687888990919293949596979899";
+	TEN_PAIRS("0") TEN_PAIRS("1") TEN_PAIRS("2") TEN_PAIRS("3")
+	TEN_PAIRS("4") TEN_PAIRS("5") TEN_PAIRS("6") TEN_PAIRS("7")
+	TEN_PAIRS("8") TEN_PAIRS("9");
 
 /* Eight digits. */
 static void write_eight(char *text, u32 value)

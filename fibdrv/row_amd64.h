@@ -126,6 +126,7 @@ static __always_inline void row_square_adx(u64 *r, const u64 *a, size_t n)
 
 /* What addition and subtraction differ in is one word. */
 #define ROW_CARRY_LOOP(op)						\
+({									\
 	asm volatile("	xor	%k[limb], %k[limb]\n"	/* CF = 0 */	\
 		     "1:	mov	(%[a]), %[limb]\n"		\
 		     "	" op "	(%[b]), %[limb]\n"			\
@@ -149,7 +150,8 @@ static __always_inline void row_square_adx(u64 *r, const u64 *a, size_t n)
 		       [blocks] "+r" (blocks), [carry] "+r" (carry),	\
 		       [limb] "=&r" (limb)				\
 		     :							\
-		     : "cc", "memory")
+		     : "cc", "memory");					\
+})
 
 static inline u64 row_add(u64 *r, const u64 *a, const u64 *b, size_t n)
 {

@@ -128,6 +128,7 @@ static __always_inline void row_square_arm64(u64 *r, const u64 *a, size_t n)
  * the one, and in the other the opposite of a borrow.
  */
 #define ROW_CARRY_LOOP(op, start, leave)				\
+({									\
 	asm volatile("	" start "	xzr, xzr\n"			\
 		     "1:	ldp	%[a0], %[a1], [%[a]], #16\n"	\
 		     "	ldp	%[b0], %[b1], [%[b]], #16\n"		\
@@ -149,7 +150,8 @@ static __always_inline void row_square_arm64(u64 *r, const u64 *a, size_t n)
 		       [b0] "=&r" (b0), [b1] "=&r" (b1),		\
 		       [b2] "=&r" (b2), [b3] "=&r" (b3)			\
 		     :							\
-		     : "cc", "memory")
+		     : "cc", "memory");					\
+})
 
 static inline u64 row_add(u64 *r, const u64 *a, const u64 *b, size_t n)
 {

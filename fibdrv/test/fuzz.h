@@ -3,20 +3,21 @@
 #ifndef FIBDRV_TEST_FUZZ_H
 #define FIBDRV_TEST_FUZZ_H
 
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/types.h>
+
 struct fuzz_input {
-	const uint8_t *data;
+	const unsigned char *data;
 	size_t size;
 };
 
 /* A number of so many bytes; zeros when the input is used up. */
-static inline uint64_t fuzz_take(struct fuzz_input *input, size_t bytes)
+static inline __u64 fuzz_take(struct fuzz_input *input, size_t bytes)
 {
-	uint64_t value = 0;
+	__u64 value = 0;
 	size_t count = bytes < input->size ? bytes : input->size;
 
 	memcpy(&value, input->data, count);
@@ -34,6 +35,7 @@ static inline uint64_t fuzz_take(struct fuzz_input *input, size_t bytes)
 		}							\
 	} while (0)
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/* What libFuzzer calls. */
+int fuzz_one(const unsigned char *data, size_t size) __asm__("LLVMFuzzerTestOneInput");
 
 #endif /* FIBDRV_TEST_FUZZ_H */

@@ -30,7 +30,7 @@ static void demand_digits(const u64 *chunk, size_t chunks, size_t digits)
 	free(text);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_one(const unsigned char *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
 	const u64 way = fuzz_take(&in, 1);

@@ -24,7 +24,7 @@ static void demand_product(const u64 *r, const u64 *a, const u64 *b, size_t n)
 	free(plain);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_one(const unsigned char *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
 	u64 *a, *b, *r, *work;

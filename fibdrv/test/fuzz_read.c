@@ -208,7 +208,7 @@ static void check_seek(struct file *file, struct fuzz_input *in, u32 how)
 	FUZZ_DEMAND(file->f_pos == (got < 0 ? start : got));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+int fuzz_one(const unsigned char *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
 	struct fibdrv_file ff = { .format = FIBDRV_FORMAT_DECIMAL };

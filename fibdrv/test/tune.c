@@ -38,7 +38,7 @@ static double now_s(void)
 	struct timespec time;
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-	return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+	return (double)time.tv_sec + (double)time.tv_nsec / 1000000000.0;
 }
 
 static void run_mul(size_t n)
@@ -94,10 +94,10 @@ static void find(const char *name, void (*run)(size_t), size_t *threshold,
 
 		size[count] = (size_t)n;
 		for (round = 0; round < rounds; round++) {
-			double t = time_of(run, (size_t)n, threshold, NEVER, 1e-4);
+			double t = time_of(run, (size_t)n, threshold, NEVER, 0.0001);
 
 			first = t < first ? t : first;
-			t = time_of(run, (size_t)n, threshold, (size_t)n, 1e-4);
+			t = time_of(run, (size_t)n, threshold, (size_t)n, 0.0001);
 			second = t < second ? t : second;
 		}
 		lost[count++] = (first - second) / (first + second);
@@ -137,7 +137,7 @@ static void find_leaf(void)
 			for (round = 0; round < rounds; round++) {
 				double t = time_of(run_radix, lengths[i],
 						   &bn_thresholds.radix_leaf,
-						   leaf, 1e-4);
+						   leaf, 0.0001);
 				best = t < best ? t : best;
 			}
 			if (leaf == shortest)
