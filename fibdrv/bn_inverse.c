@@ -3,7 +3,8 @@
  * The inverse of a number by Newton's iteration, and the middle of a product:
  * what it takes to convert a number to another base by multiplications alone.
  */
-#include "bn_mul.h"
+#include "bn.h"
+#include "bn_thresholds.h"
 #include "limb.h"
 #include "ntt.h"
 

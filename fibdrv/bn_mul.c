@@ -4,6 +4,7 @@
  * memory comes from the caller, in one piece, for the whole recursion.
  */
 #include "bn_mul.h"
+#include "bn_thresholds.h"
 #include "limb.h"
 #include "ntt.h"
 

@@ -18,18 +18,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/cdefs.h>
 
 #include <linux/types.h>
 
 typedef __u32 u32;
 typedef __u64 u64;
-
-#define __maybe_unused __attribute__((__unused__))
-
-/* glibc has it as the kernel does; elsewhere the compiler has to see by itself. */
-#ifndef __always_inline
-#define __always_inline inline
-#endif
 
 void *port_alloc(size_t count, size_t size);
 void port_free(const void *memory);

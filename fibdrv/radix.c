@@ -22,7 +22,8 @@
  * and a quarter to an eighth is added or taken away, to be safe on both sides.
  */
 #include "radix.h"
-#include "bn_mul.h"
+#include "bn.h"
+#include "bn_thresholds.h"
 #include "limb.h"
 
 /* A text looks for a fatal signal every so many characters. */
@@ -295,23 +296,20 @@ int radix_chunks(u64 *limb, size_t count, size_t digits)
 	return err;
 }
 
-/* The digits below 100, two characters each. */
-#define TEN_PAIRS(t) \
-	"" t "0" t "1" t "2" t "3" t "4" t "5" t "6" t "7" t "8" t "9"
-static const char pairs[] =
-	TEN_PAIRS("0") TEN_PAIRS("1") TEN_PAIRS("2") TEN_PAIRS("3")
-	TEN_PAIRS("4") TEN_PAIRS("5") TEN_PAIRS("6") TEN_PAIRS("7")
-	TEN_PAIRS("8") TEN_PAIRS("9");
+static void write_two(char *text, u32 value)
+{
+	text[0] = (char)('0' + value / 10);
+	text[1] = (char)('0' + value % 10);
+}
 
-/* Eight digits. */
 static void write_eight(char *text, u32 value)
 {
 	const u32 upper = value / 10000, lower = value % 10000;
 
-	memcpy(text, pairs + upper / 100 * 2, 2);
-	memcpy(text + 2, pairs + upper % 100 * 2, 2);
-	memcpy(text + 4, pairs + lower / 100 * 2, 2);
-	memcpy(text + 6, pairs + lower % 100 * 2, 2);
+	write_two(text, upper / 100);
+	write_two(text + 2, upper % 100);
+	write_two(text + 4, lower / 100);
+	write_two(text + 6, lower % 100);
 }
 
 static void write_chunk(char *text, u64 chunk)
@@ -320,7 +318,7 @@ static void write_chunk(char *text, u64 chunk)
 	const u32 top = (u32)(upper / 100000000);
 
 	text[0] = (char)('0' + top / 100);
-	memcpy(text + 1, pairs + top % 100 * 2, 2);
+	write_two(text + 1, top % 100);
 	write_eight(text + 3, (u32)(upper % 100000000));
 	write_eight(text + 11, (u32)(chunk % 100000000));
 }

@@ -124,42 +124,31 @@ static __always_inline void row_square_adx(u64 *r, const u64 *a, size_t n)
 		     : "rdx", "cc", "memory");
 }
 
-/* What addition and subtraction differ in is one word. */
-#define ROW_CARRY_LOOP(op)						\
-({									\
-	asm volatile("	xor	%k[limb], %k[limb]\n"	/* CF = 0 */	\
-		     "1:	mov	(%[a]), %[limb]\n"		\
-		     "	" op "	(%[b]), %[limb]\n"			\
-		     "	mov	%[limb], (%[r])\n"			\
-		     "	mov	8(%[a]), %[limb]\n"			\
-		     "	" op "	8(%[b]), %[limb]\n"			\
-		     "	mov	%[limb], 8(%[r])\n"			\
-		     "	mov	16(%[a]), %[limb]\n"			\
-		     "	" op "	16(%[b]), %[limb]\n"			\
-		     "	mov	%[limb], 16(%[r])\n"			\
-		     "	mov	24(%[a]), %[limb]\n"			\
-		     "	" op "	24(%[b]), %[limb]\n"			\
-		     "	mov	%[limb], 24(%[r])\n"			\
-		     "	lea	32(%[a]), %[a]\n"			\
-		     "	lea	32(%[b]), %[b]\n"			\
-		     "	lea	32(%[r]), %[r]\n"			\
-		     "	dec	%[blocks]\n"		/* CF stays */	\
-		     "	jnz	1b\n"					\
-		     "	adc	%[carry], %[carry]\n"			\
-		     : [r] "+r" (r), [a] "+r" (a), [b] "+r" (b),	\
-		       [blocks] "+r" (blocks), [carry] "+r" (carry),	\
-		       [limb] "=&r" (limb)				\
-		     :							\
-		     : "cc", "memory");					\
-})
-
 static inline u64 row_add(u64 *r, const u64 *a, const u64 *b, size_t n)
 {
 	size_t blocks = n / 4, rest = n % 4;
 	u64 carry = 0, limb;
 
-	if (blocks)
-		ROW_CARRY_LOOP("adc");
+	if (!blocks)
+		return row_add_plain(r, a, b, rest, carry);
+	asm volatile("	xor	%k[limb], %k[limb]\n"	/* CF = 0 */
+		     "1:\n"
+		     "	.irp	at, 0, 8, 16, 24\n"
+		     "	mov	\\at(%[a]), %[limb]\n"
+		     "	adc	\\at(%[b]), %[limb]\n"
+		     "	mov	%[limb], \\at(%[r])\n"
+		     "	.endr\n"
+		     "	lea	32(%[a]), %[a]\n"
+		     "	lea	32(%[b]), %[b]\n"
+		     "	lea	32(%[r]), %[r]\n"
+		     "	dec	%[blocks]\n"		/* CF stays */
+		     "	jnz	1b\n"
+		     "	adc	%[carry], %[carry]\n"
+		     : [r] "+r" (r), [a] "+r" (a), [b] "+r" (b),
+		       [blocks] "+r" (blocks), [carry] "+r" (carry),
+		       [limb] "=&r" (limb)
+		     :
+		     : "cc", "memory");
 	return row_add_plain(r, a, b, rest, carry);
 }
 
@@ -168,8 +157,26 @@ static inline u64 row_sub(u64 *r, const u64 *a, const u64 *b, size_t n)
 	size_t blocks = n / 4, rest = n % 4;
 	u64 carry = 0, limb;
 
-	if (blocks)
-		ROW_CARRY_LOOP("sbb");
+	if (!blocks)
+		return row_sub_plain(r, a, b, rest, carry);
+	asm volatile("	xor	%k[limb], %k[limb]\n"	/* CF = 0 */
+		     "1:\n"
+		     "	.irp	at, 0, 8, 16, 24\n"
+		     "	mov	\\at(%[a]), %[limb]\n"
+		     "	sbb	\\at(%[b]), %[limb]\n"
+		     "	mov	%[limb], \\at(%[r])\n"
+		     "	.endr\n"
+		     "	lea	32(%[a]), %[a]\n"
+		     "	lea	32(%[b]), %[b]\n"
+		     "	lea	32(%[r]), %[r]\n"
+		     "	dec	%[blocks]\n"		/* CF stays */
+		     "	jnz	1b\n"
+		     "	adc	%[carry], %[carry]\n"
+		     : [r] "+r" (r), [a] "+r" (a), [b] "+r" (b),
+		       [blocks] "+r" (blocks), [carry] "+r" (carry),
+		       [limb] "=&r" (limb)
+		     :
+		     : "cc", "memory");
 	return row_sub_plain(r, a, b, rest, carry);
 }
 

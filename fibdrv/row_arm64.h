@@ -123,53 +123,66 @@ static __always_inline void row_square_arm64(u64 *r, const u64 *a, size_t n)
 		     : "cc", "memory");
 }
 
-/*
- * What addition and subtraction differ in is two words. The flag is a carry in
- * the one, and in the other the opposite of a borrow.
- */
-#define ROW_CARRY_LOOP(op, start, leave)				\
-({									\
-	asm volatile("	" start "	xzr, xzr\n"			\
-		     "1:	ldp	%[a0], %[a1], [%[a]], #16\n"	\
-		     "	ldp	%[b0], %[b1], [%[b]], #16\n"		\
-		     "	ldp	%[a2], %[a3], [%[a]], #16\n"		\
-		     "	ldp	%[b2], %[b3], [%[b]], #16\n"		\
-		     "	" op "	%[a0], %[a0], %[b0]\n"			\
-		     "	" op "	%[a1], %[a1], %[b1]\n"			\
-		     "	" op "	%[a2], %[a2], %[b2]\n"			\
-		     "	" op "	%[a3], %[a3], %[b3]\n"			\
-		     "	stp	%[a0], %[a1], [%[r]], #16\n"		\
-		     "	stp	%[a2], %[a3], [%[r]], #16\n"		\
-		     "	sub	%[blocks], %[blocks], #1\n"		\
-		     "	cbnz	%[blocks], 1b\n"			\
-		     "	cset	%[carry], " leave "\n"			\
-		     : [r] "+r" (r), [a] "+r" (a), [b] "+r" (b),	\
-		       [blocks] "+r" (blocks), [carry] "+r" (carry),	\
-		       [a0] "=&r" (a0), [a1] "=&r" (a1),		\
-		       [a2] "=&r" (a2), [a3] "=&r" (a3),		\
-		       [b0] "=&r" (b0), [b1] "=&r" (b1),		\
-		       [b2] "=&r" (b2), [b3] "=&r" (b3)			\
-		     :							\
-		     : "cc", "memory");					\
-})
-
 static inline u64 row_add(u64 *r, const u64 *a, const u64 *b, size_t n)
 {
 	u64 carry = 0, a0, a1, a2, a3, b0, b1, b2, b3;
 	size_t blocks = n / 4, rest = n % 4;
 
-	if (blocks)
-		ROW_CARRY_LOOP("adcs", "cmn", "cs");
+	if (!blocks)
+		return row_add_plain(r, a, b, rest, carry);
+	asm volatile("	cmn	xzr, xzr\n"
+		     "1:	ldp	%[a0], %[a1], [%[a]], #16\n"
+		     "	ldp	%[b0], %[b1], [%[b]], #16\n"
+		     "	ldp	%[a2], %[a3], [%[a]], #16\n"
+		     "	ldp	%[b2], %[b3], [%[b]], #16\n"
+		     "	adcs	%[a0], %[a0], %[b0]\n"
+		     "	adcs	%[a1], %[a1], %[b1]\n"
+		     "	adcs	%[a2], %[a2], %[b2]\n"
+		     "	adcs	%[a3], %[a3], %[b3]\n"
+		     "	stp	%[a0], %[a1], [%[r]], #16\n"
+		     "	stp	%[a2], %[a3], [%[r]], #16\n"
+		     "	sub	%[blocks], %[blocks], #1\n"
+		     "	cbnz	%[blocks], 1b\n"
+		     "	cset	%[carry], cs\n"
+		     : [r] "+r" (r), [a] "+r" (a), [b] "+r" (b),
+		       [blocks] "+r" (blocks), [carry] "+r" (carry),
+		       [a0] "=&r" (a0), [a1] "=&r" (a1), [a2] "=&r" (a2),
+		       [a3] "=&r" (a3), [b0] "=&r" (b0), [b1] "=&r" (b1),
+		       [b2] "=&r" (b2), [b3] "=&r" (b3)
+		     :
+		     : "cc", "memory");
 	return row_add_plain(r, a, b, rest, carry);
 }
 
+/* The flag is the opposite of a borrow here. */
 static inline u64 row_sub(u64 *r, const u64 *a, const u64 *b, size_t n)
 {
 	u64 carry = 0, a0, a1, a2, a3, b0, b1, b2, b3;
 	size_t blocks = n / 4, rest = n % 4;
 
-	if (blocks)
-		ROW_CARRY_LOOP("sbcs", "cmp", "cc");
+	if (!blocks)
+		return row_sub_plain(r, a, b, rest, carry);
+	asm volatile("	cmp	xzr, xzr\n"
+		     "1:	ldp	%[a0], %[a1], [%[a]], #16\n"
+		     "	ldp	%[b0], %[b1], [%[b]], #16\n"
+		     "	ldp	%[a2], %[a3], [%[a]], #16\n"
+		     "	ldp	%[b2], %[b3], [%[b]], #16\n"
+		     "	sbcs	%[a0], %[a0], %[b0]\n"
+		     "	sbcs	%[a1], %[a1], %[b1]\n"
+		     "	sbcs	%[a2], %[a2], %[b2]\n"
+		     "	sbcs	%[a3], %[a3], %[b3]\n"
+		     "	stp	%[a0], %[a1], [%[r]], #16\n"
+		     "	stp	%[a2], %[a3], [%[r]], #16\n"
+		     "	sub	%[blocks], %[blocks], #1\n"
+		     "	cbnz	%[blocks], 1b\n"
+		     "	cset	%[carry], cc\n"
+		     : [r] "+r" (r), [a] "+r" (a), [b] "+r" (b),
+		       [blocks] "+r" (blocks), [carry] "+r" (carry),
+		       [a0] "=&r" (a0), [a1] "=&r" (a1), [a2] "=&r" (a2),
+		       [a3] "=&r" (a3), [b0] "=&r" (b0), [b1] "=&r" (b1),
+		       [b2] "=&r" (b2), [b3] "=&r" (b3)
+		     :
+		     : "cc", "memory");
 	return row_sub_plain(r, a, b, rest, carry);
 }
 

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../bn_mul.h"
+#include "../bn.h"
+#include "../bn_thresholds.h"
 #include "../bn_tune.h"
 #include "../limb.h"
 #include "../ntt.h"

@@ -201,8 +201,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (i + 1 >= argc || (strcmp(argv[i], "fib") && strcmp(argv[i], "decimal"))) {
-		fputs("usage: fibbench [--clock cpu | elapsed | instructions] [--own]\n"
-		      "                fib | decimal N...\n", stderr);
+		fputs("usage: fibbench [--clock cpu | elapsed | instructions]\n"
+		      "                [--own] fib | decimal N...\n", stderr);
 		return 2;
 	}
 	decimal = !strcmp(argv[i], "decimal");

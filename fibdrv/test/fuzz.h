@@ -7,17 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <linux/types.h>
-
 struct fuzz_input {
 	const unsigned char *data;
 	size_t size;
 };
 
 /* A number of so many bytes; zeros when the input is used up. */
-static inline __u64 fuzz_take(struct fuzz_input *input, size_t bytes)
+static inline unsigned long long fuzz_take(struct fuzz_input *input, size_t bytes)
 {
-	__u64 value = 0;
+	unsigned long long value = 0;
 	size_t count = bytes < input->size ? bytes : input->size;
 
 	memcpy(&value, input->data, count);
@@ -35,7 +33,7 @@ static inline __u64 fuzz_take(struct fuzz_input *input, size_t bytes)
 		}							\
 	} while (0)
 
-/* What libFuzzer calls. */
-int fuzz_one(const unsigned char *data, size_t size) __asm__("LLVMFuzzerTestOneInput");
+/* libFuzzer has a name of its own for it, which the Makefile puts here. */
+int fuzz_one(const unsigned char *data, size_t size);
 
 #endif /* FIBDRV_TEST_FUZZ_H */

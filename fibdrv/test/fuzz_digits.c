@@ -5,7 +5,8 @@
  * their digits again.
  */
 #include "fuzz.h"
-#include "../bn_mul.h"
+#include "../bn.h"
+#include "../bn_thresholds.h"
 #include "../bn_tune.h"
 #include "../ntt.h"
 #include "../radix.h"

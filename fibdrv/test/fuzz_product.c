@@ -4,7 +4,8 @@
  * adx, and two numbers, whose product and square must be the plain ones.
  */
 #include "fuzz.h"
-#include "../bn_mul.h"
+#include "../bn.h"
+#include "../bn_thresholds.h"
 #include "../bn_tune.h"
 #include "../ntt.h"
 #include "../row.h"

@@ -8,7 +8,7 @@ bool port_adx;
 #include <cpuid.h>
 
 /* Leaf 7 of CPUID, EBX: bit 8 is BMI2, with mulx, and bit 19 is ADX. */
-#define BMI2_AND_ADX	0x00080100U
+#define BMI2_AND_ADX	0x80100U
 
 __attribute__((constructor)) static void ask_cpu(void)
 {

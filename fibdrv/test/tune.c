@@ -21,7 +21,7 @@
 #define LIMBS_MAX	12000
 #define NEVER		((size_t)1 << 40)
 #define SIZES_MAX	80
-#define LONG_S		1e9
+#define LONG_S		1000000000.0
 
 struct bn_thresholds bn_thresholds = {
 	.mul_karatsuba = NEVER, .mul_toom3 = NEVER, .mul_ntt = NEVER,
@@ -38,7 +38,7 @@ static double now_s(void)
 	struct timespec time;
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1000000000.0;
+	return (double)time.tv_sec + 0.000000001 * (double)time.tv_nsec;
 }
 
 static void run_mul(size_t n)

@@ -17,8 +17,13 @@
 #define SZ_1K 1024
 #define SZ_1M (1024 * 1024)
 #define READ_ONCE(value) (value)
-#define min_t(type, a, b) ((type)(a) < (type)(b) ? (type)(a) : (type)(b))
+#define min_t(type, a, b) smaller(a, b)	/* of size_t only */
 #define check_add_overflow(a, b, sum) __builtin_add_overflow(a, b, sum)
+
+static inline size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
 
 struct mutex {
 	int held;
@@ -29,9 +34,11 @@ int mutex_lock_killable(struct mutex *mutex);
 int mutex_trylock(struct mutex *mutex);
 void mutex_unlock(struct mutex *mutex);
 
-typedef struct {
+struct fake_spinlock {
 	int held;
-} spinlock_t;
+};
+
+#define spinlock_t struct fake_spinlock
 
 static inline void spin_lock(spinlock_t *lock)
 {
