@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The sessions: `nox -s matrix`, `tests`, `lint`, `types`, `docs`, `bench`, `soak`, `zoo`, `cloud`, `explain`,
-`driver`, `mutants`."""
+`driver`, `arithmetic`, `mutants`."""
 
 from __future__ import annotations
 
@@ -84,6 +84,18 @@ def driver(session: nox.Session) -> None:
     """fibdrv without a guest: its own `make check`, W=1, sparse, checkpatch.pl and the man page; on a Debian host."""
     session.run("make", "-C", "fibdrv", "check", external=True)
     session.run("python", "tests/driver/style.py")
+
+
+@nox.session
+def arithmetic(session: nox.Session) -> None:
+    """fibdrv's arithmetic at length: against Python and GMP, coverage, fuzzers; options after `--` go to make."""
+    session.install("gmpy2")  # GMP's numbers
+    compiled = "fibdrv/test/build/fibcli"
+    session.run("make", "-C", "fibdrv", "test/build/fibcli", "test/build/check_arith", external=True)
+    session.run("python", "fibdrv/test/test_arith.py", "--exhaustive", compiled)
+    session.run("fibdrv/test/build/check_arith", "40", external=True)
+    session.run("python", "tests/driver/coverage.py")
+    session.run("make", "-C", "fibdrv", "fuzz", *session.posargs, external=True)
 
 
 @nox.session

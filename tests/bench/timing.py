@@ -34,7 +34,7 @@ TARGET = "debian12-6.1"
 _ARM64_TARGET = "debian12-6.1-arm64"
 _FORKS = 10
 _TRIALS = 20
-_SQUARING = "\terr = bn_square(product, fk, p->size, p->work);\n\tif (!err)"
+_SQUARING = "\terr = bn_square(product, fk, d->size, d->work);\n\tif (!err)"
 """Where each round of the loop that computes F(n) begins, in fib.c."""
 _NOPS = 17
 """F(1000) takes three of those rounds and 10,130 instructions: 51 more are 0.5 %."""
