@@ -8,6 +8,7 @@ proved, and what falls back to another is an error and no figure.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import subprocess
@@ -36,8 +37,9 @@ _FORKS = 10
 _TRIALS = 20
 _SQUARING = "\terr = bn_square(product, fk, d->size, d->work);\n\tif (!err)"
 """Where each round of the loop that computes F(n) begins, in fib.c."""
-_NOPS = 17
-"""F(1000) takes three of those rounds and 10,130 instructions: 51 more are 0.5 %."""
+_SQUARING_ROUNDS = 2
+"""How many of those rounds F(1000) takes: from F(125) to F(500)."""
+_CHANGE = 0.005
 _CLOCK_TRIALS = 50
 _LOOP = 100_000
 _SPINNERS = 4
@@ -131,7 +133,9 @@ def _trials(nops: int, verdict: Verdict) -> Measured:
 
 def icount_change() -> Measured:
     """0.5 % more instructions in the loop that computes F(1000): trials that did not say slower."""
-    return _trials(_NOPS, Verdict.SLOWER)
+    with new_forks() as forks, timed_fork(forks, TimingSource.ICOUNT) as timed:
+        cost = timed.stopwatch.measure(READ, batches=100).best
+    return _trials(math.ceil(_CHANGE * cost / _SQUARING_ROUNDS), Verdict.SLOWER)
 
 
 def icount_no_change() -> Measured:
