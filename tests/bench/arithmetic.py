@@ -28,6 +28,8 @@ _LARGEST = 10_000_000
 _ARM64_TARGET = "debian12-6.1-arm64"
 _KERNEL_TARGET = "debian12-6.1"
 _KERNEL_INDICES = (1_000, 100_000, 1_000_000)
+_COMPUTING_FROM = 100_000
+"""Below it, what the driver tells is to a good part the kernel's allocator and clock, and not the computation."""
 _ROUNDS = 20
 
 Costs = dict[int, tuple[float, ...]]
@@ -158,8 +160,8 @@ def decimal_arm64() -> Measured:
 def kernel() -> Measured:
     """Computing F(n) in the kernel, as the driver tells it, beside the same in user space; in instructions.
 
-    Both in one guest whose instructions are its nanoseconds. What the kernel takes more is the worst index's, in per
-    cent.
+    Both in one guest whose instructions are its nanoseconds. What the kernel takes more, in per cent: the worst from
+    F(100,000) on, and all of them beside.
     """
     differences = {}
     stats = Parts(request=0x8038FB03, size=56, offsets={"compute": 24})
@@ -174,7 +176,8 @@ def kernel() -> Measured:
             kernel_cost = min(found.stopwatch.measure(read, batches=4, warmup=1).parts["compute"])
             differences[n] = (kernel_cost / user[n][0] - 1) * 100
     told = {f"F({n})": f"{difference:+.2f} %" for n, difference in differences.items()}
-    return Measured(value=max(differences.values()), conditions=told)
+    worst = max(difference for n, difference in differences.items() if n >= _COMPUTING_FROM)
+    return Measured(value=worst, conditions=told)
 
 
 LIMITS = (
