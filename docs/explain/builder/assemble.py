@@ -15,7 +15,7 @@ from builder.question import Language, Question, Shown, Statement
 from builder.source import Link, Source, place_of
 from builder.views import CheckRow, ExperimentView, GapLine, Group, PlaceView, QuestionView, Sentence
 
-_OPEN_LINES = 24
+_OPEN_LINES = 16
 """Longer outputs are folded: what has to be scrolled past hides what comes next."""
 _COLUMNS = re.compile(r"\S {3,}\S|\S\t")
 _SEPARATOR = {Language.EN: ", ", Language.ZH: "、"}
