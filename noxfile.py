@@ -14,9 +14,9 @@ nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
-# What CI boots: the oldest, the most used and the newest line.
+# What fibdrv is tested on in CI: the oldest, the most used and the newest line.
 CI_TARGETS = "debian11-5.10,debian12-6.1,debian13-7.3"
-# What the lab's own faults and the bad modules take there: half an hour more would prove little more.
+# CI has an hour and a half in all: the lab's own faults and the bad modules are tried on fewer.
 LAB_CI_TARGETS = "debian12-6.1,debian13-7.3"
 ZOO_CI_TARGETS = "debian12-6.1,debian12-6.1+strict"
 # The experiments on what kernels answer have a session of their own on all of them, `explain`.
@@ -57,7 +57,7 @@ def matrix(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Lint, types, unit tests, and the guest tests on the oldest, the most used and the newest kernel."""
+    """Lint, types, unit tests, and guest tests: fibdrv's on three kernels, the lab's own on two, the rest on one."""
     session.notify("lint")
     session.notify("types")
     _prepare(session)

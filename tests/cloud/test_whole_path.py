@@ -78,7 +78,8 @@ def test_from_fetch_to_a_green_run(
 
     # The same row gives the same image and needs nobody: the publisher is gone.
     publisher.close()
-    again = site.run("pytest", *_TESTS[:1], "-q", f"--vmlab-target={site.row}", "-k", "f92 or small")
-    assert again.status in (0, 5)
+    again = site.run("pytest", *_TESTS[:1], "-q", f"--vmlab-target={site.row}", "-k", "f92")
+    assert again.status == 0
+    assert " passed" in again.output
     assert "Traceback" not in again.output
     assert _the(store, "image").digest == image.digest

@@ -8,9 +8,11 @@ import struct
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
 from publisher import Publisher, checksum_list
 
 from vmlab.cloud_image import Algorithm, CloudImage, Firmware, PackageManager
+from vmlab.errors import AssetError, VmlabError
 from vmlab.image.fetch import fetch_cloud_image
 from vmlab.image.lock import ImageLock
 from vmlab.image.upstream import look
@@ -142,3 +144,14 @@ def with_mirror(made: Offered, mirror: Publisher) -> None:
         urls=(*made.image.urls, mirror.url(PATH)),
         checksums=(*made.image.checksums, mirror.url(LIST)),
     )
+
+
+def refusal(made: Offered, kind: type[VmlabError] = AssetError) -> str:
+    """The one line that a fetch ends with; nothing may be in the store then that looks like an image."""
+    with pytest.raises(kind) as caught:
+        made.fetch()
+    line = caught.value.one_line
+    assert made.image.id in line
+    assert len(str(caught.value).splitlines()) == 1 or caught.value.detail
+    assert not [path for path in made.left if not path.startswith("parts/")]
+    return line

@@ -30,11 +30,6 @@ DETACHED = (SIGNED / "SHA256SUMS.gpg").read_bytes()
 needs_gpgv = pytest.mark.skipif(find_program("gpgv") is None, reason="gpgv is not installed")
 
 
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
 @needs_gpgv
 @pytest.mark.parametrize("keyring", ["publisher.gpg", "publisher.asc"])
 @pytest.mark.parametrize(("text", "detached"), [(LIST, DETACHED), (CHECKSUM, None)], ids=["beside it", "inside"])

@@ -22,11 +22,6 @@ _PAGE = """<html><body><h1>Index of /pub</h1><a href="../">Parent Directory</a>
 <a href="Fedora-Cloud-44-1.10-aarch64-CHECKSUM">other</a></body></html>"""
 
 
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
 @pytest.fixture
 def publisher() -> Iterator[Publisher]:
     with Publisher() as publisher:

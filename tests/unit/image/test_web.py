@@ -23,11 +23,6 @@ from vmlab.image.web.client import Web
 from vmlab.image.web.fault import WebFault
 
 
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "*")
-
-
 @pytest.fixture
 def publisher() -> Iterator[Publisher]:
     with Publisher() as publisher:
