@@ -142,7 +142,7 @@ def _actionlint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy --strict."""
-    _install(session, "mypy", "nox", "types-requests")
+    _install(session, "mypy", "nox", "types-requests", "types-PyYAML", "types-jsonschema")
     session.run("mypy")
 
 
