@@ -16,11 +16,6 @@
  */
 #define POLL_LIMBS	256
 
-static size_t min_threshold(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 static int poll_from(size_t n)
 {
 	return n < POLL_LIMBS ? 0 : port_poll();
@@ -144,19 +139,42 @@ int bn_square_karatsuba(u64 *r, const u64 *a, size_t n, u64 *work)
 	return err;
 }
 
-/* A level of either recursion, the levels below it, and a transform. */
+/*
+ * What the recursion takes from n limbs on. It does not take less for more
+ * limbs: a level of Toom-3 alone takes more than Karatsuba's all together.
+ */
+static size_t recursion_work(size_t n, size_t karatsuba, size_t toom3)
+{
+	size_t work = 0;
+
+	while (n >= karatsuba) {
+		if (n >= toom3) {
+			work += bn_toom3_level(n);
+			n = (n + 2) / 3 + 1;
+		} else {
+			work += bn_karatsuba_level(n);
+			n -= n / 2;
+		}
+	}
+	return work;
+}
+
+static size_t largest(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The recursion up to where a transform takes its place, or that. */
 size_t bn_mul_work(size_t n)
 {
-	const size_t first = min_threshold(bn_thresholds.mul_karatsuba,
-					   bn_thresholds.square_karatsuba);
-	size_t work = 0, transform = 0;
+	const struct bn_thresholds t = bn_thresholds;
+	size_t work;
 
-	if (n >= min_threshold(bn_thresholds.mul_ntt, bn_thresholds.square_ntt))
-		transform = ntt_mul_work(n);
-	while (n >= first) {
-		/* Toom-3 takes more of it, and Karatsuba's next level is longer. */
-		work += bn_toom3_level(n);
-		n -= n / 2;
-	}
-	return work > transform ? work : transform;
+	work = recursion_work(n < t.mul_ntt ? n : t.mul_ntt, t.mul_karatsuba,
+			      t.mul_toom3);
+	work = largest(work, recursion_work(n < t.square_ntt ? n : t.square_ntt,
+					    t.square_karatsuba, t.square_toom3));
+	if (n >= t.mul_ntt || n >= t.square_ntt)
+		work = largest(work, ntt_mul_work(n));
+	return work;
 }
