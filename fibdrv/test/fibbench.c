@@ -2,13 +2,16 @@
 /*
  * What the driver's arithmetic costs in user space, beside GMP:
  *
- *	fibbench [--clock cpu | elapsed | instructions] [--own] WHAT N...
+ *	fibbench [--clock cpu | elapsed | instructions] [--own] [--zeroed] WHAT N...
  *
  * WHAT is fib, the number alone, or decimal, with its text. For each N it prints
  * a line "WHAT <tab> N <tab> cost <tab> GMP's cost", or without the latter with
  * --own. The cost is in nanoseconds of the processor's time, unless told otherwise:
  * in nanoseconds of elapsed time, which are instructions in a guest under QEMU's
  * -icount, or in instructions, as the processor counts them for user space.
+ *
+ * With --zeroed the driver's memory is zeroed when it is allocated, as that of
+ * Debian's kernels is.
  *
  * Times are the least of many, taken by turns. Counts are of the second time.
  *
@@ -188,6 +191,8 @@ int main(int argc, char **argv)
 
 		if (!strcmp(argv[i], "--own")) {
 			with_gmp = false;
+		} else if (!strcmp(argv[i], "--zeroed")) {
+			port_zeroed = true;
 		} else if (!strcmp(argv[i], "--clock")) {
 			if (!strcmp(value, "instructions"))
 				count_instructions();
@@ -202,7 +207,7 @@ int main(int argc, char **argv)
 	}
 	if (i + 1 >= argc || (strcmp(argv[i], "fib") && strcmp(argv[i], "decimal"))) {
 		fputs("usage: fibbench [--clock cpu | elapsed | instructions]\n"
-		      "                [--own] fib | decimal N...\n", stderr);
+		      "                [--own] [--zeroed] fib | decimal N...\n", stderr);
 		return 2;
 	}
 	decimal = !strcmp(argv[i], "decimal");

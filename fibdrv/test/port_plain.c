@@ -4,9 +4,29 @@
 
 #include "../port.h"
 
+/*
+ * Zero it, as a kernel with init_on_alloc does, and with the same instruction:
+ * QEMU counts its every byte.
+ */
+static bool port_zeroed;
+
+static void zero(void *memory, size_t bytes)
+{
+#ifdef __x86_64__
+	asm volatile("rep stosb" : "+D" (memory), "+c" (bytes) : "a" (0)
+		     : "memory");
+#else
+	memset(memory, 0, bytes);
+#endif
+}
+
 void *port_alloc(size_t count, size_t size)
 {
-	return malloc(count * size);
+	void *memory = malloc(count * size);
+
+	if (memory && port_zeroed)
+		zero(memory, count * size);
+	return memory;
 }
 
 void port_free(const void *memory)
