@@ -175,7 +175,7 @@ def kernel() -> Measured:
         zeroed = _parse(running.guest.succeed(" ".join([*words[:2], "--zeroed", *words[2:]]), timeout_s=600))
         for n in _KERNEL_INDICES:
             read = Read(path="/dev/fibonacci", offset=n, size=n, parts=stats)
-            kernel_cost = min(found.stopwatch.measure(read, batches=4, warmup=1).parts["compute"])
+            kernel_cost = min(found.stopwatch.measure(read, batches=8, warmup=1).parts["compute"])
             differences[n] = (kernel_cost / zeroed[n][0] - 1) * 100
             unzeroed[n] = (kernel_cost / user[n][0] - 1) * 100
     told = {f"F({n})": f"{differences[n]:+.2f} %, {unzeroed[n]:+.2f} % without zeroing" for n in _KERNEL_INDICES}
