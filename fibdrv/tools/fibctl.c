@@ -196,7 +196,7 @@ static void bench(int fd, __u64 n, int moves)
 		     copying[ROUNDS];
 	/* Two before the first that counts: from then on a pair is kept. */
 	const __u64 first = moves && n >= 2 ? n - 2 : n;
-	const size_t room_size = record_size(fd, n + (moves ? ROUNDS : 0));
+	const size_t room_size = record_size(fd, n + (moves ? ROUNDS - 1 : 0));
 	void *room = room_for(room_size);
 	__u64 i, begun;
 
@@ -303,7 +303,7 @@ int main(int argc, char **argv)
 		}
 	}
 	close(fd);
-	if (fflush(stdout)) {
+	if (fflush(stdout) || ferror(stdout)) {
 		perror("fibctl: stdout");
 		return 1;
 	}

@@ -45,6 +45,12 @@ def test_its_bench_has_a_row_for_each_way_to_read(shared_guest: Guest, fibctl: s
     ]
 
 
+def test_its_bench_reads_on_to_the_last_number(shared_guest: Guest, unloaded_module: str, fibctl: str) -> None:
+    shared_guest.as_root(f"insmod {unloaded_module} max_n=200")
+    assert shared_guest.succeed(f"{fibctl} --bench 100").count("reading on") == 1
+    assert "there is no F(201): " in shared_guest.fail(f"{fibctl} --bench 101").stderr
+
+
 @pytest.mark.usefixtures("loaded_module")
 @pytest.mark.parametrize(
     ("words", "status", "reason"),
