@@ -2,7 +2,8 @@
 /*
  * The edge cases of "fibprobe errno": a part of fibprobe.c, in a file of its
  * own for its length. Each case runs on a file opened for itself, in the
- * default format set to decimal, at position 5, where the record is "5\n".
+ * default format set to decimal, at position 5, where the record is "5\n"; a
+ * read with an offset begins there instead.
  */
 #define CASE_POSITION 5
 
@@ -82,6 +83,8 @@ static const struct edge_case {
 	{ "read-count-ssize-max", READ, .count = LLONG_MAX },
 	{ "read-count-size-max", READ, .count = SIZE_MAX },
 	{ "read-half-mapped", READ, .count = 64, .buffer = HALF_MAPPED },
+	{ "read-large-half-mapped", READ, .offset = LARGE_INDEX, .count = 1 << 20,
+	  .buffer = HALF_MAPPED },
 	{ "read-unmapped", READ, .count = 64, .buffer = UNMAPPED },
 	{ "read-readonly", READ, .count = 64, .buffer = READ_ONLY },
 	{ "read-kernel", READ, .count = 64, .buffer = KERNEL },
@@ -174,6 +177,8 @@ static void run_case(const char *device, const struct edge_case *c)
 {
 	struct fibdrv_format decimal = { .format = FIBDRV_FORMAT_DECIMAL };
 	const int flags = c->operation == LSEEK ? O_RDONLY : c->argument;
+	const long long start = c->operation == READ && c->offset ? c->offset :
+								    CASE_POSITION;
 	size_t page, i, touched = 0;
 	unsigned char *buf;
 	long long before, after, result;
@@ -187,7 +192,7 @@ static void run_case(const char *device, const struct edge_case *c)
 	}
 	end = lseek(fd, 0, SEEK_END);
 	if (ioctl(fd, FIBDRV_IOC_FORMAT, &decimal) ||
-	    lseek(fd, CASE_POSITION, SEEK_SET) != CASE_POSITION)
+	    lseek(fd, start, SEEK_SET) != start)
 		die(c->name);
 	buf = make_buffer(c->buffer, &page);
 
