@@ -44,7 +44,9 @@ static const char usage[] =
 "           a process that waits for another one's read on the same open file is\n"
 "           killed\n"
 "       fibstress nonblock DEVICE INDEX\n"
-"           a process may not wait for it: EAGAIN\n";
+"           a process may not wait for it: EAGAIN\n"
+"       fibstress others DEVICE INDEX\n"
+"           meanwhile pread there, and read on another open file, wait for nobody\n";
 
 /* F(0) to F(LAST) and their lengths, newline included, by addition. */
 #define LAST 1000
@@ -340,9 +342,11 @@ int main(int argc, char **argv)
 	if (argc == 5 && !strcmp(argv[1], "signal"))
 		return command_signal(argv[2], argv[3], number(argv[4]));
 	if (argc == 4 && !strcmp(argv[1], "waiter"))
-		return command_waiter(argv[2], number(argv[3]), 0);
+		return command_waiter(argv[2], number(argv[3]), kill_waiter);
 	if (argc == 4 && !strcmp(argv[1], "nonblock"))
-		return command_waiter(argv[2], number(argv[3]), 1);
+		return command_waiter(argv[2], number(argv[3]), NULL);
+	if (argc == 4 && !strcmp(argv[1], "others"))
+		return command_waiter(argv[2], number(argv[3]), read_others);
 	die_usage();
 	return 0;
 }

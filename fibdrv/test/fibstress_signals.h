@@ -144,28 +144,63 @@ static void await_asleep(pid_t child, pid_t computing)
 	}
 }
 
-static int command_waiter(const char *device, unsigned long n, int nonblock)
+/* A process that waits for its turn is killed; gives how long that took. */
+static __u64 kill_waiter(const char *device, int fd, unsigned long n,
+			 pid_t computing)
 {
-	int fd = open_device(device), status;
-	pid_t computing, waiting;
-	__u64 begun, took = 0;
+	pid_t waiting = start_reader(fd, (off_t)n, 1);
+	__u64 begun;
+	int status;
 
-	if (lseek(fd, (off_t)n, SEEK_SET) != (off_t)n)
-		die("lseek");
-	computing = start_reader(fd, (off_t)n, 1);
-	await_holder(fd, computing);
-	if (nonblock)
-		goto end;
-	waiting = start_reader(fd, (off_t)n, 1);
+	(void)device;
 	await_asleep(waiting, computing);
 	begun = now_us();
 	kill(waiting, SIGKILL);
 	if (waitpid(waiting, &status, 0) != waiting)
 		die("waitpid");
-	took = now_us() - begun;
 	if (!WIFSIGNALED(status))
 		wrong("the waiting reader's status is %#x", status);
-end:
+	return now_us() - begun;
+}
+
+/* What takes no turn: pread() on the same open file, and any other open file. */
+static __u64 read_others(const char *device, int fd, unsigned long n,
+			 pid_t computing)
+{
+	const int other = open_device(device);
+	const __u64 begun = now_us();
+	char buf[ROOM];
+	ssize_t got;
+
+	(void)n;
+	(void)computing;
+	got = pread(fd, buf, sizeof(buf), LAST);
+	if (got != (ssize_t)length[LAST] || memcmp(buf, table[LAST], length[LAST]))
+		wrong("pread gave %zd", got);
+	got = read(other, buf, sizeof(buf));
+	if (got != (ssize_t)length[0] || memcmp(buf, table[0], length[0]))
+		wrong("read of another open file gave %zd", got);
+	if (lseek(other, 0, SEEK_CUR) != 1)
+		wrong("lseek of another open file");
+	close(other);
+	return now_us() - begun;
+}
+
+/* While a process computes F(n) at the position of an open file. */
+static int command_waiter(const char *device, unsigned long n,
+			  __u64 (*meanwhile)(const char *, int, unsigned long,
+					     pid_t))
+{
+	int fd = open_device(device), status;
+	pid_t computing;
+	__u64 took = 0;
+
+	if (lseek(fd, (off_t)n, SEEK_SET) != (off_t)n)
+		die("lseek");
+	computing = start_reader(fd, (off_t)n, 1);
+	await_holder(fd, computing);
+	if (meanwhile)
+		took = meanwhile(device, fd, n, computing);
 	if (waitpid(computing, &status, WNOHANG))
 		wrong("the other reader was done before: nobody waited");
 	kill(computing, SIGKILL);

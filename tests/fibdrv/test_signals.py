@@ -38,3 +38,7 @@ def test_a_reader_that_waits_for_its_turn_can_be_killed(shared_guest: Guest, pro
 
 def test_a_nonblocking_read_does_not_wait_for_its_turn(shared_guest: Guest, program: Program) -> None:
     stress(shared_guest, program("test/fibstress.c"), "nonblock", LAST)
+
+
+def test_pread_and_other_open_files_wait_for_nobody(shared_guest: Guest, program: Program) -> None:
+    stress(shared_guest, program("test/fibstress.c"), "others", LAST)
