@@ -106,6 +106,8 @@ static void check_product(size_t n, const char *way)
 	u64 *a = number(n), *b = number(n), *r = limbs(2 * n);
 	u64 *work = limbs(bn_mul_work(n));
 
+	/* It is for up to n limbs, so it may not shrink anywhere. */
+	DEMAND(bn_mul_work(n - 1) <= bn_mul_work(n), "%s work of %zu", way, n);
 	DEMAND(!bn_mul(r, a, b, n, work), "interrupted");
 	demand_product(r, a, b, n, way);
 	DEMAND(!bn_square(r, a, n, work), "interrupted");
