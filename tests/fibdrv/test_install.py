@@ -7,12 +7,16 @@ import contextlib
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from vmlab.guest.guest import Guest
 from vmlab.lab import Lab
 from vmlab.target import Target
 
 from .probe import DEVICE
 from .variants import place_for
+
+pytestmark = pytest.mark.thorough
 
 _INSTALLED = {
     "usr/local/bin/fibctl",

@@ -19,6 +19,8 @@ from .stress import Program, number_in, stress
 from .traces import left_behind
 from .variants import build_faulty
 
+pytestmark = pytest.mark.thorough
+
 LAST = END - 1
 PARAMETERS = "/sys/module/fibdrv/parameters"
 CGROUP = "/sys/fs/cgroup/fibdrv-test"

@@ -20,6 +20,7 @@ def test_a_signal_that_kills_ends_the_longest_computation(shared_guest: Guest, p
     stress(shared_guest, program("test/fibstress.c"), "signal", signal, LAST)
 
 
+@pytest.mark.thorough
 @pytest.mark.timing("icount")
 def test_it_ends_within_100_ms_of_the_guests_time(timed_guest: Guest, program: Program) -> None:
     """Where instructions are counted the guest's time is that count, and no other process of the host is in it."""

@@ -71,6 +71,7 @@ def _fuzz(guest: Guest, module: str, path: str, *, rounds: int, seeds: list[int]
     guest.as_root("rmmod fibdrv")
 
 
+@pytest.mark.thorough
 def test_five_loads_and_unloads_under_a_reader(guest: Guest, unloaded_module: str, stress_path: str) -> None:
     _require_cycles_under_a_reader(guest, unloaded_module, stress_path, 5)
 
@@ -102,6 +103,7 @@ kill $hammer
     assert left_behind(guest) == set()
 
 
+@pytest.mark.thorough
 def test_nothing_is_held_when_every_file_is_closed(guest: Guest, loaded_module: Built, stress_path: str) -> None:
     """Slab, vmalloc and nodes. Records of F(10,000) are too long for the smallest caches, those of F(200,000) for
     the slab."""
