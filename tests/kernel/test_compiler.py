@@ -17,7 +17,8 @@ from .typed import Bring, by_root, by_user, with_log
 from .workshop import CHECKED, WARNING, Made, Workshop, unknown_options_in
 
 _FIRST_WITH_CHECK = (5, 15)
-"""`prepare` in the top Makefile: "kbuild: warn if a different compiler is used for external module builds"."""
+"""`prepare` in the top Makefile: commit 6072b2c49d23, "kbuild: warn if a different compiler is used for external module
+builds"."""
 
 
 def _has_check(workshop: Workshop) -> bool:

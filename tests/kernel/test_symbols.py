@@ -61,7 +61,8 @@ def _module_line(printed: str, name: str) -> str:
 
 def test_a_module_that_itself_waits_is_passed_over(bench: Bench, finding: Note) -> None:
     """Key `symbol.unformed`. gate_user waits for gate and is UNFORMED meanwhile: find_symbol() passes over it, so who
-    needs gate_user is refused at once instead of waiting. State UNFORMED is there since 3.9, commit 0d21b0e3477395."""
+    needs gate_user is refused at once instead of waiting. State UNFORMED is there since commit
+    0d21b0e34773 (2013)."""
     printed = bench.as_root(
         f"""
 insmod gate.ko & lender=$!
