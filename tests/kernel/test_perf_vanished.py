@@ -22,8 +22,8 @@ _OPENING = re.compile(
     r"sys_perf_event_open\(\) syscall (?:returned with 3 \(No such process\)|failed for .*: No such process)"
 )
 """The kernel found no such task (ESRCH, 3), after perf had found it in /proc; the second is perf 6.12's wording."""
-# perf lists /proc/PID/task (thread_map__new_by_pid_str(), tools/perf/util/thread_map.c) and opens an event for each thread
-# a while later. strace stops it where it has read the list, when it closes the directory, and lets go of it.
+# perf lists /proc/PID/task (thread_map__new_by_pid_str(), tools/perf/util/thread_map.c) and opens an event for each
+# thread a while later. strace stops it where it has read the list, when it closes the directory, and lets go of it.
 _BETWEEN = """\
 strace -D -I 2 -q -o /tmp/strace.log -P /proc/{pid}/task -e trace=close -e inject=close:signal=SIGSTOP:when=1 \\
     {perf} >/tmp/perf.out 2>&1 </dev/null &

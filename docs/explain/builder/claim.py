@@ -35,6 +35,9 @@ class Claim:
     """The output does not."""
     since: str = ""
     before: str = ""
+    if_kept: bool = False
+    """Not contradicted where the experiment passed and kept nothing of the kind: it keeps another finding there, for a
+    guest with a PMU shows other things than one without."""
 
     def __post_init__(self) -> None:
         chosen = [name for name in _RELATIONS if getattr(self, name) is not None]
@@ -107,7 +110,8 @@ def _standings(claim: Claim, kernels: Sequence[Kernel], test: str) -> Iterator[S
     for kernel, each in found:
         if isinstance(each, Absence):
             # A test that passed and kept nothing there shows nothing of what the statement says.
-            state = State.CONTRADICTED if each.outcome is Outcome.PASSED else State.UNSHOWN
+            is_wrong = each.outcome is Outcome.PASSED and not claim.if_kept
+            state = State.CONTRADICTED if is_wrong else State.UNSHOWN
             why = "the experiment kept nothing" if each.outcome is Outcome.PASSED else f"{each.outcome}: {each.reason}"
             yield Standing(kernel=kernel, state=state, seen=why)
         elif claim.fact and claim.fact not in each.facts:

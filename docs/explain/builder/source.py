@@ -17,6 +17,7 @@ _HOSTS = (
     "gcc.gnu.org",
     "salsa.debian.org",
     "wiki.debian.org",
+    "askubuntu.com",
 )
 _MODULE_DIRECTORY, _MODULE_FILE, _MODULE_SPLIT = "kernel/module/", "kernel/module.c", (5, 19)
 """One file became a directory with commit cfc1d277891e and those after it."""

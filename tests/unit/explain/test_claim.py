@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from builder.claim import Claim, State, standings
-from builder.kernels import Kernel, Outcome, Value
+from builder.kernels import Finding, Kernel, Outcome, Value
 
 from .samples import KEY, TEST, finding, kernel, kernels
 
@@ -95,3 +95,17 @@ def test_a_claim_that_claims_nothing_is_refused(keys: dict[str, object], word: s
     with pytest.raises(ValueError, match=KEY if "line" not in word else "line") as caught:
         Claim(finding=KEY, **keys)  # type: ignore[arg-type]
     assert word in str(caught.value)
+
+
+def test_a_claim_on_what_only_some_guests_show_is_not_contradicted_by_another_finding_in_its_place() -> None:
+    other = Finding(key="load.other", command="insmod", output="", facts={})
+    machine = kernel("debian12-6.1", other)
+    states = [
+        standings(Claim(finding=KEY, fact="call", equals="a", if_kept=if_kept), [machine], TEST)[0].state
+        for if_kept in (False, True)
+    ]
+    assert states == [State.CONTRADICTED, State.UNSHOWN]
+    (wrong,) = standings(
+        Claim(finding=KEY, fact="call", equals="a", if_kept=True), [kernel("debian12-6.1", finding(call="b"))], TEST
+    )
+    assert wrong.state is State.CONTRADICTED
