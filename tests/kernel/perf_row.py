@@ -18,6 +18,10 @@ _LOOK_UP = (
     f"switch=$(cat {_EVENTS}/sched/sched_switch/id); getppid=$(cat {_EVENTS}/syscalls/sys_enter_getppid/id); "
     "user=$(id -u lab)"
 )
+_TYPED = f"""\
+events={_EVENTS}
+switch=$(sudo cat $events/sched/sched_switch/id) getppid=$(sudo cat $events/syscalls/sys_enter_getppid/id)
+for who in "-u $(id -u)" "-u $(id -u) -c" ""; do sudo ./perf_open -s $switch -g $getppid -p {_INIT} $who; done"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,11 @@ class Rows:
         commands = "; echo ---; ".join(self._command(privilege) for privilege in Privilege)
         rows = self._guest.as_root(f"{_LOOK_UP}; {commands}").split("---\n")
         return {privilege: _row(text) for privilege, text in zip(Privilege, rows, strict=True)}
+
+    @staticmethod
+    def typed(level: int) -> str:
+        """How a reader would set a level and ask for everybody's row."""
+        return f"sudo sysctl -w kernel.perf_event_paranoid={level}\n{_TYPED}"
 
     def ask_logged_in(self) -> PerfRow:
         """The row of the user whom a test's own commands run as."""

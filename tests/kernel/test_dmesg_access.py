@@ -93,7 +93,8 @@ def test_who_may_read_the_log(shared_guest: Guest, target: Target, finding: Note
     seen = {value: _readers(shared_guest, value) for value in (0, 1)}
     table = [f"{'':15} {'dmesg_restrict=0':18} dmesg_restrict=1"]
     table += [f"{who:15} {_word(seen[0][who]):18} {_word(seen[1][who])}" for who in _WHO]
-    commands = [f"sudo {prefix} dmesg".replace("  ", " ") for prefix in _WHO.values()]
+    commands = ["sudo sysctl -w kernel.dmesg_restrict=0  # and then the same with 1"]
+    commands += [f"sudo {prefix} dmesg".replace("  ", " ") for prefix in _WHO.values()]
     facts = {f"{who}_{value}": may for value, row in seen.items() for who, may in row.items()}
     finding("dmesg.table", command="\n".join(commands), output="\n".join(table), **facts)
     assert all(seen[0].values())

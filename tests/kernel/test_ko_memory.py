@@ -56,7 +56,7 @@ def test_root_sees_where_each_section_lies(
     assert base <= addresses[".text"] < base + size
     finding(
         "ko.memory",
-        command=step.command,
+        command=f"readelf --wide --sections hello.ko\n{step.command}",
         output="\n".join(_line(section, addresses) for section in sections.values() if section.name),
         is_one_block=is_one_block,
         in_memory=len(addresses),

@@ -107,7 +107,7 @@ def test_each_license_string_at_load(tainted: Bench, finding: Note) -> None:
         plain, gpl = user_name("plain", each), user_name("gpl", each)
         finding(
             f"symbol.license.{each.slug}",
-            command=f"insmod {plain}.ko; insmod {gpl}.ko",
+            command=f"insmod lender.ko; insmod {plain}.ko; insmod {gpl}.ko",
             output=f"{_shown(steps, plain, 'plain_user')}\n{_shown(steps, gpl, 'gpl_user')}",
             license=each.text,
             is_compatible=each.is_compatible,
@@ -125,14 +125,14 @@ def test_who_uses_a_proprietary_module_inherits_its_taint(tainted: Bench, findin
     commands = {"closed": "insmod closed.ko", "clear": "dmesg -C", **_keep("heir"), **_keep("heir_user")}
     steps = tainted.steps({**commands, "away": "rmmod heir_user heir closed"})
     assert steps["away"].status == 0, transcript(*steps.values())
+    typed = "insmod closed.ko"
     for name, owner, key in (("heir", "closed", "symbol.inherits"), ("heir_user", "heir", "symbol.inherits.next")):
         assert steps[f"{name} taint"].output == "POE"
         symbols = _symbols(tainted.kit, f"vmlab_{owner}")
         expected = f"{name}: module uses {symbols} from proprietary module {owner}, inheriting taint."
         assert expected in steps[f"{name} log"].output
-        finding(
-            key, command=f"insmod {name}.ko", output=_shown(steps, name, name), license="GPL", result="ok", taint="POE"
-        )
+        typed += f"; insmod {name}.ko"
+        finding(key, command=typed, output=_shown(steps, name, name), license="GPL", result="ok", taint="POE")
 
 
 def _symbols(kit: Kit, name: str) -> str:
@@ -170,7 +170,7 @@ def test_the_order_of_the_symbol_table_decides_how_a_mixture_is_refused(tainted:
             assert f"{name}: Unknown symbol vmlab_closed (err -2)" in log
         finding(
             f"symbol.{name.replace('_', '-')}",
-            command=f"insmod {name}.ko",
+            command=f"insmod lender.ko; insmod closed.ko; insmod {name}.ko",
             output=_shown(steps, name, name),
             license="GPL",
             result="refused",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .bench import Bench
+from .bench import DIRECTORY, Bench
 from .finding import Note
 from .graph import TRACING, Call, parse_graph, source_name, trace_script, which_script
 from .load_steps import Seen, Sight, chain, later, look, traced_names
@@ -88,6 +88,14 @@ def _record(bench: Bench, loader: str) -> Trace | str:
     )
 
 
+def _typed(root: str, load: str) -> str:
+    """How a reader would see the same, and what else was called."""
+    return (
+        f"cd {TRACING}; echo {root} >set_graph_function; echo function_graph >current_tracer\n"
+        f"cd {DIRECTORY}; {load}; cat {TRACING}/trace  # shown here: the functions in load_steps.toml"
+    )
+
+
 def _without_wrappers(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in names if name not in _AROUND)
 
@@ -99,7 +107,7 @@ def test_load_module_is_called_through_helpers_since_6_5(trace: Trace, finding: 
     assert trace.by_file.chain_to("kernel_read_file")
     finding(
         "load.chain.file",
-        command="insmod hello.ko  # traced: function_graph below finit_module",
+        command=_typed(trace.by_file.name, "insmod hello.ko"),
         output=str(trace.by_file),
         chain=" > ".join(found),
         is_direct=_without_wrappers(found) == ("load_module",),
@@ -114,7 +122,7 @@ def test_a_load_from_a_buffer_has_no_helpers(trace: Trace, finding: Note) -> Non
     assert not trace.by_buffer.chain_to("kernel_read_file")
     finding(
         "load.chain.buffer",
-        command="./load_buffer hello.ko  # traced: function_graph below init_module",
+        command=_typed(trace.by_buffer.name, "./load_buffer hello.ko"),
         output=str(trace.by_buffer),
         chain=" > ".join(found),
         release=trace.release,
@@ -130,7 +138,7 @@ def test_each_step_of_the_source_is_seen_or_told_to_be_inlined(trace: Trace, fin
     assert [str(sight) for sight in unseen] == []
     finding(
         "load.steps",
-        command="insmod hello.ko  # traced: function_graph below load_module",
+        command=_typed("load_module", "insmod hello.ko"),
         output="\n".join(f"{sight}: {sight.function.does}" for sight in sights),
         **{name: str(what) for name, what in seen.items()},
     )
@@ -175,6 +183,7 @@ def test_the_memory_of_init_is_freed_by_a_worker(bench: Bench, trace: Trace, fin
         "echo 1 >/sys/module/gate/parameters/open; wait $loading; "
         f"cat /sys/module/gate/initstate; {size}; {symbols}; rmmod gate"
     )
+    look = "cat /sys/module/gate/initstate; grep ^gate /proc/modules; grep gate_ /proc/kallsyms"
     during, after = (part.splitlines() for part in printed.split("--\n"))
     assert (during[0], after[0]) == ("coming", "live")
     assert "t gate_init\t[gate]" in during
@@ -183,7 +192,8 @@ def test_the_memory_of_init_is_freed_by_a_worker(bench: Bench, trace: Trace, fin
     assert int(after[1]) < int(during[1])
     finding(
         "load.init-gone",
-        command="cat /sys/module/gate/initstate; grep ^gate /proc/modules; grep gate_ /proc/kallsyms",
+        command=f"{_typed('do_free_init', 'insmod hello.ko')}\ninsmod gate.ko & {look}\n"
+        f"echo 1 >/sys/module/gate/parameters/open; wait; {look}",
         output=f"{trace.freed}\n\nwhile init runs:\n" + "\n".join(during) + "\nafterwards:\n" + "\n".join(after),
         freed_by=" > ".join(found),
         size_during=int(during[1]),

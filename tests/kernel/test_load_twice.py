@@ -64,6 +64,14 @@ rm -f gate_copy.ko
     )
 
 
+def _typed(second_file: str, parameters: str) -> str:
+    return (
+        f"insmod gate.ko{parameters} & first=$!\ninsmod {second_file}{parameters} & second=$!\n"
+        "cat /proc/$first/stack /proc/$second/stack\n"
+        "echo 1 >/sys/module/gate/parameters/open; wait $first; echo $?; wait $second; echo $?"
+    )
+
+
 def _errno(said: str) -> str:
     """`0`, or the error that insmod named."""
     if not said.strip():
@@ -102,7 +110,7 @@ def test_the_second_of_two_loads_is_answered(
     assert waits_in in two.second_stack, two.output
     finding(
         key,
-        command=f"insmod gate.ko {parameters} & insmod {second_file} {parameters} &".replace("  ", " "),
+        command=_typed(second_file, f" {parameters}".rstrip()),
         output=two.output,
         first=two.first,
         second=two.second,

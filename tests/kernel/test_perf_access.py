@@ -77,7 +77,7 @@ def test_each_operation_ends_as_the_table_says(perf_access: SetAccess, rows: Row
     }
     finding(
         f"perf.level.{level}",
-        command=f"sudo sysctl -w kernel.perf_event_paranoid={level}",
+        command=rows.typed(level),
         output=_table(asked),
         **{f"{name}.{who}": name_of(number) for who, row in asked.items() for name, number in row.errnos.items()},
     )

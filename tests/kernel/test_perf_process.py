@@ -49,9 +49,9 @@ def _record(guest: Guest, which: str) -> Completed:
     return guest.run(f"perf record {_QUICK} {_EVENT} -o /tmp/perf.data {which} -- sleep 0.3")
 
 
-def _top(guest: Guest, pid: int) -> Said:
+def _top(guest: Guest, pid: int, shown: str) -> Said:
     """`perf top` of an id that it cannot have: it ends at once."""
-    return by_user(guest, f"perf top --stdio {_EVENT} -p {pid} </dev/null", shown=f"perf top -p {pid}")
+    return by_user(guest, f"perf top --stdio {_EVENT} -p {pid} </dev/null", shown=shown)
 
 
 def _sampled_threads(guest: Guest) -> set[int]:
@@ -90,7 +90,7 @@ def test_perf_top_shows_a_live_process_and_finds_an_event_by_itself(
     # input, and at the end of that shows a menu again and again: so it gets one that never ends.
     never = "rm -f /tmp/never; mkfifo /tmp/never; exec 0<>/tmp/never"
     limit_s = shared_guest.limits.command_s / 2
-    top = f"stdbuf -oL timeout {limit_s:.0f} perf top --stdio -d 1 -p {busy.thread} 2>&1"
+    top = f"stdbuf -oL timeout {limit_s:.0f} perf top --stdio -d 1 -p {busy.pid} 2>&1"
     done = shared_guest.run(f"{never}; {top} | grep -am 1 -E '%.*spin_(first|second)|rror'")
     finding("perf.pid.top", command=f"perf top -p {busy.pid}", output=done.stdout, works=done.ok)
     assert re.search(r"spin_(first|second)", done.stdout), _why(shared_guest, busy.pid, done)
@@ -98,7 +98,7 @@ def test_perf_top_shows_a_live_process_and_finds_an_event_by_itself(
 
 def test_a_process_that_has_ended_is_told_from_one_that_never_was(shared_guest: Guest, finding: Note) -> None:
     ended = int(shared_guest.succeed("sh -c 'echo $$'"))
-    done = _top(shared_guest, ended)
+    done = _top(shared_guest, ended, "pid=$(sh -c 'echo $$'); perf top -p $pid")
     finding("perf.pid.finished", **done.shown, words="No such process" in done.output)
     assert "No such process" in done.output
     said = diagnose_pid(shared_guest, ended)
@@ -109,7 +109,9 @@ def test_a_process_that_has_ended_is_told_from_one_that_never_was(shared_guest: 
 
 def test_a_zombie_is_listed_and_no_such_process(shared_guest: Guest, start: Start, finding: Note) -> None:
     parent, child = start("zombie")
-    top = _top(shared_guest, child)
+    top = _top(
+        shared_guest, child, f"./busy zombie &  # a process that does not wait for its child\nperf top -p {child}"
+    )
     finding("perf.pid.zombie", **top.shown, words="No such process" in top.output)
     assert "No such process" in top.output
     done = _record(shared_guest, f"-p {child}")
@@ -124,9 +126,10 @@ def test_an_id_of_another_pid_namespace_is_named_as_it_is_here(
 ) -> None:
     # The namespace goes on counting from what is written here: proc_pid_ns(5), ns_last_pid.
     last = f"echo {_FIRST_IN_NAMESPACE - 1} >/proc/sys/kernel/ns_last_pid"
-    inside, _ = start(within=f"unshare --user --map-root-user --pid --fork sh -c '{last}; {{command}}; true'")
+    within = f"unshare --user --map-root-user --pid --fork sh -c '{last}; {{command}}; true'"
+    inside, _ = start(within=within)
     assert inside >= _FIRST_IN_NAMESPACE
-    top = _top(shared_guest, inside)
+    top = _top(shared_guest, inside, f"{within.format(command='./busy')} &\nperf top -p {inside}")
     finding("perf.pid.namespace", **top.shown, words="No such process" in top.output)
     assert "No such process" in top.output
     said = diagnose_pid(shared_guest, inside)

@@ -83,7 +83,11 @@ rmmod gate_user_user gate_user gate
     assert "gate_user_user: Unknown symbol vmlab_gate_user (err -2)" in refused
     assert accepted.strip() == "status 0"
     finding(
-        "symbol.unformed", command="insmod gate_user_user.ko", output=printed.strip(), errno="ENOENT", state="unformed"
+        "symbol.unformed",
+        command="insmod gate.ko & insmod gate_user.ko & insmod gate_user_user.ko",
+        output=printed.strip(),
+        errno="ENOENT",
+        state="unformed",
     )
 
 
@@ -110,7 +114,7 @@ def test_a_name_that_is_taken_cannot_be_exported_again(
     assert f"rival: exports duplicate symbol {name} (owned by {owner})" in steps["log"].output
     finding(
         key,
-        command=steps["rival"].command,
+        command=f"insmod lender.ko; {steps['rival'].command}",
         output=f"{steps['rival'].transcript}\n# dmesg\n{steps['log'].output}",
         owner=owner,
         errno="ENOEXEC",
