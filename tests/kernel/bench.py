@@ -8,6 +8,8 @@ import secrets
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from vmlab.guest.guest import Guest
 from vmlab.guest.transport import Completed
@@ -16,6 +18,8 @@ from .kit import Kit
 
 DIRECTORY = "/build/experiments"
 _ARCHIVE = "/build/experiments.tar.gz"
+_furnished: WeakKeyDictionary[Guest, Path] = WeakKeyDictionary()
+"""Guests that have a kit's modules already."""
 _WAITING = """
 await() {
     tries=0
@@ -60,15 +64,16 @@ class Bench:
     """A guest with the experiments' modules in it."""
 
     def __init__(self, guest: Guest, kit: Kit) -> None:
-        """Costs a copy, when the guest does not have them yet."""
+        """Costs a copy, when the guest does not have them yet, and else nothing."""
         self.guest = guest
         self.kit = kit
         # The directory's own name tells whether they are this kit's.
         self._directory = f"{DIRECTORY}-{kit.directory.name}"
-        if not guest.root(f"[ -d {self._directory} ]").ok:
+        if _furnished.get(guest) != kit.directory:
             guest.put(kit.archive, _ARCHIVE)
-            unpack = f"mkdir {self._directory} && tar -xzf {_ARCHIVE} -C {self._directory} && rm {_ARCHIVE}"
+            unpack = f"mkdir -p {self._directory} && tar -xzf {_ARCHIVE} -C {self._directory} && rm {_ARCHIVE}"
             guest.as_root(f"{unpack} && ln -sfn {self._directory} {DIRECTORY}")
+            _furnished[guest] = kit.directory
 
     def root(self, script: str) -> Completed:
         """A shell script as root beside the modules; it has `await CONDITION`."""

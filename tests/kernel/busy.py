@@ -24,9 +24,11 @@ class Processes:
         output = f"/tmp/busy-{self._started}.out"
         command = f"{self._path} {words} >{output}"
         whole = within.format(command=command) if within else command
-        self._guest.succeed(f"rm -f {output}; ({whole}) </dev/null >/dev/null 2>/tmp/busy.err & ")
         self._started += 1
-        first, second = self._guest.wait_until(f"grep . {output}").split()
+        # One command: each takes a tenth of a second and more under emulation.
+        wait = f"until grep -s . {output}; do tries=$((tries + 1)); [ $tries -lt 600 ] || exit 1; sleep 0.05; done"
+        begin = f"rm -f {output}; ({whole}) </dev/null >/dev/null 2>/tmp/busy.err & tries=0"
+        first, second = self._guest.succeed(f"{begin}; {wait}").split()
         return int(first), int(second)
 
     def end(self) -> None:

@@ -17,7 +17,7 @@ from vmlab.target import Target
 
 from .bench import Bench
 from .busy import Processes, Start
-from .finding import FindingsFile, Note, noting
+from .finding import FindingsFile, Note, noting, without_findings
 from .kit import Kit, obtain_kit
 from .perf_row import Rows
 from .typed import Bring
@@ -34,6 +34,15 @@ def pytest_configure(config: pytest.Config) -> None:
     path = config.getoption("--findings", default=None)
     if path is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(FindingsFile(path.absolute()), "findings")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A run for the pages leaves out what keeps nothing for them; `nox -s tests` has it."""
+    if config.getoption("--findings", default=None) is None:
+        return
+    left_out = without_findings(items, _HERE)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture

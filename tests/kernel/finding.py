@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,13 @@ def noting(item: pytest.Item) -> Note:
         item.user_properties.append((PROPERTY, json.dumps(unstructure(found))))
 
     return note
+
+
+def without_findings(items: Iterable[pytest.Item], directory: Path) -> list[pytest.Item]:
+    """Those below a directory that do not ask for the fixture `finding`."""
+    return [
+        item for item in items if directory in item.path.parents and "finding" not in getattr(item, "fixturenames", ())
+    ]
 
 
 class FindingsFile:

@@ -23,6 +23,9 @@ _LOOK = {
     "kallsyms": "grep ' vmlab_said.*hello' /proc/kallsyms",
 }
 
+_CASES = (("ko.memory.user", 2, 0, False), ("ko.memory.allowed", 1, 0, True), ("ko.memory.restricted", 1, 1, False))
+"""A key, the level of perf_event_paranoid, kptr_restrict, and whether the ordinary user is shown addresses then."""
+
 
 @pytest.fixture
 def loaded(bench: Bench) -> Bench:
@@ -77,41 +80,30 @@ def _address(step: Step, word: int) -> int:
     return int(step.output.split()[word], 16)
 
 
-@pytest.mark.parametrize(
-    ("key", "level", "kptr_restrict", "shown"),
-    [("ko.memory.user", 2, 0, False), ("ko.memory.allowed", 1, 0, True), ("ko.memory.restricted", 1, 1, False)],
-    ids=["as-usual", "allowed", "restricted"],
-)
 def test_an_ordinary_user_gets_zeros_or_nothing(
-    loaded: Bench,
-    perf_access: Callable[..., PerfAccess],
-    finding: Note,
-    key: str,
-    level: int,
-    kptr_restrict: int,
-    shown: bool,
+    loaded: Bench, perf_access: Callable[..., PerfAccess], finding: Note
 ) -> None:
     """Keys `ko.memory.*`. A section's file is root's alone (mode 0400: sysfs opens nothing to others). The two files in
     /proc may be read by all, and show addresses to whom kallsyms_show_value() lets: with kptr_restrict=0 and
     perf_event_paranoid at most 1 everybody, else CAP_SYSLOG (kernel/ksyms_common.c; kernel/kallsyms.c until 6.4)."""
-    perf_access(level=level, kptr_restrict=kptr_restrict)
     mode = loaded.as_root(f"stat -c %a {_SECTIONS}/.text").strip()
     assert mode == "400"
-    steps = loaded.steps(_LOOK, is_root=False)
-    assert steps["section"].status != 0
-    assert "Permission denied" in steps["section"].output
-    assert (_address(steps["modules"], 5) != 0) is shown
-    assert (_address(steps["kallsyms"], 0) != 0) is shown
-    finding(
-        key,
-        command="; ".join(_LOOK.values()),
-        output=transcript(*steps.values()).replace("# ", "$ "),
-        perf_event_paranoid=level,
-        kptr_restrict=kptr_restrict,
-        section_mode=mode,
-        section_errno="EACCES",
-        shows_addresses=shown,
-    )
+    for key, level, kptr_restrict, shown in _CASES:
+        perf_access(level=level, kptr_restrict=kptr_restrict)
+        steps = loaded.steps(_LOOK, is_root=False)
+        assert steps["section"].status != 0
+        assert "Permission denied" in steps["section"].output
+        assert (_address(steps["modules"], 5) != 0, _address(steps["kallsyms"], 0) != 0) == (shown, shown), key
+        finding(
+            key,
+            command="; ".join(_LOOK.values()),
+            output=transcript(*steps.values()).replace("# ", "$ "),
+            perf_event_paranoid=level,
+            kptr_restrict=kptr_restrict,
+            section_mode=mode,
+            section_errno="EACCES",
+            shows_addresses=shown,
+        )
 
 
 def test_kptr_restrict_2_hides_addresses_from_root_too(

@@ -18,6 +18,8 @@ from .kit import USERS, Kit, user_name
 from .license import LICENSES, License
 from .release import line_of
 
+_MARK = "vmlab-step "
+_LOG = {"log": "dmesg -t"}
 _PROPRIETARY = 1
 """TAINT_PROPRIETARY_MODULE's bit (Documentation/admin-guide/tainted-kernels.rst)."""
 
@@ -52,13 +54,24 @@ def test_modpost_lets_compatible_licenses_use_gpl_symbols(kit: Kit, target: Targ
 
 
 def _load(name: str, module: str) -> dict[str, str]:
-    """Load, look, unload: three commands of one try."""
+    """Load and look. What was logged is asked for once, of all (`_LOG`), and told apart by marks: under emulation each
+    process that is spared counts."""
     return {
-        f"{name} load": f"insmod {name}.ko",
+        f"{name} load": f"echo '<6>{_MARK}{name}' >/dev/kmsg; insmod {name}.ko",
         f"{name} taint": f"read taint </sys/module/{module}/taint && echo $taint",
-        f"{name} log": "dmesg -tc",
-        f"{name} away": f"[ ! -d /sys/module/{module} ] || rmmod {module}",
     }
+
+
+def _unload(*modules: str) -> str:
+    """Unload those of them that are loaded, in one go."""
+    names = " ".join(modules)
+    return f'set --; for m in {names}; do [ ! -d /sys/module/$m ] || set -- "$@" $m; done; [ $# = 0 ] || rmmod "$@"'
+
+
+def _logs(steps: dict[str, Step]) -> dict[str, str]:
+    """What was logged of each module, by the name it was loaded by."""
+    _, *parts = steps["log"].output.split(_MARK)
+    return {name: log.strip("\n") for name, _, log in (part.partition("\n") for part in parts)}
 
 
 def _result(steps: dict[str, Step], name: str) -> str:
@@ -69,8 +82,8 @@ def _result(steps: dict[str, Step], name: str) -> str:
 
 def _shown(steps: dict[str, Step], name: str, module: str) -> str:
     """What a reader would have seen."""
-    load, taint, log = (steps[f"{name} {what}"] for what in ("load", "taint", "log"))
-    lines = [f"# insmod {name}.ko", load.output, "# dmesg -tc", log.output]
+    load, taint = (steps[f"{name} {what}"] for what in ("load", "taint"))
+    lines = [f"# insmod {name}.ko", load.output, "# dmesg -tc", _logs(steps)[name]]
     if load.status == 0:
         lines += [f"# cat /sys/module/{module}/taint", taint.output]
     return "\n".join(line for line in lines if line)
@@ -87,21 +100,23 @@ def test_each_license_string_at_load(tainted: Bench, finding: Note) -> None:
     told that there is none (find_symbol() passes over it), not that it may not."""
     names = [user_name(kind, each) for kind in USERS for each in LICENSES]
     commands = {"lender": "insmod lender.ko", "clear": "dmesg -C", "before": "cat /proc/sys/kernel/tainted"}
-    for kind in USERS:
-        for each in LICENSES:
+    for each in LICENSES:
+        for kind in USERS:
             commands |= _load(user_name(kind, each), f"{kind}_user")
-    commands |= {"after": "cat /proc/sys/kernel/tainted", "away": "rmmod lender"}
+        commands[f"{each.slug} away"] = _unload(*(f"{kind}_user" for kind in USERS))
+    commands |= {**_LOG, "after": "cat /proc/sys/kernel/tainted", "away": "rmmod lender"}
     steps = tainted.steps(commands)
+    logs = _logs(steps)
     expected = {user_name(kind, each): _expected(kind, each) for kind in USERS for each in LICENSES}
     assert {name: _result(steps, name) for name in names} == expected
     for each in LICENSES:
-        refused = steps[f"gpl_{each.slug} log"].output
+        refused = logs[f"gpl_{each.slug}"]
         assert ("gpl_user: Unknown symbol vmlab_gpl (err -2)" in refused) is not each.is_compatible
     assert not int(steps["before"].output) & _PROPRIETARY
     assert int(steps["after"].output) & _PROPRIETARY
     # Said once, of the first: later ones add nothing to a tainted kernel.
     first = next(name for name in names if expected[name] == "ok POE")
-    said = [name for name in names if "module license " in steps[f"{name} log"].output]
+    said = [name for name in names if "module license " in logs[name]]
     assert said == [first]
     for each in LICENSES:
         plain, gpl = user_name("plain", each), user_name("gpl", each)
@@ -122,15 +137,17 @@ def test_each_license_string_at_load(tainted: Bench, finding: Note) -> None:
 def test_who_uses_a_proprietary_module_inherits_its_taint(tainted: Bench, finding: Note) -> None:
     """Keys `symbol.inherits` and `symbol.inherits.next`. Since 5.9, commit 262e6ae7081d: a GPL module between a
     proprietary one and the kernel opens no way."""
-    commands = {"closed": "insmod closed.ko", "clear": "dmesg -C", **_keep("heir"), **_keep("heir_user")}
-    steps = tainted.steps({**commands, "away": "rmmod heir_user heir closed"})
+    commands = {"closed": "insmod closed.ko", "clear": "dmesg -C"}
+    for name in ("heir", "heir_user"):
+        commands |= _load(name, name)
+    steps = tainted.steps({**commands, **_LOG, "away": "rmmod heir_user heir closed"})
     assert steps["away"].status == 0, transcript(*steps.values())
     typed = "insmod closed.ko"
     for name, owner, key in (("heir", "closed", "symbol.inherits"), ("heir_user", "heir", "symbol.inherits.next")):
         assert steps[f"{name} taint"].output == "POE"
         symbols = _symbols(tainted.kit, f"vmlab_{owner}")
         expected = f"{name}: module uses {symbols} from proprietary module {owner}, inheriting taint."
-        assert expected in steps[f"{name} log"].output
+        assert expected in _logs(steps)[name]
         typed += f"; insmod {name}.ko"
         finding(key, command=typed, output=_shown(steps, name, name), license="GPL", result="ok", taint="POE")
 
@@ -138,10 +155,6 @@ def test_who_uses_a_proprietary_module_inherits_its_taint(tainted: Bench, findin
 def _symbols(kit: Kit, name: str) -> str:
     """5.10 does not say in its message which symbol it was; 6.1 does (inherit_taint())."""
     return f"symbols {name}" if line_of(kit.release) >= (6, 1) else "symbols"
-
-
-def _keep(name: str) -> dict[str, str]:
-    return {what: command for what, command in _load(name, name).items() if not what.endswith(" away")}
 
 
 def test_the_order_of_the_symbol_table_decides_how_a_mixture_is_refused(tainted: Bench, finding: Note) -> None:
@@ -152,13 +165,13 @@ def test_the_order_of_the_symbol_table_decides_how_a_mixture_is_refused(tainted:
     symbols = _symbols(tainted.kit, "vmlab_closed")
     for name in mixtures:
         commands |= _load(name, name)
-    steps = tainted.steps({**commands, "away": "rmmod closed lender"})
+    steps = tainted.steps({**commands, **_LOG, "away": "rmmod closed lender"})
     assert steps["away"].status == 0, transcript(*steps.values())
     for name, gpl in mixtures.items():
         undefined = Object(tainted.kit.ko(name)).undefined
         is_closed_first = undefined.index("vmlab_closed") < undefined.index(gpl)
         assert is_closed_first == (name == "closed_first"), json.dumps(undefined)
-        log = steps[f"{name} log"].output
+        log = _logs(steps)[name]
         assert steps[f"{name} load"].status == 1
         assert _result(steps, name) == "Unknown symbol in module"
         if is_closed_first:

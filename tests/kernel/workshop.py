@@ -18,11 +18,15 @@ from vmlab.module.build import find_compiler
 from vmlab.module.compiler import Match, candidates, compare, kernel_compiler, parse_compiler
 from vmlab.module.place import GuestPlace, HostPlace, Place
 from vmlab.settings import BuildPlace
+from vmlab.store import Store
 from vmlab.target import Target
 
 from .borrowed_compiler import Borrowed, find_other_compiler, put_into
 
 _SMALLEST = Path(__file__).parent / "smallest"
+_SOURCES = ("Kbuild", "smallest.c")
+_REVISION = 1
+"""Raised when other things come of the same sources."""
 _SILENCED = "DEBIAN_KERNEL_NO_CC_VERSION_CHECK"
 CHECKED = f"{_SILENCED}="
 """What switches upstream's comparison of compilers on again in Debian's headers."""
@@ -55,20 +59,23 @@ class Made:
 class Workshop:
     """Builds the module `smallest` in one place with several compilers; each build is done once."""
 
-    def __init__(self, place: Place, image: Image, other: Borrowed | None, *, timeout_s: float) -> None:
+    def __init__(self, place: Place, image: Image, other: Borrowed | None, *, store: Store, timeout_s: float) -> None:
         self.place = place
         self.image = image
         self.other = other
+        self._store = store
         self._timeout_s = timeout_s
         self._made: dict[str, Made] = {}
         self._config = self.run(f"cat /lib/modules/{image.release}/build/.config")
         self.kernel = kernel_compiler(self._config)
         self.at_hand = find_compiler(self.kernel, image.architecture, place, timeout_s=timeout_s)
-        place.put_tree(_SMALLEST, ["Kbuild", "smallest.c"], "source")
-        if other is not None:
-            with tempfile.TemporaryDirectory(prefix="vmlab-compiler-") as directory:
-                files = put_into(Path(directory), other, self.unknown_options)
-                place.put_tree(Path(directory), files, "other")
+        self._inputs = {
+            "revision": _REVISION,
+            "image": image.digest,
+            "place": str(place.name),
+            "sources": {name: (_SMALLEST / name).read_text(encoding="utf-8") for name in _SOURCES},
+        }
+        self._is_furnished = False
 
     @property
     def unknown_options(self) -> tuple[str, ...]:
@@ -97,15 +104,41 @@ class Workshop:
         return tuple(one.name for one in found if compare(self.kernel, one) is Match.OTHER_NAME)
 
     def make(self, cc: str, *words: str, path: str = "", goal: str = "modules") -> Made:
-        """`make` with a compiler, from clean sources; `path` is where that lies. Of the goal `prepare` no .ko comes."""
+        """`make` with a compiler, from clean sources; `path` is where that lies. Of the goal `prepare` no .ko comes.
+        What came of it is kept in the store: some seconds each, and the same every time."""
         make = f"make -C /lib/modules/{self.image.release}/build M=/build/smallest CC={cc} {' '.join([*words, goal])}"
         command = f"PATH={path}:$PATH {make}" if path else make
         if command not in self._made:
-            fresh = "rm -rf smallest && cp -r source smallest"
-            done = self.place.run(f"{fresh} && {command}", timeout_s=self._timeout_s)
-            ko = self._get("smallest/smallest.ko") if done.status == 0 and goal == "modules" else b""
-            self._made[command] = Made(command=command, status=done.status, output=done.output, ko=ko)
+            brought = [self.other.image.digest, *self.unknown_options] if path and self.other is not None else []
+            inputs = {**self._inputs, "command": command, "brought": brought}
+            stored = self._store.obtain("experiments", inputs, lambda work: self._build(command, goal, work))
+            self._made[command] = Made(
+                command=command,
+                status=int(stored.facts["status"]),
+                output=stored.file("output").read_text(encoding="utf-8"),
+                ko=stored.file("smallest.ko").read_bytes(),
+            )
         return self._made[command]
+
+    def _build(self, command: str, goal: str, work: Path) -> dict[str, str | int]:
+        self._furnish()
+        fresh = "rm -rf smallest && cp -r source smallest"
+        done = self.place.run(f"{fresh} && {command}", timeout_s=self._timeout_s)
+        (work / "output").write_text(done.output, encoding="utf-8")
+        ko = self._get("smallest/smallest.ko") if done.status == 0 and goal == "modules" else b""
+        (work / "smallest.ko").write_bytes(ko)
+        return {"name": f"{self.image.target_id} experiments", "status": done.status}
+
+    def _furnish(self) -> None:
+        """Bring the sources and the other compiler, when something is built here for the first time."""
+        if self._is_furnished:
+            return
+        self.place.put_tree(_SMALLEST, list(_SOURCES), "source")
+        if self.other is not None:
+            with tempfile.TemporaryDirectory(prefix="vmlab-compiler-") as directory:
+                files = put_into(Path(directory), self.other, self.unknown_options)
+                self.place.put_tree(Path(directory), files, "other")
+        self._is_furnished = True
 
     def read_ko(self, ko: bytes, command: str) -> str:
         """What a command says that gets the name of a .ko."""
@@ -144,7 +177,7 @@ def open_workshop(lab: Lab, forks: Forks, target: Target) -> Iterator[Workshop]:
             place = GuestPlace(stack.enter_context(forks.fork(target)).guest)
         stack.callback(place.close)
         other = find_other_compiler(lab, target)
-        yield Workshop(place, image, other, timeout_s=lab.limits(target).build_s)
+        yield Workshop(place, image, other, store=lab.store, timeout_s=lab.limits(target).build_s)
 
 
 def unknown_options_in(output: str) -> set[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
-from kernel.finding import PROPERTY, FindingsFile
+from kernel.finding import PROPERTY, FindingsFile, without_findings
 
 _FOUND = {"key": "a.b", "command": "ls", "output": "x\n", "facts": {"n": 1}}
 
@@ -74,3 +75,12 @@ def test_the_first_fault_is_kept_and_one_line_of_it(tmp_path: Path) -> None:
 
 def test_a_test_without_a_target_is_no_experiment(tmp_path: Path) -> None:
     assert _written(tmp_path, _report("call")) == []
+
+
+def test_what_keeps_nothing_for_the_pages_is_told_from_what_does_and_from_what_is_elsewhere() -> None:
+    def item(path: str, *fixtures: str) -> Any:
+        return SimpleNamespace(path=Path(path), fixturenames=list(fixtures))
+
+    kept, silent = item("/x/kernel/test_a.py", "bench", "finding"), item("/x/kernel/test_a.py", "bench")
+    elsewhere = item("/x/fibdrv/test_b.py", "guest")
+    assert without_findings([kept, silent, elsewhere], Path("/x/kernel")) == [silent]
