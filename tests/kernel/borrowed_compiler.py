@@ -100,7 +100,7 @@ def put_into(directory: Path, compiler: Borrowed, dropped: tuple[str, ...] = ())
         place = directory / name
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, place)
-    # Kernels before 5.16 take stdarg.h from the compiler.
+    # Kernels before 5.15 (c0891ac15f04) take stdarg.h from the compiler.
     shutil.copytree(root / "usr/lib/gcc" / triplet / str(compiler.major) / "include", directory / "gcc/include")
     run = f"{home}/lib/{loader} --library-path {home}/lib"
     patterns = "|".join(f"{option}=*" for option in dropped) or "''"
