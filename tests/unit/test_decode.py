@@ -95,6 +95,51 @@ def test_a_record_survives_the_round_trip() -> None:
     assert structure(plain, Sheet, where="here") == sheet
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flat:
+    name: str
+    ratio: float
+    fruit: Fruit = Fruit.PEAR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basket:
+    flat: tuple[Flat, ...]
+
+
+def test_many_records_are_what_each_would_be_by_itself() -> None:
+    rows = [{"name": f"n{number}", "ratio": number, "fruit": "apple"} for number in range(3)]
+    made = structure({"flat": rows}, Basket, where="here").flat
+    assert made == tuple(Flat(name=f"n{number}", ratio=float(number), fruit=Fruit.APPLE) for number in range(3))
+    assert all(type(row.ratio) is float and type(row.fruit) is Fruit and hash(row) for row in made)
+    with pytest.raises(AttributeError):
+        made[0].name = "other"  # type: ignore[misc]
+    assert structure({"flat": [*rows, {"name": "short", "ratio": 0.5}]}, Basket, where="here").flat == (
+        *made,
+        Flat(name="short", ratio=0.5),
+    )
+    assert structure({"flat": []}, Basket, where="here").flat == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"ratio": "1"}, "flat[2].ratio: expected a number, got '1'"),
+        ({"ratio": True}, "flat[2].ratio: expected a number, got True"),
+        ({"name": 3}, "flat[2].name: expected str, got 3"),
+        ({"fruit": "appel"}, "flat[2].fruit: unknown word 'appel'"),
+        ({"fruit": ["apple"]}, "flat[2].fruit: unknown word ['apple']"),
+        ({"size": 1}, "flat[2].size: unknown key"),
+    ],
+)
+def test_the_one_of_many_that_is_wrong_is_found(change: dict[str, object], words: str) -> None:
+    rows: list[dict[str, object]] = [{"name": "a", "ratio": 1.5, "fruit": "apple"} for _ in range(4)]
+    rows[2] |= change
+    with pytest.raises(UsageError) as caught:
+        structure({"flat": rows}, Basket, where="rows.json")
+    assert caught.value.message == f"rows.json: {words}"
+
+
 def test_malformed_toml_names_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
     path.write_text("a = 1\nb = = 2\n")

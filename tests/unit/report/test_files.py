@@ -35,6 +35,15 @@ def test_a_second_run_replaces_the_first(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_each_test_has_a_line_of_its_own_whatever_its_words_are(tmp_path: Path) -> None:
+    hard = ['}, {"test": "x', "a\nb\r\u2028", "%s, %d%%", "\0", "café", "\\", '"']
+    result = run(row(*((words, Outcome.FAILED, words) for words in hard)), row(target="x"))
+    path = write_result(result, tmp_path)
+    assert read_result(path) == result
+    lines = [line for line in path.read_text().splitlines() if line.lstrip().startswith('{"test": ')]
+    assert [json.loads(line.rstrip(","))["test"] for line in lines] == [f"{words}" for words in hard]
+
+
 @pytest.mark.parametrize("schema", [SCHEMA + 1, None, str(SCHEMA)])
 def test_another_schema_is_refused(tmp_path: Path, schema: object) -> None:
     path = write_result(run(), tmp_path)
