@@ -9,6 +9,7 @@ tool root out, boot what came out directly, seal it.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -38,7 +39,7 @@ from vmlab.machine.machine import Machine
 from vmlab.machine.snapshot import Origin
 from vmlab.reach import reach
 from vmlab.scratch import ScratchDirectory
-from vmlab.store import digest_of
+from vmlab.store import Store, digest_of
 from vmlab.target import Target
 
 if TYPE_CHECKING:
@@ -88,19 +89,39 @@ def obtain_provisioned(lab: Lab, target: Target, cloud: CloudKernel) -> Image:
     def waiting() -> None:
         lab.progress(f"{target.id}: another run is provisioning this image, waiting for it")
 
-    stored = lab.store.obtain("image", image_inputs(target, cloud, row, recipe, keys), build, waiting=waiting)
+    inputs = image_inputs(target, cloud, row, recipe, keys, since=_wanted_since(lab.store, target))
+    stored = lab.store.obtain("image", inputs, build, waiting=waiting)
     return stored_image(target, stored, keys)
 
 
+def want_anew(store: Store, target: Target) -> None:
+    """Have the next run install a target's kernel, headers and compiler anew, on the publisher's file as it is locked.
+
+    What is there stays until that is done, and until it is pruned.
+    """
+    store.remember(_note(target), datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"))
+
+
+def _wanted_since(store: Store, target: Target) -> str:
+    """When somebody last wanted it anew; empty when nobody did."""
+    note = store.note(_note(target))
+    return str(note[0]) if note is not None else ""
+
+
+def _note(target: Target) -> str:
+    return f"wanted-anew-{target.id}"
+
+
 def image_inputs(
-    target: Target, cloud: CloudKernel, row: LockedImage, recipe: CloudRecipe, keys: LabKeys
+    target: Target, cloud: CloudKernel, row: LockedImage, recipe: CloudRecipe, keys: LabKeys, *, since: str = ""
 ) -> Mapping[str, Any]:
-    """Everything that such an image depends on: the publisher's file, the target's row, how it is treated. Pure.
+    """Everything that such an image depends on: the publisher's file, the target's row, how it is treated, and `since`
+    when it was wanted anew. Pure.
 
     `base` is the digest of the stored file, by which the store knows what belongs together.
     """
     image = cloud.image
-    return {
+    inputs = {
         "base": digest_of({"algorithm": str(row.algorithm), "digest": row.digest}),
         "cloud": {"kernel": cloud.kernel, "headers": cloud.headers, "compiler": cloud.compiler},
         "image": {"id": image.id, "user": image.user, "firmware": str(image.firmware)},
@@ -109,6 +130,7 @@ def image_inputs(
         "recipe": recipe.digest,
         "keys": [keys.public(keys.user), keys.public(keys.host)],
     }
+    return inputs | {"since": since} if since else inputs
 
 
 def begin(lab: Lab, target: Target, cloud: CloudKernel, row: LockedImage, disk: Path) -> Work:

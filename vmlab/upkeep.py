@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from vmlab.errors import AssetError, HostError, VmlabError
 from vmlab.image.fetch import KIND as CLOUD_IMAGE
+from vmlab.image.lock import lock_of
 from vmlab.image.part import remove_parts
 from vmlab.image.recipe import load_recipe
 from vmlab.image.resolve import resolve
 from vmlab.lab import Lab
 from vmlab.machine import running
+from vmlab.provision import want_anew
 from vmlab.store import Store, StoredObject, remove_tree
 from vmlab.target import Architecture, Boot, Target
 
@@ -121,10 +123,15 @@ def reap(lab: Lab, *, say: Say) -> None:
 
 
 def refresh(lab: Lab, targets: Sequence[Target], *, say: Say) -> None:
-    """Ask the index again which version each target's line is at; the next run builds what changed."""
+    """Ask the index again which version each target's line is at; the next run builds what changed. A cloud image's
+    guest has no index that could be asked from here: the next run installs anew."""
+    locked = lock_of(lab.settings).rows
     for target in dict.fromkeys(target.stock for target in targets):
         if target.cloud is not None:
-            say(f"{target.id}: comes from its publisher: `vmlab images check {target.cloud.image.id}` asks it")
+            image = target.cloud.image
+            want_anew(lab.store, target)
+            how = "as it is locked" if image.id in locked else f"once `vmlab images lock {image.id}` has locked it"
+            say(f"{target.id}: the next run installs it anew, on {image.id} {how}")
             continue
         recipe = load_recipe(target.suite.distribution)
         found = resolve(target, recipe, lab.store, lab.settings, progress=lab.progress, refresh=True)

@@ -103,6 +103,25 @@ def test_what_is_in_the_store_is_taken_without_asking_anybody(
     assert image.root == "root=LABEL=x"
 
 
+def test_one_that_is_wanted_anew_is_made_once_more_and_the_old_one_stays_until_then(
+    lab: Lab, target: Target, fetched: Callable[[list[Exception]], None]
+) -> None:
+    old = _seal(lab, target)
+    provision.want_anew(lab.store, target)
+    fetched([AssetError("its package archives cannot be reached")])
+    with pytest.raises(AssetError, match="cannot be reached"):
+        provision.obtain_provisioned(lab, target, _cloud(target))
+    assert [item.digest for item in lab.store.objects() if item.kind == "image"] == [old]
+    fetched([])
+    made = provision.obtain_provisioned(lab, target, _cloud(target))
+    assert made.is_new
+    assert made.digest != old
+    again = provision.obtain_provisioned(lab, target, _cloud(target))
+    assert (again.is_new, again.digest) == (False, made.digest)
+    other = replace(target, id="another-row")
+    assert provision.obtain_provisioned(lab, other, _cloud(target)).digest == old
+
+
 def test_an_image_that_is_not_locked_is_told_before_anything_is_made(lab: Lab, target: Target, tmp_path: Path) -> None:
     (tmp_path / "lock.toml").unlink()
     with pytest.raises(AssetError, match="is not locked"):

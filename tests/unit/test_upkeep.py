@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from vmlab import upkeep
+from vmlab.cloud_image import Algorithm
 from vmlab.host.accelerator import qemu_version
+from vmlab.image.lock import ImageLock, LockedImage
 from vmlab.lab import Lab
 from vmlab.settings import load_settings
 from vmlab.store import StoredObject
@@ -127,7 +129,19 @@ def test_of_a_publishers_image_the_newest_file_stays_and_parts_that_nobody_fetch
     assert "removed  the part of cloud-image-0123 that was fetched  0 MiB" in said
 
 
-def test_refreshing_a_cloud_image_tells_who_is_to_be_asked(lab: Lab) -> None:
+def test_refreshing_a_cloud_image_has_the_next_run_install_it_anew(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = LockedImage(
+        id="ubuntu24.04-amd64", name="noble.img", size_bytes=1, algorithm=Algorithm.SHA256, digest="a" * 64
+    )
+    lock = ImageLock(path=tmp_path / "lock.toml", rows={row.id: row})
+    monkeypatch.setattr(upkeep, "lock_of", lambda _: lock)
     said: list[str] = []
-    upkeep.refresh(lab, lab.matrix.select("ubuntu24.04-6.8"), say=said.append)
-    assert said == ["ubuntu24.04-6.8: comes from its publisher: `vmlab images check ubuntu24.04-amd64` asks it"]
+    upkeep.refresh(lab, lab.matrix.select("ubuntu24.04-6.8,ubuntu26.04-7.0"), say=said.append)
+    assert said == [
+        "ubuntu24.04-6.8: the next run installs it anew, on ubuntu24.04-amd64 as it is locked",
+        "ubuntu26.04-7.0: the next run installs it anew, on ubuntu26.04-amd64 once `vmlab images lock "
+        "ubuntu26.04-amd64` has locked it",
+    ]
+    assert lab.store.note("wanted-anew-ubuntu24.04-6.8") is not None
