@@ -64,43 +64,57 @@ open_user_namespaces() {
 	fi
 }
 
-# The images of a job: what they are made from (the catalogue, recipes and the lock with the publishers' digests), for
-# which targets, on which architecture, and the week, since package lines are asked for their newest version weekly.
-cache_key() {
-	local made_from targets
-	made_from=$(cd "$source/images" && find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c1-16)
-	targets=$(printf '%s' "$INPUT_TARGETS" | sha256sum | cut -c1-8)
-	printf 'vmlab-%s-%s-%s-' "${RUNNER_ARCH:-$(uname -m)}" "$made_from" "$targets"
+# The images of a job: what they are made from (rows, recipes, and the lock with the publishers' digests, the user's own
+# among them), on which architecture.
+cache_prefix() {
+	local made_from
+	made_from=$("$STATE_PYTHON" -m vmlab.cli images key --vmlab-target="$INPUT_TARGETS")
+	printf 'vmlab-%s-%s-' "${RUNNER_ARCH:-$(uname -m)}" "$made_from"
 }
 
 # What stands for a run in the name of an artifact, of which each job needs another.
 run_name() {
-	printf '%s' "${INPUT_ARTIFACT:-vmlab-${INPUT_TARGETS:-default}${INPUT_SHARD:+-$INPUT_SHARD}}" |
+	local module="${INPUT_MODULE:-.}" of="${INPUT_TARGETS:-default}${INPUT_SHARD:+-$INPUT_SHARD}"
+	module="${module#./}"
+	if [ "$module" = . ]; then module=''; fi
+	printf '%s' "${INPUT_ARTIFACT:-vmlab-${module:+$module-}$of}" |
 		LC_ALL=C tr -c 'A-Za-z0-9._+-' '-' | cut -c1-120
 }
 
 prepare() {
 	require_minutes
-	local place key
+	local place prefix
 	place=$(mktemp -d "${RUNNER_TEMP:?}/vmlab.XXXXXX")
 	prepare_python "$place/venv"
 	open_kvm
 	open_user_namespaces
 	"$STATE_PYTHON" -m vmlab.cli setup --vmlab-target="$INPUT_TARGETS"
-	key=$(cache_key)
+	prefix=$(cache_prefix)
 	output report "$place/report"
 	# A fixed place: what is cached comes back to where it was.
 	output store "${INPUT_STORE:-$RUNNER_TEMP/vmlab-store}"
-	output cache-prefix "$key"
-	output cache-key "$key$(date -u +%G-%V)"
+	output cache-prefix "$prefix"
+	# And the week: what lines of packages are at is asked once in it.
+	output cache-key "$prefix$(date -u +%G-%V)"
 	output artifact "$(run_name)"
 }
 
 images() {
 	require_minutes
+	local -a chosen=(--vmlab-target="$INPUT_TARGETS" --vmlab-store="$STATE_STORE")
+	# An earlier week's came out of the cache. Not to ask now would leave this week's with what is old on its first day,
+	# and each later run would make anew what is a week old by then.
+	if [ "${STATE_CACHE_HIT:-}" = false ]; then
+		timeout --signal=INT --kill-after=60 "${INPUT_TIMEOUT_MINUTES}m" \
+			"$STATE_PYTHON" -m vmlab.cli images refresh "${chosen[@]}" ||
+			printf '\n::warning title=vmlab::what is newest was not asked: going on with the images of an earlier week\n'
+	fi
 	timeout --signal=INT --kill-after=60 "${INPUT_TIMEOUT_MINUTES}m" \
-		"$STATE_PYTHON" -m vmlab.cli images build \
-		--vmlab-target="$INPUT_TARGETS" --vmlab-store="$STATE_STORE" --vmlab-accel="$INPUT_ACCEL"
+		"$STATE_PYTHON" -m vmlab.cli images build "${chosen[@]}" --vmlab-accel="$INPUT_ACCEL"
+	# What was superseded is not to be cached week after week. A store that was named is its owner's to clean.
+	if [ "${STATE_CACHE_HIT:-}" = false ] && [ -z "${INPUT_STORE:-}" ]; then
+		"$STATE_PYTHON" -m vmlab.cli images prune --vmlab-store="$STATE_STORE"
+	fi
 }
 
 # A guest's words are in the output, and the runner takes commands from there: none until the token comes again.

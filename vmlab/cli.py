@@ -85,10 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     images = command(
         "images",
         _images,
-        "what is in the store: ls, verify, prune, refresh; make images: build; which cloud images are fetched, and "
-        "whether they work: lock, check, try",
+        "what is in the store: ls, verify, prune, refresh; make images: build; what a cache of them goes by: key; "
+        "which cloud images are fetched, and whether they work: lock, check, try",
     )
-    images.add_argument("action", choices=("ls", "verify", "prune", "refresh", "build", "lock", "check", "try"))
+    images.add_argument("action", choices=("ls", "verify", "prune", "refresh", "build", "key", "lock", "check", "try"))
     images.add_argument("names", nargs="*", metavar="TARGET", help="only these targets' images; lock, check: or images")
     images.add_argument("--all", action="store_true", help="prune: everything, also what is in use by the matrix")
     images.add_argument("--damaged", action="store_true", help="prune: only what is damaged")
@@ -235,6 +235,8 @@ def _images(chosen: argparse.Namespace, settings: Settings) -> int:
         return 0 if upkeep.verify(lab.store, targets, say=print) else 1
     elif chosen.action == "refresh":
         upkeep.refresh(lab, targets or lab.targets, say=print)
+    elif chosen.action == "key":
+        print(upkeep.cache_key(lab, targets or lab.targets))
     else:
         upkeep.prune(lab, targets, is_all=chosen.all, is_damaged_only=chosen.damaged, say=print)
     return 0

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Looking after the store: verify, prune, refresh."""
+"""Looking after the store: verify, prune, refresh, and what a cache of it goes by."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from vmlab.decode import unstructure
 from vmlab.errors import AssetError, HostError, VmlabError
+from vmlab.image.cloud_recipe import load_cloud_recipe
 from vmlab.image.fetch import KIND as CLOUD_IMAGE
 from vmlab.image.lock import lock_of
 from vmlab.image.part import remove_parts
@@ -14,7 +16,7 @@ from vmlab.image.resolve import resolve
 from vmlab.lab import Lab
 from vmlab.machine import running
 from vmlab.provision import want_anew
-from vmlab.store import Store, StoredObject, remove_tree
+from vmlab.store import Store, StoredObject, digest_of, remove_tree
 from vmlab.target import Architecture, Boot, Target
 
 Say = Callable[[str], None]
@@ -136,3 +138,16 @@ def refresh(lab: Lab, targets: Sequence[Target], *, say: Say) -> None:
         recipe = load_recipe(target.suite.distribution)
         found = resolve(target, recipe, lab.store, lab.settings, progress=lab.progress, refresh=True)
         say(f"{target.id}: {found.kernel.release} ({found.kernel.version})")
+
+
+def cache_key(lab: Lab, targets: Sequence[Target]) -> str:
+    """The same wherever images of these targets are made from the same: their rows, the recipes, the publishers' files
+    as they are locked. For a cache between runs; which versions the archives have is not asked."""
+    locked = lock_of(lab.settings).rows
+    rows = {}
+    for target in dict.fromkeys(target.stock for target in targets):
+        cloud = target.cloud
+        recipe = load_cloud_recipe(cloud.image.package_manager) if cloud else load_recipe(target.suite.distribution)
+        row = locked.get(cloud.image.id) if cloud else None
+        rows[target.id] = [unstructure(target), recipe.digest, None if row is None else unstructure(row)]
+    return digest_of(rows)

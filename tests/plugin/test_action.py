@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from vmlab.cloud_image import Algorithm
+from vmlab.image.lock import ImageLock, LockedImage, write_lock
 from vmlab.report.files import read_result
 
 from .inner import CONFTEST
@@ -47,7 +50,8 @@ def python(tmp_path: Path) -> str:
     """This interpreter, which makes no images."""
     wrapper = tmp_path / "python"
     wrapper.write_text(
-        f'#!/bin/sh\ncase "$*" in "-m vmlab.cli images build"*) echo "$@" >"{tmp_path}/images"; exit 0 ;; esac\n'
+        f'#!/bin/sh\ncase "$*" in "-m vmlab.cli images key"*) ;; *" images refresh"*"no network"*) exit 1 ;;\n'
+        f'"-m vmlab.cli images "*) echo "$@" >>"{tmp_path}/images"; exit 0 ;; esac\n'
         f'exec "{sys.executable}" "$@"\n'
     )
     wrapper.chmod(0o755)
@@ -80,7 +84,8 @@ def test_a_green_run_has_its_outputs_its_summary_and_its_artifact(runner: Runner
     restored, saved, uploaded = runner.used
     assert restored["key"] == saved["key"]
     assert restored["key"].startswith(restored["restore-keys"])
-    assert uploaded["name"] == "vmlab-debian12-6.1-debian13-6.12"
+    assert uploaded["name"] == "vmlab-src-debian12-6.1-debian13-6.12"
+    assert uploaded["overwrite"] == "True"
     assert Path(uploaded["path"], "results.json").is_file()
     assert "--vmlab-target=debian12-6.1,debian13-6.12" in (Path(python).parent / "images").read_text()
 
@@ -166,16 +171,64 @@ def test_without_tests_the_lab_has_some_for_any_module(runner: Runner, python: s
     assert "test_unloads_and_loads_again[debian12-6.1]" in runner.logs["run"]
 
 
-def test_a_shard_is_named_in_its_artifact(runner: Runner, python: str) -> None:
-    runner.run(until="prepare", module="src", targets=_TARGETS, accel="tcg", python=python, shard="2/2")
-    assert runner.outputs["prepare"]["artifact"] == "vmlab-debian12-6.1-debian13-6.12-2-2"
+@pytest.mark.parametrize(
+    ("module", "shard", "name"),
+    [
+        ("src", "2/2", "vmlab-src-debian12-6.1-debian13-6.12-2-2"),
+        ("./drivers/net", "", "vmlab-drivers-net-debian12-6.1-debian13-6.12"),
+        (".", "", "vmlab-debian12-6.1-debian13-6.12"),
+    ],
+)
+def test_an_artifact_is_named_after_module_targets_and_shard(
+    runner: Runner, python: str, module: str, shard: str, name: str
+) -> None:
+    runner.run(until="prepare", module=module, targets=_TARGETS, accel="tcg", python=python, shard=shard)
+    assert runner.outputs["prepare"]["artifact"] == name
+
+
+def _key(runner: Runner, python: str, targets: str = "debian12-6.1") -> str:
+    runner.used.clear()
+    runner.run(until="cache", module="src", targets=targets, accel="tcg", python=python)
+    return str(runner.used[0]["key"])
 
 
 def test_the_cache_goes_by_what_images_are_made_from(runner: Runner, python: str) -> None:
-    keys = set()
-    for targets, architecture in (("debian12-6.1", "X64"), ("debian13-6.12", "X64"), ("debian12-6.1", "ARM64")):
-        runner.environment["RUNNER_ARCH"] = architecture
-        runner.used.clear()
-        runner.run(until="cache", module="src", targets=targets, accel="tcg", python=python)
-        keys.add(runner.used[0]["key"])
+    keys = {_key(runner, python), _key(runner, python, "debian13-6.12")}
+    runner.environment["RUNNER_ARCH"] = "ARM64"
+    keys.add(_key(runner, python))
     assert len(keys) == 3
+
+
+def test_the_cache_goes_by_the_lock_of_the_users_own(runner: Runner, python: str) -> None:
+    image = LockedImage(id="ubuntu24.04-amd64", name="a.img", size_bytes=1, algorithm=Algorithm.SHA256, digest="a" * 64)
+    row = "ubuntu24.04-6.8"
+    without, other = _key(runner, python, row), _key(runner, python)
+    (runner.workspace / "pyproject.toml").write_text('[tool.vmlab]\nlock = "own.toml"\n')
+    keys = {without}
+    for digest in ("a" * 64, "b" * 64):
+        lock = ImageLock(path=runner.workspace / "own.toml", rows={})
+        write_lock(lock.with_row(replace(image, digest=digest)))
+        keys.add(_key(runner, python, row))
+    assert len(keys) == 3
+    assert _key(runner, python) == other, "a row that is not of that image"
+
+
+@pytest.mark.parametrize(
+    ("hit", "store", "asked"),
+    [
+        ("true", "", ["build"]),
+        ("", "", ["build"]),
+        ("false", "", ["refresh", "build", "prune"]),
+        ("false", "own", ["refresh", "build"]),
+        ("false", "no network", ["build"]),
+    ],
+)
+def test_an_earlier_weeks_images_are_asked_about_once(
+    runner: Runner, python: str, tmp_path: Path, hit: str, store: str, asked: list[str]
+) -> None:
+    runner.outputs["cache"] = {"cache-hit": hit}
+    runner.run(until="images", module="src", targets="debian12-6.1", accel="tcg", python=python, store=store)
+    assert runner.outcomes["images"] == "success"
+    lines = (tmp_path / "images").read_text().splitlines()
+    assert [line.split()[3] for line in lines] == asked
+    assert ("::warning title=vmlab::what is newest was not asked" in runner.logs["images"]) == (store == "no network")
