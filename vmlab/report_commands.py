@@ -61,12 +61,23 @@ def _annotate(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.report.github import annotate
     from vmlab.report.merge import read_parts
 
-    # GitHub wants paths as the repository has them; a module outside of it has none.
-    directory = os.path.relpath(settings.module, os.environ.get("GITHUB_WORKSPACE", "."))
+    directory = os.path.relpath(settings.module, _checkout(settings.module, os.environ.get("GITHUB_WORKSPACE", "")))
     for part in read_parts(_places(chosen, settings)):
         for line in annotate(part.result, directory=directory):
             print(line)
     return 0
+
+
+def _checkout(module: Path, workspace: str) -> Path:
+    """What an annotation's path is to be relative to: the repository. Nothing but a path below the workspace is made so
+    by the runner (ProcessCommand() in actions/runner's ActionCommandManager.cs), and that is not the repository where
+    actions/checkout was given a `path`."""
+    if not workspace:
+        return Path()
+    there = module.absolute()
+    inside = [place for place in (there, *there.parents) if place.is_relative_to(workspace)]
+    # In a submodule it is a file: annotations stand in the repository that the run is of.
+    return next((place for place in inside if (place / ".git").is_dir()), Path(workspace))
 
 
 def _outputs(chosen: argparse.Namespace, settings: Settings) -> int:

@@ -108,6 +108,13 @@ def test_summary_and_annotations_are_of_the_last_run_unless_another_is_named(
     monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path / "drivers"))
     assert cli.main(["report", "annotate", "--vmlab-module", "drivers/x"]) == 0
     assert capsys.readouterr().out.startswith("::error file=x/x.c,line=3,")
+    # What was checked out below the workspace is the repository; a submodule of it is not.
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
+    (tmp_path / "drivers" / ".git").mkdir(parents=True)
+    (tmp_path / "drivers" / "x").mkdir()
+    (tmp_path / "drivers" / "x" / ".git").touch()
+    assert cli.main(["report", "annotate", "--vmlab-module", "drivers/x"]) == 0
+    assert capsys.readouterr().out.startswith("::error file=x/x.c,line=3,")
 
 
 def test_durations_are_written_and_can_be_given_to_a_run(capsys: pytest.CaptureFixture[str]) -> None:
