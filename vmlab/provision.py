@@ -201,7 +201,7 @@ def first_guest(lab: Lab, work: Work, overlay: Path, scratch: Path) -> Iterator[
     target, keys, firmware = work.target, work.keys, work.cloud.image.firmware
     seed, out = scratch / "seed.iso", scratch / _OUT
     make_overlay(work.disk, overlay)
-    write_seed(seed, keys, instance=f"vmlab-{time.time_ns()}")
+    write_seed(seed, keys, user=work.cloud.image.user, instance=f"vmlab-{time.time_ns()}")
     with out.open("wb") as file:
         file.truncate(LEAST_DISK_BYTES)
     work.console.unlink(missing_ok=True)

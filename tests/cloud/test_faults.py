@@ -82,8 +82,8 @@ def seeded(monkeypatch: pytest.MonkeyPatch) -> Seed:
     real = seed.user_data
 
     def say(more: Mapping[str, Any]) -> None:
-        def user_data(keys: LabKeys) -> str:
-            config = json.loads(real(keys).partition("\n")[2]) | more
+        def user_data(keys: LabKeys, user: str) -> str:
+            config = json.loads(real(keys, user).partition("\n")[2]) | more
             return f"#cloud-config\n{json.dumps(config)}\n"
 
         monkeypatch.setattr(seed, "user_data", user_data)

@@ -44,6 +44,7 @@ def _image(target: Target) -> CloudImage:
         "almalinux9-5.14",
         "almalinux10-6.12",
         "opensuse-leap16.0-6.12",
+        "opensuse-leap16.1-6.12",
         "opensuse-tumbleweed-newest",
     ],
 )
