@@ -23,6 +23,20 @@ require_minutes() {
 	esac
 }
 
+# COMMAND…: it, for as long as is allowed. A guest's words are in what it prints, and the runner takes commands from
+# there: none until the token comes again.
+limited() {
+	local token status=0
+	token=$(cat /proc/sys/kernel/random/uuid)
+	printf '::stop-commands::%s\n' "$token"
+	timeout --signal=INT --kill-after=60 "${INPUT_TIMEOUT_MINUTES}m" "$@" || status=$?
+	printf '\n::%s::\n' "$token"
+	if [ "$status" = 124 ] || [ "$status" = 137 ]; then
+		printf '::error title=vmlab::ended after %s minutes, which is what timeout-minutes allows\n' "$INPUT_TIMEOUT_MINUTES"
+	fi
+	return "$status"
+}
+
 # An interpreter that has vmlab: the one that was named, or one of a fresh environment.
 prepare_python() {
 	local python="${INPUT_PYTHON:-}"
@@ -105,22 +119,22 @@ images() {
 	# An earlier week's came out of the cache. Not to ask now would leave this week's with what is old on its first day,
 	# and each later run would make anew what is a week old by then.
 	if [ "${STATE_CACHE_HIT:-}" = false ]; then
-		timeout --signal=INT --kill-after=60 "${INPUT_TIMEOUT_MINUTES}m" \
-			"$STATE_PYTHON" -m vmlab.cli images refresh "${chosen[@]}" ||
-			printf '\n::warning title=vmlab::what is newest was not asked: going on with the images of an earlier week\n'
+		limited "$STATE_PYTHON" -m vmlab.cli images refresh "${chosen[@]}" ||
+			printf '::warning title=vmlab::what is newest was not asked: going on with the images of an earlier week\n'
 	fi
-	timeout --signal=INT --kill-after=60 "${INPUT_TIMEOUT_MINUTES}m" \
-		"$STATE_PYTHON" -m vmlab.cli images build "${chosen[@]}" --vmlab-accel="$INPUT_ACCEL"
+	limited "$STATE_PYTHON" -m vmlab.cli images build "${chosen[@]}" --vmlab-accel="$INPUT_ACCEL" || {
+		printf '::error title=vmlab::not every image could be made: the log of this step tells which and why\n'
+		exit 1
+	}
 	# What was superseded is not to be cached week after week. A store that was named is its owner's to clean.
 	if [ "${STATE_CACHE_HIT:-}" = false ] && [ -z "${INPUT_STORE:-}" ]; then
 		"$STATE_PYTHON" -m vmlab.cli images prune --vmlab-store="$STATE_STORE"
 	fi
 }
 
-# A guest's words are in the output, and the runner takes commands from there: none until the token comes again.
 run() {
 	require_minutes
-	local token status=0
+	local status=0
 	local -a tests=(--pyargs -- vmlab.smoke)
 	if [ -n "${INPUT_TESTS:-}" ]; then
 		# pytest with workers would not say so: they collect nothing, each for itself.
@@ -128,17 +142,11 @@ run() {
 			fail "tests: there is no such file or directory: $INPUT_TESTS"
 		tests=(-- "$INPUT_TESTS")
 	fi
-	token=$(cat /proc/sys/kernel/random/uuid)
-	printf '::stop-commands::%s\n' "$token"
-	(
-		cd "${GITHUB_WORKSPACE:?}"
-		timeout --signal=INT --kill-after=60 "${INPUT_TIMEOUT_MINUTES}m" \
-			"$STATE_PYTHON" -m pytest -n auto -p no:cacheprovider --rootdir="$GITHUB_WORKSPACE" \
-			--junitxml="$STATE_REPORT/junit.xml" --vmlab-report="$STATE_REPORT" --vmlab-store="$STATE_STORE" \
-			--vmlab-module="$INPUT_MODULE" --vmlab-target="$INPUT_TARGETS" --vmlab-accel="$INPUT_ACCEL" \
-			--vmlab-shard="${INPUT_SHARD:-}" --vmlab-durations="${INPUT_DURATIONS:-}" "${tests[@]}"
-	) || status=$?
-	printf '\n::%s::\n' "$token"
+	cd "${GITHUB_WORKSPACE:?}"
+	limited "$STATE_PYTHON" -m pytest -n auto -p no:cacheprovider --rootdir="$GITHUB_WORKSPACE" \
+		--junitxml="$STATE_REPORT/junit.xml" --vmlab-report="$STATE_REPORT" --vmlab-store="$STATE_STORE" \
+		--vmlab-module="$INPUT_MODULE" --vmlab-target="$INPUT_TARGETS" --vmlab-accel="$INPUT_ACCEL" \
+		--vmlab-shard="${INPUT_SHARD:-}" --vmlab-durations="${INPUT_DURATIONS:-}" "${tests[@]}" || status=$?
 	output status "$status"
 	exit "$status"
 }

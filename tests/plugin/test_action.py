@@ -171,6 +171,25 @@ def test_without_tests_the_lab_has_some_for_any_module(runner: Runner, python: s
     assert "test_unloads_and_loads_again[debian12-6.1]" in runner.logs["run"]
 
 
+def test_an_image_that_cannot_be_made_and_a_run_out_of_time_are_told_as_faults_of_the_job(
+    runner: Runner, python: str, tmp_path: Path
+) -> None:
+    (tmp_path / "bin").mkdir()
+    short = tmp_path / "bin" / "timeout"
+    short.write_text('#!/bin/sh\necho "::add-mask::everything"\nexit "$ENDS_WITH"\n')
+    short.chmod(0o755)
+    runner.environment |= {"PATH": f"{short.parent}:/usr/sbin:/usr/bin:/sbin:/bin", "ENDS_WITH": "1"}
+    assert _run(runner, python, targets="debian12-6.1") == "failure"
+    assert runner.outcomes["run"] == "skipped"
+    stopped, _, after = runner.logs["images"].partition("\n\n")
+    assert stopped.startswith("::stop-commands::")
+    assert "::error title=vmlab::not every image could be made" in after
+    assert "::add-mask" not in after
+    runner.environment["ENDS_WITH"] = "124"
+    assert _run(runner, python, targets="debian12-6.1") == "failure"
+    assert "::error title=vmlab::ended after 60 minutes" in runner.logs["images"]
+
+
 @pytest.mark.parametrize(
     ("module", "shard", "name"),
     [
