@@ -89,7 +89,11 @@ def _parser() -> argparse.ArgumentParser:
         "which cloud images are fetched, and whether they work: lock, check, try",
     )
     images.add_argument("action", choices=("ls", "verify", "prune", "refresh", "build", "key", "lock", "check", "try"))
-    images.add_argument("names", nargs="*", metavar="TARGET", help="only these targets' images; lock, check: or images")
+    names = images.add_argument(
+        "names", nargs="+", default=[], metavar="TARGET", help="only these targets' images; lock, check: or images"
+    )
+    # `*` would be content with none where an option comes first, and call the rest unknown.
+    names.required = False
     images.add_argument("--all", action="store_true", help="prune: everything, also what is in use by the matrix")
     images.add_argument("--damaged", action="store_true", help="prune: only what is damaged")
     images.add_argument("--json", action="store_true", help="try: for a program")

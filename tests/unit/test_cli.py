@@ -106,3 +106,11 @@ def test_ctrl_c_is_one_line_and_status_130(monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr(cli, "_targets", interrupt)
     assert cli.main(["targets"]) == 130
     assert capsys.readouterr().err == "vmlab: interrupted\n"
+
+
+def test_targets_may_stand_behind_options(capsys: pytest.CaptureFixture[str]) -> None:
+    keys = []
+    for words in (["ubuntu24.04-6.8", "--vmlab-cpus=2"], ["--vmlab-cpus=2", "ubuntu24.04-6.8"], ["--vmlab-cpus=2"], []):
+        assert cli.main(["images", "key", *words]) == 0
+        keys.append(capsys.readouterr().out)
+    assert keys[0] == keys[1] != keys[2] == keys[3]

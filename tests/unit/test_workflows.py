@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from vmlab.matrix import load_matrix
+from vmlab.image.lock import read_lock
+from vmlab.matrix import catalogue_directory, load_matrix
 from vmlab.report.job_matrix import is_untried
 
 _ROOT = Path(__file__).parents[2]
@@ -79,6 +80,16 @@ def test_hosted_x64_runners_demand_kvm_and_arm64_ones_do_not() -> None:
     for name in ("ci.yml", "nightly.yml"):
         (step,) = [step for step in _steps(_ROOT / ".github" / "workflows" / name) if step.get("uses") == "./"]
         assert step["with"]["accel"] == "${{ endsWith(matrix.runner, '-arm') && 'auto' || 'kvm' }}"
+
+
+def test_the_nightly_locks_what_need_not_be_locked() -> None:
+    """Else its job would end where the action looks for the lock's row, every night."""
+    locked = read_lock(catalogue_directory() / "lock.toml").rows
+    assert [image.id for image in load_matrix().images if image.is_tried and image.id not in locked] == []
+    steps = list(_steps(_ROOT / ".github" / "workflows" / "nightly.yml"))
+    (step,) = [step for step in steps if "images lock" in step.get("run", "")]
+    assert step["if"] == "${{ !matrix.tried }}"
+    assert 'echo "VMLAB_LOCK=' in step["run"]
 
 
 def test_the_actions_inputs_are_all_used_and_no_others() -> None:
