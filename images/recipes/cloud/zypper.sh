@@ -10,9 +10,11 @@ refresh() {
 # PACKAGE…
 add() { zypper --non-interactive --no-refresh install --no-recommends "$@"; }
 
-# PACKAGE: kernels stand beside each other, so to have one is not to have the newest
+# PACKAGE: kernels stand beside each other, so to have one is not to have the newest. The small kernel that images come
+# with, kernel-default-base, is none of those: it conflicts with the whole one, and without a person who chooses to have
+# it taken away zypper gives up (os-autoinst/os-autoinst-distri-opensuse#25951, systemd/mkosi#4055).
 add_kernel() {
-  add "$@"
+  zypper --non-interactive --no-refresh install --no-recommends --force-resolution "$@"
   zypper --non-interactive --no-refresh update --no-recommends "$@"
 }
 
