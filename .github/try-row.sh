@@ -7,10 +7,14 @@ set -euo pipefail
 mkdir -p tried
 export VMLAB_LOCK="$PWD/tried/lock.toml"
 status=0
+# A guest's words are in what is told of it, and the runner takes commands from there: none until the token comes again.
+token=$(cat /proc/sys/kernel/random/uuid)
+printf '::stop-commands::%s\n' "$token"
 {
 	"$PYTHON" -m vmlab.cli images lock "$TARGET" && "$PYTHON" -m vmlab.cli images try "$TARGET"
 } 2>tried/errors.txt | tee tried/trial.txt || status=$?
-cat tried/errors.txt >&2
+cat tried/errors.txt
+printf '\n::%s::\n' "$token"
 {
 	printf '### %s: %s\n\n```text\n' "$TARGET" "$([ "$status" = 0 ] && echo works || echo 'does not work')"
 	cat tried/trial.txt tried/errors.txt | tr '`' '.'

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -114,3 +116,34 @@ def test_the_nightly_has_every_row_and_the_weekly_every_row_that_nobody_tried() 
     assert _planned("nightly.yml") == {target.id for target in targets}
     assert _planned("untried.yml") >= {target.id for target in targets if is_untried(target)}
     assert _planned("ci.yml") >= {target.id for target in targets if target.is_default}
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(0, "works"), (1, "does not work")])
+def test_a_row_that_was_tried_is_told_and_its_guests_words_are_no_commands(
+    tmp_path: Path, status: int, verdict: str
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$VMLAB_LOCK $*"; echo ::add-mask::x; echo ::error::y >&2; exit {status}\n')
+    python.chmod(0o755)
+    summary = tmp_path / "summary.md"
+    done = subprocess.run(
+        [_ROOT / ".github" / "try-row.sh"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHON": str(python), "TARGET": "sid-cloudimg-newest", "GITHUB_STEP_SUMMARY": str(summary)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status
+    assert f"### sid-cloudimg-newest: {verdict}\n" in summary.read_text()
+    asked = [line for line in (tmp_path / "tried" / "trial.txt").read_text().splitlines() if "vmlab.cli" in line]
+    lock = tmp_path / "tried" / "lock.toml"
+    assert asked[0] == f"{lock} -m vmlab.cli images lock sid-cloudimg-newest"
+    assert len(asked) == (2 if status == 0 else 1)
+    token = done.stdout.splitlines()[0].removeprefix("::stop-commands::")
+    stopped, _, heard = done.stdout.partition(f"\n::{token}::\n")
+    assert "::add-mask::x" in stopped
+    assert "::error::y" in stopped
+    kind = "notice" if status == 0 else "error"
+    assert heard.startswith(f"::{kind} title=vmlab::sid-cloudimg-newest {verdict} from its publisher")
+    assert not done.stderr
