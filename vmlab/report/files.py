@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def _tests(tests: Sequence[TestResult]) -> list[str]:
     as long. All their fields are single values, and no encoded one has a line's end in it."""
     encode = json.JSONEncoder(separators=("\n", ": ")).encode
     names = [field.name for field in fields(TestResult)]
-    columns = [encode([getattr(test, name) for test in tests])[1:-1].split("\n") for name in names]
+    columns = [encode(list(map(attrgetter(name), tests)))[1:-1].split("\n") for name in names]
     form = ", ".join(f"{json.dumps(name)}: %s" for name in names)
     return list(map(f"{{{form}}}".__mod__, zip(*columns, strict=True))) if tests else []
 
