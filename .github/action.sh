@@ -6,6 +6,7 @@
 set -euo pipefail
 
 readonly source="${GITHUB_ACTION_PATH:?}"
+readonly kvm="${KVM_DEVICE:-/dev/kvm}"
 
 fail() {
 	# One line, whatever an input holds: the runner takes commands from the beginnings of lines.
@@ -58,7 +59,7 @@ prepare_python() {
 
 # Hosted runners have the device and not the permission. The rule, not a chmod: udev may set it again at any time.
 open_kvm() {
-	if [ "$INPUT_ACCEL" = tcg ] || [ ! -e /dev/kvm ] || { [ -r /dev/kvm ] && [ -w /dev/kvm ]; }; then
+	if [ "$INPUT_ACCEL" = tcg ] || [ ! -e "$kvm" ] || { [ -r "$kvm" ] && [ -w "$kvm" ]; }; then
 		return
 	fi
 	sudo -n true 2>/dev/null || return 0 # vmlab says what is missing
@@ -67,6 +68,14 @@ open_kvm() {
 	sudo udevadm control --reload-rules
 	sudo udevadm trigger --name-match=kvm
 	sudo udevadm settle --timeout=10
+}
+
+# Whether KVM runs a kernel is proved with the first image. Without the device there is nothing to prove, and images
+# would be made for minutes before that is said.
+require_kvm() {
+	if [ "$INPUT_ACCEL" = kvm ] && ! { [ -r "$kvm" ] && [ -w "$kvm" ]; }; then
+		fail "accel: kvm is demanded, and this runner has no $kvm that may be opened"
+	fi
 }
 
 # Ubuntu 24.04 lets no program without a profile of its own have a user namespace, which images are made in
@@ -101,6 +110,7 @@ prepare() {
 	place=$(mktemp -d "${RUNNER_TEMP:?}/vmlab.XXXXXX")
 	prepare_python "$place/venv"
 	open_kvm
+	require_kvm
 	open_user_namespaces
 	"$STATE_PYTHON" -m vmlab.cli setup --vmlab-target="$INPUT_TARGETS"
 	prefix=$(cache_prefix)

@@ -142,6 +142,16 @@ def test_a_wrong_input_fails_with_one_line(
         assert runner.outcomes["report"] == "skipped"
 
 
+@pytest.mark.parametrize(("accel", "outcome"), [("kvm", "failure"), ("auto", "success")])
+def test_without_the_device_only_a_demand_for_kvm_fails_and_at_once(
+    runner: Runner, python: str, accel: str, outcome: str
+) -> None:
+    runner.environment["KVM_DEVICE"] = str(runner.home / "none")
+    assert runner.run(until="prepare", module="src", targets=_TARGETS, accel=accel, python=python) == outcome
+    words = "::error title=vmlab::accel: kvm is demanded, and this runner has no"
+    assert (words in runner.logs["prepare"]) == (accel == "kvm")
+
+
 _EVIL = "x';touch pwned;$(touch pwned)`touch pwned`\"; touch pwned #"
 
 
