@@ -67,7 +67,7 @@ _LOADS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(rows=_LOADS, count=st.integers(1, 70), setup_s=st.floats(0, 300))
 def test_every_test_is_in_one_shard_and_none_is_empty(
     rows: list[tuple[str, float, int]], count: int, setup_s: float
@@ -80,7 +80,7 @@ def test_every_test_is_in_one_shard_and_none_is_empty(
         assert all(shards)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(rows=_LOADS, count=st.integers(1, 20), seed=st.integers())
 def test_the_order_of_collection_decides_nothing(rows: list[tuple[str, float, int]], count: int, seed: int) -> None:
     loads = [Load(key=f"{name}[{group}]", group=group, cost_s=cost) for group, cost, name in rows]

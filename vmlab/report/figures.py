@@ -31,8 +31,8 @@ def unit_words(source: str, unit: str) -> str:
 
 
 def cost(series: Series, point: Point) -> float:
-    """The figure that stands for a point: the least of an exact source, the median of any other."""
-    return point.least if series.source.is_exact else point.median
+    """The figure that stands for a point: the steady one of an exact source, the median of any other."""
+    return point.steady if series.source.is_exact else point.median
 
 
 def printable(text: str) -> str:

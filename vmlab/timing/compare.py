@@ -77,7 +77,7 @@ class PointComparison:
     n: int
     before: float
     after: float
-    """Exact sources: the least that is no rarity. In turns: of the rounds, or else of the samples, the median."""
+    """Exact sources: the steady one. In turns: of the rounds, or else of the samples, the median."""
     verdict: Verdict
     reason: str = ""
     """Why nothing follows."""
@@ -202,14 +202,13 @@ def _repeatability_ppm(before: Series, after: Series) -> float:
 
 
 def _exact(old: Point, new: Point, repeatability_ppm: float) -> PointComparison:
-    before, after = old.least, new.least
+    before, after = old.steady, new.steady
     if before <= 0 or after <= 0:
         reason = f"a batch counted {min(before, after):g}: the operation is lost in what measuring it costs"
         return PointComparison(n=old.n, before=before, after=after, verdict=Verdict.INCONCLUSIVE, reason=reason)
     ratio = after / before
     difference = abs(after - before)
-    # A figure that few batches come near might have been less still.
-    unsteady = max(quartiles(point.samples).low - point.least for point in (old, new))
+    unsteady = max(_spread(point) for point in (old, new))
     verdict, reason = Verdict.SLOWER if ratio > 1 else Verdict.FASTER, ""
     if difference <= repeatability_ppm * 1e-6 * min(before, after):
         verdict = Verdict.SAME
@@ -219,6 +218,13 @@ def _exact(old: Point, new: Point, repeatability_ppm: float) -> PointComparison:
             f"a quarter of one side's batches lie {unsteady:g} apart, and the sides no farther: take shorter batches"
         )
     return PointComparison(n=old.n, before=before, after=after, ratio=ratio, verdict=verdict, reason=reason)
+
+
+def _spread(point: Point) -> float:
+    """How far another run's figure might have been: what most counted might have been what the next many did, and a
+    figure that few batches come near less still."""
+    quarter = quartiles(point.samples)
+    return quarter.high - quarter.low if point.steady == point.median else quarter.low - point.steady
 
 
 def _in_turns(old: Point, new: Point, margin: float, level: float) -> PointComparison:

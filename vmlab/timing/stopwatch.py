@@ -15,7 +15,7 @@ from vmlab.errors import GuestError, HostError
 from vmlab.guest.transport import Completed
 from vmlab.provenance import Provenance
 from vmlab.timing.operation import Operation, Parts
-from vmlab.timing.series import Point, Series, TimingSource, Unit, least
+from vmlab.timing.series import Point, Series, TimingSource, Unit, steady
 
 PROGRAM = Path(__file__).parent / "program" / "stopwatch.c"
 BATCHES = 100
@@ -81,8 +81,8 @@ class Measurement:
 
     @property
     def best(self) -> float:
-        """The figure to go by: the least that is no rarity where the same work counts the same, else the median."""
-        return least(self.samples) if self.source.is_exact else self.median
+        """The figure to go by: the steady one where the same work counts the same, else the median."""
+        return steady(self.samples) if self.source.is_exact else self.median
 
     def point(self, n: int) -> Point:
         return Point(n=n, samples=self.samples)

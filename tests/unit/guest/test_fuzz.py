@@ -22,7 +22,7 @@ _NOISE = st.sampled_from(
 )
 _bytes = st.binary(max_size=400).map(lambda data: data.decode("utf-8", errors="backslashreplace"))
 _files = st.sampled_from(sorted(path.stem for path in DIRECTORY.iterdir()))
-_few = settings(max_examples=60, deadline=None)
+_few = settings(max_examples=60)
 
 
 def _require_sound(records: list[LogRecord]) -> None:

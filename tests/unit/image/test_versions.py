@@ -47,7 +47,7 @@ _VERSION = st.builds(
 
 
 @pytest.mark.skipif(shutil.which("dpkg") is None, reason="this host has no dpkg to compare with")
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow])
 @given(pairs=st.lists(st.tuples(_VERSION, _VERSION), min_size=20, max_size=20))
 def test_the_order_is_dpkgs(pairs: list[tuple[str, str]]) -> None:
     # One shell for many comparisons: starting dpkg is what costs.

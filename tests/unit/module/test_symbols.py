@@ -14,7 +14,7 @@ from vmlab.guest.trace import Frame
 from vmlab.module.symbols import Symbols, with_sources
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=300).map(lambda tail: b"\x7fELF\x02\x01\x01" + tail) | st.binary(max_size=100))
 def test_what_is_no_module_resolves_nothing(data: bytes, tmp_path: Path) -> None:
     ko = tmp_path / "module.ko"

@@ -77,7 +77,7 @@ def test_the_interval_covers_the_true_median_about_as_often_as_it_says() -> None
     assert held >= 37
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=20))
 def test_an_interval_is_the_same_every_time_and_mirrors(values: list[float]) -> None:
     interval = median_interval(values)

@@ -8,7 +8,7 @@ import pytest
 from unit.timing.fake_program import FakeProgram
 from vmlab.errors import GuestError, UsageError
 from vmlab.timing.operation import Command, Ioctl, Loop, Parts, Read, SeekRead, SystemCall, Write
-from vmlab.timing.series import TimingSource, Unit, least
+from vmlab.timing.series import TimingSource, Unit, steady
 from vmlab.timing.stopwatch import CounterUnusable, Measurement, Stopwatch, parse
 
 PARTS = Parts(request=0x8038FB03, size=56, offsets={"compute": 24, "format": 32, "copy": 40})
@@ -110,8 +110,15 @@ def test_the_figure_to_go_by_is_the_least_only_where_work_counts_the_same() -> N
         )
 
     assert [taken(source).best for source in TimingSource] == [5, 1, 1, 5]
-    assert least([18_688] * 85 + [19_110] * 13 + [18_681] * 2) == 18_688, "two batches in a hundred are luck"
-    assert least([7]) == 7
+
+
+def test_the_steady_figure_is_what_most_batches_counted() -> None:
+    assert steady([9_853] * 82 + [10_275] * 10 + [9_846] * 8) == 9_853, "a shorter way now and then is luck"
+    assert steady([7]) == 7
+
+
+def test_without_a_majority_the_steady_figure_is_the_least_that_is_no_rarity() -> None:
+    assert steady([18_681] * 2 + [18_688] * 7 + [*range(18_700, 18_791)]) == 18_688, "two batches in a hundred are luck"
 
 
 def test_a_series_carries_where_it_came_from() -> None:
