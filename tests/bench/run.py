@@ -24,6 +24,8 @@ from rich.console import Console
 from rich.table import Table
 from rows import Limit, broken_row, row
 
+from vmlab.errors import VmlabError
+
 LIMITS: tuple[Limit, ...] = (
     *matrix.LIMITS,
     *fetch.LIMITS,
@@ -53,7 +55,7 @@ def main(prefixes: list[str]) -> int:
         load_before = os.getloadavg()[0]
         try:
             rows.append(row(limit, limit.measure(), load_before))
-        except (RuntimeError, OSError, KeyError, ValueError) as error:
+        except (VmlabError, RuntimeError, OSError, KeyError, ValueError) as error:
             rows.append(broken_row(limit, str(error)))
         RESULT.parent.mkdir(exist_ok=True)
         RESULT.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
