@@ -24,6 +24,10 @@ def test_commands_run_as_an_ordinary_user_whose_sudo_asks_nothing(shared_guest: 
     assert shared_guest.succeed("sudo id -un").strip() == "root"
 
 
+def test_what_root_runs_is_as_killable_as_anything_else(shared_guest: Guest) -> None:
+    assert shared_guest.as_root("cat /proc/self/oom_score_adj").strip() == "0"
+
+
 def test_sysctl_defaults_are_as_debian_ships_them(any_guest: Guest) -> None:
     values = any_guest.succeed("cat /proc/sys/kernel/perf_event_paranoid /proc/sys/kernel/dmesg_restrict").split()
     assert values == ["3", "1"]

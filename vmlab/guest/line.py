@@ -22,11 +22,12 @@ KERNEL_LOG_FD = 9
 _ERRORS = "/run/vmlab.err"
 _PORT = "/dev/virtio-ports/{name}"
 # The port can be opened once, so one descriptor serves both ways. The kernel's out-of-memory killer would take the
-# whole guest for lost if it took this shell.
+# whole guest for lost if it took this shell. What runs in it is as killable as anything else: a test may be about that.
 _SERVER = (
     "exec 0<>{port} 1>&0 2>/dev/null {log}</dev/kmsg; dd iflag=nonblock count=0 <&{log}; cd /; "
     "echo -1000 >/proc/self/oom_score_adj; exec -a vmlab-line sh"
 )
+_KILLABLE = "{ echo 0 >/proc/self/oom_score_adj; } 2>/dev/null"
 _CHUNK_BYTES = 65536
 
 
@@ -109,6 +110,6 @@ def _framed(command: str, nonce: str) -> str:
     """A subshell, so that neither `exit` nor a wrong word ends the line; standard error is kept apart in a file."""
     errors = f"if [ -s {_ERRORS} ]; then cat {_ERRORS}; fi"
     return (
-        f"echo '{nonce} <'; (eval {shlex.quote(command)}) </dev/null 2>{_ERRORS}; "
+        f"echo '{nonce} <'; ({_KILLABLE}; eval {shlex.quote(command)}) </dev/null 2>{_ERRORS}; "
         f"printf '\\n%s %d\\n' {nonce} $?; {errors}; printf '\\n%s >\\n' {nonce}\n"
     )
