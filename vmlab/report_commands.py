@@ -61,11 +61,18 @@ def _annotate(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.report.github import annotate
     from vmlab.report.merge import read_parts
 
-    directory = os.path.relpath(settings.module, _checkout(settings.module, os.environ.get("GITHUB_WORKSPACE", "")))
     for part in read_parts(_places(chosen, settings)):
+        module = _module_of(part.result.settings.get("module", ""), settings)
+        directory = os.path.relpath(module, _checkout(module, os.environ.get("GITHUB_WORKSPACE", "")))
         for line in annotate(part.result, directory=directory):
             print(line)
     return 0
+
+
+def _module_of(recorded: str, settings: Settings) -> Path:
+    """The module that is named now, or else the one that the run was of, `PATH (ORIGIN)`, if it lies there."""
+    was = Path(recorded.rpartition(" (")[0])
+    return was if settings.origin["module"] == "default" and was.name and was.is_dir() else settings.module
 
 
 def _checkout(module: Path, workspace: str) -> Path:
