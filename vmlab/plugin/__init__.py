@@ -146,6 +146,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         _start_accounting(config)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    config = session.config
+    # With xdist it is the workers who know that there are tests with a guest.
+    if not config.option.collectonly and not config.pluginmanager.hasplugin("dsession") and _SESSION in config.stash:
+        session_of(config).forget_last_run(config)
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     return session_of(config).header() if _is_asked(config) else []
 
@@ -177,8 +185,8 @@ class _Controller:
         self._config = config
         self._refusal = ""
         self._is_reporting = False
-        if _is_asked(config) and session_of(config).lab.settings.shard is not None:
-            # A shard that has no test with a guest tells that it was there.
+        if _is_asked(config):
+            # A shard that has no test with a guest tells that it was there, and the first test may be interrupted.
             self._is_reporting = True
             session_of(config).start_reporting(config)
 
@@ -197,9 +205,7 @@ class _Controller:
             terminalreporter.write_line(f"ERROR: {self._refusal}", red=True)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        # xdist itself reports the test in which a worker crashed, without a phase and without properties.
-        is_crash = report.when not in ("setup", "call", "teardown") and _is_asked(self._config)
-        is_ours = is_crash or any(name == "vmlab.target" for name, _ in report.user_properties)
+        is_ours = any(name == "vmlab.target" for name, _ in report.user_properties)
         if not self._is_reporting and is_ours:
             self._is_reporting = True
             # A plugin that is registered during a hook's call does not hear that call.

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from vmlab.machine.running import left_by
+from vmlab.plugin.unfinished import collected
 from vmlab.process import ProcessIdentity
 from vmlab.report.model import LOST_STATUS, NOT_RUN_STATUS
 
@@ -51,7 +52,7 @@ class Accounting:
             output[_LEFT] = self._left
             return
         if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not _was_stopped(session):
-            self._lost = [nodeid for nodeid in _collected(session) if nodeid not in self._reported]
+            self._lost = [nodeid for nodeid in collected(session) if nodeid not in self._reported]
         # What failed to be collected was no report of a test, and counts.
         others = ["failed"] * (session.testsfailed - len(self._outcomes))
         session.exitstatus = exit_status(
@@ -98,10 +99,3 @@ def _was_stopped(session: pytest.Session) -> bool:
         return True
     scheduler = session.config.pluginmanager.get_plugin("dsession")
     return bool(session.shouldstop or session.shouldfail or getattr(scheduler, "shouldstop", False))
-
-
-def _collected(session: pytest.Session) -> list[str]:
-    distribution: Any = session.config.pluginmanager.get_plugin("dsession")
-    if distribution is not None:
-        return list(getattr(distribution.sched, "collection", None) or [])
-    return [item.nodeid for item in session.items]

@@ -22,6 +22,7 @@ from vmlab.decode import structure, unstructure
 from vmlab.errors import VmlabError
 from vmlab.lab import Lab
 from vmlab.plugin.node_ids import short_name, target_of, target_pattern
+from vmlab.plugin.unfinished import Unfinished
 from vmlab.report.files import write_result
 from vmlab.report.github import notices
 from vmlab.report.junit import keep_apart
@@ -44,7 +45,18 @@ class Reporter:
         self._started = datetime.now(UTC)
         self._facts: dict[str, TargetFacts] = {}
         self._tests: dict[tuple[str, str], TestResult] = {}
+        self._unfinished = Unfinished()
         self._target = target_pattern([target.id for target in lab.matrix.variants])
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        if target_of(nodeid, self._target):
+            self._unfinished.begin(nodeid)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self._unfinished.end(nodeid)
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self._unfinished.stop(excinfo.value)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         properties = dict(report.user_properties)
@@ -55,7 +67,11 @@ class Reporter:
         key = (target, report.nodeid)
         before = self._tests.get(key)
         outcome = _outcome(report, str(properties.get("vmlab.outcome", "")))
-        spent = report.duration + (before.duration_s if before else 0.0)
+        if before is None and outcome is Outcome.PASSED and report.when != "call":
+            # No test passes by its setup: the run may be interrupted in its call.
+            self._unfinished.spend(report.nodeid, report.duration)
+            return
+        spent = report.duration + (before.duration_s if before else self._unfinished.end(report.nodeid))
         if before is not None and (outcome is Outcome.PASSED or before.outcome not in (Outcome.PASSED,)):
             # What a later phase says of a test adds nothing to why it failed.
             self._tests[key] = replace(before, duration_s=spent)
@@ -95,6 +111,26 @@ class Reporter:
             shard = unstructure(self._shard) if self._shard is not None else None
             output[_WORKER_OUTPUT] = json.dumps(
                 {"facts": facts, "series": series, "notices": self._notices, "shard": shard}
+            )
+            return
+        told = {nodeid for _, nodeid in self._tests}
+        notice = self._unfinished.notice(session, told, lambda nodeid: bool(target_of(nodeid, self._target)))
+        self._notices += [notice] if notice else []
+        for nodeid, spent_s in self._unfinished.tests().items():
+            self._interrupt(nodeid, target_of(nodeid, self._target), spent_s)
+
+    def _interrupt(self, nodeid: str, target: str, spent_s: float) -> None:
+        """Tell of a test that was under way when the run was stopped."""
+        if target:
+            self._tests.setdefault(
+                (target, nodeid),
+                TestResult(
+                    test=short_name(nodeid, target),
+                    target=target,
+                    outcome=Outcome.NOT_RUN,
+                    duration_s=spent_s,
+                    reason="the run was interrupted in this test",
+                ),
             )
 
     @pytest.hookimpl(trylast=True)

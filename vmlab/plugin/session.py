@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -21,6 +22,7 @@ from vmlab.plugin.sharding import keep_own
 from vmlab.plugin.shared import GivenUp, SharedGuest
 from vmlab.plugin.watch import ItemWatch
 from vmlab.report.durations import read_durations
+from vmlab.report.files import remove_result
 from vmlab.report.model import ShardFacts
 from vmlab.settings import SETTINGS, load_settings
 from vmlab.target import Target, architectures_of
@@ -127,6 +129,17 @@ class GuestSession:
             self._reporter = Reporter(self.lab, series=self.series, notices=self.notices, shard=self.shard)
             config.pluginmanager.register(self._reporter, "vmlab-reporter")
         return self._reporter
+
+    def forget_last_run(self, config: pytest.Config) -> None:
+        """Where this run has a result to write, take away that of the run before, lest it be taken for this one's."""
+        if self._reporter is None:
+            return
+        # Of xdist's workers one may begin when the controller has written its JUnit XML already.
+        xml = None if hasattr(config, "workerinput") else getattr(config.option, "xmlpath", None)
+        try:
+            remove_result(self.lab.settings.report, *([Path(xml)] if xml else []))
+        except VmlabError as error:
+            self._notice(f"the results of an earlier run are still there: {error.message}")
 
     def lend(self, item: pytest.Item, running: Running, shared: SharedGuest | None = None) -> None:
         """Remember which guests a test was given, and of which it is one test of many; its kernel is watched from

@@ -30,6 +30,19 @@ def write_result(result: RunResult, directory: Path) -> Path:
     return path
 
 
+def remove_result(directory: Path, *others: Path) -> None:
+    """Take away the result of the run before, and of `others`, which that run may have written too, what lies in the
+    same directory; `HostError` when the disk refuses."""
+    place = directory.resolve()
+    for path in (directory / RESULT_FILE, *(other for other in others if other.resolve().parent == place)):
+        try:
+            path.unlink(missing_ok=True)
+        except NotADirectoryError:
+            pass
+        except OSError as error:
+            raise disk_error(error, path) from error
+
+
 def result_text(result: RunResult) -> str:
     """A result as JSON with a line for each test and each measured series."""
     return "".join(_lines(unstructure(replace(result, targets=())) | {"targets": result.targets}))

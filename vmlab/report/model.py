@@ -30,7 +30,7 @@ class Outcome(StrEnum):
     LOST = "lost"
     """The machine went away: nothing is known about the module."""
     NOT_RUN = "not run"
-    """The target was given up before this test."""
+    """The target was given up before this test, or the run was interrupted in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
