@@ -146,3 +146,56 @@ def test_the_plugin_itself_imports_little_beyond_pytest() -> None:
 def test_the_slow_marker_is_known(inner: Inner) -> None:
     inner.tests(slow="import pytest\n@pytest.mark.slow\ndef test_slow(target): pass\n")
     inner.run("--strict-markers").assert_outcomes(passed=1)
+
+
+_CLOUD = "ubuntu22.04-6.8"
+_NOT_LOCKED = (
+    f"ERROR: vmlab: {_CLOUD} (image ubuntu22.04-amd64) is not locked: lock.toml does not say which file to fetch "
+    f"(type `vmlab images lock {_CLOUD}`, which asks the publisher and writes it down)"
+)
+
+
+@pytest.mark.parametrize("fixture", ["guest", "shared_guest", "booted_guest", "any_guest", "module", "program"])
+def test_an_image_that_is_not_locked_is_refused_once_before_any_test(inner: Inner, fixture: str) -> None:
+    (inner.pytester.path / "lock.toml").touch()
+    inner.tests(many=f"def test_one({fixture}): pass\ndef test_two({fixture}): pass\n")
+    result = inner.run("--vmlab-lock", "lock.toml", target=f"{_CLOUD}+strict")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    said = [line for line in result.outlines + result.errlines if "not locked" in line]
+    assert said == [_NOT_LOCKED]
+    assert not (inner.pytester.path / "build").exists()
+
+
+def test_workers_refuse_an_image_that_is_not_locked_in_one_line_too(inner: Inner) -> None:
+    (inner.pytester.path / "lock.toml").touch()
+    inner.tests(many="def test_one(guest): pass\ndef test_two(guest): pass\n")
+    result = inner.run("--vmlab-lock", "lock.toml", "-n", "2", target=_CLOUD)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert [line for line in result.outlines + result.errlines if "not locked" in line] == [_NOT_LOCKED]
+
+
+def test_only_tests_that_need_an_image_ask_for_its_row(inner: Inner) -> None:
+    (inner.pytester.path / "lock.toml").touch()
+    inner.tests(
+        row="""
+        import pytest
+
+        def test_row(target):
+            assert target.id
+
+        @pytest.mark.skip
+        def test_skipped(guest):
+            pass
+        """
+    )
+    inner.run("--vmlab-lock", "lock.toml", target=_CLOUD).assert_outcomes(passed=1, skipped=1)
+    inner.tests(guest="def test_guest(guest): pass\n")
+    assert inner.run("--vmlab-lock", "lock.toml", "--collect-only", target=_CLOUD).ret == pytest.ExitCode.OK
+    assert inner.run("--vmlab-lock", "lock.toml", target="debian12-6.1").ret == pytest.ExitCode.OK
+
+
+def test_a_locked_image_is_taken(inner: Inner) -> None:
+    row = f'id = "ubuntu22.04-amd64"\nname = "x.img"\nsize_bytes = 1\nalgorithm = "sha256"\ndigest = "{"a" * 64}"'
+    (inner.pytester.path / "lock.toml").write_text(f"[[image]]\n{row}\n")
+    inner.tests(guest="def test_guest(guest): pass\n")
+    inner.run("--vmlab-lock", "lock.toml", target=_CLOUD).assert_outcomes(passed=1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from vmlab.errors import AssetError, HostError, UsageError
 from vmlab.matrix import catalogue_directory
 from vmlab.settings import Settings
 from vmlab.store import replace_file
+from vmlab.target import Target
 
 _HEADER = """\
 # SPDX-License-Identifier: MIT
@@ -106,6 +107,24 @@ def read_lock(path: Path) -> ImageLock:
 def lock_of(settings: Settings) -> ImageLock:
     """The lock that the settings name: the one named, the one of the user's catalogue, or vmlab's own."""
     return read_lock(settings.lock or (settings.catalogue or catalogue_directory()) / "lock.toml")
+
+
+def require_locked(targets: Iterable[Target], settings: Settings) -> None:
+    """Raise `AssetError` that names the targets whose images would be neither found nor fetched, for want of a row, and
+    what to type. Reads the lock when a target has a cloud image at all."""
+    images = {target.stock.id: target.cloud.image.id for target in targets if target.cloud is not None}
+    if not images:
+        return
+    lock = lock_of(settings)
+    missing = {target: image for target, image in images.items() if image not in lock.rows}
+    if not missing:
+        return
+    verb = "is" if len(missing) == 1 else "are"
+    named = ", ".join(f"{target} (image {image})" for target, image in missing.items())
+    raise AssetError(
+        f"{named} {verb} not locked: {lock.path.name} does not say which file to fetch",
+        hint=f"type `vmlab images lock {' '.join(missing)}`, which asks the publisher and writes it down",
+    )
 
 
 def write_lock(lock: ImageLock) -> None:

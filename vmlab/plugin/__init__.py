@@ -123,6 +123,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     try:
         others = session_of(config).keep_own_part(items)
+        if not config.option.collectonly:
+            session_of(config).require_ready(items)
     except pytest.UsageError as error:
         output = getattr(config, "workeroutput", None)
         if output is None:
@@ -139,6 +141,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     uses_guests = any(_uses_a_target(item) for item in session.items)
     is_shard = _SESSION in config.stash and session_of(config).shard is not None
+    if _REFUSAL in getattr(config, "workeroutput", {}):
+        return  # the controller tells why there is nothing to run
     if _is_asked(config) and not config.option.collectonly and not uses_guests and not is_shard:
         raise pytest.UsageError("targets or a module were named, and no test that uses a guest was selected")
     if uses_guests or is_shard:

@@ -16,7 +16,9 @@ from vmlab.foreign import native_architecture
 from vmlab.forks import Forks
 from vmlab.guest.guest import Guest
 from vmlab.host.accelerator import Verdict, ladder_words, without_proof
+from vmlab.image.lock import require_locked
 from vmlab.lab import Lab, Running
+from vmlab.plugin.needs import target_of_item, targets_with_an_image
 from vmlab.plugin.reporting import Reporter, show_progress
 from vmlab.plugin.sharding import keep_own
 from vmlab.plugin.shared import GivenUp, SharedGuest
@@ -116,12 +118,17 @@ class GuestSession:
         A run without a guest stays as it is, for the plugin to refuse: nothing of it would be in any result.
         """
         shard = self.lab.settings.shard
-        targets = {item: target for item in items if (target := _target_of(item)) is not None}
+        targets = {item: target for item in items if (target := target_of_item(item)) is not None}
         if shard is None or not targets:
             return []
         with usage_errors():
             self.shard, others, self.shard_words = keep_own(items, targets, self.lab.settings, shard)
         return others
+
+    def require_ready(self, items: list[pytest.Item]) -> None:
+        """Refuse in one line, before the first test, what each of them would otherwise stumble over by itself."""
+        with usage_errors():
+            require_locked(targets_with_an_image(items), self.lab.settings)
 
     def start_reporting(self, config: pytest.Config) -> Reporter:
         """From here on results are collected for the table and the result file."""
@@ -174,7 +181,7 @@ class GuestSession:
 
     def require_unbroken(self, item: pytest.Item) -> None:
         """Raise `GivenUp` for a test of a target whose machines were lost again and again."""
-        target = _target_of(item)
+        target = target_of_item(item)
         lost = self._lost_in_a_row.get(target.id, []) if target is not None else []
         if target is not None and len(lost) >= _MOST_LOST:
             raise GivenUp(f"{target.id} is broken: {_MOST_LOST} tests in a row lost their machine, first by: {lost[0]}")
@@ -190,7 +197,7 @@ class GuestSession:
 
     def describe(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Put on a test's report what a reader needs: target, kernel, and the lab's own words for a fault."""
-        target = _target_of(item)
+        target = target_of_item(item)
         if target is not None:
             self._describe_target(target, item, report)
             self._count_lost(target, call, report)
@@ -268,12 +275,6 @@ class GuestSession:
     def _notice(self, text: str) -> None:
         if text not in self.notices:
             self.notices.append(text)
-
-
-def _target_of(item: pytest.Item) -> Target | None:
-    callspec = getattr(item, "callspec", None)
-    target = callspec.params.get("vmlab_target") if callspec is not None else None
-    return target if isinstance(target, Target) else None
 
 
 def _head_summary(reason: object, report: pytest.TestReport) -> None:
