@@ -34,6 +34,19 @@ def test_it_ends_so_without_a_header_and_with_workers_too(inner: Inner, options:
     assert inner.run("--vmlab-accel", "kvm", *options).ret == pytest.ExitCode.USAGE_ERROR
 
 
+def test_kvm_that_a_project_demands_is_refused_where_a_test_needs_it(inner: Inner) -> None:
+    inner.pytester.makepyprojecttoml("[tool.vmlab]\ntarget = 'debian12-6.1'\naccel = 'kvm'\n")
+    inner.tests(guest=_GOOD, sum="def test_sum(): pass\n")
+
+    def run(name: str) -> pytest.RunResult:
+        return inner.pytester.runpytest_inprocess("-p", "no:cacheprovider", name)
+
+    assert run("test_sum.py").ret == pytest.ExitCode.OK
+    result = run("test_guest.py")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert any("ERROR: vmlab: KVM was asked for and cannot be had" in line for line in result.errlines)
+
+
 @pytest.mark.parametrize(
     ("accel", "told"),
     [("auto", "tcg, emulation: there is no /dev/kvm"), ("tcg", "tcg, emulation: asked for")],

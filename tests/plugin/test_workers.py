@@ -248,3 +248,44 @@ def test_a_controller_adds_what_its_workers_left_to_its_own(monkeypatch: pytest.
     said, status = _finish(book)
     assert said.endswith("directory theirs\n  directory mine")
     assert status == pytest.ExitCode.TESTS_FAILED
+
+
+_BY_PROJECT = f"[tool.vmlab]\nmodule = 'fibdrv'\ntarget = '{_OLD}'\n"
+
+
+@pytest.mark.parametrize("place", ["project", "environment"])
+def test_a_target_named_anywhere_goes_to_one_worker_and_has_the_header(
+    inner: Inner, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if place == "project":
+        inner.pytester.makepyprojecttoml(_BY_PROJECT)
+    else:
+        monkeypatch.setenv("VMLAB_TARGET", _OLD)
+    names = _tests(inner, "good good good good")
+    for workers, most in (("auto", 1), ("2", 2)):
+        result = inner.pytester.runpytest_subprocess("-p", "no:cacheprovider", "-n", workers, timeout=120)
+        result.assert_outcomes(passed=len(names))
+        result.stdout.fnmatch_lines(["vmlab: accelerator: *", f"{most} worker* [[]4 item*"])
+        assert len({pid for _, pid in _ran(inner)}) == 1
+        (inner.pytester.path / "ran").unlink()
+
+
+def test_a_projects_run_without_guests_passes_and_keeps_its_workers(inner: Inner) -> None:
+    inner.pytester.makepyprojecttoml(_BY_PROJECT)
+    _patch(inner, "vmlab.plugin.scheduling", "available_memory_mib", "lambda: 900")
+    for name in ("one", "two"):
+        inner.tests(**{name: _PREAMBLE + f"def test_{name}(): pass\ndef test_{name}_more(): pass\n"})
+    result = inner.pytester.runpytest_subprocess("-p", "no:cacheprovider", "-n", "2", timeout=120)
+    assert result.ret == pytest.ExitCode.OK
+    assert "kernels" not in result.stdout.str()
+    assert len({pid for _, pid in _ran(inner)}) == 2
+
+
+def test_a_project_that_names_neither_target_nor_module_is_left_alone(inner: Inner) -> None:
+    inner.pytester.makepyprojecttoml("[tool.vmlab]\nmemory_mib = 512\n")
+    inner.tests(sum="def test_sum(): pass\n")
+    result = inner.pytester.runpytest_subprocess(
+        "-p", "no:cacheprovider", "-n", "auto", "--maxprocesses", "2", timeout=120
+    )
+    assert result.ret == pytest.ExitCode.OK
+    assert "vmlab:" not in result.stdout.str()

@@ -87,7 +87,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
-    if config.getvalue("dist") != "load" or not _is_asked(config):
+    if config.getvalue("dist") != "load" or not _means_guests(config):
         return None  # another way of distributing was chosen, or no guests are meant
     from vmlab.plugin.scheduling import TargetScheduling, workers_with_room
 
@@ -98,7 +98,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    if not _is_asked(config):
+    if not _means_guests(config):
         return None
     from vmlab.plugin.scheduling import workers_that_fit
 
@@ -159,7 +159,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    return session_of(config).header() if _is_asked(config) else []
+    return session_of(config).header() if _means_guests(config) else []
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
@@ -174,7 +174,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if session.config.pluginmanager.hasplugin("dsession"):
         # The controller of xdist's workers collects no items, so it learns from their reports what there is.
         session.config.pluginmanager.register(_Controller(session.config), "vmlab-controller")
-        if _is_asked(session.config):
+        if _means_guests(session.config):
             _start_accounting(session.config)
 
 
@@ -189,7 +189,8 @@ class _Controller:
         self._config = config
         self._refusal = ""
         self._is_reporting = False
-        if _is_asked(config):
+        has_part = _means_guests(config) and session_of(config).lab.settings.shard is not None
+        if _is_asked(config) or has_part:
             # A shard that has no test with a guest tells that it was there, and the first test may be interrupted.
             self._is_reporting = True
             session_of(config).start_reporting(config)
@@ -209,7 +210,9 @@ class _Controller:
             terminalreporter.write_line(f"ERROR: {self._refusal}", red=True)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        is_ours = any(name == "vmlab.target" for name, _ in report.user_properties)
+        # xdist itself reports the test in which a worker crashed, without a phase and without properties.
+        is_crash = report.when not in ("setup", "call", "teardown") and _means_guests(self._config)
+        is_ours = is_crash or any(name == "vmlab.target" for name, _ in report.user_properties)
         if not self._is_reporting and is_ours:
             self._is_reporting = True
             # A plugin that is registered during a hook's call does not hear that call.
@@ -291,8 +294,16 @@ def session_of(config: pytest.Config) -> GuestSession:
 
 
 def _is_asked(config: pytest.Config) -> bool:
-    """Whether the command line names targets or a module, and so means guests."""
+    """Whether the command line names targets or a module: a run of it that has no guest is a mistake then."""
     return config.getoption("vmlab_target") is not None or config.getoption("vmlab_module") is not None
+
+
+def _means_guests(config: pytest.Config) -> bool:
+    """Whether targets or a module are named anywhere, on the command line, in the environment or by the project."""
+    if _is_asked(config) or not _is_a_project(config):
+        return _is_asked(config)
+    origin = session_of(config).lab.settings.origin
+    return origin["target"] != "default" or origin["module"] != "default"
 
 
 def _is_a_project(config: pytest.Config) -> bool:

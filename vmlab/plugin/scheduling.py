@@ -31,7 +31,7 @@ class TargetScheduling(LoadScopeScheduling):  # type: ignore[misc]
     def schedule(self) -> None:
         """Hand out what there is; called again when a new worker has taken a crashed one's place."""
         is_first = self.collection is None
-        while is_first and len(self.assigned_work) > self._most_workers:
+        while is_first and len(self.assigned_work) > self._most_workers and self._has_guests():
             unused, _ = self.assigned_work.popitem()
             unused.shutdown()
         super().schedule()
@@ -39,6 +39,10 @@ class TargetScheduling(LoadScopeScheduling):  # type: ignore[misc]
             # A worker runs a test when it knows of another, or of the end: a single one would wait for ever.
             for node in self.nodes:
                 self._reschedule(node)
+
+    def _has_guests(self) -> bool:
+        """Whether any test has a target: a project that names some has runs without guests as well."""
+        return any(target_of(test, self._target) for tests in self.registered_collections.values() for test in tests)
 
     def remove_node(self, node: Any) -> str | None:
         """Take a worker's unfinished tests back; the one that it crashed in is not given out again."""

@@ -96,9 +96,12 @@ class GuestSession:
 
     def header(self) -> list[str]:
         """What the run's header tells: the accelerator and how far down the ladder it was found, and the shard."""
-        with usage_errors():
+        try:
             verdict = self._verdict()
-        told = "not known yet: KVM is proved with the first image" if verdict is None else ladder_words(verdict)
+            told = "not known yet: KVM is proved with the first image" if verdict is None else ladder_words(verdict)
+        except VmlabError as error:
+            # What a command line demands was refused before; a project's run may turn out to have no guests.
+            told = f"none: {error.message}"
         shard = self.lab.settings.shard
         return [f"vmlab: accelerator: {told}", *([f"vmlab: shard: {shard}"] if shard is not None else [])]
 
@@ -127,8 +130,12 @@ class GuestSession:
 
     def require_ready(self, items: list[pytest.Item]) -> None:
         """Refuse in one line, before the first test, what each of them would otherwise stumble over by itself."""
+        targets = targets_with_an_image(items)
         with usage_errors():
-            require_locked(targets_with_an_image(items), self.lab.settings)
+            require_locked(targets, self.lab.settings)
+            if targets:
+                # Already proved, or refused, where the command line named targets.
+                self._verdict()
 
     def start_reporting(self, config: pytest.Config) -> Reporter:
         """From here on results are collected for the table and the result file."""
