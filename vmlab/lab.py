@@ -33,7 +33,7 @@ from vmlab.machine.snapshot import Origin
 from vmlab.matrix import Matrix, load_matrix
 from vmlab.module.build import Built, build_module, compile_program
 from vmlab.module.place import GuestPlace, HostPlace, Place, require_host_place
-from vmlab.module.source import Source, read_source
+from vmlab.module.source import Source, none_named, read_source
 from vmlab.provenance import Provenance
 from vmlab.provision import obtain_provisioned
 from vmlab.reach import reach, root_opener
@@ -96,7 +96,9 @@ class Lab:
 
     @cached_property
     def source(self) -> Source:
-        """The module's sources."""
+        """The module's sources; `UsageError` when there are none, or nobody said where."""
+        if self.settings.origin["module"] == "default" and not self.settings.module.is_dir():
+            raise none_named(self.settings.module)
         return read_source(self.settings.module)
 
     @cached_property

@@ -199,3 +199,14 @@ def test_a_locked_image_is_taken(inner: Inner) -> None:
     (inner.pytester.path / "lock.toml").write_text(f"[[image]]\n{row}\n")
     inner.tests(guest="def test_guest(guest): pass\n")
     inner.run("--vmlab-lock", "lock.toml", target=_CLOUD).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("fixture", ["module", "loaded_module"])
+def test_a_module_that_nobody_named_is_asked_for_before_any_test(inner: Inner, fixture: str) -> None:
+    (inner.pytester.path / "fibdrv" / "Kbuild").unlink()
+    (inner.pytester.path / "fibdrv").rmdir()
+    inner.tests(module=f"def test_one({fixture}): pass\n", guest="def test_guest(guest): pass\n")
+    line = _usage_error(inner.run())
+    assert line.startswith("ERROR: vmlab: no module was named, and there is no fibdrv/ in ")
+    assert '--vmlab-module DIR, or module = "DIR" under [tool.vmlab] in pyproject.toml' in line
+    inner.run("-k", "test_guest").assert_outcomes(passed=1, deselected=1)

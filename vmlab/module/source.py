@@ -47,6 +47,14 @@ def read_source(directory: Path) -> Source:
     return _gather(directory, [path for path in sorted(directory.rglob("*")) if _is_source(path, directory)])
 
 
+def none_named(default: Path) -> UsageError:
+    """The error of a run that needs a module, where nobody named one and there is none at its default place."""
+    return UsageError(
+        f"no module was named, and there is no {default.name}/ in {str(default.parent)!r}",
+        hint='name its directory: --vmlab-module DIR, or module = "DIR" under [tool.vmlab] in pyproject.toml',
+    )
+
+
 def read_programs(directory: Path) -> Source:
     """The C files that lie directly in a directory, for programs that belong to no module."""
     return _gather(directory, sorted(path for path in directory.iterdir() if path.suffix in (".c", ".h")))

@@ -18,7 +18,7 @@ from vmlab.guest.guest import Guest
 from vmlab.host.accelerator import Verdict, ladder_words, without_proof
 from vmlab.image.lock import require_locked
 from vmlab.lab import Lab, Running
-from vmlab.plugin.needs import target_of_item, targets_with_an_image
+from vmlab.plugin.needs import needs_the_module, target_of_item, targets_with_an_image
 from vmlab.plugin.reporting import Reporter, show_progress
 from vmlab.plugin.sharding import keep_own
 from vmlab.plugin.shared import GivenUp, SharedGuest
@@ -132,6 +132,8 @@ class GuestSession:
         """Refuse in one line, before the first test, what each of them would otherwise stumble over by itself."""
         targets = targets_with_an_image(items)
         with usage_errors():
+            if needs_the_module(items):
+                _ = self.lab.source
             require_locked(targets, self.lab.settings)
             if targets:
                 # Already proved, or refused, where the command line named targets.
