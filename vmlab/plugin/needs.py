@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pytest
 
@@ -44,5 +45,5 @@ def _will_run(item: pytest.Item) -> bool:
 def _is_ours(item: pytest.Item, name: str) -> bool:
     """Whether a test uses this fixture, and not a project's own that goes by the same name."""
     found = getattr(item, "_fixtureinfo", None)
-    definitions = found.name2fixturedefs.get(name, ()) if found is not None else ()
+    definitions: Sequence[Any] = found.name2fixturedefs.get(name, ()) if found is not None else ()
     return bool(definitions) and definitions[-1].func.__module__.startswith(fixtures.__package__ or "")
