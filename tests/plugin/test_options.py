@@ -20,7 +20,7 @@ _HEAVY = ("fabric", "paramiko", "invoke", "qemu", "cattrs", "rich", "elftools", 
 
 def _usage_error(result: pytest.RunResult) -> str:
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    (line,) = [line for line in result.outlines + result.errlines if "vmlab:" in line]
+    (line,) = [line for line in result.outlines + result.errlines if "ERROR: vmlab:" in line]
     return line
 
 
