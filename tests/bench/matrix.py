@@ -35,17 +35,8 @@ def _pytest(*arguments: str, directory: Path = ROOT) -> float:
 
 def _matrix(store: Path | None, tests: str = "tests/fibdrv") -> Measured:
     with tempfile.TemporaryDirectory() as report:
-        options = [
-            tests,
-            "-m",
-            "not slow and not thorough",
-            "-n",
-            "auto",
-            "--vmlab-target",
-            "",
-            "--vmlab-report",
-            report,
-        ]
+        what = [tests, "-m", "not slow and not thorough"]  # as `nox -s matrix`
+        options = [*what, "-n", "auto", "--vmlab-target", "", "--vmlab-report", report]
         seconds = _pytest(*options, *(["--vmlab-store", str(store)] if store else []))
         targets = json.loads(Path(report, "results.json").read_text())["targets"]
     facts = [row["facts"] for row in targets]

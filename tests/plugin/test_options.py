@@ -151,7 +151,7 @@ def test_the_slow_marker_is_known(inner: Inner) -> None:
 _CLOUD = "ubuntu22.04-6.8"
 _NOT_LOCKED = (
     f"ERROR: vmlab: {_CLOUD} (image ubuntu22.04-amd64) is not locked: lock.toml does not say which file to fetch "
-    f"(type `vmlab images lock {_CLOUD}`, which asks the publisher and writes it down)"
+    f"(`vmlab images lock {_CLOUD}` asks the publisher and writes it down)"
 )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -68,10 +68,7 @@ class ImageLock:
         """An image's row; `AssetError` with what to type when it has none."""
         row = self.rows.get(image.id)
         if row is None:
-            raise AssetError(
-                f"{image.id} is not locked: {self.path.name} does not say which file it is",
-                hint=f"`vmlab images lock {image.id}` asks its publisher and writes it down",
-            )
+            raise _not_locked([image.id], [image.id], self.path)
         return row
 
     def with_row(self, row: LockedImage) -> ImageLock:
@@ -119,11 +116,14 @@ def require_locked(targets: Iterable[Target], settings: Settings) -> None:
     missing = {target: image for target, image in images.items() if image not in lock.rows}
     if not missing:
         return
-    verb = "is" if len(missing) == 1 else "are"
-    named = ", ".join(f"{target} (image {image})" for target, image in missing.items())
-    raise AssetError(
-        f"{named} {verb} not locked: {lock.path.name} does not say which file to fetch",
-        hint=f"type `vmlab images lock {' '.join(missing)}`, which asks the publisher and writes it down",
+    raise _not_locked([f"{target} (image {image})" for target, image in missing.items()], missing, lock.path)
+
+
+def _not_locked(told: Sequence[str], names: Iterable[str], path: Path) -> AssetError:
+    verb = "is" if len(told) == 1 else "are"
+    return AssetError(
+        f"{', '.join(told)} {verb} not locked: {path.name} does not say which file to fetch",
+        hint=f"`vmlab images lock {' '.join(names)}` asks the publisher and writes it down",
     )
 
 

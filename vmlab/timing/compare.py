@@ -17,7 +17,7 @@ from enum import StrEnum
 from vmlab.errors import UsageError
 from vmlab.provenance import Provenance
 from vmlab.timing.document import check_series
-from vmlab.timing.series import Point, Series
+from vmlab.timing.series import Point, Series, least, majority
 from vmlab.timing.statistics import Interval, fewest_pairs, log_ratios, median_interval, quartiles, sign_flip_p
 
 REPEATABILITY_PPM = 20.0
@@ -202,13 +202,15 @@ def _repeatability_ppm(before: Series, after: Series) -> float:
 
 
 def _exact(old: Point, new: Point, repeatability_ppm: float) -> PointComparison:
-    before, after = old.steady, new.steady
+    pair = [majority(point.samples) for point in (old, new)]
+    # What most batches of one counted is no figure to hold against the least of the other.
+    before, after = (old.steady, new.steady) if None not in pair else (least(old.samples), least(new.samples))
     if before <= 0 or after <= 0:
         reason = f"a batch counted {min(before, after):g}: the operation is lost in what measuring it costs"
         return PointComparison(n=old.n, before=before, after=after, verdict=Verdict.INCONCLUSIVE, reason=reason)
     ratio = after / before
     difference = abs(after - before)
-    unsteady = max(_spread(point) for point in (old, new))
+    unsteady = max(_spread(old, before), _spread(new, after))
     verdict, reason = Verdict.SLOWER if ratio > 1 else Verdict.FASTER, ""
     if difference <= repeatability_ppm * 1e-6 * min(before, after):
         verdict = Verdict.SAME
@@ -220,11 +222,11 @@ def _exact(old: Point, new: Point, repeatability_ppm: float) -> PointComparison:
     return PointComparison(n=old.n, before=before, after=after, ratio=ratio, verdict=verdict, reason=reason)
 
 
-def _spread(point: Point) -> float:
-    """How far another run's figure might have been: what most counted might have been what the next many did, and a
-    figure that few batches come near less still."""
+def _spread(point: Point, figure: float) -> float:
+    """How far the figure of another run might have been: what most counted might have been what the next many did, and
+    one that few batches come near less still."""
     quarter = quartiles(point.samples)
-    return quarter.high - quarter.low if point.steady == point.median else quarter.low - point.steady
+    return quarter.high - quarter.low if figure == majority(point.samples) else quarter.low - figure
 
 
 def _in_turns(old: Point, new: Point, margin: float, level: float) -> PointComparison:

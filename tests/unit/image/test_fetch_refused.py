@@ -60,7 +60,7 @@ def test_a_file_without_an_end_is_not_followed(made: Offered) -> None:
 
 def test_an_image_that_is_not_locked_says_what_to_type(made: Offered) -> None:
     made.lock = dataclasses.replace(made.lock, rows={})
-    assert f"is not locked: lock.toml does not say which file it is (`vmlab images lock {made.image.id}`" in refusal(
+    assert f"is not locked: lock.toml does not say which file to fetch (`vmlab images lock {made.image.id}`" in refusal(
         made
     )
     assert made.publisher.asked == []

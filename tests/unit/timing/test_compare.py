@@ -96,6 +96,10 @@ def test_one_batch_in_forty_that_lies_below_the_rest_is_luck_and_decides_nothing
 def test_a_majority_that_another_run_might_not_have_had_decides_nothing() -> None:
     most, many = [*[9_846.0] * 11, *[9_853.0] * 9], [*[9_846.0] * 9, *[9_853.0] * 11]
     assert _one(_exact(*most), _exact(*many)).verdict is Verdict.INCONCLUSIVE
+    # Just short of a majority, the same batches are no others.
+    no_majority = [*[9_846.0] * 6, *[9_853.0] * 10, *[10_275.0] * 4]
+    bare_majority = [*[9_846.0] * 5, *[9_853.0] * 11, *[10_275.0] * 4]
+    assert _one(_exact(*no_majority), _exact(*bare_majority)).verdict is Verdict.SAME
     clear = [*[9_846.0] * 3, *[9_853.0] * 17]
     assert _one(_exact(*clear), _exact(*[cost + 51 for cost in clear])).verdict is Verdict.SLOWER
 
