@@ -292,3 +292,28 @@ def test_an_unexpected_taint_fails_its_test_and_replaces_the_shared_guest(inner:
     result = inner.run()
     assert inner.outcomes() == {"test_expected": "passed", "test_unexpected": "failed", "test_next": "passed"}
     result.stdout.fnmatch_lines(["*the kernel is tainted: warning*"])
+
+
+def test_what_a_compiler_said_is_shown_with_the_first_test_alone(inner: Inner) -> None:
+    inner.tests(
+        all="""
+        import pytest
+        from vmlab.errors import BuildError
+
+        @pytest.fixture
+        def refused(shared_guest):
+            raise BuildError("read.c:7: undeclared", detail="make: *** the whole log")
+
+        def test_one(refused):
+            pass
+
+        def test_other(refused):
+            pass
+        """
+    )
+    result = inner.run()
+    result.assert_outcomes(errors=2)
+    assert result.stdout.str().count("*** the whole log") == 1
+    result.stdout.fnmatch_lines(["*(its output is with *::test_one*"])
+    (row,) = inner.result()["targets"]
+    assert {test["reason"] for test in row["tests"].values()} == {"read.c:7: undeclared"}

@@ -67,6 +67,8 @@ class GuestSession:
         self.shared: SharedGuest | None = None
         """The one that this process has, while it has one."""
         self._lost_in_a_row: dict[str, list[str]] = {}
+        self._told: dict[str, str] = {}
+        """Errors that were shown whole, and with which test."""
         self._reporter: Reporter | None = None
 
     def check_choices(self) -> None:
@@ -230,7 +232,7 @@ class GuestSession:
             self._describe_fault(error, item, report)
         if call.when == "setup" or isinstance(error, MachineLost | KernelTrouble | CommandHung):
             # The traceback would lead through the lab, where the fault is not.
-            report.longrepr = call.excinfo.getrepr(style="value")
+            report.longrepr = self._told_once(call.excinfo, error, item).getrepr(style="value")
         crash = getattr(report.longrepr, "reprcrash", None)
         if crash is not None:
             crash.message = error.one_line
@@ -239,6 +241,16 @@ class GuestSession:
             _add_properties({"vmlab.reason": error.message, "vmlab.kind": "hang"}, item, report)
         if reason and not isinstance(error, KernelTrouble):
             _head_summary(reason, report)
+
+    def _told_once(
+        self, caught: pytest.ExceptionInfo[BaseException], error: VmlabError, item: pytest.Item
+    ) -> pytest.ExceptionInfo[BaseException]:
+        """The error, its evidence left out where an earlier test has it: a compiler's words would come for each."""
+        first = self._told.setdefault(str(error), item.nodeid)
+        if not error.detail or first == item.nodeid:
+            return caught
+        retold = type(error)(error.message, hint=error.hint, detail=f"(its output is with {first})")
+        return pytest.ExceptionInfo.from_exc_info((type(retold), retold, caught.tb))
 
     def _describe_fault(self, error: ModuleError, item: pytest.Item, report: pytest.TestReport) -> None:
         found = {"vmlab.source": self.lab.source.place(error.source)} if error.source else {}

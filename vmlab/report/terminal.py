@@ -93,10 +93,16 @@ def reasons(row: TargetResult) -> list[str]:
     for tests in ranked[:_MOST_REASONS]:
         more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
         mark = f" ({tests[0].fingerprint})" if tests[0].fingerprint else ""
-        lines.append(f"{row.target}: {tests[0].reason or tests[0].outcome}{mark}  [{tests[0].test}{more}]")
+        lines.append(f"{row.target}: {_why(tests[0])}{mark}  [{tests[0].test}{more}]")
     if len(ranked) > _MOST_REASONS:
         lines.append(f"{row.target}: {len(ranked) - _MOST_REASONS} more reasons in results.json")
     return lines
+
+
+def _why(test: TestResult) -> str:
+    """A fault's reason with its line of the module's source, which a compiler's words begin with already."""
+    reason = test.reason or str(test.outcome)
+    return reason if not test.source or test.source.rpartition("/")[2] in reason else f"{reason} at {test.source}"
 
 
 def fault_key(test: TestResult) -> str:

@@ -215,4 +215,4 @@ def _run(guest: Asked, words: list[str], timeout_s: float | None) -> str:
     reason = said[-1] if said else f"status {done.status}"
     if done.status == _NO_COUNTER:
         raise CounterUnusable(reason.removeprefix("counter: "), hint="--vmlab-timing auto takes the best that counts")
-    raise GuestError(f"it could not be timed: {reason}", detail=done.stdout[-500:])
+    raise GuestError(f"it could not be timed: {reason}", detail="" if done.stderr else done.stdout[-500:])

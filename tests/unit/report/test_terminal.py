@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from vmlab.report.model import Outcome, RunResult
-from vmlab.report.terminal import render
+from vmlab.report.model import Outcome, RunResult, TargetResult, TestResult
+from vmlab.report.terminal import reasons, render
 
 from .results import facts, row, run
 
@@ -78,6 +78,23 @@ def test_the_most_frequent_reasons_come_first_and_the_rest_is_counted() -> None:
     lines = _lines(run(row(("once", Outcome.FAILED, "reason 5"), *tests, known=facts())))
     assert [line.split(": ")[1].split("  ")[0] for line in lines[2:5]] == ["reason 0", "reason 1", "reason 2"]
     assert lines[5] == "debian12-6.1: 3 more reasons in results.json"
+
+
+@pytest.mark.parametrize(
+    ("reason", "source", "shown"),
+    [
+        ("BUG: null pointer", "read.c:42", "BUG: null pointer at read.c:42"),
+        ("read.c:42: undeclared", "src/read.c:42", "read.c:42: undeclared"),
+        ("", "read.c:42", "failed at read.c:42"),
+        ("BUG: null pointer", "", "BUG: null pointer"),
+    ],
+)
+def test_a_reason_names_its_line_of_the_source_once(reason: str, source: str, shown: str) -> None:
+    test = TestResult(
+        test="t", target="debian12-6.1", outcome=Outcome.FAILED, duration_s=1.0, reason=reason, source=source
+    )
+    lines = reasons(TargetResult(target="debian12-6.1", facts=facts(), tests=(test,)))
+    assert lines == [f"debian12-6.1: {shown}  [t]"]
 
 
 def test_a_reason_is_never_cut_and_never_read_as_markup() -> None:
