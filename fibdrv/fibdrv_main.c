@@ -47,7 +47,7 @@ static const char * const format_names[FIBDRV_FORMATS] = {
 };
 
 static dev_t fibdrv_devt;
-static struct cdev fibdrv_cdev;
+static struct cdev *fibdrv_cdev;
 static struct class *fibdrv_class;
 
 /* Everyone may read; only root, whom no mode stops, can open it for writing. */
@@ -103,12 +103,23 @@ static int __init fibdrv_init(void)
 		return err;
 	}
 
-	cdev_init(&fibdrv_cdev, &fibdrv_fops);
-	fibdrv_cdev.owner = THIS_MODULE;
+	/*
+	 * Allocated, not static: its kobject may outlive the module, and does
+	 * where CONFIG_DEBUG_KOBJECT_RELEASE puts off the release.
+	 */
+	fibdrv_cdev = fibdrv_fault() ? NULL : cdev_alloc();
+	if (!fibdrv_cdev) {
+		err = -ENOMEM;
+		pr_err("cannot allocate the device: %d\n", err);
+		goto unregister_region;
+	}
+	fibdrv_cdev->owner = THIS_MODULE;
+	fibdrv_cdev->ops = &fibdrv_fops;
 	err = fibdrv_fault() ? -ENOMEM :
-	      cdev_add(&fibdrv_cdev, fibdrv_devt, 1);
+	      cdev_add(fibdrv_cdev, fibdrv_devt, 1);
 	if (err) {
 		pr_err("cannot add the device: %d\n", err);
+		kobject_put(&fibdrv_cdev->kobj);
 		goto unregister_region;
 	}
 
@@ -138,7 +149,7 @@ static int __init fibdrv_init(void)
 destroy_class:
 	class_destroy(fibdrv_class);
 delete_cdev:
-	cdev_del(&fibdrv_cdev);
+	cdev_del(fibdrv_cdev);
 unregister_region:
 	unregister_chrdev_region(fibdrv_devt, 1);
 	return err;
@@ -151,7 +162,7 @@ static void __exit fibdrv_exit(void)
 {
 	device_destroy(fibdrv_class, fibdrv_devt);
 	class_destroy(fibdrv_class);
-	cdev_del(&fibdrv_cdev);
+	cdev_del(fibdrv_cdev);
 	unregister_chrdev_region(fibdrv_devt, 1);
 	pr_info("unloaded\n");
 }

@@ -105,12 +105,12 @@ def test_every_allocation_fails_once_and_the_next_read_is_right(guest: Guest, pr
 @pytest.mark.usefixtures("faulty_loaded")
 def test_each_step_of_loading_fails_once_and_leaves_nothing_behind(guest: Guest, faulty: Built) -> None:
     guest.as_root("rmmod fibdrv")
-    for step in range(1, 5):
+    for step in range(1, 6):
         done = guest.root(f"LC_ALL=C insmod {faulty.guest_path} fail={step}")
         assert not done.ok
         assert "Cannot allocate memory" in done.stderr
         assert left_behind(guest) == set()
-    guest.as_root(f"insmod {faulty.guest_path} fail=5")
+    guest.as_root(f"insmod {faulty.guest_path} fail=6")
     assert guest.read(f"{PARAMETERS}/fail") == "1\n"
     assert guest.root(f"head -c 2 {DEVICE}").stdout == ""
     assert guest.as_root(f"head -c 2 {DEVICE}") == "0\n"
