@@ -61,7 +61,8 @@ def test_dkms_installs_upgrades_and_removes_it(guest: Guest, vmlab_lab: Lab) -> 
     _require_working(guest, version)
 
     # The next release, as a user gets it: the old one steps aside when the new one is installed.
-    guest.as_root(f"sed -i 's/{version}/{_NEXT}/' {checkout}/dkms.conf {checkout}/fibdrv_main.c")
+    # Escaped, or 1.0.0 would be found in max_n's 10000000 too.
+    guest.as_root(f"sed -i 's/{re.escape(version)}/{_NEXT}/' {checkout}/dkms.conf {checkout}/fibdrv_main.c")
     guest.as_root(f"make -C {checkout} dkms 2>&1", timeout_s=_LONG_S)
     assert _installed(guest, _NEXT)
     assert not _installed(guest, version)
