@@ -125,6 +125,7 @@ prepare() {
 
 images() {
 	require_minutes
+	local status=0
 	local -a chosen=(--vmlab-target="$INPUT_TARGETS" --vmlab-store="$STATE_STORE")
 	# An earlier week's came out of the cache. Not to ask now would leave this week's with what is old on its first day,
 	# and each later run would make anew what is a week old by then.
@@ -132,10 +133,14 @@ images() {
 		limited "$STATE_PYTHON" -m vmlab.cli images refresh "${chosen[@]}" ||
 			printf '::warning title=vmlab::what is newest was not asked: going on with the images of an earlier week\n'
 	fi
-	limited "$STATE_PYTHON" -m vmlab.cli images build "${chosen[@]}" --vmlab-accel="$INPUT_ACCEL" || {
-		printf '::error title=vmlab::not every image could be made: the log of this step tells which and why\n'
-		exit 1
-	}
+	limited "$STATE_PYTHON" -m vmlab.cli images build "${chosen[@]}" --vmlab-accel="$INPUT_ACCEL" || status=$?
+	# One kernel that a distribution has withdrawn is no reason to say nothing of the others: the run tries it once
+	# more, and its row is red with the reason. What is not whole is no week's cache.
+	case "$status" in
+	0) output whole true ;;
+	1) printf '::warning title=vmlab::not every image could be made: the log of this step tells which and why\n' ;;
+	*) exit "$status" ;;
+	esac
 	# What was superseded is not to be cached week after week. A store that was named is its owner's to clean.
 	if [ "${STATE_CACHE_HIT:-}" = false ] && [ -z "${INPUT_STORE:-}" ]; then
 		"$STATE_PYTHON" -m vmlab.cli images prune --vmlab-store="$STATE_STORE"

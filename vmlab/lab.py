@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from vmlab.errors import BuildError, GuestError, HostError, MachineLost
+from vmlab.errors import AssetError, BuildError, GuestError, HostError, MachineLost
 from vmlab.guest.guest import Guest
 from vmlab.guest.hang import HangProbe
 from vmlab.guest.rules import Rules, known_rules, known_splats_file, load_rules
@@ -34,6 +34,7 @@ from vmlab.matrix import Matrix, load_matrix
 from vmlab.module.build import Built, build_module, compile_program
 from vmlab.module.place import GuestPlace, HostPlace, Place, require_host_place
 from vmlab.module.source import Source, none_named, read_source
+from vmlab.once import Once
 from vmlab.provenance import Provenance
 from vmlab.provision import obtain_provisioned
 from vmlab.reach import reach, root_opener
@@ -81,8 +82,8 @@ class Lab:
         self.progress = progress
         self.notice = notice
         self.facts: dict[str, TargetFacts] = {}
-        self._images: dict[str, Image] = {}
-        self._built: dict[str, Built | BuildError] = {}
+        self._images = Once[Image](AssetError, HostError)
+        self._built = Once[Built](BuildError)
         self._boot_numbers = itertools.count(1)
 
     @cached_property
@@ -112,16 +113,20 @@ class Lab:
         return qemu_version(architecture)
 
     def image(self, target: Target) -> Image:
-        """The target's image; built if it is not in the store (minutes, network)."""
-        if target.id not in self._images:
-            version = self.qemu_version(target.architecture)  # without QEMU there is no point in building anything
-            started = time.monotonic()
-            image = self._obtain_image(target.stock)
-            # For as long as this lab lives: another run that needs room may not take it away.
-            self._held.enter_context(self.store.hold(image.disk.parent))
-            self._images[target.id] = image
-            self._learn_image(target, image, version, time.monotonic() - started)
-        return self._images[target.id]
+        """The target's image; built if it is not in the store (minutes, network).
+
+        Raises `AssetError` or `HostError` when it cannot be made, each time it is asked for; it is tried once.
+        """
+        return self._images.obtain(target.id, lambda: self._image(target))
+
+    def _image(self, target: Target) -> Image:
+        version = self.qemu_version(target.architecture)  # without QEMU there is no point in building anything
+        started = time.monotonic()
+        image = self._obtain_image(target.stock)
+        # For as long as this lab lives: another run that needs room may not take it away.
+        self._held.enter_context(self.store.hold(image.disk.parent))
+        self._learn_image(target, image, version, time.monotonic() - started)
+        return image
 
     def _obtain_image(self, target: Target) -> Image:
         if target.cloud is not None:
@@ -279,21 +284,11 @@ class Lab:
 
         Raises `BuildError` when it does not compile or does not fit, each time it is asked for.
         """
-        known = self._built.get(target.id)
-        if known is None:
-            try:
-                known = self._build(target, guest)
-            except BuildError as error:
-                known = error
-            self._built[target.id] = known
-        if isinstance(known, BuildError):
-            raise known
-        return known
+        return self._built.obtain(target.id, lambda: self._build(target, guest))
 
     def built_already(self, target: Target) -> Built | None:
         """The module that was built for a target in this run, if it was."""
-        known = self._built.get(target.id)
-        return None if isinstance(known, BuildError) else known
+        return self._built.there_already(target.id)
 
     def _build(self, target: Target, guest: Callable[[], Guest]) -> Built:
         image = self.image(target)

@@ -58,6 +58,14 @@ def python(tmp_path: Path) -> str:
     return str(wrapper)
 
 
+def _with(python: str, case: str) -> str:
+    """The interpreter that makes no images, with another answer to one of its calls."""
+    other = Path(python).with_name("other-python")
+    other.write_text(f'#!/bin/sh\ncase "$*" in {case} esac\nexec "{python}" "$@"\n')
+    other.chmod(0o755)
+    return str(other)
+
+
 def _run(runner: Runner, interpreter: str, /, **inputs: str) -> str:
     defaults = {"module": "src", "targets": _TARGETS, "tests": "tests", "accel": "tcg", "python": interpreter}
     return runner.run(ROOT / "action.yml", until="", **(defaults | inputs))
@@ -181,22 +189,35 @@ def test_without_tests_the_lab_has_some_for_any_module(runner: Runner, python: s
     assert "test_unloads_and_loads_again[debian12-6.1]" in runner.logs["run"]
 
 
-def test_an_image_that_cannot_be_made_and_a_run_out_of_time_are_told_as_faults_of_the_job(
-    runner: Runner, python: str, tmp_path: Path
-) -> None:
+def test_an_image_that_cannot_be_made_keeps_no_other_target_from_its_verdict(runner: Runner, python: str) -> None:
+    python = _with(python, '*" images build"*) echo "failed  debian12-6.1: gone"; exit 1 ;;')
+    assert _run(runner, python, targets="debian12-6.1") == "success"
+    assert "::warning title=vmlab::not every image could be made" in runner.logs["images"]
+    assert runner.outputs["images"] == {}
+    assert runner.outcomes["run"] == "success"
+
+
+@pytest.mark.parametrize(("status", "is_kept"), [(0, True), (1, False)])
+def test_the_cache_is_kept_where_every_image_was_made(runner: Runner, python: str, status: int, is_kept: bool) -> None:
+    python = _with(python, f'*" images build"*) exit {status} ;;')
+    runner.run(until="run", module="src", targets="debian12-6.1", accel="tcg", python=python, cache="true")
+    assert sum("key" in used for used in runner.used) == 1 + is_kept  # it is asked for, and kept
+
+
+def test_a_run_out_of_time_and_wrong_usage_end_the_job(runner: Runner, python: str, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     short = tmp_path / "bin" / "timeout"
     short.write_text('#!/bin/sh\necho "::add-mask::everything"\nexit "$ENDS_WITH"\n')
     short.chmod(0o755)
-    runner.environment |= {"PATH": f"{short.parent}:/usr/sbin:/usr/bin:/sbin:/bin", "ENDS_WITH": "1"}
+    runner.environment |= {"PATH": f"{short.parent}:/usr/sbin:/usr/bin:/sbin:/bin", "ENDS_WITH": "2"}
     assert _run(runner, python, targets="debian12-6.1") == "failure"
     assert runner.outcomes["run"] == "skipped"
     stopped, _, after = runner.logs["images"].partition("\n\n")
     assert stopped.startswith("::stop-commands::")
-    assert "::error title=vmlab::not every image could be made" in after
     assert "::add-mask" not in after
     runner.environment["ENDS_WITH"] = "124"
     assert _run(runner, python, targets="debian12-6.1") == "failure"
+    assert runner.outcomes["run"] == "skipped"
     assert "::error title=vmlab::ended after 60 minutes" in runner.logs["images"]
 
 

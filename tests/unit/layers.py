@@ -24,6 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "vmlab.process",
         "vmlab.provenance",
         "vmlab.scratch",
+        "vmlab.once",
         "vmlab.wait",
     ),
     ("vmlab.image",),
