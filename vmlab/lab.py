@@ -117,12 +117,12 @@ class Lab:
 
         Raises `AssetError` or `HostError` when it cannot be made, each time it is asked for; it is tried once.
         """
-        return self._images.obtain(target.id, lambda: self._image(target))
-
-    def _image(self, target: Target) -> Image:
+        known = self._images.there_already(target.id)
+        if known is not None:
+            return known
         version = self.qemu_version(target.architecture)  # without QEMU there is no point in building anything
         started = time.monotonic()
-        image = self._obtain_image(target.stock)
+        image = self._images.obtain(target.id, lambda: self._obtain_image(target.stock))
         # For as long as this lab lives: another run that needs room may not take it away.
         self._held.enter_context(self.store.hold(image.disk.parent))
         self._learn_image(target, image, version, time.monotonic() - started)
