@@ -21,6 +21,7 @@ _ROUNDS = 200_000
 """Short enough that most batches see no timer's interrupt, which comes every 4 ms."""
 _PER_ROUND = 2
 """Instructions in a round of the stopwatch's loop."""
+_ATTEMPTS = 2
 _CALLS = 2_000
 _BATCHES = 20
 _EXACT = 1e-3
@@ -82,14 +83,20 @@ def parse_sources(words: Iterable[object]) -> tuple[TimingSource, ...]:
 
 
 def prove(watch: Stopwatch) -> Proof:
-    """Let a guest's source count work of known length, and say whether it does. Costs a few commands, a second."""
-    try:
-        fact = _PROOFS[watch.source](watch)
-    except CounterUnusable as error:
-        return Proof(source=watch.source, is_had=False, fact=error.message)
-    except _Unproved as error:
-        return Proof(source=watch.source, is_had=False, fact=str(error))
-    return Proof(source=watch.source, is_had=True, fact=fact)
+    """Let a guest's source count work of known length, and say whether it does. Costs a few commands, a second.
+
+    It has two attempts: where a kernel's tick falls into step with the batches, each of them holds one (seen on 7.3:
+    400,873 for 400,000, once in some hundred proofs). What does not count does not count the second time either.
+    """
+    fact = ""
+    for _ in range(_ATTEMPTS):
+        try:
+            return Proof(source=watch.source, is_had=True, fact=_PROOFS[watch.source](watch))
+        except CounterUnusable as error:
+            return Proof(source=watch.source, is_had=False, fact=error.message)
+        except _Unproved as error:
+            fact = str(error)
+    return Proof(source=watch.source, is_had=False, fact=fact)
 
 
 class _Unproved(Exception):

@@ -64,6 +64,21 @@ def test_what_does_not_count_is_refused_with_the_fact(program: FakeProgram, sour
     assert str(proof).startswith(f"{source}: ")
 
 
+class _InStepAtFirst(FakeProgram):
+    """Ticks fall into every batch of the first measurement."""
+
+    def _count(self, words: list[str]) -> str:
+        self.user = 1.002 if len(self.commands) == 1 else 1.0
+        return super()._count(words)
+
+
+def test_a_tick_in_step_with_the_batches_is_no_refusal_and_two_attempts_are_all() -> None:
+    assert _prove(_InStepAtFirst(), TimingSource.ICOUNT).is_had
+    wrong = FakeProgram(user=1.002)
+    assert not _prove(wrong, TimingSource.ICOUNT).is_had
+    assert len(wrong.commands) == 4
+
+
 def _why_not(source: TimingSource, architecture: Architecture, host: Accelerator) -> str:
     return why_not(source, architecture, host, Boot.STOCK)
 
