@@ -337,7 +337,7 @@ class Lab:
     def _learn_image(self, target: Target, image: Image, version: str, took_s: float) -> None:
         verdict = self.accelerator(target)
         if verdict.is_fallback:
-            self.notice(f"guests are emulated, and slow: {verdict.reason}{known_words(os.environ)}")
+            self.notice(f"guests are emulated, and slow: {verdict.short_reason}{known_words(os.environ)}")
         spec = self.spec(target)
         provenance = Provenance(
             release=image.release,

@@ -67,6 +67,11 @@ class Verdict:
         """Whether emulation is what was left, and not what was asked for."""
         return self.accelerator is Accelerator.TCG and self.reason not in TCG_IS_MEANT
 
+    @property
+    def short_reason(self) -> str:
+        """The reason for a reader who has seen it before: each step is in a run's header, and in its results."""
+        return "KVM was tried and runs no kernel here, `vmlab doctor` tells how it ends" if self.steps else self.reason
+
 
 class _NoKernel(Exception):
     """KVM did not run the kernel; the text says what was seen instead."""
