@@ -29,7 +29,9 @@
 /*
  * Up to two pages come from the slab allocator. Beyond that a physically
  * contiguous piece may not be had on a machine that has run for long, and
- * kvmalloc() falls back to mapping single pages.
+ * kvmalloc() falls back to mapping single pages. With __GFP_RETRY_MAYFAIL it
+ * tries hard for that piece first; asking __vmalloc() instead is no way round,
+ * which in v6.19 warns of the flag and drops it (commit 07003531e03c).
  */
 #define PORT_KMALLOC_MAX (2 * PAGE_SIZE)
 
