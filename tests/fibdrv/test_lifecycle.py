@@ -9,7 +9,7 @@ from vmlab.guest.guest import Guest
 from vmlab.module.build import Built
 
 from .probe import DEVICE
-from .traces import EVERYTHING, LOADED, UNLOADED, dmesg_of, left_behind
+from .traces import CYCLES_S, EVERYTHING, LOADED, UNLOADED, dmesg_of, left_behind
 
 
 def test_twenty_loads_and_unloads_say_a_line_each_and_nothing_else(guest: Guest, module: Built) -> None:
@@ -24,7 +24,7 @@ def test_two_hundred_loads_and_unloads_say_a_line_each_and_nothing_else(guest: G
 def _require_cycles(guest: Guest, module: str, count: int) -> None:
     cycle = f"insmod {module} && head -n 3 {DEVICE} && rmmod fibdrv"
     output = f"/tmp/cycles-{count}"
-    lines = dmesg_of(guest, f"for i in $(seq {count}); do {cycle} || exit 1; done > {output}")
+    lines = dmesg_of(guest, f"for i in $(seq {count}); do {cycle} || exit 1; done > {output}", timeout_s=CYCLES_S)
     assert guest.succeed(f"cat {output}").split() == ["0", "1", "1"] * count
     loads, unloads = lines[::2], lines[1::2]
     strange = [line for line in loads if not LOADED.fullmatch(line)] + [line for line in unloads if line != UNLOADED]

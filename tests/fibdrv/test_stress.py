@@ -10,7 +10,7 @@ from vmlab.module.build import Built
 
 from .probe import DEVICE
 from .stress import Program, stress
-from .traces import LOADED, UNLOADED, dmesg_of, left_behind
+from .traces import CYCLES_S, LOADED, UNLOADED, dmesg_of, left_behind
 
 READERS = 16
 
@@ -95,7 +95,7 @@ done
 kill -0 $hammer || exit 3
 kill $hammer
 """
-    lines = dmesg_of(guest, f"{{ {script} }} > /tmp/cycles")
+    lines = dmesg_of(guest, f"{{ {script} }} > /tmp/cycles", timeout_s=CYCLES_S)
     assert guest.succeed("cat /tmp/hammer") == ""
     assert [line for line in lines[::2] if not LOADED.fullmatch(line)] == []
     assert lines[1::2] == [UNLOADED] * count

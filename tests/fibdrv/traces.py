@@ -11,6 +11,8 @@ from .probe import DEVICE
 
 UNLOADED = "fibdrv: unloaded"
 LOADED = re.compile(rf"fibdrv: {DEVICE} is (\d+):0, F\(0\) to F\(10000000\), in decimal")
+CYCLES_S = 1800.0
+"""For two hundred times loading and unloading, each of which takes a second or two under TCG."""
 
 _STAMP = re.compile(r"^\[ *\d+\.\d+\] ")
 # The kernel says each once between two boots, on behalf of the first module that is not its own.
@@ -38,11 +40,11 @@ def left_behind(guest: Guest) -> set[str]:
 EVERYTHING = set(_PLACES)
 
 
-def dmesg_of(guest: Guest, command: str) -> list[str]:
+def dmesg_of(guest: Guest, command: str, *, timeout_s: float | None = None) -> list[str]:
     """What root's `dmesg` has to say of a command run by root: the log after a mark set before it."""
     mark = "vmlab: from here on"
     script = f"echo {mark} > /dev/kmsg; {command}; status=$?; dmesg; exit $status"
-    output = guest.as_root(script)
+    output = guest.as_root(script, timeout_s=timeout_s)
     lines = [_STAMP.sub("", line) for line in output.splitlines()]
     last_mark = len(lines) - 1 - lines[::-1].index(mark)
     return without_notices(lines[last_mark + 1 :])
