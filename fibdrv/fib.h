@@ -9,9 +9,9 @@
 
 /*
  * The greatest index that this code computes. It keeps every buffer well below
- * INT_MAX bytes, beyond which kvmalloc() refuses (since v5.15, commit
- * 7661809d493b), and every intermediate of the size computations in 128 bits.
- * All functions here demand n <= FIB_INDEX_MAX.
+ * INT_MAX bytes, the most that the kernel's own kvmalloc() gives (since v5.15,
+ * commit 7661809d493b), and every intermediate of the size computations in 128
+ * bits. All functions here demand n <= FIB_INDEX_MAX.
  */
 #define FIB_INDEX_MAX 1000000000ULL
 

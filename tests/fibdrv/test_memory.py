@@ -24,6 +24,7 @@ pytestmark = pytest.mark.thorough
 LAST = END - 1
 PARAMETERS = "/sys/module/fibdrv/parameters"
 CGROUP = "/sys/fs/cgroup/fibdrv-test"
+_TRIES = 20
 
 
 def _make_cgroup(guest: Guest, limit: str) -> None:
@@ -63,12 +64,17 @@ def test_a_cgroup_smaller_than_the_number_gets_enomem_and_nobody_is_killed(guest
 
 
 def test_max_n_may_be_more_than_memory_holds(guest: Guest, module: Built, program: Program) -> None:
-    """F(1,000,000,000) has 87 MB."""
+    """F(1,000,000,000) has 87 MB.
+
+    Where the kernel gives back late what it had of them, one try in four is killed, or its neighbour: memory was
+    refused, and then the message about it is charged too.
+    """
     fibctl = program("tools/fibctl.c")
     insert(guest, module, {"max_n": 10**9})
     _make_cgroup(guest, "64M")
-    said = guest.as_root(_inside(f"{fibctl} --format binary 1000000000"))
-    assert "Cannot allocate memory" in said, said
+    once = _inside(f"{fibctl} --format binary 1000000000")
+    said = guest.as_root(f"for i in $(seq {_TRIES}); do {once}; done")
+    assert said.count("Cannot allocate memory") == _TRIES, said
     assert guest.as_root(_inside(f"{fibctl} 100")) == "354224848179261915075\n"
     _require_nobody_killed(guest)
 
