@@ -14,6 +14,7 @@ from vmlab.module.load import insert
 from vmlab.target import Target
 
 from .edges import END
+from .oracle import fibonacci
 from .probe import DEVICE
 from .stress import Program, number_in, stress
 from .traces import left_behind
@@ -77,6 +78,24 @@ def test_max_n_may_be_more_than_memory_holds(guest: Guest, module: Built, progra
     assert said.count("Cannot allocate memory") == _TRIES, said
     assert guest.as_root(_inside(f"{fibctl} 100")) == "354224848179261915075\n"
     _require_nobody_killed(guest)
+
+
+def test_what_no_contiguous_piece_holds_is_mapped_and_right(guest: Guest, module: Built, program: Program) -> None:
+    """No piece is longer than 4 MiB, and F(40,000,000), itself of 3.5 MB, takes longer ones to compute."""
+    index, prime = 40_000_000, 2**61 - 1
+    fibctl = program("tools/fibctl.c")
+    insert(guest, module, {"max_n": index})
+    said = guest.as_root(f"""
+{fibctl} --format hex {index} > /tmp/number & reader=$!
+mapped=0
+while kill -0 $reader 2> /dev/null; do
+  if grep -q '\\[fibdrv\\].* vmap' /proc/vmallocinfo; then mapped=1; fi
+done
+wait $reader && echo $mapped
+""")
+    assert said == "1\n"
+    assert int(guest.read("/tmp/number"), 16) % prime == fibonacci(index, prime)
+    assert guest.root("grep '\\[fibdrv\\].* vmap' /proc/vmallocinfo").stdout == ""
 
 
 @pytest.fixture
