@@ -297,11 +297,11 @@ int radix_chunks(u64 *limb, size_t count, size_t digits)
 }
 
 static const char two_digits[] =
-	"0001020304050607080910111213141516171819"
-	"2021222324252627282930313233343536373839"
-	"4041424344454647484950515253545556575859"
-	"6061626364656667686970717273747576777879"
-	"8081828384858687888990919293949596979899";
+	"00 01 02 03 04 05 06 07 08 09 10 11 12 13 14 15 16 17 18 19 "
+	"20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 "
+	"40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 "
+	"60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79 "
+	"80 81 82 83 84 85 86 87 88 89 90 91 92 93 94 95 96 97 98 99 ";
 
 /*
  * Eight digits at once: the number is cut into halves, these into halves, and
@@ -335,7 +335,7 @@ static __always_inline void write_chunk(char *text, u64 chunk)
 	const u32 hundreds = (u32)top * 41 >> 12;
 
 	text[0] = (char)('0' + hundreds);
-	memcpy(text + 1, two_digits + 2 * ((u32)top - hundreds * 100), 2);
+	memcpy(text + 1, two_digits + 3 * ((u32)top - hundreds * 100), 2);
 	write_eight(text + 3, upper - top * 100000000);
 	write_eight(text + 11, chunk - upper * 100000000);
 }
