@@ -70,7 +70,7 @@ class Verdict:
     @property
     def short_reason(self) -> str:
         """The reason for a reader who has seen it before: each step is in a run's header, and in its results."""
-        return "KVM was tried and runs no kernel here, `vmlab doctor` tells how it ends" if self.steps else self.reason
+        return "KVM was tried and runs no kernel here: `vmlab doctor` tells more" if self.steps else self.reason
 
 
 class _NoKernel(Exception):
