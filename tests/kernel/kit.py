@@ -158,9 +158,8 @@ class _Build:
             "stripping",
         )
         self._place.get(f"{_NAME}/ko.tar", self._scratch / "ko.tar")
-        with tarfile.open(self._scratch / "ko.tar") as tar:
-            tar.extractall(self._work, filter="data")
         directory = self._work / "ko"
+        _unpack(self._scratch / "ko.tar", directory)
         (directory / "builtin.o").rename(self._work / "builtin.o")
         for kind, each in itertools.product(USERS, LICENSES):
             data = (directory / f"{kind}_user.ko").read_bytes()
@@ -178,6 +177,17 @@ class _Build:
 def user_name(kind: str, license: License) -> str:
     """What a user under a license is called, without `.ko`."""
     return f"{kind}_{license.slug}"
+
+
+def _unpack(archive: Path, directory: Path) -> None:
+    """Write an archive's files into a new directory, without their own directories."""
+    directory.mkdir()
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            # Not extractall(filter=): Debian 12's Python, 3.11.2, does not have the argument.
+            data = tar.extractfile(member) if member.isfile() else None
+            if data is not None:
+                (directory / Path(member.name).name).write_bytes(data.read())
 
 
 def _line_naming(output: str, name: str) -> str:

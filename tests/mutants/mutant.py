@@ -7,6 +7,7 @@ id of a guest test, or a target of fibdrv's Makefile (`make check-record`), whic
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -78,10 +79,10 @@ def copy_driver(to: Path) -> Path:
 def make_mutant(mutant: Mutant, to: Path) -> Path:
     """A copy of the driver with the fault in it; `BadMutant` when the patch does not apply to the very line."""
     copy = copy_driver(to)
-    command = ["patch", "--strip=2", "--fuzz=0", "--batch", "--input", str(mutant.patch)]
-    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
-    if done.returncode != 0 or list(copy.rglob("*.rej")):
+    # git, since a fresh machine has no patch(1). Inside a repository `git apply` silently skips files outside of it.
+    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(copy.parent.resolve())}
+    command = ["git", "apply", "-p2", "--whitespace=nowarn", str(mutant.patch)]
+    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
         raise BadMutant(f"{mutant.patch.name} does not apply any more:\n{done.stdout}{done.stderr}")
-    for left in copy.rglob("*.orig"):
-        left.unlink()
     return copy
