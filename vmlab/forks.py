@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from vmlab.decode import structure, unstructure
-from vmlab.errors import AssetError, HostError, MachineLost, ModuleError, VmlabError
+from vmlab.errors import AssetError, HostError, MachineLost, ModuleError, VmlabError, hides_frames
 from vmlab.guest.fork_proof import ForkUnproved, Mark, make_mark, prove_fork
 from vmlab.guest.guest import Guest
 from vmlab.guest.transport import LateTransport
@@ -35,6 +35,8 @@ from vmlab.module.load import bring, insert
 from vmlab.reach import reach
 from vmlab.store import StoredObject, digest_of
 from vmlab.target import Boot, Target
+
+__tracebackhide__ = hides_frames
 
 _MOST_FAILURES = 2
 _DISK_MIB = 512

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from vmlab.errors import AssetError, BuildError, GuestError, HostError, MachineLost
+from vmlab.errors import AssetError, BuildError, GuestError, HostError, MachineLost, hides_frames
 from vmlab.guest.guest import Guest
 from vmlab.guest.hang import HangProbe
 from vmlab.guest.rules import Rules, known_rules, known_splats_file, load_rules
@@ -43,6 +43,8 @@ from vmlab.settings import BuildPlace, Settings
 from vmlab.store import Store, digest_of
 from vmlab.target import Architecture, Boot, Target
 from vmlab.timing.series import TimingSource
+
+__tracebackhide__ = hides_frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from vmlab.errors import VmlabError
+from vmlab.errors import VmlabError, hides_frames
+
+__tracebackhide__ = hides_frames
 
 T = TypeVar("T")
 

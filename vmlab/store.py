@@ -23,12 +23,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from vmlab.errors import AssetError, HostError
+from vmlab.errors import AssetError, HostError, hides_frames
 from vmlab.process import run
 from vmlab.seal import survey, sync
 from vmlab.stored_object import MANIFEST, check_object, load_object
 from vmlab.stored_object import StoredObject as StoredObject
 from vmlab.stored_object import digest_of as digest_of
+
+__tracebackhide__ = hides_frames
 
 _HOST_BOUND = ("snapshot",)
 """Kinds that belong to one host, its processor and its QEMU, which opens a snapshot's memory for writing even where it

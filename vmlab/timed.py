@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from vmlab.errors import HostError, UsageError
+from vmlab.errors import HostError, UsageError, hides_frames
 from vmlab.forks import Forks, Stage
 from vmlab.host.accelerator import Accelerator
 from vmlab.lab import Running
@@ -18,6 +18,8 @@ from vmlab.target import Target
 from vmlab.timing.series import TimingSource
 from vmlab.timing.source import Proof, boot_for, order, prove, why_not
 from vmlab.timing.stopwatch import PROGRAM, Stopwatch
+
+__tracebackhide__ = hides_frames
 
 
 class SourceUnusable(HostError):

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from vmlab.errors import MachineLost
+from vmlab.errors import MachineLost, hides_frames
+
+__tracebackhide__ = hides_frames
 
 T = TypeVar("T")
 

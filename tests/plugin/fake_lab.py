@@ -11,6 +11,7 @@ flood    so much is logged that the kernel's ring holds nothing else; a WARNING 
 hang     the command comes to no end; the guest goes on
 guests   how many guests this process has started so far
 start    how this one was: `booted`, or `forked` and the snapshot's stage
+false    the command ends with status 1, alone or as another's argument
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ class KernelTransport:
             self.on_death()
         if self._is_dead:
             raise TransportLost("EOFError")
+        if command.endswith("false"):
+            return Completed(command=command, status=1, stdout="", stderr="false: as always\n", duration_s=0.0)
         stdout = ""
         if command == "splat":
             self._say(_SPLAT)

@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vmlab.errors import GuestError, MachineLost, VmlabError
+from vmlab.errors import GuestError, MachineLost, VmlabError, hides_frames
 from vmlab.guest.guest import Guest
+
+__tracebackhide__ = hides_frames
 
 _NONCE = "/run/vmlab.nonce"
 _LATEST_S = 600.0

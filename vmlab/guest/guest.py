@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from vmlab.errors import CommandHung, GuestError, MachineLost
+from vmlab.errors import CommandHung, GuestError, MachineLost, hides_frames
 from vmlab.guest.hang import HangProbe
 from vmlab.guest.kernel_log import KernelLog
 from vmlab.guest.rules import Rules, known_rules
@@ -18,6 +18,8 @@ from vmlab.guest.transport import Commands, CommandTooSlow, Completed, Transport
 from vmlab.host.limits import Limits
 from vmlab.machine.console import Console
 from vmlab.wait import wait_until
+
+__tracebackhide__ = hides_frames
 
 _SHOWN_LINES = 30
 _DYING_S = 0.3

@@ -8,7 +8,10 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from vmlab.errors import hides_frames
 from vmlab.guest.line import KERNEL_LOG_FD
+
+__tracebackhide__ = hides_frames
 
 # Each read(2) gives one record and blocks after the last, unless the file is open without blocking. A reader whose next
 # record was overwritten gets EPIPE once and goes on at the oldest there is, so a program that ends over it is started

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from vmlab.decode import read_toml, structure
-from vmlab.errors import GuestError, UsageError
+from vmlab.errors import GuestError, UsageError, hides_frames
 from vmlab.guest.guest import Guest
 from vmlab.matrix import catalogue_directory
+
+__tracebackhide__ = hides_frames
 
 _FILE = "perf-access.toml"
 LEVEL_FILE = "/proc/sys/kernel/perf_event_paranoid"

@@ -7,11 +7,14 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vmlab.errors import KernelTrouble
+from vmlab.errors import KernelTrouble, hides_frames
 from vmlab.guest.rules import Rules
 from vmlab.guest.splat import Splat, describe
 from vmlab.guest.taint import names_of, unexpected
 from vmlab.guest.watch import Findings
+from vmlab.machine.console import TAIL_HEADING
+
+__tracebackhide__ = hides_frames
 
 _BITS_OF = {
     "WARNING": ("warning",),
@@ -121,12 +124,22 @@ def is_meant(splat: Splat, word: str) -> bool:
 
 
 def as_error(reason: str, splats: Sequence[Splat], failure: BaseException | None = None) -> KernelTrouble:
-    """The error that tells a kernel's reports, and what failed because of them."""
-    after = f"\n\nand then: {failure}" if failure is not None else ""
-    error = KernelTrouble(reason, detail=describe(splats) + after)
+    """The error that tells a kernel's reports, and what failed because of them.
+
+    Its message ends with the place in the module's source, so that both stand above a long report.
+    """
+    source = source_of(splats)
+    told = reason if not source or source in reason else f"{reason} at {source}"
+    after = f"\n\nand then: {_without_console(failure)}" if failure is not None else ""
+    error = KernelTrouble(told, detail=describe(splats) + after)
     error.fingerprint = splats[0].fingerprint if splats else ""
-    error.source = source_of(splats)
+    error.source = source
     return error
+
+
+def _without_console(failure: BaseException) -> str:
+    """A failure's words without the end of the console: its report is told already."""
+    return str(failure).partition(f"\n{TAIL_HEADING}")[0]
 
 
 def source_of(splats: Sequence[Splat]) -> str:

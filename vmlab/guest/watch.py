@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from vmlab.errors import MachineLost, VmlabError
+from vmlab.errors import MachineLost, VmlabError, hides_frames
 from vmlab.guest.guest import Guest
 from vmlab.guest.kernel_log import LogRecord, lost_before, parse_console
 from vmlab.guest.splat import Splat, find_splats
+
+__tracebackhide__ = hides_frames
 
 _PREFIX = "vmlab:"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 # Terminal sequences that systemd and firmware print: no information in a log.
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _PANIC = re.compile(r"Kernel panic - not syncing: ?([^\n]*)")
+TAIL_HEADING = "--- console, last lines ---"
 _TAIL_LINES = 25
 
 
@@ -39,7 +40,7 @@ class Console:
     def tail(self, lines: int = _TAIL_LINES) -> str:
         """The last lines, as evidence below an error."""
         last = self.text().rstrip().splitlines()[-lines:]
-        return "\n".join(["--- console, last lines ---", *last]) if last else "--- the console is empty ---"
+        return "\n".join([TAIL_HEADING, *last]) if last else "--- the console is empty ---"
 
     def panic(self) -> str:
         """What the kernel said when it panicked; empty when it did not."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from vmlab.decode import structure, unstructure
-from vmlab.errors import BuildError
+from vmlab.errors import BuildError, hides_frames
 from vmlab.image.image import BUILD_DIRECTORY, Image
 from vmlab.module.compiler import (
     Compiler,
@@ -30,6 +30,8 @@ from vmlab.module.source import Source
 from vmlab.settings import BuildPlace, CompilerPolicy
 from vmlab.store import Store, StoredObject
 from vmlab.target import Architecture
+
+__tracebackhide__ = hides_frames
 
 _FIRST_ERROR = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+):(?:\d+:)? (?:fatal )?error: (?P<text>.*)$", re.MULTILINE)
 _MODPOST = re.compile(r"^ERROR: (?:modpost: )?(?P<text>.*)$", re.MULTILINE)

@@ -13,8 +13,10 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vmlab.errors import BuildError
+from vmlab.errors import BuildError, hides_frames
 from vmlab.target import TRIPLETS, Architecture
+
+__tracebackhide__ = hides_frames
 
 _TEXT = re.compile(r"^(?P<name>\S+)\s+(?:\((?P<packaging>[^()]*(?:\([^()]*\)[^()]*)*)\)\s+)?(?P<version>\d+(?:\.\d+)+)")
 _CLANG = re.compile(r"^(?P<packaging>.*?)clang version (?P<version>\d+(?:\.\d+)+)")

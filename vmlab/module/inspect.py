@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vmlab.errors import BuildError
+from vmlab.errors import BuildError, hides_frames
 from vmlab.target import Architecture
+
+__tracebackhide__ = hides_frames
 
 _MACHINES = {Architecture.AMD64: "EM_X86_64", Architecture.ARM64: "EM_AARCH64"}
 

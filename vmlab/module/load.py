@@ -8,7 +8,7 @@ import datetime
 import shlex
 from collections.abc import Iterator, Mapping
 
-from vmlab.errors import GuestError, MachineLost, VmlabError
+from vmlab.errors import GuestError, MachineLost, VmlabError, hides_frames
 from vmlab.guest.guest import Guest
 from vmlab.guest.verdict import as_error, judge
 from vmlab.guest.watch import KernelWatch
@@ -16,6 +16,8 @@ from vmlab.module.build import Built
 from vmlab.module.place import GuestPlace
 from vmlab.module.source import Source
 from vmlab.module.symbols import Symbols, with_sources
+
+__tracebackhide__ = hides_frames
 
 
 def bring(guest: Guest, source: Source, built: Built) -> None:

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from vmlab.errors import HostError
+from vmlab.errors import HostError, hides_frames
 from vmlab.guest.guest import Guest
 from vmlab.image.image import BUILD_DIRECTORY, Image
 from vmlab.process import run
 from vmlab.settings import BuildPlace
+
+__tracebackhide__ = hides_frames
 
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 # $1 the root file system, $2 the work directory, $3 the command. The root is made read-only for whatever runs

@@ -30,6 +30,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from vmlab.errors import hides_frames
+
 if TYPE_CHECKING:
     from vmlab.forks import Forks, Stage
     from vmlab.guest.guest import Guest
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from vmlab.module.build import Built
     from vmlab.plugin.shared import SharedGuest
     from vmlab.target import Target
+
+__tracebackhide__ = hides_frames
 
 GUESTS = ("timed_guest", "guest", "any_guest", "booted_guest", "shared_guest")
 """The fixtures that give a guest; of several in one test, `loaded_module` and `program` work in the first of these."""

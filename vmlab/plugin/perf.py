@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from vmlab.errors import hides_frames
 from vmlab.plugin.fixtures import used_guest
 
 if TYPE_CHECKING:
     from vmlab.guest.perf import PerfAccess
+
+__tracebackhide__ = hides_frames
 
 
 @pytest.fixture

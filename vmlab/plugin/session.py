@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from vmlab.errors import CommandHung, KernelTrouble, MachineLost, ModuleError, VmlabError
+from vmlab.errors import CommandHung, KernelTrouble, MachineLost, ModuleError, VmlabError, hides_frames
 from vmlab.foreign import native_architecture
 from vmlab.forks import Forks
 from vmlab.guest.guest import Guest
@@ -30,6 +30,8 @@ from vmlab.settings import SETTINGS, load_settings
 from vmlab.target import Target, architectures_of
 from vmlab.timed import TimedGuests
 from vmlab.timing.series import Series
+
+__tracebackhide__ = hides_frames
 
 _OUTCOME = "vmlab.outcome"
 _FAILED = pytest.StashKey[bool]()
@@ -230,9 +232,10 @@ class GuestSession:
             self.mark_dirty(item, error.message)
         elif isinstance(error, ModuleError):
             self._describe_fault(error, item, report)
-        if call.when == "setup" or isinstance(error, MachineLost | KernelTrouble | CommandHung):
-            # The traceback would lead through the lab, where the fault is not.
-            report.longrepr = self._told_once(call.excinfo, error, item).getrepr(style="value")
+        is_the_labs = call.when == "setup" or isinstance(error, MachineLost | KernelTrouble | CommandHung)
+        if is_the_labs and not item.config.option.fulltrace:
+            # The traceback would lead through the lab, where the fault is not, and a cause's words stand in the error.
+            report.longrepr = self._told_once(call.excinfo, error, item).getrepr(style="value", chain=False)
         crash = getattr(report.longrepr, "reprcrash", None)
         if crash is not None:
             crash.message = error.one_line

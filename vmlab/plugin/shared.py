@@ -6,10 +6,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from vmlab.errors import MachineLost, ModuleError, VmlabError
+from vmlab.errors import MachineLost, ModuleError, VmlabError, hides_frames
 from vmlab.forks import Forks, Stage
 from vmlab.lab import Running
 from vmlab.target import Target
+
+__tracebackhide__ = hides_frames
 
 _MOST_GUESTS = 4
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from vmlab.errors import hides_frames
+
 if TYPE_CHECKING:
     from vmlab.forks import Forks
     from vmlab.guest.guest import Guest
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from vmlab.timed import Timed
     from vmlab.timing.series import Series, TimingSource
     from vmlab.timing.stopwatch import Measurement, Stopwatch
+
+__tracebackhide__ = hides_frames
 
 PLACE = "_VMLAB_PLACE"
 """Set in the environment of whatever runs inside a test that has its place on the host."""

@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from vmlab.errors import CommandHung, MachineLost
+from vmlab.errors import CommandHung, MachineLost, hides_frames
 from vmlab.guest.splat import Splat, describe
 from vmlab.guest.verdict import Judgement, as_error, judge, source_of, taint_line
 from vmlab.guest.watch import Findings, KernelWatch
 from vmlab.lab import Lab, Running
 from vmlab.module.symbols import Symbols, with_sources
 from vmlab.plugin.shared import SharedGuest
+
+__tracebackhide__ = hides_frames
 
 _NO_VERDICT = (KeyboardInterrupt, SystemExit, pytest.exit.Exception)
 """After these nobody waits for a guest's answer."""

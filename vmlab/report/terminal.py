@@ -27,6 +27,8 @@ def render(result: RunResult, *, width: int, color: bool) -> str:
     for row in result.targets:
         for line in reasons(row):
             console.print(Text(line), soft_wrap=True)
+        if row.facts is not None and row.facts.build_warnings:
+            console.print(Text(f"{row.target}: {_warnings(row.facts.build_warnings)}", style="yellow"), soft_wrap=True)
     for line in result.missing:
         console.print(Text(f"MISSING: {line}", style="red"), soft_wrap=True)
     for notice in result.notices:
@@ -97,6 +99,13 @@ def reasons(row: TargetResult) -> list[str]:
     if len(ranked) > _MOST_REASONS:
         lines.append(f"{row.target}: {len(ranked) - _MOST_REASONS} more reasons in results.json")
     return lines
+
+
+def _warnings(told: tuple[str, ...]) -> str:
+    """The number of the build's warnings, and the first."""
+    if len(told) == 1:
+        return f"the build printed a warning: {told[0]}"
+    return f"the build printed {len(told)} warnings, all in results.json; the first: {told[0]}"
 
 
 def _why(test: TestResult) -> str:

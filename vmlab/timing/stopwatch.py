@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from vmlab.errors import GuestError, HostError
+from vmlab.errors import GuestError, HostError, hides_frames
 from vmlab.guest.transport import Completed
 from vmlab.provenance import Provenance
 from vmlab.timing.operation import Operation, Parts
 from vmlab.timing.series import Point, Series, TimingSource, Unit, steady
+
+__tracebackhide__ = hides_frames
 
 PROGRAM = Path(__file__).parent / "program" / "stopwatch.c"
 BATCHES = 100

@@ -13,7 +13,8 @@ from vmlab.errors import MachineLost, UsageError
 from vmlab.guest.kernel_log import LogRecord
 from vmlab.guest.rules import Rules, known_rules, known_splats_file, load_rules
 from vmlab.guest.splat import Splat
-from vmlab.guest.verdict import Judgement, judge
+from vmlab.guest.trace import Frame
+from vmlab.guest.verdict import Judgement, as_error, judge
 from vmlab.guest.watch import Findings, Witness
 
 _TODAY = datetime.date(2026, 11, 24)
@@ -204,3 +205,29 @@ def test_a_kernel_that_cannot_be_asked_is_not_said_to_lack_an_announced_taint() 
         expected_taints=("forced module",),
     )
     assert judgement.missing == ()
+
+
+def test_the_error_of_a_report_begins_with_the_modules_line() -> None:
+    frame = Frame(function="fib_read", offset=27, size=64, module="fibdrv", source="fib.c:42")
+    splat = dataclasses.replace(_splat("null pointer", "BUG: kernel NULL pointer dereference"), frames=(frame,))
+
+    error = as_error("kernel: BUG: kernel NULL pointer dereference", [splat])
+
+    assert str(error).splitlines()[0] == "kernel: BUG: kernel NULL pointer dereference at fib.c:42"
+    assert error.source == "fib.c:42"
+
+
+def test_the_error_of_a_report_does_not_name_its_line_twice() -> None:
+    frame = Frame(function="fib_read", offset=27, size=64, module="fibdrv", source="fib.c:42")
+    splat = dataclasses.replace(_splat(), frames=(frame,))
+
+    assert as_error("kernel: WARNING at fib.c:42", [splat]).message == "kernel: WARNING at fib.c:42"
+
+
+def test_what_failed_over_a_report_is_told_without_its_console() -> None:
+    lost = MachineLost("the guest was lost", detail="registers\n--- console, last lines ---\nBUG: the report again")
+
+    told = str(as_error("kernel: BUG", [_splat()], lost))
+
+    assert "and then: the guest was lost\nregisters" in told
+    assert "the report again" not in told

@@ -23,7 +23,12 @@ def provenance(**changes: str) -> Provenance:
     )
 
 
-def facts(*, compiler: str = "gcc-12 (Debian 12.2.0-14) 12.2.0", build_is_cached: bool = False) -> TargetFacts:
+def facts(
+    *,
+    compiler: str = "gcc-12 (Debian 12.2.0-14) 12.2.0",
+    build_is_cached: bool = False,
+    build_warnings: tuple[str, ...] = (),
+) -> TargetFacts:
     return TargetFacts(
         provenance=provenance(compiler=compiler),
         image="cached",
@@ -34,6 +39,7 @@ def facts(*, compiler: str = "gcc-12 (Debian 12.2.0-14) 12.2.0", build_is_cached
         forks=12,
         build_s=1.52,
         build_is_cached=build_is_cached,
+        build_warnings=build_warnings,
         consoles=("console.log",),
     )
 

@@ -103,6 +103,16 @@ def test_a_reason_is_never_cut_and_never_read_as_markup() -> None:
     assert reason in text
 
 
+def test_a_builds_warnings_are_counted_and_the_first_is_shown() -> None:
+    warnings = ("fib.c:3:5: warning: unused variable 'n'", "fib.c:9:1: warning: no previous prototype")
+
+    one = _lines(run(row(_GOOD, known=facts(build_warnings=warnings[:1]))))[-1]
+    two = _lines(run(row(_GOOD, known=facts(build_warnings=warnings))))[-1]
+
+    assert one == f"debian12-6.1: the build printed a warning: {warnings[0]}"
+    assert two == f"debian12-6.1: the build printed 2 warnings, all in results.json; the first: {warnings[0]}"
+
+
 def test_notices_stand_at_the_end() -> None:
     assert _lines(run(row(_GOOD, known=facts()), notices=("the index is old",)))[-1] == "note: the index is old"
 
