@@ -11,6 +11,7 @@
     │       ├── CommandHung     a command was over its limit, and the guest's kernel was asked why
     │       └── KernelTrouble   the kernel reported an oops, a WARNING, a stall
     └── MachineLost     nobody knows yet: QEMU ended, or the guest stopped answering
+        └── EmulatorFault   the emulator ran code that the guest does not have; the test is run again once
 
 A lost machine is never a failed test, and a failed test never a lost machine.
 """
@@ -82,6 +83,9 @@ class GuestError(ModuleError):
 class CommandHung(GuestError):
     """A command was over its limit, and the guest's kernel lives: the guest is not to be trusted any more."""
 
+    trace: tuple[str, ...] = ()
+    """What the kernel said of its blocked tasks and its processors, line by line."""
+
 
 class KernelTrouble(GuestError):
     """The kernel reported trouble: its own words are the reason, whatever the test saw."""
@@ -92,6 +96,10 @@ class KernelTrouble(GuestError):
 
 class MachineLost(VmlabError):
     """QEMU ended or the guest stopped answering: no verdict on the module follows from this."""
+
+
+class EmulatorFault(MachineLost):
+    """The emulator, not the guest's code, broke the guest: `guest/emulator_fault.py` has the evidence for it."""
 
 
 def hides_frames(caught: object) -> bool:

@@ -230,6 +230,7 @@ class Lab:
             probe=probe,
             rules=self.rules,
             release=image.release,
+            is_emulated=self.accelerator(target).accelerator is Accelerator.TCG,
         )
 
     def machine(self, target: Target, origin: Origin | None) -> Machine:

@@ -18,13 +18,13 @@ def test_twenty_loads_and_unloads_say_a_line_each_and_nothing_else(guest: Guest,
 
 @pytest.mark.slow
 def test_two_hundred_loads_and_unloads_say_a_line_each_and_nothing_else(guest: Guest, module: Built) -> None:
-    _require_cycles(guest, module.guest_path, 200)
+    _require_cycles(guest, module.guest_path, 200, timeout_s=CYCLES_S)
 
 
-def _require_cycles(guest: Guest, module: str, count: int) -> None:
+def _require_cycles(guest: Guest, module: str, count: int, *, timeout_s: float | None = None) -> None:
     cycle = f"insmod {module} && head -n 3 {DEVICE} && rmmod fibdrv"
     output = f"/tmp/cycles-{count}"
-    lines = dmesg_of(guest, f"for i in $(seq {count}); do {cycle} || exit 1; done > {output}", timeout_s=CYCLES_S)
+    lines = dmesg_of(guest, f"for i in $(seq {count}); do {cycle} || exit 1; done > {output}", timeout_s=timeout_s)
     assert guest.succeed(f"cat {output}").split() == ["0", "1", "1"] * count
     loads, unloads = lines[::2], lines[1::2]
     strange = [line for line in loads if not LOADED.fullmatch(line)] + [line for line in unloads if line != UNLOADED]

@@ -78,10 +78,12 @@ def test_five_loads_and_unloads_under_a_reader(guest: Guest, unloaded_module: st
 
 @pytest.mark.slow
 def test_two_hundred_loads_and_unloads_under_a_reader(guest: Guest, unloaded_module: str, stress_path: str) -> None:
-    _require_cycles_under_a_reader(guest, unloaded_module, stress_path, 200)
+    _require_cycles_under_a_reader(guest, unloaded_module, stress_path, 200, timeout_s=CYCLES_S)
 
 
-def _require_cycles_under_a_reader(guest: Guest, module: str, path: str, count: int) -> None:
+def _require_cycles_under_a_reader(
+    guest: Guest, module: str, path: str, count: int, *, timeout_s: float | None = None
+) -> None:
     # rmmod's word when it finds it open, and the kernel's when it was opened meanwhile: EWOULDBLOCK.
     script = f"""
 export LC_ALL=C
@@ -95,7 +97,7 @@ done
 kill -0 $hammer || exit 3
 kill $hammer
 """
-    lines = dmesg_of(guest, f"{{ {script} }} > /tmp/cycles", timeout_s=CYCLES_S)
+    lines = dmesg_of(guest, f"{{ {script} }} > /tmp/cycles", timeout_s=timeout_s)
     assert guest.succeed("cat /tmp/hammer") == ""
     assert [line for line in lines[::2] if not LOADED.fullmatch(line)] == []
     assert lines[1::2] == [UNLOADED] * count

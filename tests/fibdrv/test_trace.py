@@ -14,7 +14,7 @@ from .probe import DEVICE
 _TRACING = "/sys/kernel/tracing"
 
 
-@pytest.mark.usefixtures("loaded_module")
+@pytest.mark.usefixtures("loaded_module", "one_processor")
 def test_a_read_is_traced_from_begin_to_end(guest: Guest) -> None:
     events = f"{_TRACING}/events/fibdrv"
     said = guest.as_root(f"""

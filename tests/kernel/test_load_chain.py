@@ -15,6 +15,9 @@ from .finding import Note
 from .graph import TRACING, Call, parse_graph, source_name, trace_script, which_script
 from .load_steps import Seen, Sight, chain, later, look, traced_names
 
+# perf and tracing switch the kernel's code while it runs.
+pytestmark = pytest.mark.usefixtures("one_processor")
+
 _HERE = Path(__file__).parent
 _CALLS = ("finit_module", "init_module")
 _AROUND = tuple(f"__{prefix}_sys_{call}" for call in _CALLS for prefix in ("x64", "arm64", "do", "se"))

@@ -29,6 +29,9 @@ from .finding import Note
 from .perf_row import PerfRow, Rows
 from .typed import by_user
 
+# perf and tracing switch the kernel's code while it runs.
+pytestmark = pytest.mark.usefixtures("one_processor")
+
 SetAccess = Callable[..., PerfAccess]
 
 

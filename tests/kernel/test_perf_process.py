@@ -18,6 +18,9 @@ from .busy import Start
 from .finding import Note
 from .typed import Said, by_user
 
+# perf and tracing switch the kernel's code while it runs.
+pytestmark = pytest.mark.usefixtures("one_processor")
+
 _EVENT = "-F 500 -e cpu-clock:u"
 _QUICK = "--no-buildid --no-buildid-cache --no-bpf-event"
 _FIRST_IN_NAMESPACE = 30000

@@ -6,12 +6,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
+
 from vmlab.guest.guest import Guest
 from vmlab.guest.perf import PerfAccess, Privilege
 
 from .finding import Note
 from .perf_row import Rows
 from .typed import by_user
+
+# perf and tracing switch the kernel's code while it runs.
+pytestmark = pytest.mark.usefixtures("one_processor")
 
 _EVENTS = ("cycles", "instructions")
 _PMU = r"cpu|cpu_core|armv8_\w*"

@@ -16,6 +16,9 @@ from .busy import Start
 from .finding import Note
 from .typed import Said, by_user
 
+# perf and tracing switch the kernel's code while it runs.
+pytestmark = pytest.mark.usefixtures("one_processor")
+
 _TOP = "perf top --stdio -e cpu-clock:u -p"
 _GONE = "No such process"
 _OPENING = re.compile(

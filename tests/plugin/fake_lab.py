@@ -7,6 +7,7 @@ splat    the kernel reports a WARNING, and the command succeeds
 taint N  the kernel's taint value is N from now on
 die      the guest is gone, without a word
 panic    the kernel panics: its console says so, and the guest is gone
+stale N  the first N guests' kernel dies of a breakpoint that its code does not have
 flood    so much is logged that the kernel's ring holds nothing else; a WARNING among it is on the console only
 hang     the command comes to no end; the guest goes on
 guests   how many guests this process has started so far
@@ -48,6 +49,12 @@ from vmlab.target import Architecture, Target
 
 _END = "---[ end trace 0000000000000000 ]---"
 _SPLAT = "WARNING: CPU: 0 PID: 94 at fibdrv_main.c:42 fib_read+0x1b/0x40 [fibdrv]"
+_STALE = (
+    "Oops: int3: 0000 [#1] SMP NOPTI",
+    "RIP: 0010:__schedule+0x1be/0x1600",
+    "Code: 48 89 c7 66 0f <1f> 44 00 00 48 8b",
+    _END,
+)
 
 
 class KernelTransport:
@@ -80,6 +87,9 @@ class KernelTransport:
         if command == "splat":
             self._say(_SPLAT)
             self._say(_END)
+        elif command.startswith("stale ") and self._guests <= int(command.split()[1]):
+            for line in _STALE:
+                self._say(line)
         elif command == "flood":
             for line in (_SPLAT, _END, *(f"flood {number}" for number in range(50))):
                 self._say(line)
@@ -168,6 +178,7 @@ class FakeLab(Lab):
             console=transport.console,
             rules=self.rules,
             release="6.1.0-56-cloud-amd64",
+            is_emulated=True,
         )
         image = _image(Path("none"))
         spec = machine_spec(image, Accelerator.TCG, cpus=2, memory_mib=1024)

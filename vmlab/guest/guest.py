@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import threading
 import uuid
@@ -11,7 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from vmlab.errors import CommandHung, GuestError, MachineLost, hides_frames
-from vmlab.guest.hang import HangProbe
+from vmlab.guest.emulator_fault import emulator_fault
+from vmlab.guest.hang import HangProbe, HangReport
 from vmlab.guest.kernel_log import KernelLog
 from vmlab.guest.rules import Rules, known_rules
 from vmlab.guest.transport import Commands, CommandTooSlow, Completed, Transport, TransportLost
@@ -22,6 +24,7 @@ from vmlab.wait import wait_until
 __tracebackhide__ = hides_frames
 
 _SHOWN_LINES = 30
+_UNLOADS = re.compile(r"\brmmod\b|\bmodprobe\s+(?:-\w+\s+)*(?:-\w*r|--remove)")
 _DYING_S = 0.3
 _LOOK_S = 0.5
 _LAST_WORDS_S = 10.0
@@ -47,9 +50,10 @@ class Guest:
         probe: HangProbe | None = None,
         rules: Rules | None = None,
         release: str = "",
+        is_emulated: bool = False,
     ) -> None:
         """`probe` is what may be asked of a guest that is over a limit; `rules` say which reports of its kernel, which
-        is of that `release`, are trouble."""
+        is of that `release`, are trouble. An emulated guest's kernel may die of its emulator."""
         self._transport = transport
         self._open_root = root_transport
         self._root: Commands | None = None
@@ -61,8 +65,11 @@ class Guest:
         self._probe = probe
         self.rules = rules or known_rules()
         self.release = release
+        self.is_emulated = is_emulated
         self.commands = 0
         """How many were run so far: a guest that none was run in since a look need not be looked at again."""
+        self.has_unloaded = False
+        """Whether a command was run that takes a module out, perhaps in the background."""
         self._silence: MachineLost | None = None
         self.is_lost = False
         """Whether it went away under a command, and that was told."""
@@ -102,6 +109,7 @@ class Guest:
     def _run(self, transport: Commands, command: str, timeout_s: float | None) -> Completed:
         self._require_voice()
         self.commands += 1
+        self.has_unloaded = self.has_unloaded or _UNLOADS.search(command) is not None
         limit_s = self.limits.command_s if timeout_s is None else timeout_s
         try:
             with self._cut_when_dead(transport):
@@ -110,7 +118,7 @@ class Guest:
             pass
         except TransportLost as lost:
             raise self._lost(f"during {_short(command)!r}: {lost}") from None
-        raise self._hung(f"{_short(command)!r} took longer than {limit_s:.0f} s")
+        raise self.hung(f"{_short(command)!r} took longer than {limit_s:.0f} s")
 
     def _require_voice(self) -> None:
         if self._silence is not None:
@@ -203,20 +211,31 @@ class Guest:
             raise self._lost(f"while trying to {what}: {lost}") from None
         except OSError as error:
             raise GuestError(f"cannot {what}: {error.strerror or error}") from None
-        raise self._hung(f"cannot {what}: {why}")
+        raise self.hung(f"cannot {what}: {why}")
 
-    def _hung(self, what: str) -> CommandHung | MachineLost:
-        """What it means that something was over its limit: the guest and, where it can be, its kernel are asked."""
+    def hung(self, what: str) -> CommandHung | MachineLost:
+        """The error for something that was over its limit: the guest and, where it can be, its kernel are asked why."""
         self._require_alive()
         silence = self._echo()
         report = self._probe.ask(ssh_answers=not silence, ssh_evidence=silence) if self._probe else None
+        if report is not None and silence:
+            self.evidence_end = report.nmi_from
+        fault = emulator_fault(report.trace, detail=str(report)) if report and self.is_emulated else None
+        if fault is not None:
+            self._silence = fault if silence else None
+            return fault
+        hung = self._as_error(what, silence, report)
+        if isinstance(hung, CommandHung) and report is not None:
+            hung.trace = report.trace
+        return hung
+
+    def _as_error(self, what: str, silence: str, report: HangReport | None) -> CommandHung | MachineLost:
         detail = str(report) if report else ""
-        module = f", and {report.module} is where it hangs" if report and report.module else ""
+        frame = report.frame if report else None
+        module = f", and {frame.module} is where it hangs: {frame.function}+{frame.offset:#x}" if frame else ""
         if not silence:
             hint = "give it a larger timeout_s, or find what it waits for"
             return CommandHung(f"{what}; the guest still answers{module}", hint=hint, detail=detail)
-        if report is not None:
-            self.evidence_end = report.nmi_from
         if report is None or not report.kernel_answers:
             self._silence = self._lost(f"it does not answer: {silence}", more=detail)
             return self._silence

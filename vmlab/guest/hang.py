@@ -11,7 +11,7 @@ from typing import Protocol
 
 from vmlab.errors import HostError, MachineLost
 from vmlab.guest.kernel_log import LogRecord, parse_console
-from vmlab.guest.trace import blamed_module, frames_of
+from vmlab.guest.trace import Frame, blamed_module, frames_of
 from vmlab.machine.console import Console
 from vmlab.machine.vmcore import note_path
 from vmlab.wait import wait_until
@@ -48,8 +48,8 @@ class HangReport:
     """All steps that were taken."""
 
     steps: tuple[Step, ...]
-    module: str = ""
-    """The module that a processor was found in, or a blocked task."""
+    trace: tuple[str, ...] = ()
+    """What the kernel said, line by line."""
     registers: str = ""
     """Where QEMU says that the processors are; no word of the guest's."""
     dump: Path | None = None
@@ -61,6 +61,14 @@ class HangReport:
     def kernel_answers(self) -> bool:
         """Whether anything came from the kernel itself."""
         return any(step.has_answered for step in self.steps)
+
+    @property
+    def frame(self) -> Frame | None:
+        """Where in a module a task is blocked, or else a processor was found; None when neither is in one."""
+        frames = frames_of(self.trace)
+        module = blamed_module("", frames)
+        inside = sorted((frame for frame in frames if module and frame.module == module), key=lambda row: row.is_guess)
+        return inside[0] if inside else None
 
     @property
     def line(self) -> str:
@@ -117,7 +125,7 @@ class HangProbe:
             steps.append(self._nmi(lines))
         return HangReport(
             steps=tuple(steps),
-            module=blamed_module("", frames_of(lines)),
+            trace=tuple(lines),
             registers=registers,
             dump=dump,
             dump_failure=dump_failure,

@@ -7,7 +7,8 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vmlab.errors import KernelTrouble, hides_frames
+from vmlab.errors import EmulatorFault, KernelTrouble, hides_frames
+from vmlab.guest.emulator_fault import emulator_fault
 from vmlab.guest.rules import Rules
 from vmlab.guest.splat import Splat, describe
 from vmlab.guest.taint import names_of, unexpected
@@ -123,15 +124,22 @@ def is_meant(splat: Splat, word: str) -> bool:
     return word == splat.kind or word in splat.title
 
 
-def as_error(reason: str, splats: Sequence[Splat], failure: BaseException | None = None) -> KernelTrouble:
+def as_error(
+    reason: str, splats: Sequence[Splat], failure: BaseException | None = None, *, is_emulated: bool = False
+) -> KernelTrouble | EmulatorFault:
     """The error that tells a kernel's reports, and what failed because of them.
 
-    Its message ends with the place in the module's source, so that both stand above a long report.
+    Its message ends with the place in the module's source, so that both stand above a long report. For a guest that
+    `is_emulated` and broke over its emulator's fault, `EmulatorFault`.
     """
-    source = source_of(splats)
-    told = reason if not source or source in reason else f"{reason} at {source}"
     after = f"\n\nand then: {_without_console(failure)}" if failure is not None else ""
-    error = KernelTrouble(told, detail=describe(splats) + after)
+    detail = describe(splats) + after
+    lines = [record.text for splat in splats for record in splat.records]
+    fault = emulator_fault(lines, detail=detail) if is_emulated else None
+    if fault is not None:
+        return fault
+    source = source_of(splats)
+    error = KernelTrouble(reason if not source or source in reason else f"{reason} at {source}", detail=detail)
     error.fingerprint = splats[0].fingerprint if splats else ""
     error.source = source
     return error

@@ -20,6 +20,13 @@ from vmlab.guest.splat import Splat, find_splats
 __tracebackhide__ = hides_frames
 
 _PREFIX = "vmlab:"
+# A program that was put in the background may not have come to its system call yet. The brackets keep a shell whose
+# own command line this is from finding itself.
+_AWAIT_UNLOAD = (
+    "i=0; while grep -q ' Unloading ' /proc/modules || pgrep -f '(^|[ /])([r]mmod|[m]odprobe) ' >/dev/null; do "
+    "[ $i -lt {times} ] || exit 1; i=$((i + 1)); sleep 0.2; done"
+)
+_UNLOAD_LOOK_S = 0.2
 
 
 class Witness(StrEnum):
@@ -70,6 +77,27 @@ class KernelWatch:
         self._after = log.newest if log.newest >= 0 else log.position()
         log.write(self._begin)
         self.taint = log.taint
+
+    def has_news(self) -> bool:
+        """True if the console has a line of the kernel's since the last look. Asks nothing of the guest."""
+        return bool(self._console_records())
+
+    def await_unload(self) -> None:
+        """Wait for a module that is being taken out in the background: what its exit function makes the kernel report
+        belongs to the test that began it. Costs a command, and nothing where no module was taken out.
+
+        Raises `CommandHung`, with what the kernel says of its blocked tasks, when that comes to no end.
+        """
+        if not self._guest.has_unloaded:
+            return
+        self._guest.has_unloaded = False
+        limit_s = self._guest.limits.connect_s
+        try:
+            is_over = self._guest.root(_AWAIT_UNLOAD.format(times=round(limit_s / _UNLOAD_LOOK_S))).ok
+        except VmlabError:
+            return  # the look that follows tells of a guest that is gone
+        if not is_over:
+            raise self._guest.hung(f"a module is still being taken out {limit_s:.0f} s after its test")
 
     def end(self) -> Findings:
         """What was reported since `begin`, or since the last `end`. Raises nothing: where the log cannot be read, the

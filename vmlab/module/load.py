@@ -8,11 +8,12 @@ import datetime
 import shlex
 from collections.abc import Iterator, Mapping
 
-from vmlab.errors import GuestError, MachineLost, VmlabError, hides_frames
+from vmlab.errors import CommandHung, EmulatorFault, GuestError, MachineLost, VmlabError, hides_frames
 from vmlab.guest.guest import Guest
 from vmlab.guest.verdict import as_error, judge
 from vmlab.guest.watch import KernelWatch
 from vmlab.module.build import Built
+from vmlab.module.hang_source import locate_hang
 from vmlab.module.place import GuestPlace
 from vmlab.module.source import Source
 from vmlab.module.symbols import Symbols, with_sources
@@ -39,7 +40,8 @@ def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None =
     """`insmod` the module, copied in first when the guest does not have it.
 
     Raises `GuestError` with what the kernel said when it refuses, and `KernelTrouble` when it reports trouble
-    meanwhile; the guest is then not to be trusted. `MachineLost` when the guest goes away without a word.
+    meanwhile; the guest is then not to be trusted. `MachineLost` when the guest goes away without a word, or over its
+    emulator's fault.
     """
     words = [carry(guest, built), *(f"{key}={value}" for key, value in (parameters or {}).items())]
     watch = KernelWatch(guest)
@@ -48,6 +50,8 @@ def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None =
     done = None
     try:
         done = guest.root(f"insmod {shlex.join(words)}", timeout_s=guest.limits.load_s)
+    except EmulatorFault:
+        raise
     except (MachineLost, GuestError) as error:
         failure = error
     findings = watch.end()
@@ -55,7 +59,9 @@ def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None =
     judgement = judge(findings, expected=(), rules=guest.rules, release=guest.release, today=today)
     if judgement.trouble:
         splats = with_sources(judgement.trouble, Symbols(built.ko), built.info.name)
-        raise as_error(judgement.reason, splats, failure) from failure
+        raise as_error(judgement.reason, splats, failure, is_emulated=guest.is_emulated) from failure
+    if isinstance(failure, CommandHung):
+        locate_hang(failure, Symbols(built.ko), built.info.name)
     if failure is not None:
         raise failure
     if done is not None and not done.ok:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from vmlab.plugin.again import RERUN, run_again
 from vmlab.plugin.fixtures import (
     STARTS,
     any_guest,
@@ -20,6 +21,7 @@ from vmlab.plugin.fixtures import (
     guest,
     loaded_module,
     module,
+    one_processor,
     program,
     shared_guest,
     target,
@@ -42,6 +44,7 @@ __all__ = [
     "guest",
     "loaded_module",
     "module",
+    "one_processor",
     "perf_access",
     "program",
     "series",
@@ -220,11 +223,14 @@ class _Controller:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     if not _uses_a_target(item):
         return (yield)
-    with room_on_the_host(item, session_of(item.config)):
-        return (yield)
+    session = session_of(item.config)
+    with room_on_the_host(item, session):
+        result = yield
+        run_again(item, nextitem, forget=session.forget)
+        return result
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -277,6 +283,8 @@ def pytest_runtest_makereport(
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    if str(report.outcome) == RERUN:
+        return RERUN, "R", "RERUN"
     if report.failed and ("vmlab.outcome", "lost") in getattr(report, "user_properties", ()):
         return "lost", "L", "LOST"
     if report.failed and ("vmlab.outcome", "not run") in getattr(report, "user_properties", ()):

@@ -13,6 +13,7 @@ What is in it
   loaded_module   the module, loaded in the guest that the test uses
   program         compiles a C program for the guest that the test uses, and copies it in
   perf_access     sets who may use perf in the guest that the test uses (in `perf.py`)
+  one_processor   leaves an emulated guest one processor, for tests that switch the kernel's code while it runs
 What it costs (in `timing.py`)
   stopwatch       times operations in a guest of the test's own, `timed_guest`, by the best source that is proved there
   series          keeps measurements for the result file
@@ -45,6 +46,7 @@ __tracebackhide__ = hides_frames
 GUESTS = ("timed_guest", "guest", "any_guest", "booted_guest", "shared_guest")
 """The fixtures that give a guest; of several in one test, `loaded_module` and `program` work in the first of these."""
 STARTS = ("booted", "forked")
+_ONE_PROCESSOR = "for cpu in /sys/devices/system/cpu/cpu[1-9]*/online; do [ ! -w $cpu ] || echo 0 >$cpu; done"
 
 
 @pytest.fixture(scope="session")
@@ -181,6 +183,16 @@ def program(
         return path
 
     return prepare
+
+
+@pytest.fixture
+def one_processor(request: pytest.FixtureRequest) -> None:
+    """Leave the guest that the test uses one processor where it is emulated, as long as it lives: for tests of perf,
+    tracepoints or kprobes, which switch the kernel's code while it runs. QEMU's emulation of several processors may
+    keep running the old code (docs/trouble.md). Scope: test. Cost: a command; under KVM nothing."""
+    where = used_guest(request)
+    if where.is_emulated:
+        where.as_root(_ONE_PROCESSOR)
 
 
 def stage_for(request: pytest.FixtureRequest) -> Stage:

@@ -21,6 +21,7 @@ import vmlab
 from vmlab.decode import structure, unstructure
 from vmlab.errors import VmlabError
 from vmlab.lab import Lab
+from vmlab.plugin.again import RERUN
 from vmlab.plugin.node_ids import short_name, target_of, target_pattern
 from vmlab.plugin.unfinished import Unfinished
 from vmlab.report.files import write_result
@@ -63,6 +64,9 @@ class Reporter:
         # A worker that crashed could put nothing on its test's report.
         target = properties.get("vmlab.target") or target_of(report.nodeid, self._target)
         if not isinstance(target, str) or not target:
+            return
+        if str(report.outcome) == RERUN:
+            self._unfinished.spend(report.nodeid, report.duration)
             return
         key = (target, report.nodeid)
         before = self._tests.get(key)

@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 import pytest
 
-from vmlab.errors import CommandHung, KernelTrouble, MachineLost, ModuleError, VmlabError, hides_frames
+from vmlab.errors import CommandHung, EmulatorFault, KernelTrouble, MachineLost, ModuleError, VmlabError, hides_frames
 from vmlab.foreign import native_architecture
 from vmlab.forks import Forks
 from vmlab.guest.guest import Guest
 from vmlab.host.accelerator import Verdict, ladder_words, without_proof
 from vmlab.image.lock import require_locked
 from vmlab.lab import Lab, Running
+from vmlab.plugin.again import RERUN, discount
 from vmlab.plugin.needs import needs_the_module, target_of_item, targets_with_an_image
 from vmlab.plugin.reporting import Reporter, show_progress
 from vmlab.plugin.sharding import keep_own
@@ -192,6 +193,10 @@ class GuestSession:
         if watch is not None and not self.has_failed(item):
             watch.require_quiet(is_end=True)
 
+    def forget(self, item: pytest.Item) -> None:
+        """A test begins anew, with no guest and no fault."""
+        item.stash[_LENT], item.stash[_WATCHES], item.stash[_FAILED] = {}, {}, False
+
     def require_unbroken(self, item: pytest.Item) -> None:
         """Raise `GivenUp` for a test of a target whose machines were lost again and again."""
         target = target_of_item(item)
@@ -214,6 +219,16 @@ class GuestSession:
         if target is not None:
             self._describe_target(target, item, report)
             self._count_lost(target, call, report)
+        error = call.excinfo.value if call.excinfo is not None else None
+        if isinstance(error, EmulatorFault) and discount(item, report):
+            _add_properties({_OUTCOME: RERUN}, item, report)
+            self.mark_dirty(item, error.message)
+            self._notice(f"{item.name}: run again in a fresh guest: {error.message}")
+            return
+        if report.failed and self.has_failed(item) and isinstance(error, VmlabError):
+            # A test has one outcome: what its fixtures meet in a guest that it broke is no second.
+            report.outcome, report.longrepr = "passed", None
+            return
         if report.failed and not self.has_failed(item):
             item.stash[_FAILED] = True
             if self.lab.settings.keep:

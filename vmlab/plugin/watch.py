@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from vmlab.errors import CommandHung, MachineLost, hides_frames
+from vmlab.errors import CommandHung, EmulatorFault, MachineLost, hides_frames
 from vmlab.guest.splat import Splat, describe
 from vmlab.guest.verdict import Judgement, as_error, judge, source_of, taint_line
 from vmlab.guest.watch import Findings, KernelWatch
 from vmlab.lab import Lab, Running
+from vmlab.module.hang_source import locate_hang
 from vmlab.module.symbols import Symbols, with_sources
 from vmlab.plugin.shared import SharedGuest
 
@@ -51,16 +52,18 @@ class ItemWatch:
 
     def require_quiet(self, *, is_end: bool = False) -> None:
         """Look once more, and raise when the kernel reported what the test did not say it would, or did not report
-        what it said. `is_end` is the look after the test and its fixtures: it costs nothing where they did nothing.
+        what it said. `is_end` is the look after the test and its fixtures: it costs nothing where they did nothing
+        and the kernel said nothing.
         """
-        if is_end and (self.running.guest.commands == self.commands or self.running.guest.is_lost):
+        guest = self.running.guest
+        if is_end and (guest.is_lost or (guest.commands == self.commands and not self.kernel.has_news())):
             return
+        self.kernel.await_unload()
         findings, judgement = self._look(is_end=is_end)
         if is_end and self.has_reported:
             return
         if not judgement.is_quiet:
-            self._report(findings, judgement, is_told=True)
-            raise self._trouble(judgement)
+            raise self._told(findings, judgement)
         if findings.lost is not None and not judgement.expected:
             # A look that could not be taken is no proof of quiet.
             raise findings.lost
@@ -72,17 +75,32 @@ class ItemWatch:
             return
         if isinstance(error, MachineLost | CommandHung):
             _mark_dirty(self.shared, error.message)
+        if isinstance(error, EmulatorFault):
+            return
+        if isinstance(error, CommandHung):
+            self._locate(error)
         findings, judgement = self._look()
         if judgement.is_quiet or (judgement.missing and not judgement.trouble):
             return
-        is_ours = isinstance(error, MachineLost | pytest.skip.Exception)
-        self._report(findings, judgement, is_told=is_ours)
-        if is_ours:
-            raise self._trouble(judgement, error) from error
+        trouble = self._told(findings, judgement, error)
+        # A test whose guest the emulator broke has not failed, whatever it saw.
+        if isinstance(error, MachineLost | pytest.skip.Exception) or isinstance(trouble, EmulatorFault):
+            raise trouble from error
         error.add_note(judgement.reason)
 
-    def _trouble(self, judgement: Judgement, error: BaseException | None = None) -> Exception:
-        return as_error(judgement.reason, self._resolved(judgement.trouble), error)
+    def _told(self, findings: Findings, judgement: Judgement, error: BaseException | None = None) -> Exception:
+        """The error of what the kernel reported, kept for the test's report where it is the module's."""
+        splats = self._resolved(judgement.trouble)
+        trouble = as_error(judgement.reason, splats, error, is_emulated=self.running.guest.is_emulated)
+        if not isinstance(trouble, EmulatorFault):
+            is_raised = error is None or isinstance(error, MachineLost | pytest.skip.Exception)
+            self._report(findings, judgement, is_told=is_raised)
+        return trouble
+
+    def _locate(self, hung: CommandHung) -> None:
+        built = self.lab.built_already(self.running.target)
+        if built is not None:
+            locate_hang(hung, Symbols(built.ko), built.info.name)
 
     def _look(self, *, is_end: bool = False) -> tuple[Findings, Judgement]:
         findings = self.kernel.end()

@@ -12,15 +12,19 @@ _TYPES = {"lost": "vmlab.MachineLost", "not run": "vmlab.NotRun"}
 def keep_apart(text: str) -> str:
     """The same document, each `<failure>` of a test that has the property `vmlab.outcome` turned into an `<error>` of a
     type of its own, the counts corrected, and on each suite the properties `vmlab.failed`, `vmlab.lost` and
-    `vmlab.not_run`. A case without a name, which pytest leaves of a test that it was interrupted in, is dropped: it
-    would be read as passed. What is no XML comes back as it was."""
+    `vmlab.not_run`. A case without a name, which pytest leaves of a test that it was interrupted in, is dropped, and so
+    is an attempt after which the test was run again: they would be read as passed. What is no XML comes back as it
+    was."""
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError:
         return text
     for suite in root.iter("testsuite"):
-        for nameless in [case for case in suite.findall("testcase") if case.get("name") is None]:
-            suite.remove(nameless)
+        none = [case for case in suite.findall("testcase") if _is_no_test(case)]
+        for case in none:
+            suite.remove(case)
+        if none:
+            suite.set("tests", str(int(suite.get("tests", "0")) - len(none)))
         counts = Counter(_of_case(case) for case in suite.iter("testcase"))
         for name, kind in (("failures", "failure"), ("errors", "error")):
             suite.set(name, str(sum(1 for _ in suite.iter(kind))))
@@ -35,11 +39,18 @@ def keep_apart(text: str) -> str:
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
 
 
+def _is_no_test(case: ElementTree.Element) -> bool:
+    return case.get("name") is None or _outcome_of(case) == "rerun"
+
+
+def _outcome_of(case: ElementTree.Element) -> str | None:
+    return next((item.get("value") for item in case.iter("property") if item.get("name") == "vmlab.outcome"), None)
+
+
 def _of_case(case: ElementTree.Element) -> str:
     """How a test ended, its element changed to say so."""
-    marks = {item.get("name"): item.get("value") for item in case.iter("property")}
     faults = [*case.findall("failure"), *case.findall("error")]
-    outcome = marks.get("vmlab.outcome") or ("failed" if faults else "fine")
+    outcome = _outcome_of(case) or ("failed" if faults else "fine")
     for fault in faults if outcome in _TYPES else ():
         fault.tag = "error"
         fault.set("type", _TYPES[outcome])

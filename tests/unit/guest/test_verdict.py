@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vmlab.errors import MachineLost, UsageError
+from vmlab.errors import EmulatorFault, KernelTrouble, MachineLost, UsageError
 from vmlab.guest.kernel_log import LogRecord
 from vmlab.guest.rules import Rules, known_rules, known_splats_file, load_rules
 from vmlab.guest.splat import Splat
@@ -214,6 +214,7 @@ def test_the_error_of_a_report_begins_with_the_modules_line() -> None:
     error = as_error("kernel: BUG: kernel NULL pointer dereference", [splat])
 
     assert str(error).splitlines()[0] == "kernel: BUG: kernel NULL pointer dereference at fib.c:42"
+    assert isinstance(error, KernelTrouble)
     assert error.source == "fib.c:42"
 
 
@@ -231,3 +232,20 @@ def test_what_failed_over_a_report_is_told_without_its_console() -> None:
 
     assert "and then: the guest was lost\nregisters" in told
     assert "the report again" not in told
+
+
+_SPURIOUS = """\
+Oops: int3: 0000 [#1] SMP NOPTI
+RIP: 0010:__schedule+0x1be/0x1600
+Code: 48 89 c7 66 0f <1f> 44 00 00 48 8b
+"""
+
+
+@pytest.mark.parametrize(("is_emulated", "kind"), [(True, EmulatorFault), (False, KernelTrouble)])
+def test_a_breakpoint_that_is_gone_is_held_against_an_emulator_alone(is_emulated: bool, kind: type) -> None:
+    records = tuple(LogRecord(sequence=1, level=1, time_s=1, text=line) for line in _SPURIOUS.splitlines())
+    splat = dataclasses.replace(_splat("oops", records[0].text), records=records)
+
+    error = as_error("kernel: Oops: int3", [splat], is_emulated=is_emulated)
+
+    assert type(error) is kind

@@ -8,8 +8,9 @@ import shlex
 import pytest
 
 from unit.fakes import FakeConsole, FakeTransport, guest
+from vmlab.errors import CommandHung
 from vmlab.guest.guest import Guest
-from vmlab.guest.transport import CommandTooSlow, TransportLost
+from vmlab.guest.transport import CommandTooSlow, Completed, TransportLost
 from vmlab.guest.watch import KernelWatch, Witness
 
 _WARNING = "WARNING: CPU: 0 PID: 94 at fibdrv_main.c:42 fib_read+0x1b/0x40 [fibdrv]"
@@ -24,7 +25,10 @@ class _Kernel:
         self.next = 0
         self.console = FakeConsole()
         self.takes_marks = True
-        self.transport = FakeTransport({"echo": self._shell, "export": self._shell})
+        self.unloading = 0
+        """How many looks find a module being taken out."""
+        self.on_unload = ""
+        self.transport = FakeTransport({"echo": self._shell, "export": self._shell, "i=0;": self._await_unload})
         self.say("Linux version 6.1.0-56-cloud-amd64")
 
     def guest(self) -> Guest:
@@ -42,7 +46,14 @@ class _Kernel:
     def _shell(self, command: str) -> str:
         if command.startswith("echo '<6>") and self.takes_marks:
             self.say(shlex.split(command)[1].removeprefix("<6>"), prefix=14)
-        return "\n".join([str(self.taint), *self.lines]) + "\n" if "LC_ALL" in command else ""
+        if "LC_ALL" in command:
+            return "\n".join([str(self.taint), *self.lines]) + "\n"
+        return command.removeprefix("echo ")
+
+    def _await_unload(self, command: str) -> Completed:
+        if self.on_unload:
+            self.say(self.on_unload)
+        return Completed(command=command, status=int(self.unloading > 0), stdout="", stderr="", duration_s=0.0)
 
 
 @pytest.fixture
@@ -164,3 +175,50 @@ def test_a_long_name_is_cut_so_that_its_mark_is_found_again(kernel: _Kernel) -> 
     watch.begin("test_" + "x" * 2000)
     assert watch.end().notes == ()
     assert max(len(line) for line in kernel.lines) < 300
+
+
+def test_a_removal_in_the_background_is_waited_for(kernel: _Kernel) -> None:
+    watched = kernel.guest()
+    watch = KernelWatch(watched)
+    watch.begin("test_unloads")
+    kernel.on_unload = _WARNING
+    watched.run("sudo rmmod fibdrv >/dev/null 2>&1 &")
+
+    watch.await_unload()
+
+    assert [splat.kind for splat in watch.end().splats] == ["WARNING"]
+
+
+def test_a_removal_that_comes_to_no_end_is_a_hang(kernel: _Kernel) -> None:
+    watched = kernel.guest()
+    watch = KernelWatch(watched)
+    watch.begin("test_unloads")
+    kernel.unloading = 1
+    watched.run("sudo modprobe -r fibdrv &")
+
+    with pytest.raises(CommandHung, match="still being taken out"):
+        watch.await_unload()
+
+
+@pytest.mark.parametrize("command", ["modprobe fibdrv", "echo rmmods", "cat /proc/modules"])
+def test_a_test_that_takes_no_module_out_is_not_waited_for(kernel: _Kernel, command: str) -> None:
+    watched = kernel.guest()
+    watch = KernelWatch(watched)
+    watch.begin("test_reads")
+    watched.run(command)
+    before = watched.commands
+
+    watch.await_unload()
+
+    assert watched.commands == before
+
+
+def test_news_on_the_console_is_the_kernels_and_newer_than_the_last_look(kernel: _Kernel) -> None:
+    watch = KernelWatch(kernel.guest())
+    watch.begin("test_late")
+    watch.end()
+
+    before = watch.has_news()
+    kernel.say(_WARNING)
+
+    assert (before, watch.has_news()) == (False, True)
