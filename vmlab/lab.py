@@ -212,12 +212,14 @@ class Lab:
         """The guest in a machine, its connection made; `has_line` tells that it was frozen with the lab's own."""
         image = self.image(target)
         limits = self.limits(target)
+        is_emulated = self.accelerator(target).accelerator is Accelerator.TCG
         probe = HangProbe(
             machine=lambda: machine.probes,
             console=machine.console,
             step_s=limits.probe_s,
             nmi_panics=NMI_PANIC in target.kernel_parameters,
             has_lockdep=has_option(image, "CONFIG_LOCKDEP"),
+            is_emulated=is_emulated,
             dump_to=lambda: self._dump_path(machine) if self.settings.dump else None,
         )
         return Guest(
@@ -230,7 +232,7 @@ class Lab:
             probe=probe,
             rules=self.rules,
             release=image.release,
-            is_emulated=self.accelerator(target).accelerator is Accelerator.TCG,
+            is_emulated=is_emulated,
         )
 
     def machine(self, target: Target, origin: Origin | None) -> Machine:

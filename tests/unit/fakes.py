@@ -111,6 +111,7 @@ def guest(
     require_alive: Callable[[], None] = lambda: None,
     console: Console | None = None,
     probe: HangProbe | None = None,
+    is_emulated: bool = False,
 ) -> Guest:
     """A real `Guest` over fake transports, with KVM's limits and a console that said one thing."""
     return Guest(
@@ -120,4 +121,5 @@ def guest(
         console=console or FakeConsole("console: Kernel panic - not syncing\n"),
         require_alive=require_alive,
         probe=probe,
+        is_emulated=is_emulated,
     )

@@ -44,14 +44,11 @@ def spurious_breakpoint(lines: Sequence[str]) -> str:
     return ""
 
 
-def emulator_fault(lines: Sequence[str], *, detail: str) -> EmulatorFault | None:
-    """The error for a report that shows such a trap; None for any other."""
-    place = spurious_breakpoint(lines)
-    if not place:
-        return None
+def emulator_fault(place: str, *, detail: str) -> EmulatorFault:
+    """The error for such a trap at a place, `__schedule+0x1bd: 0f 1f 44 00 00`."""
     return EmulatorFault(
         f"the emulator ran a breakpoint that the kernel's code no longer has, at {place}",
-        hint="see docs/trouble.md: QEMU's emulation of several processors; --vmlab-cpus 1 has no such fault",
+        hint="see docs/trouble.md; a guest with one processor (--vmlab-cpus 1) has no such fault",
         detail=detail,
     )
 

@@ -8,11 +8,11 @@ import re
 import shlex
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from vmlab.errors import CommandHung, GuestError, MachineLost, hides_frames
-from vmlab.guest.emulator_fault import emulator_fault
+from vmlab.guest.emulator_fault import emulator_fault, spurious_breakpoint
 from vmlab.guest.hang import HangProbe, HangReport
 from vmlab.guest.kernel_log import KernelLog
 from vmlab.guest.rules import Rules, known_rules
@@ -213,6 +213,14 @@ class Guest:
             raise GuestError(f"cannot {what}: {error.strerror or error}") from None
         raise self.hung(f"cannot {what}: {why}")
 
+    def broken_by_emulator(self, lines: Sequence[str], *, is_stalled: bool) -> str:
+        """The place of a breakpoint trap that is the emulator's fault, by the kernel's report, or of one that
+        `is_stalled` by the processors' registers; empty where there is none. Costs a second for a stall."""
+        if not self.is_emulated:
+            return ""
+        place = spurious_breakpoint(lines)
+        return place or (self._probe.stale_trap() if self._probe and is_stalled else "")
+
     def hung(self, what: str) -> CommandHung | MachineLost:
         """The error for something that was over its limit: the guest and, where it can be, its kernel are asked why."""
         self._require_alive()
@@ -220,8 +228,9 @@ class Guest:
         report = self._probe.ask(ssh_answers=not silence, ssh_evidence=silence) if self._probe else None
         if report is not None and silence:
             self.evidence_end = report.nmi_from
-        fault = emulator_fault(report.trace, detail=str(report)) if report and self.is_emulated else None
-        if fault is not None:
+        place = report.stale_trap or spurious_breakpoint(report.trace) if report and self.is_emulated else ""
+        if place:
+            fault = emulator_fault(place, detail=str(report))
             self._silence = fault if silence else None
             return fault
         hung = self._as_error(what, silence, report)

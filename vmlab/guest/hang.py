@@ -27,6 +27,8 @@ class Probing(Protocol):
 
     def sysrq(self, key: str) -> None: ...
 
+    def stale_trap(self) -> str: ...
+
     def inject_nmi(self) -> None: ...
 
     def registers(self) -> str: ...
@@ -50,6 +52,8 @@ class HangReport:
     steps: tuple[Step, ...]
     trace: tuple[str, ...] = ()
     """What the kernel said, line by line."""
+    stale_trap: str = ""
+    """Where a processor traps at a breakpoint that is not in memory, by QEMU's registers: the emulator's fault."""
     registers: str = ""
     """Where QEMU says that the processors are; no word of the guest's."""
     dump: Path | None = None
@@ -102,7 +106,17 @@ class HangProbe:
     step_s: float
     nmi_panics: bool
     has_lockdep: bool = False
+    is_emulated: bool = False
     dump_to: Callable[[], Path | None] = lambda: None
+
+    def stale_trap(self) -> str:
+        """Where an emulated processor traps without end at a breakpoint that is not in memory; empty where none does,
+        or QEMU is gone."""
+        if not self.is_emulated:
+            return ""
+        with contextlib.suppress(MachineLost):
+            return self.machine().stale_trap()
+        return ""
 
     def ask(self, *, ssh_answers: bool, ssh_evidence: str = "") -> HangReport:
         """Take the steps. A guest whose SSH answers is asked where its tasks and processors are and left to go on;
@@ -110,6 +124,10 @@ class HangProbe:
         each step that gets no answer.
         """
         steps = [Step(name="SSH", has_answered=ssh_answers, evidence=ssh_evidence)]
+        stale_trap = self.stale_trap()
+        if stale_trap:
+            # What its kernel has to say is known: no key would be answered, and each would be waited for.
+            return HangReport(steps=tuple(steps), stale_trap=stale_trap, registers=self._registers())
         lines: list[str] = []
         keys = "wl" if ssh_answers else "wlt"
         for key in keys + ("d" if self.has_lockdep else ""):

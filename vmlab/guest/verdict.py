@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from vmlab.errors import EmulatorFault, KernelTrouble, hides_frames
 from vmlab.guest.emulator_fault import emulator_fault
+from vmlab.guest.guest import Guest
 from vmlab.guest.rules import Rules
 from vmlab.guest.splat import Splat, describe
 from vmlab.guest.taint import names_of, unexpected
@@ -39,6 +40,7 @@ _BITS_OF = {
     "duplicate name": (),
 }
 """The taint that a kind of report brings by itself (add_taint() in kernel/panic.c and its callers)."""
+_STALLS = ("soft lockup", "hard lockup", "RCU stall", "hung task", "workqueue lockup")
 _BITS_OF_OOPS = ("oops", "warning")
 
 
@@ -125,19 +127,20 @@ def is_meant(splat: Splat, word: str) -> bool:
 
 
 def as_error(
-    reason: str, splats: Sequence[Splat], failure: BaseException | None = None, *, is_emulated: bool = False
+    reason: str, splats: Sequence[Splat], failure: BaseException | None = None, *, guest: Guest | None = None
 ) -> KernelTrouble | EmulatorFault:
     """The error that tells a kernel's reports, and what failed because of them.
 
-    Its message ends with the place in the module's source, so that both stand above a long report. For a guest that
-    `is_emulated` and broke over its emulator's fault, `EmulatorFault`.
+    Its message ends with the place in the module's source, so that both stand above a long report. Where the emulator
+    broke the `guest`, `EmulatorFault`; to tell that of a stall takes a second.
     """
     after = f"\n\nand then: {_without_console(failure)}" if failure is not None else ""
     detail = describe(splats) + after
-    lines = [record.text for splat in splats for record in splat.records]
-    fault = emulator_fault(lines, detail=detail) if is_emulated else None
-    if fault is not None:
-        return fault
+    if guest is not None:
+        lines = [record.text for splat in splats for record in splat.records]
+        place = guest.broken_by_emulator(lines, is_stalled=any(splat.kind in _STALLS for splat in splats))
+        if place:
+            return emulator_fault(place, detail=detail)
     source = source_of(splats)
     error = KernelTrouble(reason if not source or source in reason else f"{reason} at {source}", detail=detail)
     error.fingerprint = splats[0].fingerprint if splats else ""

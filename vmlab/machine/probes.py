@@ -9,6 +9,7 @@ from pathlib import Path
 from vmlab.errors import HostError, MachineLost
 from vmlab.machine.argv import CONSOLE_NAME
 from vmlab.machine.qmp import Monitor
+from vmlab.machine.stale_trap import find_stale_trap
 from vmlab.machine.vmcore import finish_dump
 
 _DUMP_TIMEOUT_S = 300.0
@@ -32,6 +33,17 @@ class Probes:
             self._keyboard = os.open(self._keyboard_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._command(f"chardev-send-break {CONSOLE_NAME}")
         os.write(self._keyboard, key.encode())
+
+    def stale_trap(self) -> str:
+        """Where a processor traps without end at a breakpoint that is not in memory, and the code there; empty where
+        none does. The guest stands still for moments; costs a second."""
+
+        def ask(command: str, cpu: int) -> str:
+            return str(self._monitor.execute("human-monitor-command", {"command-line": command, "cpu-index": cpu}))
+
+        return find_stale_trap(
+            ask, pause=lambda: self._monitor.execute("stop"), go_on=lambda: self._monitor.execute("cont")
+        )
 
     def inject_nmi(self) -> None:
         """A non-maskable interrupt for every processor; with `unknown_nmi_panic` the kernel panics over it."""

@@ -59,7 +59,7 @@ def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None =
     judgement = judge(findings, expected=(), rules=guest.rules, release=guest.release, today=today)
     if judgement.trouble:
         splats = with_sources(judgement.trouble, Symbols(built.ko), built.info.name)
-        raise as_error(judgement.reason, splats, failure, is_emulated=guest.is_emulated) from failure
+        raise as_error(judgement.reason, splats, failure, guest=guest) from failure
     if isinstance(failure, CommandHung):
         locate_hang(failure, Symbols(built.ko), built.info.name)
     if failure is not None:

@@ -91,7 +91,7 @@ class ItemWatch:
     def _told(self, findings: Findings, judgement: Judgement, error: BaseException | None = None) -> Exception:
         """The error of what the kernel reported, kept for the test's report where it is the module's."""
         splats = self._resolved(judgement.trouble)
-        trouble = as_error(judgement.reason, splats, error, is_emulated=self.running.guest.is_emulated)
+        trouble = as_error(judgement.reason, splats, error, guest=self.running.guest)
         if not isinstance(trouble, EmulatorFault):
             is_raised = error is None or isinstance(error, MachineLost | pytest.skip.Exception)
             self._report(findings, judgement, is_told=is_raised)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from unit.fakes import FakeConsole, FakeTransport, completed, guest
-from vmlab.errors import CommandHung, GuestError, MachineLost
+from vmlab.errors import CommandHung, EmulatorFault, GuestError, MachineLost
 from vmlab.guest.guest import Guest
 from vmlab.guest.hang import HangProbe
 from vmlab.guest.transport import CommandTooSlow, Completed, TransportLost
@@ -236,11 +236,14 @@ def test_a_kernel_that_still_prints_is_listened_to_before_its_guest_is_lost(monk
     assert "Fatal exception" in caught.value.detail
 
 
-def _probe(console: FakeConsole, *, answers: bool) -> HangProbe:
+def _probe(console: FakeConsole, *, answers: bool, stale_trap: str = "") -> HangProbe:
     class Machine:
         def sysrq(self, key: str) -> None:
             if answers:
                 console.said += "[    5.000000]  spin+0x1/0x2 [mydrv]\n"
+
+        def stale_trap(self) -> str:
+            return stale_trap
 
         def inject_nmi(self) -> None:
             pass
@@ -251,7 +254,7 @@ def _probe(console: FakeConsole, *, answers: bool) -> HangProbe:
         def dump(self, path: Path) -> None:
             pass
 
-    return HangProbe(machine=Machine, console=console, step_s=0.01, nmi_panics=True)
+    return HangProbe(machine=Machine, console=console, step_s=0.01, nmi_panics=True, is_emulated=bool(stale_trap))
 
 
 def test_a_command_over_its_limit_is_asked_about_and_the_module_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,6 +279,19 @@ def test_a_silent_guest_whose_kernel_answers_has_failed_and_takes_no_more_comman
         watched.run("cat /dev/mydrv")
     with pytest.raises(MachineLost, match="the guest hangs"):
         watched.run("true")
+
+
+def test_a_guest_that_traps_at_a_breakpoint_that_is_gone_is_lost_to_the_emulator() -> None:
+    console = FakeConsole()
+    probe = _probe(console, answers=True, stale_trap="0xffffffff95b982d0: e9 f7 02 00 00")
+    slow = CommandTooSlow("timed out")
+    watched = guest(FakeTransport({"cat": slow, "echo": slow}), console=console, probe=probe, is_emulated=True)
+
+    with pytest.raises(EmulatorFault, match="no longer has, at 0xffffffff95b982d0: e9 f7 02 00 00"):
+        watched.run("cat /dev/mydrv")
+    with pytest.raises(EmulatorFault):
+        watched.run("true")
+    assert console.said == ""
 
 
 def test_a_guest_that_gives_no_sign_at_all_is_lost() -> None:

@@ -31,6 +31,9 @@ class _Machine:
     def sysrq(self, key: str) -> None:
         self._ask(key)
 
+    def stale_trap(self) -> str:
+        return ""
+
     def inject_nmi(self) -> None:
         self._ask("nmi")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from unit.fakes import FakeTransport, guest
 from vmlab.errors import EmulatorFault, KernelTrouble, MachineLost, UsageError
 from vmlab.guest.kernel_log import LogRecord
 from vmlab.guest.rules import Rules, known_rules, known_splats_file, load_rules
@@ -246,6 +247,8 @@ def test_a_breakpoint_that_is_gone_is_held_against_an_emulator_alone(is_emulated
     records = tuple(LogRecord(sequence=1, level=1, time_s=1, text=line) for line in _SPURIOUS.splitlines())
     splat = dataclasses.replace(_splat("oops", records[0].text), records=records)
 
-    error = as_error("kernel: Oops: int3", [splat], is_emulated=is_emulated)
+    broken = guest(FakeTransport({}), is_emulated=is_emulated)
+
+    error = as_error("kernel: Oops: int3", [splat], guest=broken)
 
     assert type(error) is kind
