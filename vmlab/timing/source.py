@@ -60,8 +60,8 @@ def why_not(source: TimingSource, architecture: Architecture, host: Accelerator,
         return (
             "arm64's counter ticks every 16 ns; its emulated PMU counts each instruction: --vmlab-timing emulated-pmu"
         )
-    if source.is_exact and boot is Boot.STRICT:
-        return "a strict target's instructions are not counted: they are not those that its users run"
+    if source.is_exact and boot in (Boot.STRICT, Boot.KFENCE):
+        return f"a +{boot} target's instructions are not counted: they are not those that its users run"
     if source is TimingSource.CLOCK and boot is Boot.ICOUNT:
         return "the clock of a guest whose instructions are counted shows their number, and no time"
     return ""
