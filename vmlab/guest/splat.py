@@ -110,9 +110,14 @@ def describe(splats: Iterable[Splat]) -> str:
 
 
 def _describe(splat: Splat) -> str:
-    found = [f"  {frame}" for frame in splat.frames if frame.source]
+    found = [line for frame in splat.frames if frame.source for line in _resolved(frame)]
     resolved = ["", f"in the source of {splat.module}:", *found] if found else []
     return "\n".join([*map(str, splat.records), *resolved])
+
+
+def _resolved(frame: Frame) -> list[str]:
+    inlined = frame.lines if len(frame.lines) > 1 else ()
+    return [f"  {frame}", *(f"    {line.function or 'inlined'}  {line}" for line in inlined)]
 
 
 def _titles(texts: Sequence[str], whole: str, rules: Sequence[Deny]) -> dict[int, Deny]:

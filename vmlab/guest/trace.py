@@ -51,6 +51,22 @@ _SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv)\b.*$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line of source that a frame's address is made from."""
+
+    file: str
+    """Its path in the module's tree, or in the kernel's."""
+    line: int
+    function: str = ""
+    """The function that it is in, which may be inlined in the frame's."""
+    is_own: bool = True
+    """False for a file of the kernel's or the compiler's."""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """One line of a call trace: `function+0x1b/0x40 [module]`."""
 
@@ -63,14 +79,25 @@ class Frame:
     """Marked `?`: its address was on the stack, which proves no call."""
     is_exact: bool = False
     """Where the processor was; of the others the address is where the call returns to."""
-    source: str = ""
-    """`file.c:42`, once the module's debug information was asked."""
+    lines: tuple[Line, ...] = ()
+    """Innermost first, those of inlined functions before their callers'; once the module's debug information was asked.
+    """
 
     def __str__(self) -> str:
         guess = "? " if self.is_guess else ""
         module = f" [{self.module}]" if self.module else ""
         source = f"  {self.source}" if self.source else ""
         return f"{guess}{self.function}+{self.offset:#x}/{self.size:#x}{module}{source}"
+
+    @property
+    def own_source(self) -> str:
+        """`file.c:42`, the innermost line in the module's own files; empty when there is none, or none is known."""
+        return next((str(line) for line in self.lines if line.is_own), "")
+
+    @property
+    def source(self) -> str:
+        """The same, or where there is none the innermost line in the kernel's."""
+        return self.own_source or (str(self.lines[0]) if self.lines else "")
 
     @property
     def name(self) -> str:

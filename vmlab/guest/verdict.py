@@ -130,11 +130,12 @@ def as_error(reason: str, splats: Sequence[Splat], failure: BaseException | None
 
 
 def source_of(splats: Sequence[Splat]) -> str:
-    """`read.c:42`, where the first report's innermost frame in the module is; empty when none is resolved."""
+    """`read.c:42`, the innermost line in the module's own files that the first report leads to; empty when none is
+    resolved. A line in the kernel's headers that is inlined there, or is a frame of its own, is not the module's."""
     frames = splats[0].frames if splats else ()
-    known = [frame for frame in frames if frame.source]
+    known = [frame for frame in frames if frame.own_source]
     certain = [frame for frame in known if not frame.is_guess]
-    return (certain or known)[0].source if known else ""
+    return (certain or known)[0].own_source if known else ""
 
 
 def taint_line(findings: Findings) -> str:

@@ -52,7 +52,7 @@ def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None =
     today = datetime.date.today()
     judgement = judge(findings, expected=(), rules=guest.rules, release=guest.release, today=today)
     if judgement.trouble:
-        splats = with_sources(judgement.trouble, Symbols(built.ko), built.info.name)
+        splats = with_sources(judgement.trouble, Symbols(built.ko, root=built.directory), built.info.name)
         raise as_error(judgement.reason, splats, failure) from failure
     if failure is not None:
         raise failure

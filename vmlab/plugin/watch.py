@@ -131,7 +131,7 @@ class ItemWatch:
         built = self.lab.built_already(self.running.target)
         if built is None or not any(frame.module == built.info.name for splat in splats for frame in splat.frames):
             return list(splats)
-        return with_sources(splats, Symbols(built.ko), built.info.name)
+        return with_sources(splats, Symbols(built.ko, root=built.directory), built.info.name)
 
 
 def _before(findings: Findings, splats: Sequence[Splat]) -> str:
