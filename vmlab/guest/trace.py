@@ -32,6 +32,8 @@ _LOCATION = re.compile(
     r"(?P<file>[\w./+-]{1,200}\.(?:[chS]|rs)):(?P<line>\d{1,7})",
     re.ASCII,
 )
+# Until Rust 1.73 the message stood in quotes before the place.
+_PANICKED = re.compile(r"\bpanicked at (?:'.*', )?(?P<file>[\w./+-]{1,200}\.rs):(?P<line>\d{1,7}):\d", re.ASCII)
 _PROCESSES = tuple(
     (literal, re.compile(pattern, re.ASCII))
     for literal, pattern in (
@@ -141,7 +143,9 @@ def blamed_module(title: str, frames: Iterable[Frame]) -> str:
 def location_of(lines: Sequence[str]) -> str:
     """`mm/slub.c:305`, the first place in the source that a report names; empty when it names none."""
     for line in lines:
-        match = _LOCATION.search(line) if "." in line and ":" in line else None
+        if "." not in line or ":" not in line:
+            continue
+        match = _PANICKED.search(line) or _LOCATION.search(line) if "panicked at " in line else _LOCATION.search(line)
         if match is not None:
             return f"{match['file'].removeprefix('../')}:{match['line']}"
     return ""

@@ -146,8 +146,14 @@ def is_mark(record: LogRecord) -> bool:
 
 
 def _joined(first: Sequence[Splat], second: Sequence[Splat]) -> list[Splat]:
-    """Two witnesses' reports of one time: what both saw once, in the order in which it happened."""
+    """Two witnesses' reports of one time: what both saw once, in the order in which it happened; by the one who saw
+    more of what follows from it."""
     known = {(splat.kind, splat.title) for splat in first}
+    seen = {(splat.kind, splat.title): splat.consequences for splat in second}
+    both = [
+        replace(splat, consequences=max(splat.consequences, seen.get((splat.kind, splat.title), ()), key=len))
+        for splat in first
+    ]
     return sorted(
-        [*first, *(splat for splat in second if (splat.kind, splat.title) not in known)], key=lambda splat: splat.time_s
+        [*both, *(splat for splat in second if (splat.kind, splat.title) not in known)], key=lambda splat: splat.time_s
     )

@@ -152,6 +152,8 @@ def test_an_entry_that_has_expired_allows_nothing_and_is_named(tmp_path: Path) -
         ('[[deny]]\nkind = "x"\n', "needs one of starts and contains"),
         ('[[deny]]\nkind = "x"\nstarts = "x"\npattern = "("\n', "is no regular expression"),
         ('[[deny]]\nkind = "x"\nstart = "x"\n', "unknown key"),
+        ('[[deny]]\nkind = "x"\nstarts = "x"\nonce = true\n', "once needs a pattern"),
+        ('[[deny]]\nkind = "x"\nstarts = "x"\nfollows = ["WARNNING"]\n', "did you mean 'WARNING'"),
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused_in_a_line(tmp_path: Path, text: str, words: str) -> None:
