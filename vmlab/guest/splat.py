@@ -36,9 +36,10 @@ _OF_A_REPORT = re.compile(
     r"|task:|rcu: |Workqueue: |workqueue |pool |FIX |Object |Redzone |Padding |Bytes b4 |kobject: "
     r"|ref_tracker: |leaked reference\."
 )
-_TRACE_BEGINS = re.compile(r"\s*(?:Call [Tt]race:|stack backtrace:)")
+_TRACE_BEGINS = re.compile(r"\s*(?:Call [Tt]race:|stack backtrace:|CPU: \d+ .*\bPID: \d+ Comm: )")
+"""How a trace begins, or the line with the taint above it."""
 _OOPS_NUMBER = re.compile(r"\[#\d+\]")
-_EVIDENCE = ("Call ", "stack backtrace:", "[#")
+_EVIDENCE = ("Call ", "stack backtrace:", " Comm: ", "[#", _CUT_HERE)
 """Words in every log in which a line that needs a trace may have one."""
 # What can stand between a title and its trace: the line with an oops's number, and behind a check's own message the
 # WARNING or BUG that it is.
@@ -112,7 +113,7 @@ def find_reports(records: Sequence[LogRecord], rules: Rules | None = None) -> li
             continue
         start = max(_beginning(texts, position), end)
         end = _end_of_report(lines, texts, position, titles) if rule.is_trouble else position + 1
-        title, rule = _cause(texts, position, end, titles)
+        title, rule = _cause(lines, texts, range(position, end), titles)
         if rule.is_once and _is_told(title, rule, told):
             continue
         splat = _splat(rule, title, lines[start:end])
@@ -196,6 +197,8 @@ def _beginning(texts: Sequence[str], position: int) -> int:
 
 def _has_trace(lines: Sequence[LogRecord], texts: Sequence[str], start: int, titles: Mapping[int, Deny]) -> bool:
     """True if a line that any driver may print has a call trace below it, before another report begins."""
+    if start and texts[start - 1].startswith(_CUT_HERE):
+        return True
     for position in range(start + 1, min(len(lines), start + 1 + _GAP_RECORDS)):
         text = texts[position]
         if lines[position].time_s - lines[position - 1].time_s > _PAUSE_S or text.startswith("sysrq: "):
@@ -204,19 +207,24 @@ def _has_trace(lines: Sequence[LogRecord], texts: Sequence[str], start: int, tit
         if other is not None and other.is_trouble:
             # The oops that follows a BUG has its number there.
             return titles[start].kind != "WARNING" and _OOPS_NUMBER.search(text) is not None
-        if _TRACE_BEGINS.match(text) and lines[position].caller in (lines[start].caller, ""):
+        callers = {lines[start].caller, lines[position].caller} - {""}
+        if len(callers) < 2 and _TRACE_BEGINS.match(text):
             return True
     return False
 
 
-def _cause(texts: Sequence[str], start: int, end: int, titles: Mapping[int, Deny]) -> tuple[str, Deny]:
+def _cause(
+    lines: Sequence[LogRecord], texts: Sequence[str], places: range, titles: Mapping[int, Deny]
+) -> tuple[str, Deny]:
     """A report's title and rule: those of the message that a WARNING has below it, where it has one."""
-    below = range(start + 1, min(end, start + 1 + _MESSAGE_RECORDS)) if titles[start].kind == "WARNING" else ()
+    start = places[0]
+    below = places[1 : 1 + _MESSAGE_RECORDS] if titles[start].kind == "WARNING" else ()
     place = next((number for number in below if number in titles and titles[number].is_message), start)
     title = texts[place].strip()
-    if title.endswith(":") and "panicked at " in title and place + 1 < end and not texts[place + 1].startswith("---"):
-        # Since Rust 1.73 the message is on a line of its own.
-        title = f"{title} {texts[place + 1].strip()}"
+    if title.endswith(":") and "panicked at " in title:
+        # Since Rust 1.73 the message is on a line of its own; a console makes a record of it, too.
+        behind = [*lines[place].text.split("\n")[1:], *texts[place + 1 : places.stop]]
+        title = f"{title} {behind[0].strip()}" if behind and not behind[0].startswith("---") else title
     return title, titles[place]
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import functools
 from dataclasses import dataclass
 from operator import attrgetter
@@ -12,7 +13,7 @@ from typing import Any
 from elftools.dwarf.compileunit import CompileUnit
 from elftools.dwarf.lineprogram import LineProgram
 
-from vmlab.module.inlining import Inlining
+from vmlab.module.inlining import Call, Inlining
 from vmlab.module.own_files import joined
 
 
@@ -52,7 +53,10 @@ class Unit:
         row = self._row_at(address)
         if row is None:
             return []
-        calls = self._inlining.calls_at(address)
+        calls: list[Call] = []
+        with contextlib.suppress(Exception):
+            # The line alone is better than nothing, where the functions are damaged or spelled as clang does.
+            calls = self._inlining.calls_at(address)
         functions = [*(call.function for call in calls), function]
         lines = [(row.file, row.line), *((call.file, call.line) for call in calls)]
         found = [Place(self._path(file), line, name) for (file, line), name in zip(lines, functions, strict=True)]

@@ -7,7 +7,7 @@ import datetime
 
 import pytest
 
-from vmlab.guest.kernel_log import parse_console
+from vmlab.guest.kernel_log import parse_console, parse_kmsg
 from vmlab.guest.rules import known_rules
 from vmlab.guest.splat import Splat, describe, find_splats
 from vmlab.guest.verdict import Judgement, judge
@@ -65,6 +65,9 @@ _WARNING = "WARNING: CPU: 1 PID: 831 at drivers/misc/gauge.c:64 gauge_read+0x4a/
         (_oops(_NULL, process="init", pid=1), "Attempted to kill init! exitcode=0x0000000b", "null pointer"),
         (_oops(_NULL, process="swapper/1", pid=0), "Attempted to kill the idle task!", "null pointer"),
         (_oops("kernel BUG at drivers/misc/gauge.c:118!"), "Fatal exception", "BUG"),
+        (_oops("kernel BUG at drivers/misc/gauge.c:118!"), "Oops - BUG: Fatal exception in interrupt", "BUG"),
+        ([_CUT, _WARNING], "panic_on_taint set ...", "WARNING"),
+        (["BUG: workqueue lockup - pool cpus=1 stuck for 30s!"], "workqueue: 1 stalls", "workqueue lockup"),
         (_oops("kernel BUG at drivers/misc/gauge.c:118!"), "BUG!", "BUG"),
         ([_CUT, *_report(_WARNING)], "kernel: panic_on_warn set ...", "WARNING"),
         ([_CUT, _WARNING], "panic_on_warn set ...", "WARNING"),
@@ -219,6 +222,12 @@ def test_a_rust_panics_own_words_are_its_title(words: list[str], title: list[str
     assert splat.location.endswith(".rs:97")
     assert (splat.module, splat.process) == ("gauge", "feeder[831]")
     assert splat.records[-1].text == _END
+
+
+def test_a_rust_panics_message_is_in_the_same_record_of_the_log() -> None:
+    texts = [f"{_PLACE}\\x0aattempt to divide by zero", *_RUST]
+    (splat,) = find_splats(parse_kmsg("".join(f"4,{n},{n},-;{text}\n" for n, text in enumerate(texts))))
+    assert splat.title == f"{_PLACE} attempt to divide by zero"
 
 
 def _judge(text: str, *expected: str, taint: int = 0) -> Judgement:

@@ -185,6 +185,13 @@ def test_a_trace_after_some_lines_of_other_processes_is_the_reports() -> None:
     assert splat.records[-1] == log[-1]
 
 
+@pytest.mark.parametrize("above", [(), ("------------[ cut here ]------------",)])
+def test_a_report_that_is_cut_off_above_its_trace_is_found(above: tuple[str, ...]) -> None:
+    below = () if above else ("Modules linked in: gauge(OE)", _TRACE[0].replace("Not tainted", "Tainted: G        W"))
+    (splat,) = find_splats(_log("before", *above, "WARNING: CPU: 1 PI", *below))
+    assert splat.kind == "WARNING"
+
+
 def test_another_callers_trace_is_not_the_reports() -> None:
     words = _log("WARNING: gauge is stuck", caller="T100")
     trace = [
