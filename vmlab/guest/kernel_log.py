@@ -31,7 +31,7 @@ _RECORD = re.compile(
     re.ASCII,
 )
 _CALLER = re.compile(r",caller=([TC]\d+)")
-_CONSOLE = re.compile(r"\[ *(?P<time_s>\d{1,9}\.\d{6})\](?: ?\[ *[TC]\d+\])? ?(?P<text>.*)$", re.ASCII)
+_STAMP = re.compile(r"\[ *(?P<time_s>\d{1,9}\.\d{6})\](?: ?\[ *(?P<caller>[TC]\d+)\])? ?", re.ASCII)
 _ESCAPED = re.compile(r"(?:\\x[0-9a-f]{2})+")
 _NEAR = 32
 """How many records back a piece of a line looks for its beginning."""
@@ -157,16 +157,26 @@ def join_continued(records: Sequence[LogRecord]) -> list[LogRecord]:
 
 
 def parse_console(text: str) -> list[LogRecord]:
-    """Records from a serial console. It has neither levels nor sequence numbers: these count its lines here. Lines
-    without a time stamp are not the kernel's; what stands before one on its line is not either."""
-    records = []
-    for number, line in enumerate(text.split("\n")):
-        match = _CONSOLE.search(line)
-        if match is not None:
-            records.append(
-                LogRecord(sequence=number, level=6, time_s=float(match["time_s"]), text=match["text"].rstrip())
-            )
+    """Records from a serial console. It has neither levels nor sequence numbers: these count its records here. Lines
+    without a time stamp are not the kernel's; what stands before one on its line is not either. A stamp in the middle
+    of a record that is no earlier begins another one, whose line the console did not begin anew."""
+    records: list[LogRecord] = []
+    for line in text.split("\n"):
+        match = _STAMP.search(line)
+        while match is not None:
+            time_s = float(match["time_s"])
+            following = _later_stamp(line, match.end(), time_s)
+            said = line[match.end() : following.start() if following is not None else len(line)].rstrip()
+            caller = match["caller"] or ""
+            records.append(LogRecord(sequence=len(records), level=6, time_s=time_s, text=said, caller=caller))
+            match = following
     return records
+
+
+def _later_stamp(line: str, start: int, time_s: float) -> re.Match[str] | None:
+    if line.find("[", start) < 0:
+        return None
+    return next((match for match in _STAMP.finditer(line, start) if float(match["time_s"]) >= time_s), None)
 
 
 def _unescape(text: str) -> str:

@@ -25,6 +25,16 @@ class Deny:
     is_start: bool
     pattern: re.Pattern[str] | None
     is_trouble: bool
+    needs_trace: bool = False
+    """True where a driver may print such a line: it is a report only with a call trace."""
+    is_message: bool = False
+    """True for what WARN() or BUG() says beside the line with its place."""
+    is_once: bool = False
+    """True for what the kernel repeats: lines that are the same as far as the pattern reaches are one fault."""
+    follows: tuple[str, ...] = ()
+    """Kinds of reports that it belongs to when it comes right after one; `*` is any."""
+    follows_process: int | None = None
+    """The only process whose report it follows from."""
 
     def fits(self, line: str) -> bool:
         if self.is_start and not line.startswith(self.literal):
@@ -78,6 +88,11 @@ class _DenyRow:
     contains: str = ""
     pattern: str = ""
     trouble: bool = True
+    needs_trace: bool = False
+    message: bool = False
+    once: bool = False
+    follows: tuple[str, ...] = ()
+    follows_process: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,13 +128,18 @@ def load_rules(*files: Path) -> Rules:
     is none that denies: a scan that knows no trouble finds none."""
     deny: list[Deny] = []
     allow: list[Allow] = []
+    followed: list[tuple[str, str]] = []
     for path in files:
         table = structure(read_toml(path), _File, where=str(path))
         deny += [_deny(row, path) for row in table.deny]
+        followed += [(f"{path}: [[deny]] {row.kind!r}", kind) for row in table.deny for kind in row.follows]
         allow += [_allow(row, path) for row in table.allow]
     if not any(rule.is_trouble for rule in deny):
         raise UsageError(f"no [[deny]] rule in {', '.join(map(str, files))}", hint="a scan without rules finds nothing")
     kinds = {rule.kind for rule in deny}
+    for where, kind in followed:
+        if kind not in {*kinds, "*"}:
+            raise UsageError(f"{where}: follows {kind!r}: unknown kind", hint=nearest(kind, kinds))
     for entry in allow:
         if entry.kind not in kinds:
             raise UsageError(f"{entry.where}: [[allow]] {entry.kind!r}: unknown kind", hint=nearest(entry.kind, kinds))
@@ -134,8 +154,21 @@ def _deny(row: _DenyRow, path: Path) -> Deny:
         pattern = re.compile(row.pattern) if row.pattern else None
     except re.error as error:
         raise UsageError(f"{where}: pattern: {row.pattern!r} is no regular expression", hint=str(error)) from None
+    if row.once and pattern is None:
+        raise UsageError(f"{where}: once needs a pattern", hint="lines are the same as far as the pattern reaches")
     literal = row.starts or row.contains
-    return Deny(row.kind, literal, bool(row.starts), pattern, row.trouble)
+    return Deny(
+        kind=row.kind,
+        literal=literal,
+        is_start=bool(row.starts),
+        pattern=pattern,
+        is_trouble=row.trouble,
+        needs_trace=row.needs_trace,
+        is_message=row.message,
+        is_once=row.once,
+        follows=row.follows,
+        follows_process=row.follows_process,
+    )
 
 
 def _allow(row: _AllowRow, path: Path) -> Allow:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 
 from vmlab.guest.kernel_log import LogRecord, join_continued
@@ -26,11 +26,21 @@ _PROMISE_RECORDS = 8
 """How many lines may stand between "cut here" and the line that tells what it is."""
 _GAP_RECORDS = 16
 """How many lines that any driver may print can stand between two that only a report has."""
+_MESSAGE_RECORDS = 3
+"""How far below the line with its place a WARN() may have its message; most architectures print it above."""
+_CONSEQUENCE_S = 10.0
+"""How long after a report's last line a panic over it begins; other processors are stopped first."""
 # What only a report has, at the beginning of its line; a line with a function's offset is one, too.
 _OF_A_REPORT = re.compile(
     rf"\s|{REGISTERS}|(?P<trace>Call )|CPU: |Modules linked in: |Hardware name: |Tainted: |NMI backtrace |Sending NMI "
     r"|task:|rcu: |Workqueue: |workqueue |pool |FIX |Object |Redzone |Padding |Bytes b4 |kobject: "
+    r"|ref_tracker: |leaked reference\."
 )
+_TRACE_BEGINS = re.compile(r"\s*(?:Call [Tt]race:|stack backtrace:|CPU: \d+ .*\bPID: \d+ Comm: )")
+"""How a trace begins, or the line with the taint above it."""
+_OOPS_NUMBER = re.compile(r"\[#\d+\]")
+_EVIDENCE = ("Call ", "stack backtrace:", " Comm: ", "[#", _CUT_HERE)
+"""Words in every log in which a line that needs a trace may have one."""
 # What can stand between a title and its trace: the line with an oops's number, and behind a check's own message the
 # WARNING or BUG that it is.
 _GOES_ON = re.compile(r"\[#\d+\]|^(?:Oops|Internal error|kernel BUG at |WARNING: .*\bat )")
@@ -58,6 +68,8 @@ class Splat:
     """`insmod[94]`."""
     test: str = ""
     """The test that was running."""
+    consequences: tuple[Splat, ...] = ()
+    """The reports that follow from it, like the panic over an oops."""
 
     @property
     def time_s(self) -> float:
@@ -94,25 +106,44 @@ def find_reports(records: Sequence[LogRecord], rules: Rules | None = None) -> li
         texts = [text.split("\n", 1)[0] for text in texts]
     titles = _titles(texts, whole, (rules or known_rules()).deny)
     reports: list[Splat] = []
+    told: set[str] = set()
     end = 0
     for position, rule in titles.items():
-        if position < end:
+        if position < end or (rule.needs_trace and not _has_trace(lines, texts, position, titles)):
             continue
         start = max(_beginning(texts, position), end)
         end = _end_of_report(lines, texts, position, titles) if rule.is_trouble else position + 1
-        reports.append(_splat(rule, texts[position].strip(), lines[start:end]))
+        title, rule = _cause(lines, texts, range(position, end), titles)
+        if rule.is_once and _is_told(title, rule, told):
+            continue
+        splat = _splat(rule, title, lines[start:end])
+        cause = next((number for number in range(len(reports) - 1, -1, -1) if reports[number].is_trouble), None)
+        if rule.follows and cause is not None and _is_consequence(reports[cause], splat, rule):
+            reports[cause] = replace(reports[cause], consequences=(*reports[cause].consequences, splat))
+        else:
+            reports.append(splat)
     return reports
+
+
+def whole(splat: Splat) -> tuple[Splat, ...]:
+    """A report and those that follow from it."""
+    return (splat, *splat.consequences)
 
 
 def describe(splats: Iterable[Splat]) -> str:
     """The reports as they stood in the log, and where in the module's source their frames are."""
-    return "\n\n".join(_describe(splat) for splat in splats)
+    return "\n\n".join(_describe(each) for splat in splats for each in whole(splat))
 
 
 def _describe(splat: Splat) -> str:
-    found = [f"  {frame}" for frame in splat.frames if frame.source]
+    found = [line for frame in splat.frames if frame.source for line in _resolved(frame)]
     resolved = ["", f"in the source of {splat.module}:", *found] if found else []
     return "\n".join([*map(str, splat.records), *resolved])
+
+
+def _resolved(frame: Frame) -> list[str]:
+    inlined = frame.lines if len(frame.lines) > 1 else ()
+    return [f"  {frame}", *(f"    {line.function or 'inlined'}  {line}" for line in inlined)]
 
 
 def _titles(texts: Sequence[str], whole: str, rules: Sequence[Deny]) -> dict[int, Deny]:
@@ -120,7 +151,9 @@ def _titles(texts: Sequence[str], whole: str, rules: Sequence[Deny]) -> dict[int
 
     One expression finds the lines that begin like one: a tenth of the cost of asking every rule of every line.
     """
-    present = [rule for rule in rules if rule.is_start or rule.literal in whole]
+    has_traces = any(word in whole for word in _EVIDENCE)
+    able_here = [rule for rule in rules if has_traces or not rule.needs_trace]
+    present = [rule for rule in able_here if rule.is_start or rule.literal in whole]
     inside = [rule for rule in present if not rule.is_start]
     starts = list(dict.fromkeys(rule.literal for rule in present if rule.is_start))
     begins = re.compile("|".join(map(re.escape, starts)) or r"(?!)").match
@@ -149,7 +182,7 @@ def _able(start: str, starts: Sequence[str], rules: Sequence[Deny]) -> list[Deny
 
 
 def _first_fitting(rules: Iterable[Deny], text: str) -> Deny | None:
-    return next((rule for rule in rules if rule.literal in text and rule.fits(text)), None)
+    return next((rule for rule in rules if (rule.is_start or rule.literal in text) and rule.fits(text)), None)
 
 
 def _beginning(texts: Sequence[str], position: int) -> int:
@@ -160,6 +193,65 @@ def _beginning(texts: Sequence[str], position: int) -> int:
         if "---" in texts[back] and _END_MARK.search(texts[back]):
             break
     return position - 1 if position and _RULER.match(texts[position - 1]) else position
+
+
+def _has_trace(lines: Sequence[LogRecord], texts: Sequence[str], start: int, titles: Mapping[int, Deny]) -> bool:
+    """True if a line that any driver may print has a call trace below it, before another report begins."""
+    if start and texts[start - 1].startswith(_CUT_HERE):
+        return True
+    for position in range(start + 1, min(len(lines), start + 1 + _GAP_RECORDS)):
+        text = texts[position]
+        if lines[position].time_s - lines[position - 1].time_s > _PAUSE_S or text.startswith("sysrq: "):
+            return False
+        other = titles.get(position)
+        if other is not None and other.is_trouble:
+            # The oops that follows a BUG has its number there.
+            return titles[start].kind != "WARNING" and _OOPS_NUMBER.search(text) is not None
+        callers = {lines[start].caller, lines[position].caller} - {""}
+        if len(callers) < 2 and _TRACE_BEGINS.match(text):
+            return True
+    return False
+
+
+def _cause(
+    lines: Sequence[LogRecord], texts: Sequence[str], places: range, titles: Mapping[int, Deny]
+) -> tuple[str, Deny]:
+    """A report's title and rule: those of the message that a WARNING has below it, where it has one."""
+    start = places[0]
+    below = places[1 : 1 + _MESSAGE_RECORDS] if titles[start].kind == "WARNING" else ()
+    place = next((number for number in below if number in titles and titles[number].is_message), start)
+    title = texts[place].strip()
+    if title.endswith(":") and "panicked at " in title:
+        # Since Rust 1.73 the message is on a line of its own; a console makes a record of it, too.
+        behind = [*lines[place].text.split("\n")[1:], *texts[place + 1 : places.stop]]
+        title = f"{title} {behind[0].strip()}" if behind and not behind[0].startswith("---") else title
+    return title, titles[place]
+
+
+def _is_told(title: str, rule: Deny, told: set[str]) -> bool:
+    """True for what the kernel repeats of the same fault; remembers it otherwise."""
+    match = rule.pattern.search(title) if rule.pattern is not None else None
+    key = f"{rule.kind}\n{match[0] if match is not None else title}"
+    if key in told:
+        return True
+    told.add(key)
+    return False
+
+
+def _is_consequence(cause: Splat, splat: Splat, rule: Deny) -> bool:
+    """True if a report follows from the one before it."""
+    before = whole(cause)
+    if splat.time_s - before[-1].records[-1].time_s > _CONSEQUENCE_S:
+        return False
+    if "*" not in rule.follows and not any(each.kind in rule.follows for each in before):
+        return False
+    if rule.follows_process is not None:
+        return any(each.process.endswith(f"[{rule.follows_process}]") for each in before)
+    if rule.kind == "panic":
+        return True
+    # A sanitizer reports an access, and then the processor refuses it.
+    exact = next((frame for frame in splat.frames if frame.is_exact), None)
+    return exact is not None and splat.process == cause.process and f" in {exact.function}+" in cause.title
 
 
 def _end_of_report(lines: Sequence[LogRecord], texts: Sequence[str], start: int, titles: Mapping[int, Deny]) -> int:
@@ -174,8 +266,12 @@ def _end_of_report(lines: Sequence[LogRecord], texts: Sequence[str], start: int,
             return end
         time_s = lines[position].time_s
         other = titles.get(position)
+        if other is not None and other.needs_trace:
+            # What another process prints between a report's lines is no report, unless a trace of its own follows.
+            other = other if has_trace and _has_trace(lines, texts, position, titles) else None
         if other is not None and other.is_trouble:
-            if has_trace or not (other is titles[start] or _GOES_ON.search(text)):
+            is_message = other.is_message and titles[start].kind == "WARNING" and position - start <= _MESSAGE_RECORDS
+            if has_trace or not (is_message or other is titles[start] or _GOES_ON.search(text)):
                 return max(start + 1, min(end, _beginning(texts, position)))
             end = position + 1
         elif "+0x" in text:
@@ -194,9 +290,9 @@ def _end_of_report(lines: Sequence[LogRecord], texts: Sequence[str], start: int,
 
 
 def _splat(rule: Deny, title: str, lines: Sequence[LogRecord]) -> Splat:
-    texts = [record.text for record in lines]
-    whole = "\n".join(texts)
-    frames = frames_of(texts) if rule.is_trouble and "+0x" in whole else ()
+    text = "\n".join(record.text for record in lines)
+    texts = text.split("\n")
+    frames = frames_of(texts) if rule.is_trouble and "+0x" in text else ()
     return Splat(
         kind=rule.kind,
         title=title,
@@ -205,6 +301,6 @@ def _splat(rule: Deny, title: str, lines: Sequence[LogRecord]) -> Splat:
         location=location_of([title, *texts]),
         module=blamed_module(title, frames),
         frames=frames,
-        registers=registers_of(texts) if "RIP: " in whole or "pc : " in whole else "",
+        registers=registers_of(texts) if "RIP: " in text or "pc : " in text else "",
         process=process_of([title, *texts]),
     )

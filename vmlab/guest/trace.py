@@ -32,6 +32,8 @@ _LOCATION = re.compile(
     r"(?P<file>[\w./+-]{1,200}\.(?:[chS]|rs)):(?P<line>\d{1,7})",
     re.ASCII,
 )
+# Until Rust 1.73 the message stood in quotes before the place.
+_PANICKED = re.compile(r"\bpanicked at (?:'.*', )?(?P<file>[\w./+-]{1,200}\.rs):(?P<line>\d{1,7}):\d", re.ASCII)
 _PROCESSES = tuple(
     (literal, re.compile(pattern, re.ASCII))
     for literal, pattern in (
@@ -51,6 +53,22 @@ _SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv)\b.*$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line of source that a frame's address is made from."""
+
+    file: str
+    """Its path in the module's tree, or in the kernel's."""
+    line: int
+    function: str = ""
+    """The function that it is in, which may be inlined in the frame's."""
+    is_own: bool = True
+    """False for a file of the kernel's or the compiler's."""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """One line of a call trace: `function+0x1b/0x40 [module]`."""
 
@@ -63,14 +81,25 @@ class Frame:
     """Marked `?`: its address was on the stack, which proves no call."""
     is_exact: bool = False
     """Where the processor was; of the others the address is where the call returns to."""
-    source: str = ""
-    """`file.c:42`, once the module's debug information was asked."""
+    lines: tuple[Line, ...] = ()
+    """Innermost first, those of inlined functions before their callers'; once the module's debug information was asked.
+    """
 
     def __str__(self) -> str:
         guess = "? " if self.is_guess else ""
         module = f" [{self.module}]" if self.module else ""
         source = f"  {self.source}" if self.source else ""
         return f"{guess}{self.function}+{self.offset:#x}/{self.size:#x}{module}{source}"
+
+    @property
+    def own_source(self) -> str:
+        """`file.c:42`, the innermost line in the module's own files; empty when there is none, or none is known."""
+        return next((str(line) for line in self.lines if line.is_own), "")
+
+    @property
+    def source(self) -> str:
+        """The same, or where there is none the innermost line in the kernel's."""
+        return self.own_source or (str(self.lines[0]) if self.lines else "")
 
     @property
     def name(self) -> str:
@@ -114,7 +143,9 @@ def blamed_module(title: str, frames: Iterable[Frame]) -> str:
 def location_of(lines: Sequence[str]) -> str:
     """`mm/slub.c:305`, the first place in the source that a report names; empty when it names none."""
     for line in lines:
-        match = _LOCATION.search(line) if "." in line and ":" in line else None
+        if "." not in line or ":" not in line:
+            continue
+        match = _PANICKED.search(line) or _LOCATION.search(line) if "panicked at " in line else _LOCATION.search(line)
         if match is not None:
             return f"{match['file'].removeprefix('../')}:{match['line']}"
     return ""

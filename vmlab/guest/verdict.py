@@ -11,7 +11,7 @@ from vmlab.errors import EmulatorFault, KernelTrouble, hides_frames
 from vmlab.guest.emulator_fault import emulator_fault
 from vmlab.guest.guest import Guest
 from vmlab.guest.rules import Rules
-from vmlab.guest.splat import Splat, describe
+from vmlab.guest.splat import Splat, describe, whole
 from vmlab.guest.taint import names_of, unexpected
 from vmlab.guest.watch import Findings
 from vmlab.machine.console import TAIL_HEADING
@@ -24,12 +24,13 @@ _BITS_OF = {
     "ODEBUG": ("warning",),
     "lockdep": ("warning",),
     "list corruption": ("warning", "oops"),
-    "slab corruption": ("bad page",),
+    "slab corruption": ("bad page", "warning"),
     "bad page": ("bad page",),
     "scheduling while atomic": ("warning",),
     "sleeping in atomic": ("warning",),
     "soft lockup": ("soft lockup",),
     "hung task": (),
+    "leaked reference": (),
     "RCU stall": (),
     "KASAN": ("bad page",),
     "KFENCE": ("bad page",),
@@ -91,21 +92,29 @@ def judge(
     """Sort what was found. `expected` are a test's `expect_splat` markers: a kind, or part of a title; each must be
     met by one report at least, and covers all that it fits. `expected_taints` are its `expect_taint` markers, words as
     `names_of` gives them; the kernel must have each in the end, unless it could not be asked any more."""
+    seen = [each for splat in findings.splats for each in whole(splat)]
     trouble: list[Splat] = []
     met: list[Splat] = []
     allowed: list[tuple[Splat, str]] = []
     expired: list[str] = []
     for splat in findings.splats:
-        entries = [entry for entry in rules.allow if entry.covers(splat.kind, _text_of(splat), release)]
+        # What follows from a report is not covered by what covers the report: an expected WARNING allows no panic.
+        covering = [
+            [entry for entry in rules.allow if entry.covers(each.kind, _text_of(each), release)]
+            for each in whole(splat)
+        ]
+        entries = list(dict.fromkeys(entry for some in covering for entry in some))
         valid = [entry for entry in entries if not entry.is_expired(today)]
-        if any(is_meant(splat, word) for word in expected):
+        if all(any(is_meant(each, word) for word in expected) for each in whole(splat)):
             met.append(splat)
-        elif valid:
+        elif all(any(entry in valid for entry in some) for some in covering):
             allowed.append((splat, str(valid[0])))
         else:
             trouble.append(splat)
             expired += [f"{entry}: expired on {entry.expires}" for entry in entries]
-    explained = {bit for splat in (*met, *(splat for splat, _ in allowed)) for bit in _bits_of(splat)}
+    explained = {
+        bit for splat in (*met, *(splat for splat, _ in allowed)) for each in whole(splat) for bit in _bits_of(each)
+    }
     taints = [bit for bit in unexpected(findings.taint_before, findings.taint_after) if bit not in explained]
     has_now = names_of(findings.taint_after) if findings.lost is None else expected_taints
     unmet = [f"taint: {word}" for word in expected_taints if word not in has_now]
@@ -113,7 +122,7 @@ def judge(
         trouble=tuple(trouble),
         expected=tuple(met),
         allowed=tuple(allowed),
-        missing=(*(word for word in expected if not any(is_meant(splat, word) for splat in met)), *unmet),
+        missing=(*(word for word in expected if not any(is_meant(each, word) for each in seen)), *unmet),
         # What is trouble already needs no second reason.
         taints=() if trouble else tuple(bit for bit in taints if bit not in expected_taints),
         meant_taints=tuple(bit for bit in taints if bit in expected_taints),
@@ -137,7 +146,7 @@ def as_error(
     after = f"\n\nand then: {_without_console(failure)}" if failure is not None else ""
     detail = describe(splats) + after
     if guest is not None:
-        lines = [record.text for splat in splats for record in splat.records]
+        lines = [record.text for splat in splats for each in whole(splat) for record in each.records]
         place = guest.broken_by_emulator(lines, is_stalled=any(splat.kind in _STALLS for splat in splats))
         if place:
             return emulator_fault(place, detail=detail)
@@ -154,11 +163,12 @@ def _without_console(failure: BaseException) -> str:
 
 
 def source_of(splats: Sequence[Splat]) -> str:
-    """`read.c:42`, where the first report's innermost frame in the module is; empty when none is resolved."""
+    """`read.c:42`, the innermost line in the module's own files that the first report leads to; empty when none is
+    resolved. A line in the kernel's headers that is inlined there, or is a frame of its own, is not the module's."""
     frames = splats[0].frames if splats else ()
-    known = [frame for frame in frames if frame.source]
+    known = [frame for frame in frames if frame.own_source]
     certain = [frame for frame in known if not frame.is_guess]
-    return (certain or known)[0].source if known else ""
+    return (certain or known)[0].own_source if known else ""
 
 
 def taint_line(findings: Findings) -> str:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from vmlab.errors import MachineLost, VmlabError, hides_frames
 from vmlab.guest.guest import Guest
 from vmlab.guest.kernel_log import LogRecord, lost_before, parse_console
-from vmlab.guest.splat import Splat, find_splats
+from vmlab.guest.splat import Splat, find_splats, whole
 
 __tracebackhide__ = hides_frames
 
@@ -176,8 +176,18 @@ def is_mark(record: LogRecord) -> bool:
 
 
 def _joined(first: Sequence[Splat], second: Sequence[Splat]) -> list[Splat]:
-    """Two witnesses' reports of one time: what both saw once, in the order in which it happened."""
-    known = {(splat.kind, splat.title) for splat in first}
-    return sorted(
-        [*first, *(splat for splat in second if (splat.kind, splat.title) not in known)], key=lambda splat: splat.time_s
-    )
+    """Two witnesses' reports of one time: what both saw once, in the order in which it happened; by the one who saw
+    more of what follows from it."""
+    known = {_key(each) for splat in first for each in whole(splat)}
+    seen = {_key(splat): splat.consequences for splat in second}
+    followed = {_key(each) for consequences in seen.values() for each in consequences}
+    both = [
+        replace(splat, consequences=max(splat.consequences, seen.get(_key(splat), ()), key=len))
+        for splat in first
+        if _key(splat) not in followed
+    ]
+    return sorted([*both, *(splat for splat in second if _key(splat) not in known)], key=lambda splat: splat.time_s)
+
+
+def _key(splat: Splat) -> tuple[str, str]:
+    return splat.kind, splat.title

@@ -9,7 +9,7 @@ import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vmlab.decode import structure, unstructure
@@ -59,6 +59,11 @@ class Built:
     duration_s: float
     """What the build took when it was done, not what finding it in the cache took."""
     is_cached: bool
+
+    @property
+    def directory(self) -> str:
+        """The directory that it was built in, as its debug information names it."""
+        return str(PurePosixPath(self.guest_path).parent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,10 +58,10 @@ def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None =
     today = datetime.date.today()
     judgement = judge(findings, expected=(), rules=guest.rules, release=guest.release, today=today)
     if judgement.trouble:
-        splats = with_sources(judgement.trouble, Symbols(built.ko), built.info.name)
+        splats = with_sources(judgement.trouble, Symbols(built.ko, root=built.directory), built.info.name)
         raise as_error(judgement.reason, splats, failure, guest=guest) from failure
     if isinstance(failure, CommandHung):
-        locate_hang(failure, Symbols(built.ko), built.info.name)
+        locate_hang(failure, Symbols(built.ko, root=built.directory), built.info.name)
     if failure is not None:
         raise failure
     if done is not None and not done.ok:

@@ -29,10 +29,11 @@ class Source:
         return self.directory.name
 
     def place(self, source: str) -> str:
-        """`arch/read.c:42` for `read.c:42`, where one file alone is called so: debug information has no directories."""
+        """`src/read.c:42` for `read.c:42`, where one file's path alone ends so: debug information may know no more than
+        the directories that the compiled files do not share."""
         file, _, line = source.rpartition(":")
-        named = [path for path in self.files if Path(path).name == file]
-        return f"{named[0]}:{line}" if len(named) == 1 else source
+        named = [path for path in self.files if f"/{path}".endswith(f"/{file}")]
+        return f"{named[0]}:{line}" if len(named) == 1 and file not in self.files else source
 
 
 def read_source(directory: Path) -> Source:

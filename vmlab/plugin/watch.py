@@ -100,7 +100,7 @@ class ItemWatch:
     def _locate(self, hung: CommandHung) -> None:
         built = self.lab.built_already(self.running.target)
         if built is not None:
-            locate_hang(hung, Symbols(built.ko), built.info.name)
+            locate_hang(hung, Symbols(built.ko, root=built.directory), built.info.name)
 
     def _look(self, *, is_end: bool = False) -> tuple[Findings, Judgement]:
         findings = self.kernel.end()
@@ -151,7 +151,7 @@ class ItemWatch:
         built = self.lab.built_already(self.running.target)
         if built is None or not any(frame.module == built.info.name for splat in splats for frame in splat.frames):
             return list(splats)
-        return with_sources(splats, Symbols(built.ko), built.info.name)
+        return with_sources(splats, Symbols(built.ko, root=built.directory), built.info.name)
 
 
 def _before(findings: Findings, splats: Sequence[Splat]) -> str:

@@ -180,3 +180,15 @@ def test_what_a_look_runs_is_what_a_shell_can_read(shell: str) -> None:
         if shutil.which(shell):
             subprocess.run([shell, "-n"], input=command, text=True, check=True)
     assert len(commands) == 2
+
+
+def test_a_stamp_in_the_middle_of_a_consoles_line_begins_another_record() -> None:
+    first, second = parse_console("[   12.000000] gauge: loading[   12.345678][  T831] WARNING: gauge\n")
+
+    assert (first.time_s, first.text, first.caller) == (12.0, "gauge: loading", "")
+    assert (second.time_s, second.text, second.caller) == (12.345678, "WARNING: gauge", "T831")
+
+
+def test_a_time_that_a_line_speaks_of_is_no_record() -> None:
+    (record,) = parse_console("[   12.345678] gauge: stopped since [    3.000000] WARNING: CPU: 0 PID: 1 at a.c:1\n")
+    assert record.text == "gauge: stopped since [    3.000000] WARNING: CPU: 0 PID: 1 at a.c:1"

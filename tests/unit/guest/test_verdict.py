@@ -14,7 +14,7 @@ from vmlab.errors import EmulatorFault, KernelTrouble, MachineLost, UsageError
 from vmlab.guest.kernel_log import LogRecord
 from vmlab.guest.rules import Rules, known_rules, known_splats_file, load_rules
 from vmlab.guest.splat import Splat
-from vmlab.guest.trace import Frame
+from vmlab.guest.trace import Frame, Line
 from vmlab.guest.verdict import Judgement, as_error, judge
 from vmlab.guest.watch import Findings, Witness
 
@@ -154,6 +154,8 @@ def test_an_entry_that_has_expired_allows_nothing_and_is_named(tmp_path: Path) -
         ('[[deny]]\nkind = "x"\n', "needs one of starts and contains"),
         ('[[deny]]\nkind = "x"\nstarts = "x"\npattern = "("\n', "is no regular expression"),
         ('[[deny]]\nkind = "x"\nstart = "x"\n', "unknown key"),
+        ('[[deny]]\nkind = "x"\nstarts = "x"\nonce = true\n', "once needs a pattern"),
+        ('[[deny]]\nkind = "x"\nstarts = "x"\nfollows = ["WARNNING"]\n', "did you mean 'WARNING'"),
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused_in_a_line(tmp_path: Path, text: str, words: str) -> None:
@@ -209,7 +211,9 @@ def test_a_kernel_that_cannot_be_asked_is_not_said_to_lack_an_announced_taint() 
 
 
 def test_the_error_of_a_report_begins_with_the_modules_line() -> None:
-    frame = Frame(function="fib_read", offset=27, size=64, module="fibdrv", source="fib.c:42")
+    frame = Frame(
+        function="fib_read", offset=27, size=64, module="fibdrv", lines=(Line(file="fib.c", line=42, is_own=True),)
+    )
     splat = dataclasses.replace(_splat("null pointer", "BUG: kernel NULL pointer dereference"), frames=(frame,))
 
     error = as_error("kernel: BUG: kernel NULL pointer dereference", [splat])
@@ -220,7 +224,9 @@ def test_the_error_of_a_report_begins_with_the_modules_line() -> None:
 
 
 def test_the_error_of_a_report_does_not_name_its_line_twice() -> None:
-    frame = Frame(function="fib_read", offset=27, size=64, module="fibdrv", source="fib.c:42")
+    frame = Frame(
+        function="fib_read", offset=27, size=64, module="fibdrv", lines=(Line(file="fib.c", line=42, is_own=True),)
+    )
     splat = dataclasses.replace(_splat(), frames=(frame,))
 
     assert as_error("kernel: WARNING at fib.c:42", [splat]).message == "kernel: WARNING at fib.c:42"

@@ -130,6 +130,21 @@ def test_what_both_witnesses_saw_is_told_once(kernel: _Kernel) -> None:
     assert len(watch.end().splats) == 1
 
 
+def test_what_one_witness_saw_follow_is_told_with_its_cause(kernel: _Kernel) -> None:
+    watch = KernelWatch(kernel.guest())
+    watch.begin("test_flood")
+    kernel.say(_WARNING)
+    for number in range(40):
+        kernel.say(f"flood {number}")
+    kernel.say("Kernel panic - not syncing: kernel: panic_on_warn set ...")
+    kernel.overwrite(10)
+
+    (splat,) = watch.end().splats
+
+    assert splat.title == _WARNING
+    assert [each.kind for each in splat.consequences] == ["panic"]
+
+
 def test_a_log_that_takes_no_marks_is_said(kernel: _Kernel) -> None:
     kernel.takes_marks = False
     watch = KernelWatch(kernel.guest())

@@ -24,10 +24,10 @@ _BLOCKED = (
 class _Symbols(Symbols):
     def __init__(self, **lines: str) -> None:
         super().__init__(Path("none.ko"))
-        self._lines = lines
+        self._known = lines
 
     def source_of(self, function: str, offset: int) -> str:
-        return self._lines.get(f"{function}_{offset:x}", "")
+        return self._known.get(f"{function}_{offset:x}", "")
 
 
 def _hung(module: str = "sleeps") -> CommandHung:

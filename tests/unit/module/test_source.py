@@ -11,7 +11,7 @@ import pytest
 
 from vmlab.errors import UsageError
 from vmlab.module import source
-from vmlab.module.source import read_source
+from vmlab.module.source import Source, read_source
 
 
 @pytest.fixture
@@ -90,3 +90,20 @@ def test_a_whole_kernel_tree_is_not_taken_for_a_module(tree: Path, monkeypatch: 
     (tree / "big").write_bytes(bytes(3 * 2**20))
     with pytest.raises(UsageError, match="holds 3 MiB, more than the 1 MiB"):
         read_source(tree)
+
+
+@pytest.mark.parametrize(
+    ("source", "place"),
+    [
+        ("read.c:42", "src/read.c:42"),
+        ("src/read.c:42", "src/read.c:42"),
+        ("fast/add.c:7", "src/fast/add.c:7"),
+        ("add.c:7", "add.c:7"),
+        ("ad.c:7", "ad.c:7"),
+        ("main.c:1", "main.c:1"),
+        ("include/linux/slab.h:9", "include/linux/slab.h:9"),
+    ],
+)
+def test_a_line_is_placed_in_the_tree_where_one_files_path_ends_so(source: str, place: str) -> None:
+    files = ("main.c", "old/main.c", "src/read.c", "src/fast/add.c", "src/slow/add.c")
+    assert Source(directory=Path("/gauge"), files=files, digest="").place(source) == place
