@@ -24,6 +24,7 @@ from vmlab.module.compiler import (
     parse_compiler,
     refuse_other_version,
 )
+from vmlab.module.failure import build_failure, program_failure
 from vmlab.module.inspect import ModuleInfo, inspect_module, require_fit
 from vmlab.module.place import Place
 from vmlab.module.source import Source
@@ -31,9 +32,6 @@ from vmlab.settings import BuildPlace, CompilerPolicy
 from vmlab.store import Store, StoredObject
 from vmlab.target import Architecture
 
-_FIRST_ERROR = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+):(?:\d+:)? (?:fatal )?error: (?P<text>.*)$", re.MULTILINE)
-_MODPOST = re.compile(r"^ERROR: (?:modpost: )?(?P<text>.*)$", re.MULTILINE)
-_MAKE = re.compile(r"^make.*\*\*\* (?P<text>.*)$", re.MULTILINE)
 _WARNING = re.compile(r"^.*\bwarning: .*$", re.MULTILINE | re.IGNORECASE)
 _NAMES = "/build/.names"
 """Where a compiler that goes by another name than the kernel's gets a link with the kernel's name for it."""
@@ -120,7 +118,7 @@ def _read(stored: StoredObject, source: Source, place_name: BuildPlace) -> Built
     return Built(
         ko=ko,
         sha256=hashlib.sha256(ko.read_bytes()).hexdigest(),
-        guest_path=f"{BUILD_DIRECTORY}/{source.name}/{ko.name}",
+        guest_path=f"{BUILD_DIRECTORY}/{source.build_name}/{ko.name}",
         info=inspect_module(ko),
         kernel_compiler=facts.kernel_compiler,
         compiler=facts.compiler,
@@ -140,15 +138,15 @@ def _build(
     found = find_compiler(kernel, image.architecture, place, timeout_s=timeout_s)
     if policy is CompilerPolicy.REFUSE:
         refuse_other_version(kernel, found)
-    place.put_tree(source.directory, list(source.files), source.name)
-    command = make_command(source.name, image.release, kernel, found)
+    place.put_tree(source.directory, list(source.files), source.build_name)
+    command = make_command(source.build_name, image.release, kernel, found)
     started = time.monotonic()
     outcome = place.run(command, timeout_s=timeout_s)
     duration_s = time.monotonic() - started
     (work / "build.log").write_text(f"$ {command}\n{outcome.output}", encoding="utf-8")
     if outcome.status != 0:
         raise build_failure(source, image.release, outcome.output)
-    ko = _pick(place.run(f"find {shlex.quote(source.name)} -name '*.ko'", timeout_s=timeout_s).output, source)
+    ko = _pick(place.run(f"find {shlex.quote(source.build_name)} -name '*.ko'", timeout_s=timeout_s).output, source)
     place.get(ko, work / Path(ko).name)
     return _Facts(
         ko=Path(ko).name,
@@ -187,25 +185,6 @@ def make_command(name: str, release: str, kernel: Compiler, found: Compiler) -> 
     return f"{link} && PATH={_NAMES}:$PATH {make}"
 
 
-def build_failure(source: Source, release: str, output: str) -> BuildError:
-    """What went wrong, from the build's output: the compiler's first error, else modpost's, else make's."""
-    first = _FIRST_ERROR.search(output)
-    detail = "\n".join(output.rstrip().splitlines()[-25:])
-    if first is not None:
-        file = first["file"].removeprefix(f"/build/{source.name}/")
-        failure = BuildError(
-            f"{source.name} does not build on {release}: {file}:{first['line']}: {first['text']}", detail=detail
-        )
-        if file in source.files:
-            failure.source = f"{file}:{first['line']}"
-        return failure
-    for pattern in (_MODPOST, _MAKE):
-        match = pattern.search(output)
-        if match is not None:
-            return BuildError(f"{source.name} does not build on {release}: {match['text']}", detail=detail)
-    return BuildError(f"{source.name} does not build on {release}", detail=detail)
-
-
 def _kernel_config(place: Place, release: str, timeout_s: float) -> str:
     command = f"grep -h CONFIG_CC_VERSION_TEXT /lib/modules/{release}/build/.config /boot/config-{release} 2>/dev/null"
     return place.run(f"{command}; true", timeout_s=timeout_s).output
@@ -219,7 +198,7 @@ def _pick(listing: str, source: Source) -> str:
         )
     if len(found) == 1:
         return found[0]
-    named = [path for path in found if Path(path).stem.replace("-", "_") == source.name.replace("-", "_")]
+    named = [path for path in found if Path(path).stem.replace("-", "_") == source.build_name.replace("-", "_")]
     if len(named) == 1:
         return named[0]
     names = ", ".join(Path(path).name for path in found)
@@ -232,8 +211,6 @@ def compile_program(tree: Source, main: str, image: Image, place: Place, local: 
     command = f"gcc -std=gnu11 -O2 -Wall -Wextra -pthread -o program/out program/{shlex.quote(main)}"
     outcome = place.run(command, timeout_s=timeout_s)
     if outcome.status != 0:
-        first = _FIRST_ERROR.search(outcome.output)
-        where = f": {first[0]}" if first else ""
-        raise BuildError(f"{main} does not compile for {image.target_id}{where}", detail=outcome.output)
+        raise program_failure(tree, main, image.target_id, outcome.output)
     place.get("program/out", local)
     local.chmod(0o755)

@@ -26,7 +26,7 @@ _WARNING = 4
 
 def bring(guest: Guest, source: Source, built: Built) -> None:
     """Copy the module's sources and the built module to where a build in the guest would have them."""
-    GuestPlace(guest).put_tree(source.directory, list(source.files), source.name)
+    GuestPlace(guest).put_tree(source.directory, list(source.files), source.build_name)
     guest.put(built.ko, built.guest_path)
 
 

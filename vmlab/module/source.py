@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,11 @@ from vmlab.errors import UsageError
 _BY_PRODUCTS = (".ko", ".o", ".a", ".mod", ".mod.c", ".cmd", ".d", ".symvers", ".order", ".pyc")
 _SKIPPED_FOLDERS = frozenset({".git", "__pycache__", ".tmp_versions", ".venv", ".nox"})
 _LARGEST_MIB = 64
+# make splits words at blanks, and reads `:`, `=`, `#`, `$`, `%` and wildcards as its own; Kbuild hands paths to
+# `-Wp,` and to a shell, which reads commas, quotes and the rest.
+_UNSAFE = re.compile(r"^-|[^\w.+@~^-]")
+_TAKEN = frozenset({"", ".names", "source.tar"})
+"""No name at all, and what the lab itself has beside the sources."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +33,13 @@ class Source:
 
     @property
     def name(self) -> str:
-        return self.directory.name
+        return Path(os.path.normpath(self.directory)).name
+
+    @property
+    def build_name(self) -> str:
+        """The name that the sources' copy is built under, which is the directory's own wherever make can take it."""
+        name = _UNSAFE.sub("_", self.name)
+        return f"module_{name.strip('.')}" if name in _TAKEN else name
 
     def place(self, source: str) -> str:
         """`arch/read.c:42` for `read.c:42`, where one file alone is called so: debug information has no directories."""

@@ -28,6 +28,38 @@ def test_the_files_and_the_name_are_the_directorys(tree: Path) -> None:
     assert found.name == tree.name
 
 
+@pytest.mark.parametrize(
+    ("name", "build_name"),
+    [
+        ("fibdrv", "fibdrv"),
+        ("fib-drv_2.0+git~1@x", "fib-drv_2.0+git~1@x"),
+        ("模組", "模組"),
+        ("my module", "my_module"),
+        ("a:b", "a_b"),
+        ("a=b,c", "a_b_c"),
+        ("50%", "50_"),
+        ("#1 $x", "_1__x"),
+        ('it\'s "mine"', "it_s__mine_"),
+        ("-x", "_x"),
+        ("a*[b]?(c)\n;&|<>\\`{d}", "a__b___c__________d_"),
+        (".names", "module_names"),
+        ("source.tar", "module_source.tar"),
+    ],
+)
+def test_a_tree_is_built_under_its_name_as_far_as_make_can_take_it(tmp_path: Path, name: str, build_name: str) -> None:
+    directory = tmp_path / name
+    directory.mkdir()
+    (directory / "Kbuild").write_text("obj-m := fib.o\n")
+
+    found = read_source(directory)
+
+    assert (found.name, found.build_name) == (name, build_name)
+
+
+def test_a_path_that_leads_upwards_has_the_name_of_where_it_leads(tree: Path) -> None:
+    assert read_source(tree / "src" / "..").name == tree.name
+
+
 @pytest.mark.parametrize("change", ["content", "new file", "rename", "executable", "removal"])
 def test_the_digest_follows_every_change(tree: Path, change: str) -> None:
     before = read_source(tree).digest
