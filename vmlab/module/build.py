@@ -21,6 +21,8 @@ from vmlab.module.compiler import (
     candidates,
     compare,
     kernel_compiler,
+    linker_of,
+    llvm_arguments,
     parse_compiler,
     refuse_other_version,
 )
@@ -138,6 +140,7 @@ def _build(
     found = find_compiler(kernel, image.architecture, place, timeout_s=timeout_s)
     if policy is CompilerPolicy.REFUSE:
         refuse_other_version(kernel, found)
+    require_linker(kernel, found, place, timeout_s=timeout_s)
     place.put_tree(source.directory, list(source.files), source.build_name)
     command = make_command(source.build_name, image.release, kernel, found)
     started = time.monotonic()
@@ -161,12 +164,26 @@ def _build(
 def find_compiler(kernel: Compiler, architecture: Architecture, place: Place, *, timeout_s: float) -> Compiler:
     """The compiler in a place that is most like the kernel's; `BuildError` when there is none at all."""
     names = " ".join(map(shlex.quote, candidates(kernel, architecture)))
-    probe = f'for cc in {names}; do command -v "$cc" >/dev/null && "$cc" --version | head -n 1; done; true'
-    found = [parse_compiler(line) for line in place.run(probe, timeout_s=timeout_s).output.splitlines() if line]
+    probe = (
+        f'for cc in {names}; do command -v "$cc" >/dev/null && printf "%s\\t%s\\n" "$cc" '
+        '"$("$cc" --version | head -n 1)"; done; true'
+    )
+    lines = [line.rpartition("\t") for line in place.run(probe, timeout_s=timeout_s).output.splitlines() if line]
+    found = [parse_compiler(text, called=called) for called, _, text in lines]
     if not found:
         raise BuildError(f"there is no compiler: looked for {names}", hint=f"the kernel was built by {kernel.text!r}")
     order = list(Match)
     return min(found, key=lambda compiler: order.index(compare(kernel, compiler)))
+
+
+def require_linker(kernel: Compiler, found: Compiler, place: Place, *, timeout_s: float) -> None:
+    """Raise `BuildError` when the clang found has no linker of its own in the place."""
+    linker = linker_of(found)
+    if linker and place.run(f"command -v {shlex.quote(linker)}", timeout_s=timeout_s).status != 0:
+        raise BuildError(
+            f"the kernel was built by {kernel.text!r}, and {linker} is missing beside {found.name}",
+            hint=f"install {linker.removeprefix('ld.')} there",
+        )
 
 
 def make_command(name: str, release: str, kernel: Compiler, found: Compiler) -> str:
@@ -174,12 +191,13 @@ def make_command(name: str, release: str, kernel: Compiler, found: Compiler) -> 
 
     Kbuild compares `$CC --version`'s first line, which begins with the name the compiler was called by. A link
     with the kernel's name for the same compiler silences its warning at the cause; another version keeps its own
-    name and its warning.
+    name and its warning. A clang is told with its linker and the other programs of LLVM.
     """
     is_other_name = found.name != kernel.name and compare(kernel, found) is not Match.OTHER_VERSION
     cc = kernel.name if is_other_name else found.name
-    make = f"make -j2 -C /lib/modules/{release}/build M=/build/{shlex.quote(name)} CC={shlex.quote(cc)} modules"
-    if not is_other_name:
+    tools = llvm_arguments(found, release) if found.family == "clang" else f"CC={shlex.quote(cc)}"
+    make = f"make -j2 -C /lib/modules/{release}/build M=/build/{shlex.quote(name)} {tools} modules"
+    if not is_other_name or found.family == "clang":
         return make
     link = f'mkdir -p {_NAMES} && ln -sf "$(command -v {shlex.quote(found.name)})" {_NAMES}/{shlex.quote(cc)}'
     return f"{link} && PATH={_NAMES}:$PATH {make}"

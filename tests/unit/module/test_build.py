@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from vmlab.target import Architecture
 _RELEASE = "6.1.0-56-cloud-amd64"
 _KERNEL = "gcc-12 (Debian 12.2.0-14) 12.2.0"
 _OTHER_NAME = "x86_64-linux-gnu-gcc-12 (Debian 12.2.0-14) 12.2.0"
+_CLANG = "Debian clang version 21.1.8 (3)"
 _OTHER_VERSION = "gcc-14 (Debian 14.2.0-19) 14.2.0"
 
 
@@ -31,8 +33,18 @@ class FakePlace:
 
     name = BuildPlace.HOST
 
-    def __init__(self, *, compilers: str = _KERNEL, make: Outcome | None = None, listing: str = "fib/fib.ko\n") -> None:
+    def __init__(
+        self,
+        *,
+        kernel: str = _KERNEL,
+        compilers: str = f"gcc-12\t{_KERNEL}",
+        make: Outcome | None = None,
+        listing: str = "fib/fib.ko\n",
+        missing: tuple[str, ...] = (),
+    ) -> None:
+        self.kernel = kernel
         self.compilers = compilers
+        self.missing = missing
         self.make = make or Outcome(status=0, output="  CC [M]  fib.o\n")
         self.listing = listing
         self.commands: list[str] = []
@@ -45,9 +57,11 @@ class FakePlace:
         assert timeout_s > 0
         self.commands.append(command)
         if "CONFIG_CC_VERSION_TEXT" in command:
-            return Outcome(status=0, output=f'CONFIG_CC_VERSION_TEXT="{_KERNEL}"\n')
+            return Outcome(status=0, output=f'CONFIG_CC_VERSION_TEXT="{self.kernel}"\n')
         if "--version" in command:
             return Outcome(status=0, output=self.compilers)
+        if command.startswith("command -v "):
+            return Outcome(status=int(command.split()[-1] in self.missing), output="")
         if command.startswith("find "):
             return Outcome(status=0, output=self.listing)
         return self.make
@@ -108,6 +122,53 @@ def test_another_version_keeps_its_own_name_and_the_kernels_warning() -> None:
     command = make_command("fib", _RELEASE, parse_compiler(_KERNEL), parse_compiler(_OTHER_VERSION))
     assert "CC=gcc-14 " in command
     assert "ln -s" not in command
+
+
+@pytest.mark.parametrize(("name", "tools"), [("clang", "LLVM=1"), ("clang-21", "LLVM=-21")])
+def test_a_kernel_that_clang_built_gets_a_module_built_by_llvm(
+    source: Source, store: Store, name: str, tools: str
+) -> None:
+    place = FakePlace(kernel=_CLANG, compilers=f"{name}\t{_CLANG}\n")
+
+    built = _build(source, place, store, policy=CompilerPolicy.WAIVE)
+
+    command = f"make -j2 -C /lib/modules/{_RELEASE}/build M=/build/fib {tools} modules"
+    assert command in place.commands
+    assert (built.compiler.name, built.match) == (name, Match.SAME)
+
+
+@pytest.mark.parametrize(
+    ("name", "linker", "package"), [("clang", "ld.lld", "lld"), ("clang-21", "ld.lld-21", "lld-21")]
+)
+def test_a_clang_without_its_linker_is_refused_in_words(
+    source: Source, store: Store, name: str, linker: str, package: str
+) -> None:
+    place = FakePlace(kernel=_CLANG, compilers=f"{name}\t{_CLANG}\n", missing=(linker,))
+
+    with pytest.raises(BuildError) as caught:
+        _build(source, place, store)
+
+    assert caught.value.message == f"the kernel was built by {_CLANG!r}, and {linker} is missing beside {name}"
+    assert caught.value.hint == f"install {package} there"
+    assert not any("make" in command for command in place.commands)
+
+
+def test_the_probe_for_compilers_names_each_in_a_real_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "clang-21"
+    program.write_text(f"#!/bin/sh\necho '{_CLANG}'\necho 'Target: x86_64'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    place = FakePlace()
+
+    def run(command: str, *, timeout_s: float) -> Outcome:
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=timeout_s, check=True)
+        return Outcome(status=done.returncode, output=done.stdout)
+
+    monkeypatch.setattr(place, "run", run)
+
+    found = find_compiler(parse_compiler(_CLANG), Architecture.AMD64, place, timeout_s=30)
+
+    assert (found.name, found.text) == ("clang-21", _CLANG)
 
 
 def test_a_name_with_a_blank_is_quoted() -> None:
