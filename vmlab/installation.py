@@ -15,6 +15,7 @@ from vmlab.guest.transport import Completed
 from vmlab.host.limits import Limits
 from vmlab.image.cloud_recipe import CloudRecipe, Meaning, wanted_release
 from vmlab.module.compiler import Compiler, Match, candidates, compare, kernel_compiler, parse_compiler
+from vmlab.reason.command import with_words
 from vmlab.target import NEWEST, Target
 
 _PLACE = "/var/tmp/vmlab"
@@ -152,7 +153,8 @@ def complaint(name: str, what: str, recipe: CloudRecipe, done: Completed) -> Ass
     known = recipe.meaning_of(f"{done.stdout}\n{done.stderr}")
     detail = output_of(done)
     if known is None:
-        return AssetError(f"{name}: {what} ended with status {done.status}", hint="its output is below", detail=detail)
+        message = with_words(f"{name}: {what} ended with status {done.status}", done.stderr, done.stdout)
+        return AssetError(message, hint="its output is below", detail=detail)
     meaning, line = known
     return AssetError(
         {

@@ -23,6 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "vmlab.stored_object",
         "vmlab.process",
         "vmlab.provenance",
+        "vmlab.reason",
         "vmlab.scratch",
         "vmlab.once",
         "vmlab.wait",

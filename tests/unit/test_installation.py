@@ -194,7 +194,7 @@ def test_a_package_manager_without_network_is_told(guest: Guest) -> None:
 
 def test_a_failure_that_nobody_knows_shows_its_output(guest: Guest) -> None:
     guest.outcomes["settle"] = completed("x", status=1, stdout="tar: cannot open: Is a directory\n")
-    with pytest.raises(AssetError, match="making it the lab's ended with status 1") as caught:
+    with pytest.raises(AssetError, match="making it the lab's ended with status 1: tar: cannot open: Is a") as caught:
         _install(_site(guest))
     assert "tar: cannot open" in caught.value.detail
 

@@ -12,6 +12,7 @@ from vmlab.guest import cloud_init
 from vmlab.guest.cloud_init import Look, Verdict
 from vmlab.guest.transport import CommandTooSlow, Completed, Transport, TransportLost
 from vmlab.machine.console import Console
+from vmlab.reason.command import with_words
 from vmlab.wait import wait_until
 
 _MOST_REBOOTS = 3
@@ -84,7 +85,8 @@ class FirstBoot:
         """Run a command that must end with status 0 and return what it printed; else `AssetError` with its output."""
         done = self.run(command, timeout_s=timeout_s, what=what)
         if not done.ok:
-            raise AssetError(f"{self.name}: {what} ended with status {done.status}", detail=output_of(done))
+            message = with_words(f"{self.name}: {what} ended with status {done.status}", done.stderr, done.stdout)
+            raise AssetError(message, detail=output_of(done))
         return done.stdout
 
     def put(self, local: Path, remote: str, *, timeout_s: float) -> None:

@@ -19,6 +19,7 @@ from vmlab.guest.rules import Rules, known_rules
 from vmlab.guest.transport import Commands, CommandTooSlow, Completed, Transport, TransportLost
 from vmlab.host.limits import Limits
 from vmlab.machine.console import Console
+from vmlab.reason.command import with_words
 from vmlab.wait import wait_until
 
 __tracebackhide__ = hides_frames
@@ -151,14 +152,16 @@ class Guest:
 
     def _demand(self, done: Completed) -> str:
         if not done.ok:
-            raise GuestError(f"{_short(done.command)!r} ended with status {done.status}", detail=_output(done))
+            message = _told(f"{_short(done.command)!r} ended with status {done.status}", done)
+            raise GuestError(message, detail=_output(done))
         return done.stdout
 
     def fail(self, command: str, *, timeout_s: float | None = None) -> Completed:
         """Run a command that must end with a status other than 0; else `GuestError`."""
         done = self.run(command, timeout_s=timeout_s)
         if done.ok:
-            raise GuestError(f"{_short(command)!r} succeeded and should have failed", detail=_output(done))
+            message = _told(f"{_short(command)!r} succeeded and should have failed", done)
+            raise GuestError(message, detail=_output(done))
         return done
 
     def wait_until(self, command: str, *, timeout_s: float | None = None) -> str:
@@ -174,7 +177,8 @@ class Guest:
             done = wait_until(attempt, timeout_s=limit_s, describe=repr(_short(command)), interval_s=0.2)
         except MachineLost as error:
             # The guest answered every time: what failed is what the test waited for.
-            raise GuestError(error.message, detail=_output(last[0]) if last else "") from None
+            message = _told(error.message, last[0]) if last else error.message
+            raise GuestError(message, detail=_output(last[0]) if last else "") from None
         return done.stdout
 
     def put(self, local: Path, remote: str, *, timeout_s: float | None = None) -> None:
@@ -287,6 +291,10 @@ class Guest:
 def _short(command: str) -> str:
     line = " ".join(command.split())
     return line if len(line) <= 100 else f"{line[:97]}…"
+
+
+def _told(message: str, done: Completed) -> str:
+    return with_words(message, done.stderr, done.stdout)
 
 
 def _output(done: Completed) -> str:

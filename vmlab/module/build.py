@@ -21,9 +21,12 @@ from vmlab.module.compiler import (
     candidates,
     compare,
     kernel_compiler,
+    linker_of,
+    llvm_arguments,
     parse_compiler,
     refuse_other_version,
 )
+from vmlab.module.failure import build_failure, program_failure
 from vmlab.module.inspect import ModuleInfo, inspect_module, require_fit
 from vmlab.module.place import Place
 from vmlab.module.source import Source
@@ -33,9 +36,6 @@ from vmlab.target import Architecture
 
 __tracebackhide__ = hides_frames
 
-_FIRST_ERROR = re.compile(r"^(?P<file>[^\s:]+):(?P<line>\d+):(?:\d+:)? (?:fatal )?error: (?P<text>.*)$", re.MULTILINE)
-_MODPOST = re.compile(r"^ERROR: (?:modpost: )?(?P<text>.*)$", re.MULTILINE)
-_MAKE = re.compile(r"^make.*\*\*\* (?P<text>.*)$", re.MULTILINE)
 _WARNING = re.compile(r"^.*\bwarning: .*$", re.MULTILINE | re.IGNORECASE)
 _NAMES = "/build/.names"
 """Where a compiler that goes by another name than the kernel's gets a link with the kernel's name for it."""
@@ -127,7 +127,7 @@ def _read(stored: StoredObject, source: Source, place_name: BuildPlace) -> Built
     return Built(
         ko=ko,
         sha256=hashlib.sha256(ko.read_bytes()).hexdigest(),
-        guest_path=f"{BUILD_DIRECTORY}/{source.name}/{ko.name}",
+        guest_path=f"{BUILD_DIRECTORY}/{source.build_name}/{ko.name}",
         info=inspect_module(ko),
         kernel_compiler=facts.kernel_compiler,
         compiler=facts.compiler,
@@ -147,15 +147,16 @@ def _build(
     found = find_compiler(kernel, image.architecture, place, timeout_s=timeout_s)
     if policy is CompilerPolicy.REFUSE:
         refuse_other_version(kernel, found)
-    place.put_tree(source.directory, list(source.files), source.name)
-    command = make_command(source.name, image.release, kernel, found)
+    require_linker(kernel, found, place, timeout_s=timeout_s)
+    place.put_tree(source.directory, list(source.files), source.build_name)
+    command = make_command(source.build_name, image.release, kernel, found)
     started = time.monotonic()
     outcome = place.run(command, timeout_s=timeout_s)
     duration_s = time.monotonic() - started
     (work / "build.log").write_text(f"$ {command}\n{outcome.output}", encoding="utf-8")
     if outcome.status != 0:
         raise build_failure(source, image.release, outcome.output)
-    ko = _pick(place.run(f"find {shlex.quote(source.name)} -name '*.ko'", timeout_s=timeout_s).output, source)
+    ko = _pick(place.run(f"find {shlex.quote(source.build_name)} -name '*.ko'", timeout_s=timeout_s).output, source)
     place.get(ko, work / Path(ko).name)
     return _Facts(
         ko=Path(ko).name,
@@ -170,12 +171,26 @@ def _build(
 def find_compiler(kernel: Compiler, architecture: Architecture, place: Place, *, timeout_s: float) -> Compiler:
     """The compiler in a place that is most like the kernel's; `BuildError` when there is none at all."""
     names = " ".join(map(shlex.quote, candidates(kernel, architecture)))
-    probe = f'for cc in {names}; do command -v "$cc" >/dev/null && "$cc" --version | head -n 1; done; true'
-    found = [parse_compiler(line) for line in place.run(probe, timeout_s=timeout_s).output.splitlines() if line]
+    probe = (
+        f'for cc in {names}; do command -v "$cc" >/dev/null && printf "%s\\t%s\\n" "$cc" '
+        '"$("$cc" --version | head -n 1)"; done; true'
+    )
+    lines = [line.rpartition("\t") for line in place.run(probe, timeout_s=timeout_s).output.splitlines() if line]
+    found = [parse_compiler(text, called=called) for called, _, text in lines]
     if not found:
         raise BuildError(f"there is no compiler: looked for {names}", hint=f"the kernel was built by {kernel.text!r}")
     order = list(Match)
     return min(found, key=lambda compiler: order.index(compare(kernel, compiler)))
+
+
+def require_linker(kernel: Compiler, found: Compiler, place: Place, *, timeout_s: float) -> None:
+    """Raise `BuildError` when the clang found has no linker of its own in the place."""
+    linker = linker_of(found)
+    if linker and place.run(f"command -v {shlex.quote(linker)}", timeout_s=timeout_s).status != 0:
+        raise BuildError(
+            f"the kernel was built by {kernel.text!r}, and {linker} is missing beside {found.name}",
+            hint=f"install {linker.removeprefix('ld.')} there",
+        )
 
 
 def make_command(name: str, release: str, kernel: Compiler, found: Compiler) -> str:
@@ -183,34 +198,16 @@ def make_command(name: str, release: str, kernel: Compiler, found: Compiler) -> 
 
     Kbuild compares `$CC --version`'s first line, which begins with the name the compiler was called by. A link
     with the kernel's name for the same compiler silences its warning at the cause; another version keeps its own
-    name and its warning.
+    name and its warning. A clang is told with its linker and the other programs of LLVM.
     """
     is_other_name = found.name != kernel.name and compare(kernel, found) is not Match.OTHER_VERSION
     cc = kernel.name if is_other_name else found.name
-    make = f"make -j2 -C /lib/modules/{release}/build M=/build/{shlex.quote(name)} CC={shlex.quote(cc)} modules"
-    if not is_other_name:
+    tools = llvm_arguments(found, release) if found.family == "clang" else f"CC={shlex.quote(cc)}"
+    make = f"make -j2 -C /lib/modules/{release}/build M=/build/{shlex.quote(name)} {tools} modules"
+    if not is_other_name or found.family == "clang":
         return make
     link = f'mkdir -p {_NAMES} && ln -sf "$(command -v {shlex.quote(found.name)})" {_NAMES}/{shlex.quote(cc)}'
     return f"{link} && PATH={_NAMES}:$PATH {make}"
-
-
-def build_failure(source: Source, release: str, output: str) -> BuildError:
-    """What went wrong, from the build's output: the compiler's first error, else modpost's, else make's."""
-    first = _FIRST_ERROR.search(output)
-    detail = "\n".join(output.rstrip().splitlines()[-25:])
-    if first is not None:
-        file = first["file"].removeprefix(f"/build/{source.name}/")
-        failure = BuildError(
-            f"{source.name} does not build on {release}: {file}:{first['line']}: {first['text']}", detail=detail
-        )
-        if file in source.files:
-            failure.source = f"{file}:{first['line']}"
-        return failure
-    for pattern in (_MODPOST, _MAKE):
-        match = pattern.search(output)
-        if match is not None:
-            return BuildError(f"{source.name} does not build on {release}: {match['text']}", detail=detail)
-    return BuildError(f"{source.name} does not build on {release}", detail=detail)
 
 
 def _kernel_config(place: Place, release: str, timeout_s: float) -> str:
@@ -226,7 +223,7 @@ def _pick(listing: str, source: Source) -> str:
         )
     if len(found) == 1:
         return found[0]
-    named = [path for path in found if Path(path).stem.replace("-", "_") == source.name.replace("-", "_")]
+    named = [path for path in found if Path(path).stem.replace("-", "_") == source.build_name.replace("-", "_")]
     if len(named) == 1:
         return named[0]
     names = ", ".join(Path(path).name for path in found)
@@ -239,8 +236,6 @@ def compile_program(tree: Source, main: str, image: Image, place: Place, local: 
     command = f"gcc -std=gnu11 -O2 -Wall -Wextra -pthread -o program/out program/{shlex.quote(main)}"
     outcome = place.run(command, timeout_s=timeout_s)
     if outcome.status != 0:
-        first = _FIRST_ERROR.search(outcome.output)
-        where = f": {first[0]}" if first else ""
-        raise BuildError(f"{main} does not compile for {image.target_id}{where}", detail=outcome.output)
+        raise program_failure(tree, main, image.target_id, outcome.output)
     place.get("program/out", local)
     local.chmod(0o755)

@@ -19,6 +19,20 @@ from vmlab.target import TRIPLETS, Architecture
 __tracebackhide__ = hides_frames
 
 _TEXT = re.compile(r"^(?P<name>\S+)\s+(?:\((?P<packaging>[^()]*(?:\([^()]*\)[^()]*)*)\)\s+)?(?P<version>\d+(?:\.\d+)+)")
+_LLVM_NAME = re.compile(r"(?P<prefix>.*-)?clang(?P<suffix>-\d+)?$")
+_LLVM_TOOLS = {
+    "LD": "ld.lld",
+    "AR": "llvm-ar",
+    "NM": "llvm-nm",
+    "OBJCOPY": "llvm-objcopy",
+    "OBJDUMP": "llvm-objdump",
+    "READELF": "llvm-readelf",
+    "STRIP": "llvm-strip",
+    "HOSTCC": "clang",
+}
+"""What LLVM=1 stands for in the kernel's Makefile since v5.7."""
+_KNOWS_SUFFIXES = (5, 18)
+"""LLVM=-21 and LLVM=DIRECTORY/ came with v5.18, commit e9c281928c24."""
 _CLANG = re.compile(r"^(?P<packaging>.*?)clang version (?P<version>\d+(?:\.\d+)+)")
 
 
@@ -27,7 +41,8 @@ class Compiler:
     """A compiler as the first line of its `--version` tells."""
 
     name: str
-    """The name it was called by, such as `x86_64-linux-gnu-gcc-14`."""
+    """The name it was called by, such as `x86_64-linux-gnu-gcc-14`; `clang` where nobody knows, since clang does not
+    print it."""
     packaging: str
     """The distribution's revision, such as `Debian 14.2.0-19`."""
     version: str
@@ -51,12 +66,16 @@ class Match(StrEnum):
     OTHER_VERSION = "other version"
 
 
-def parse_compiler(text: str) -> Compiler:
-    """The compiler that a line of `--version`, or CONFIG_CC_VERSION_TEXT, describes; `BuildError` if none."""
+def parse_compiler(text: str, *, called: str = "") -> Compiler:
+    """The compiler that a line of `--version`, or CONFIG_CC_VERSION_TEXT, describes; `BuildError` if none.
+
+    `called` is the name that it was called by, where that is known.
+    """
     line = text.strip().splitlines()[0].strip('"') if text.strip() else ""
     clang = _CLANG.match(line)
     if clang is not None:
-        return Compiler(name="clang", packaging=clang["packaging"].strip(), version=clang["version"], text=line)
+        name = called or "clang"
+        return Compiler(name=name, packaging=clang["packaging"].strip(), version=clang["version"], text=line)
     match = _TEXT.match(line)
     if match is None:
         raise BuildError(f"no compiler can be read from {line!r}", hint="is it the first line of `cc --version`?")
@@ -71,7 +90,7 @@ def kernel_compiler(config: str, banner: str = "") -> Compiler:
     match = re.search(r'^CONFIG_CC_VERSION_TEXT="(.+)"$', config, re.MULTILINE)
     if match is not None:
         return parse_compiler(match[1])
-    in_banner = re.search(r"\(((?:\S*gcc|\S*clang)\S*\s[^,]*),", banner)
+    in_banner = re.search(r"\(((?:[^()]*\s)?\S*(?:gcc|clang)\S*\s[^,]*),", banner)
     if in_banner is not None:
         return parse_compiler(in_banner[1])
     raise BuildError("the kernel does not tell which compiler built it", hint="it has no CONFIG_CC_VERSION_TEXT")
@@ -80,8 +99,9 @@ def kernel_compiler(config: str, banner: str = "") -> Compiler:
 def candidates(kernel: Compiler, architecture: Architecture) -> tuple[str, ...]:
     """Program names to look for, the kernel's own first; the last resort is the unversioned one."""
     family, major = kernel.family, kernel.major
-    names = (kernel.name, f"{family}-{major}", f"{TRIPLETS[architecture]}-{family}-{major}", family)
-    return tuple(dict.fromkeys(names))
+    triplet = TRIPLETS[architecture]
+    names = (kernel.name, f"{family}-{major}", f"{triplet}-{family}-{major}", family)
+    return tuple(dict.fromkeys((*names, f"{triplet}-clang") if family == "clang" else names))
 
 
 def compare(kernel: Compiler, at_hand: Compiler) -> Match:
@@ -90,7 +110,33 @@ def compare(kernel: Compiler, at_hand: Compiler) -> Match:
         return Match.OTHER_VERSION
     if kernel.packaging != at_hand.packaging:
         return Match.OTHER_PACKAGING
-    return Match.SAME if kernel.name == at_hand.name else Match.OTHER_NAME
+    # The text that Kbuild compares has a gcc's name in it, and no clang's.
+    return Match.SAME if kernel.name == at_hand.name or kernel.family == "clang" else Match.OTHER_NAME
+
+
+def llvm_arguments(compiler: Compiler, release: str) -> str:
+    """What make is told for a kernel that clang built: `LLVM=1`, `LLVM=-21`, or each program where that is not enough.
+
+    With CC alone, the linker and the rest would be GNU's.
+    """
+    name, suffix = compiler.name, _suffix(compiler)
+    if name == "clang":
+        return "LLVM=1"
+    line = tuple(map(int, re.findall(r"\d+", release)[:2]))
+    if name == f"clang{suffix}" and line >= _KNOWS_SUFFIXES:
+        return f"LLVM={suffix}"
+    tools = {variable: f"{tool}{suffix}" for variable, tool in _LLVM_TOOLS.items()} if suffix else {}
+    return " ".join(["LLVM=1", f"CC={name}", *(f"{variable}={tool}" for variable, tool in tools.items())])
+
+
+def linker_of(compiler: Compiler) -> str:
+    """The linker that a clang is used with, `ld.lld-21`; empty for gcc, which finds its own."""
+    return f"{_LLVM_TOOLS['LD']}{_suffix(compiler)}" if compiler.family == "clang" else ""
+
+
+def _suffix(compiler: Compiler) -> str:
+    match = _LLVM_NAME.match(compiler.name)
+    return (match["suffix"] or "") if match is not None else ""
 
 
 def refuse_other_version(kernel: Compiler, at_hand: Compiler) -> None:

@@ -10,20 +10,26 @@ from collections.abc import Iterator, Mapping
 
 from vmlab.errors import CommandHung, EmulatorFault, GuestError, MachineLost, VmlabError, hides_frames
 from vmlab.guest.guest import Guest
+from vmlab.guest.transport import Completed
 from vmlab.guest.verdict import as_error, judge
-from vmlab.guest.watch import KernelWatch
+from vmlab.guest.watch import Findings, KernelWatch
 from vmlab.module.build import Built
 from vmlab.module.hang_source import locate_hang
 from vmlab.module.place import GuestPlace
 from vmlab.module.source import Source
 from vmlab.module.symbols import Symbols, with_sources
+from vmlab.reason.command import last_words
+from vmlab.reason.load import load_reason
+
+_WARNING = 4
+"""KERN_WARNING (include/linux/kern_levels.h)."""
 
 __tracebackhide__ = hides_frames
 
 
 def bring(guest: Guest, source: Source, built: Built) -> None:
     """Copy the module's sources and the built module to where a build in the guest would have them."""
-    GuestPlace(guest).put_tree(source.directory, list(source.files), source.name)
+    GuestPlace(guest).put_tree(source.directory, list(source.files), source.build_name)
     guest.put(built.ko, built.guest_path)
 
 
@@ -65,17 +71,31 @@ def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None =
     if failure is not None:
         raise failure
     if done is not None and not done.ok:
-        said = "\n".join(map(str, findings.records))
-        answer = (done.stderr or done.stdout).strip().splitlines()
-        reason = answer[-1] if answer else f"insmod ended with status {done.status}"
-        raise GuestError(f"{built.info.name} does not load: {reason}", detail=f"the kernel said:\n{said}")
+        raise _refusal(built.info.name, done, findings)
+
+
+def _refusal(name: str, done: Completed, findings: Findings) -> GuestError:
+    own = [record for record in findings.records if record.facility == 0]
+    reason = load_reason(
+        name,
+        kernel=[record.text for record in own],
+        warnings=[record.text for record in own if record.level <= _WARNING],
+        stderr=done.stderr,
+        stdout=done.stdout,
+    )
+    said = "\n".join(map(str, findings.records))
+    return GuestError(
+        f"{name} does not load: {reason or f'insmod ended with status {done.status}'}",
+        detail=f"{done.stderr or done.stdout}\nthe kernel said:\n{said}".lstrip(),
+    )
 
 
 def remove(guest: Guest, name: str) -> None:
     """`rmmod` a module; `GuestError` when it stays."""
     done = guest.root(f"rmmod {shlex.quote(name)}", timeout_s=guest.limits.load_s)
     if not done.ok:
-        raise GuestError(f"{name} does not unload: {done.stderr.strip() or f'status {done.status}'}")
+        reason = last_words(done.stderr, done.stdout) or f"status {done.status}"
+        raise GuestError(f"{name} does not unload: {reason}", detail=done.stderr)
 
 
 def is_loaded(guest: Guest, name: str) -> bool:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +13,19 @@ from pathlib import Path
 from vmlab.errors import UsageError
 
 # What an earlier build in the user's own tree left there is not a source, and would make the result depend on it.
-_BY_PRODUCTS = (".ko", ".o", ".a", ".mod", ".mod.c", ".cmd", ".d", ".symvers", ".order", ".pyc")
+_BY_PRODUCTS = (".ko", ".mod.o", ".mod", ".mod.c", ".d", ".symvers", ".order", ".pyc")
+_OBJECTS = (".o", ".a")
+_COMPILED = (".c", ".S", ".s", ".rs", ".cc", ".cpp")
+_KBUILDS_ARCHIVES = frozenset({"built-in.a", "lib.a"})
+_THIN_ARCHIVE = b"!<thin>"
+_ELF = b"\x7fELF"
 _SKIPPED_FOLDERS = frozenset({".git", "__pycache__", ".tmp_versions", ".venv", ".nox"})
 _LARGEST_MIB = 64
+# make splits words at blanks, and reads `:`, `=`, `#`, `$`, `%` and wildcards as its own; Kbuild hands paths to
+# `-Wp,` and to a shell, which reads commas, quotes and the rest.
+_UNSAFE = re.compile(r"^-|[^\w.+@~^-]")
+_TAKEN = frozenset({"", ".names", "source.tar"})
+"""No name at all, and what the lab itself has beside the sources."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +38,13 @@ class Source:
 
     @property
     def name(self) -> str:
-        return self.directory.name
+        return Path(os.path.normpath(self.directory)).name
+
+    @property
+    def build_name(self) -> str:
+        """The name that the sources' copy is built under, which is the directory's own wherever make can take it."""
+        name = _UNSAFE.sub("_", self.name)
+        return f"module_{name.strip('.')}" if name in _TAKEN else name
 
     def place(self, source: str) -> str:
         """`src/read.c:42` for `read.c:42`, where one file's path alone ends so: debug information may know no more than
@@ -82,6 +100,43 @@ def _gather(directory: Path, files: Sequence[Path]) -> Source:
 
 def _is_source(path: Path, directory: Path) -> bool:
     inside = path.relative_to(directory).parts
-    return (
-        path.is_file() and not path.name.endswith(_BY_PRODUCTS) and not any(part in _SKIPPED_FOLDERS for part in inside)
-    )
+    if not path.is_file() or any(part in _SKIPPED_FOLDERS for part in inside) or path.name.endswith(_BY_PRODUCTS):
+        return False
+    if path.name.endswith(_OBJECTS):
+        return not _is_made(path)
+    if path.suffix == ".cmd":
+        return _is_stand_in(path)
+    # Programs that Kbuild made for itself (hostprogs).
+    return not (_has_command(path) and _begins_with(path, _ELF))
+
+
+def _is_made(path: Path) -> bool:
+    """True for an object or archive that a build left; one that shows no trace of that is prebuilt, and a source.
+
+    Kbuild keeps the command that made `x.o` in `.x.o.cmd`, except where it copied `x.o_shipped`
+    (scripts/Makefile.lib); other builds leave an object beside what they compiled.
+    """
+    if path.name in _KBUILDS_ARCHIVES or path.name.startswith(".tmp_") or _has_command(path):
+        return True
+    traces = [path.with_name(f"{path.name}_shipped"), path.with_name(f"{path.name}.d")]
+    if path.suffix == ".o":
+        traces += [path.with_suffix(suffix) for suffix in (*_COMPILED, ".mod", ".d")]
+    return any(trace.is_file() for trace in traces) or _begins_with(path, _THIN_ARCHIVE)
+
+
+def _has_command(path: Path) -> bool:
+    command = path.with_name(f".{path.name}.cmd")
+    return command.is_file() and command.stat().st_size > 0
+
+
+def _is_stand_in(path: Path) -> bool:
+    """True for an empty `.x.o.cmd` of a prebuilt `x.o`: Kbuild writes none that is empty, and modpost wants to read one
+    when it computes srcversion (scripts/mod/sumversion.c)."""
+    prebuilt = path.with_name(path.name.removeprefix(".").removesuffix(".cmd"))
+    is_empty = path.name.startswith(".") and path.stat().st_size == 0
+    return is_empty and prebuilt.name.endswith(_OBJECTS) and prebuilt.is_file() and not _is_made(prebuilt)
+
+
+def _begins_with(path: Path, magic: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(magic)) == magic

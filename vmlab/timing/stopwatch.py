@@ -14,6 +14,7 @@ from typing import Protocol
 from vmlab.errors import GuestError, HostError, hides_frames
 from vmlab.guest.transport import Completed
 from vmlab.provenance import Provenance
+from vmlab.reason.command import last_words
 from vmlab.timing.operation import Operation, Parts
 from vmlab.timing.series import Point, Series, TimingSource, Unit, steady
 
@@ -213,8 +214,7 @@ def _run(guest: Asked, words: list[str], timeout_s: float | None) -> str:
     done = guest.root(shlex.join(words), timeout_s=timeout_s)
     if done.ok:
         return done.stdout
-    said = (done.stderr or done.stdout).strip().splitlines()
-    reason = said[-1] if said else f"status {done.status}"
+    reason = last_words(done.stderr, done.stdout) or f"status {done.status}"
     if done.status == _NO_COUNTER:
         raise CounterUnusable(reason.removeprefix("counter: "), hint="--vmlab-timing auto takes the best that counts")
     raise GuestError(f"it could not be timed: {reason}", detail="" if done.stderr else done.stdout[-500:])

@@ -206,7 +206,7 @@ def test_a_connection_that_ends_under_a_command_is_a_lost_machine() -> None:
 
 def test_a_command_that_fails_shows_its_output(tmp_path: Path) -> None:
     bench = Bench(FakeTransport({"sudo": completed("sudo x", status=3, stdout="one\n", stderr="two\n")}))
-    with pytest.raises(AssetError, match="becoming root ended with status 3") as caught:
+    with pytest.raises(AssetError, match="becoming root ended with status 3: two") as caught:
         bench.boot.succeed("sudo x", timeout_s=3, what="becoming root")
     assert caught.value.detail == "one\ntwo"
 

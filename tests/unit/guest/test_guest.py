@@ -31,6 +31,35 @@ def test_succeed_returns_the_output_and_refuses_another_status_with_the_evidence
     assert caught.value.detail == "a\nb"
 
 
+@pytest.mark.parametrize(
+    ("stdout", "stderr", "words"),
+    [
+        ("", "cat: /x: Permission denied\n", ": cat: /x: Permission denied"),
+        ("first\nlast\n", "", ": last"),
+        ("a", "sh: \x1b[31mno\x1b[0m\x07\u202e\n", ": sh: no"),
+        ("", "", ""),
+    ],
+    ids=["standard error", "standard output", "escapes", "nothing"],
+)
+def test_a_commands_last_words_are_in_the_message(stdout: str, stderr: str, words: str) -> None:
+    failing = guest(FakeTransport({"x": completed("x", status=1, stdout=stdout, stderr=stderr)}))
+    succeeding = guest(FakeTransport({"x": completed("x", stdout=stdout, stderr=stderr)}))
+
+    with pytest.raises(GuestError) as demanded:
+        failing.succeed("x")
+    with pytest.raises(GuestError) as demanded_of_root:
+        failing.as_root("x")
+    with pytest.raises(GuestError) as awaited:
+        failing.wait_until("x", timeout_s=0.01)
+    with pytest.raises(GuestError) as refused:
+        succeeding.fail("x")
+
+    assert demanded.value.message == f"'x' ended with status 1{words}"
+    assert demanded_of_root.value.message == f"'x' ended with status 1{words}"
+    assert awaited.value.message == f"gave up waiting for 'x' after 0 s{words}"
+    assert refused.value.message == f"'x' succeeded and should have failed{words}"
+
+
 def test_fail_wants_a_failure() -> None:
     lab = guest(FakeTransport({"dmesg": completed("dmesg", status=1), "true": "fine"}))
     assert lab.fail("dmesg").status == 1

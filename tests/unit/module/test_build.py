@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from unit.fakes import image
 from vmlab.errors import BuildError
 from vmlab.module import build
-from vmlab.module.build import Built, build_failure, build_module, find_compiler, make_command
+from vmlab.module.build import Built, build_module, compile_program, find_compiler, make_command
 from vmlab.module.compiler import Match, parse_compiler
+from vmlab.module.failure import build_failure
 from vmlab.module.inspect import ModuleInfo
 from vmlab.module.place import Outcome
 from vmlab.module.source import Source, read_source
@@ -22,6 +24,7 @@ from vmlab.target import Architecture
 _RELEASE = "6.1.0-56-cloud-amd64"
 _KERNEL = "gcc-12 (Debian 12.2.0-14) 12.2.0"
 _OTHER_NAME = "x86_64-linux-gnu-gcc-12 (Debian 12.2.0-14) 12.2.0"
+_CLANG = "Debian clang version 21.1.8 (3)"
 _OTHER_VERSION = "gcc-14 (Debian 14.2.0-19) 14.2.0"
 
 
@@ -30,8 +33,18 @@ class FakePlace:
 
     name = BuildPlace.HOST
 
-    def __init__(self, *, compilers: str = _KERNEL, make: Outcome | None = None, listing: str = "fib/fib.ko\n") -> None:
+    def __init__(
+        self,
+        *,
+        kernel: str = _KERNEL,
+        compilers: str = f"gcc-12\t{_KERNEL}",
+        make: Outcome | None = None,
+        listing: str = "fib/fib.ko\n",
+        missing: tuple[str, ...] = (),
+    ) -> None:
+        self.kernel = kernel
         self.compilers = compilers
+        self.missing = missing
         self.make = make or Outcome(status=0, output="  CC [M]  fib.o\n")
         self.listing = listing
         self.commands: list[str] = []
@@ -44,9 +57,11 @@ class FakePlace:
         assert timeout_s > 0
         self.commands.append(command)
         if "CONFIG_CC_VERSION_TEXT" in command:
-            return Outcome(status=0, output=f'CONFIG_CC_VERSION_TEXT="{_KERNEL}"\n')
+            return Outcome(status=0, output=f'CONFIG_CC_VERSION_TEXT="{self.kernel}"\n')
         if "--version" in command:
             return Outcome(status=0, output=self.compilers)
+        if command.startswith("command -v "):
+            return Outcome(status=int(command.split()[-1] in self.missing), output="")
         if command.startswith("find "):
             return Outcome(status=0, output=self.listing)
         return self.make
@@ -107,6 +122,53 @@ def test_another_version_keeps_its_own_name_and_the_kernels_warning() -> None:
     command = make_command("fib", _RELEASE, parse_compiler(_KERNEL), parse_compiler(_OTHER_VERSION))
     assert "CC=gcc-14 " in command
     assert "ln -s" not in command
+
+
+@pytest.mark.parametrize(("name", "tools"), [("clang", "LLVM=1"), ("clang-21", "LLVM=-21")])
+def test_a_kernel_that_clang_built_gets_a_module_built_by_llvm(
+    source: Source, store: Store, name: str, tools: str
+) -> None:
+    place = FakePlace(kernel=_CLANG, compilers=f"{name}\t{_CLANG}\n")
+
+    built = _build(source, place, store, policy=CompilerPolicy.WAIVE)
+
+    command = f"make -j2 -C /lib/modules/{_RELEASE}/build M=/build/fib {tools} modules"
+    assert command in place.commands
+    assert (built.compiler.name, built.match) == (name, Match.SAME)
+
+
+@pytest.mark.parametrize(
+    ("name", "linker", "package"), [("clang", "ld.lld", "lld"), ("clang-21", "ld.lld-21", "lld-21")]
+)
+def test_a_clang_without_its_linker_is_refused_in_words(
+    source: Source, store: Store, name: str, linker: str, package: str
+) -> None:
+    place = FakePlace(kernel=_CLANG, compilers=f"{name}\t{_CLANG}\n", missing=(linker,))
+
+    with pytest.raises(BuildError) as caught:
+        _build(source, place, store)
+
+    assert caught.value.message == f"the kernel was built by {_CLANG!r}, and {linker} is missing beside {name}"
+    assert caught.value.hint == f"install {package} there"
+    assert not any("make" in command for command in place.commands)
+
+
+def test_the_probe_for_compilers_names_each_in_a_real_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "clang-21"
+    program.write_text(f"#!/bin/sh\necho '{_CLANG}'\necho 'Target: x86_64'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    place = FakePlace()
+
+    def run(command: str, *, timeout_s: float) -> Outcome:
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=timeout_s, check=True)
+        return Outcome(status=done.returncode, output=done.stdout)
+
+    monkeypatch.setattr(place, "run", run)
+
+    found = find_compiler(parse_compiler(_CLANG), Architecture.AMD64, place, timeout_s=30)
+
+    assert (found.name, found.text) == ("clang-21", _CLANG)
 
 
 def test_a_name_with_a_blank_is_quoted() -> None:
@@ -182,6 +244,49 @@ def test_of_several_modules_the_one_named_like_its_directory_is_taken(source: So
     assert _build(source, FakePlace(listing="fib/a.ko\nfib/fib.ko\n"), store).ko.name == "fib.ko"
 
 
+@pytest.fixture
+def spaced(tmp_path: Path) -> Source:
+    (tmp_path / "my module").mkdir()
+    (tmp_path / "my module" / "Kbuild").write_text("obj-m := fib.o\n")
+    return read_source(tmp_path / "my module")
+
+
+def test_a_directory_with_a_blank_in_its_name_is_built_under_another(spaced: Source, store: Store) -> None:
+    place = FakePlace(listing="my_module/other.ko\nmy_module/my-module.ko\n")
+
+    built = _build(spaced, place, store)
+
+    assert built.guest_path == "/build/my_module/my-module.ko"
+    assert place.commands[2] == "put 1 of my module as my_module"
+    assert "M=/build/my_module " in place.commands[3]
+    assert place.commands[4].startswith("find my_module ")
+
+
+def test_a_failure_has_the_directorys_own_name(spaced: Source) -> None:
+    error = build_failure(spaced, _RELEASE, "/build/my_module/Kbuild:1: *** missing separator.  Stop.\n")
+
+    assert error.message == f"my module does not build on {_RELEASE}: Kbuild:1: *** missing separator"
+    assert error.source == "Kbuild:1"
+
+
+def test_a_program_that_does_not_compile_names_file_line_and_error(source: Source, tmp_path: Path) -> None:
+    output = "program/fib.c: In function 'main':\nprogram/fib.c:3:4: error: no\n"
+    place = FakePlace(make=Outcome(status=1, output=output))
+
+    with pytest.raises(BuildError) as caught:
+        compile_program(source, "fib.c", image(tmp_path), place, tmp_path / "out", timeout_s=5)
+
+    assert caught.value.message == "fib.c does not compile for debian12-6.1: fib.c:3: no"
+
+
+def test_a_program_that_does_not_link_names_what_is_missing(source: Source, tmp_path: Path) -> None:
+    output = "/usr/bin/ld: /tmp/cc1.o: in function `main':\nfib.c:(.text+0xa): undefined reference to `helper'\n"
+    place = FakePlace(make=Outcome(status=1, output=f"{output}collect2: error: ld returned 1 exit status\n"))
+
+    with pytest.raises(BuildError, match=r"debian12-6\.1: fib\.c.*undefined reference to `helper'"):
+        compile_program(source, "fib.c", image(tmp_path), place, tmp_path / "out", timeout_s=5)
+
+
 _COMPILER = """\
 make: Entering directory '/usr/src/linux-headers-6.1.0-56-cloud-amd64'
   CC [M]  /build/fib/src/fib.o
@@ -203,9 +308,9 @@ _MAKE = "make[2]: *** No rule to make target '/build/fib/none.o', needed by '/bu
         (_COMPILER, "src/fib.c:42: 'undeclared' undeclared (first use in this function)"),
         (_HEADER, "fib.c:1: nothing.h: No such file or directory"),
         (_IN_7_3, "fib.c:7: #error no"),
-        (_MODPOST, '"no_such_symbol" [/build/fib/fib.ko] undefined!'),
-        (_MODPOST_5_10, '"no_such_symbol" [/build/fib/fib.ko] undefined!'),
-        (_MAKE, "No rule to make target '/build/fib/none.o', needed by '/build/fib/fib.o'.  Stop."),
+        (_MODPOST, '"no_such_symbol" [fib.ko] undefined!'),
+        (_MODPOST_5_10, '"no_such_symbol" [fib.ko] undefined!'),
+        (_MAKE, "No rule to make target 'none.o', needed by 'fib.o'"),
     ],
     ids=["compiler", "header", "relative", "modpost", "modpost of 5.10", "make"],
 )
@@ -213,6 +318,37 @@ def test_a_failure_names_kernel_place_and_first_error(source: Source, output: st
     error = build_failure(source, _RELEASE, output)
     assert error.message == f"fib does not build on {_RELEASE}: {reason}"
     assert error.detail.splitlines()[-1] == output.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("output", "place"),
+    [
+        ("/build/fib/fib.c:1:5: error: no\n", "fib.c:1"),
+        ("/build/fib/Kbuild:1: *** missing separator.  Stop.\n", "Kbuild:1"),
+        ('ERROR: modpost: "helper" [/build/fib/fib.ko] undefined!\n', "fib.c:3"),
+        ("ERROR: modpost: GPL-incompatible module fib.ko uses GPL-only symbol 'helper'\n", "fib.c:3"),
+        ("fib.o: error: objtool: entry+0x1c: unreachable instruction\n", "fib.c:2"),
+        ("ERROR: modpost: missing MODULE_LICENSE() in /build/fib/fib.o\n", "fib.c:1"),
+        ('ERROR: modpost: "elsewhere" [/build/fib/fib.ko] undefined!\n', ""),
+        ("ERROR: modpost: missing MODULE_LICENSE() in /build/fib/joined.o\n", ""),
+        ("ld: cannot find libblob.a: No such file or directory\n", ""),
+    ],
+    ids=[
+        "compiler",
+        "makefile",
+        "undefined symbol",
+        "GPL-only symbol",
+        "objtool",
+        "license",
+        "a symbol that no source names",
+        "an object of several sources",
+        "linker",
+    ],
+)
+def test_a_failure_names_the_modules_own_file_and_line(source: Source, output: str, place: str) -> None:
+    (source.directory / "fib.c").write_text("int x;\nint entry(void)\n{ return helper(); }\n")
+
+    assert build_failure(source, _RELEASE, output).source == place
 
 
 def test_a_failure_without_words_is_still_a_failure(source: Source) -> None:

@@ -11,6 +11,8 @@ from vmlab.module.compiler import (
     candidates,
     compare,
     kernel_compiler,
+    linker_of,
+    llvm_arguments,
     parse_compiler,
     refuse_other_version,
 )
@@ -21,6 +23,8 @@ GCC_12 = "gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0"
 GCC_14 = "x86_64-linux-gnu-gcc-14 (Debian 14.2.0-19) 14.2.0"
 UBUNTU = "x86_64-linux-gnu-gcc-12 (Ubuntu 12.3.0-1ubuntu1~22.04) 12.3.0"
 CLANG = "Debian clang version 14.0.6"
+CLANG_18 = "Ubuntu clang version 18.1.3 (1ubuntu1)"
+CLANG_21 = "Debian clang version 21.1.8 (3)"
 
 
 @pytest.mark.parametrize(
@@ -40,6 +44,14 @@ CLANG = "Debian clang version 14.0.6"
         ("gcc 4.8.5", "gcc", "", "4.8.5"),
         (CLANG, "clang", "Debian", "14.0.6"),
         ("clang version 17.0.6 (Fedora 17.0.6-1.fc39)", "clang", "", "17.0.6"),
+        (CLANG_18, "clang", "Ubuntu", "18.1.3"),
+        (CLANG_21, "clang", "Debian", "21.1.8"),
+        (
+            "Android (11368308, +pgo, +lto, based on r510928) clang version 18.0.0 (https://x)",
+            "clang",
+            "Android (11368308, +pgo, +lto, based on r510928)",
+            "18.0.0",
+        ),
         (f'  "{GCC_12}"\nCopyright (C) 2022\n', "gcc-12", "Debian 12.2.0-14+deb12u1", "12.2.0"),
     ],
 )
@@ -67,6 +79,64 @@ def test_the_kernels_banner_is_the_second_place() -> None:
     assert kernel_compiler("", banner).version == "12.2.0"
 
 
+@pytest.mark.parametrize("compiler", [CLANG_18, CLANG_21, "clang version 17.0.6 (Fedora 17.0.6-1.fc39)"])
+def test_a_banner_names_a_clang_too(compiler: str) -> None:
+    banner = f"Linux version 6.8.0 (b@example.org) ({compiler}, LLD 18.1.3) #1 SMP"
+
+    assert kernel_compiler("", banner) == parse_compiler(compiler)
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("clang", "clang"),
+        ("clang-21", "clang"),
+        ("x86_64-linux-gnu-clang", "clang"),
+        ("x86_64-linux-gnu-clang-21", "clang"),
+    ],
+)
+def test_a_clang_has_the_name_that_it_was_called_by(name: str, family: str) -> None:
+    compiler = parse_compiler(CLANG_21, called=name)
+
+    assert (compiler.name, compiler.family, compiler.version) == (name, family, "21.1.8")
+
+
+def test_a_gcc_tells_its_name_itself() -> None:
+    assert parse_compiler(GCC_12, called="cc").name == "gcc-12"
+
+
+@pytest.mark.parametrize(
+    ("name", "release", "arguments"),
+    [
+        ("clang", "6.12.1", "LLVM=1"),
+        ("clang", "5.10.0-46-amd64", "LLVM=1"),
+        ("clang-21", "6.12.1", "LLVM=-21"),
+        ("clang-21", "5.18.0", "LLVM=-21"),
+        ("x86_64-linux-gnu-clang", "6.12.1", "LLVM=1 CC=x86_64-linux-gnu-clang"),
+        (
+            "clang-14",
+            "5.17.3",
+            "LLVM=1 CC=clang-14 LD=ld.lld-14 AR=llvm-ar-14 NM=llvm-nm-14 OBJCOPY=llvm-objcopy-14 "
+            "OBJDUMP=llvm-objdump-14 READELF=llvm-readelf-14 STRIP=llvm-strip-14 HOSTCC=clang-14",
+        ),
+    ],
+)
+def test_a_clang_is_used_with_the_rest_of_llvm(name: str, release: str, arguments: str) -> None:
+    assert llvm_arguments(parse_compiler(CLANG_21, called=name), release) == arguments
+
+
+@pytest.mark.parametrize(
+    ("name", "linker"), [("clang", "ld.lld"), ("clang-21", "ld.lld-21"), ("x86_64-linux-gnu-clang", "ld.lld")]
+)
+def test_a_clang_has_a_linker_of_its_own(name: str, linker: str) -> None:
+    assert linker_of(parse_compiler(CLANG_21, called=name)) == linker
+    assert linker_of(parse_compiler(GCC_12)) == ""
+
+
+def test_the_name_of_a_clang_makes_no_difference() -> None:
+    assert compare(parse_compiler(CLANG_21), parse_compiler(CLANG_21, called="clang-21")) is Match.SAME
+
+
 def test_a_kernel_that_does_not_tell_is_an_error() -> None:
     with pytest.raises(BuildError, match="does not tell which compiler built it"):
         kernel_compiler("CONFIG_MODULES=y\n", "Linux version 6.1.0")
@@ -75,7 +145,12 @@ def test_a_kernel_that_does_not_tell_is_an_error() -> None:
 def test_the_kernels_own_name_is_looked_for_first_and_each_name_once() -> None:
     assert candidates(parse_compiler(GCC_14), Architecture.AMD64) == ("x86_64-linux-gnu-gcc-14", "gcc-14", "gcc")
     assert candidates(parse_compiler(GCC_12), Architecture.AMD64) == ("gcc-12", "x86_64-linux-gnu-gcc-12", "gcc")
-    assert candidates(parse_compiler(CLANG), Architecture.AMD64)[0] == "clang"
+    assert candidates(parse_compiler(CLANG), Architecture.AMD64) == (
+        "clang",
+        "clang-14",
+        "x86_64-linux-gnu-clang-14",
+        "x86_64-linux-gnu-clang",
+    )
 
 
 def test_another_architectures_compiler_is_not_looked_for() -> None:

@@ -28,6 +28,38 @@ def test_the_files_and_the_name_are_the_directorys(tree: Path) -> None:
     assert found.name == tree.name
 
 
+@pytest.mark.parametrize(
+    ("name", "build_name"),
+    [
+        ("fibdrv", "fibdrv"),
+        ("fib-drv_2.0+git~1@x", "fib-drv_2.0+git~1@x"),
+        ("模組", "模組"),
+        ("my module", "my_module"),
+        ("a:b", "a_b"),
+        ("a=b,c", "a_b_c"),
+        ("50%", "50_"),
+        ("#1 $x", "_1__x"),
+        ('it\'s "mine"', "it_s__mine_"),
+        ("-x", "_x"),
+        ("a*[b]?(c)\n;&|<>\\`{d}", "a__b___c__________d_"),
+        (".names", "module_names"),
+        ("source.tar", "module_source.tar"),
+    ],
+)
+def test_a_tree_is_built_under_its_name_as_far_as_make_can_take_it(tmp_path: Path, name: str, build_name: str) -> None:
+    directory = tmp_path / name
+    directory.mkdir()
+    (directory / "Kbuild").write_text("obj-m := fib.o\n")
+
+    found = read_source(directory)
+
+    assert (found.name, found.build_name) == (name, build_name)
+
+
+def test_a_path_that_leads_upwards_has_the_name_of_where_it_leads(tree: Path) -> None:
+    assert read_source(tree / "src" / "..").name == tree.name
+
+
 @pytest.mark.parametrize("change", ["content", "new file", "rename", "executable", "removal"])
 def test_the_digest_follows_every_change(tree: Path, change: str) -> None:
     before = read_source(tree).digest
@@ -53,7 +85,9 @@ def test_times_do_not_count(tree: Path) -> None:
     "name",
     [
         "fib.ko",
-        "fib.o",
+        "fib.mod.o",
+        "built-in.a",
+        "src/fib.o",
         "fib.mod",
         "fib.mod.c",
         ".fib.o.cmd",
@@ -68,6 +102,68 @@ def test_what_an_earlier_build_left_does_not_count(tree: Path, name: str) -> Non
     (tree / name).parent.mkdir(exist_ok=True)
     (tree / name).write_text("left behind")
     assert read_source(tree) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "trace", "content"),
+    [
+        ("fib.o", ".fib.o.cmd", "savedcmd_fib.o := gcc\n"),
+        (".module-common.o", "..module-common.o.cmd", "savedcmd_.module-common.o := gcc\n"),
+        ("libfib.a", ".libfib.a.cmd", "cmd_libfib.a := ar\n"),
+        ("fib.o", "fib.mod", "fib.o\n"),
+        ("fib.o", "fib.d", "fib.o: fib.c\n"),
+        (".tmp_fib.o", ".tmp_fib.d", ""),
+    ],
+)
+def test_an_object_with_a_trace_of_a_build_does_not_count(tree: Path, name: str, trace: str, content: str) -> None:
+    before = read_source(tree)
+    (tree / name).write_bytes(b"\x7fELF")
+    (tree / trace).write_text(content)
+
+    assert read_source(tree) == before
+
+
+@pytest.mark.parametrize("name", ["blob.o", "lib/libblob.a", "blob.o_shipped"])
+def test_a_prebuilt_object_is_a_source(tree: Path, name: str) -> None:
+    before = read_source(tree).digest
+    (tree / name).parent.mkdir(exist_ok=True)
+    (tree / name).write_bytes(b"\x7fELF")
+
+    found = read_source(tree)
+
+    assert name in found.files
+    assert found.digest != before
+
+
+def test_a_copy_of_a_shipped_object_does_not_count(tree: Path) -> None:
+    (tree / "blob.o_shipped").write_bytes(b"\x7fELF")
+    before = read_source(tree)
+    (tree / "blob.o").write_bytes(b"\x7fELF")
+
+    assert read_source(tree) == before
+
+
+def test_a_thin_archive_does_not_count(tree: Path) -> None:
+    before = read_source(tree)
+    (tree / "parts.a").write_bytes(b"!<thin>\n")
+
+    assert read_source(tree) == before
+
+
+def test_a_program_that_kbuild_made_does_not_count(tree: Path) -> None:
+    before = read_source(tree)
+    (tree / "gen").write_bytes(b"\x7fELF")
+    (tree / ".gen.cmd").write_text("cmd_gen := gcc\n")
+
+    assert read_source(tree) == before
+
+
+def test_a_prebuilt_objects_empty_command_file_is_a_source(tree: Path) -> None:
+    (tree / "blob.o").write_bytes(b"\x7fELF")
+    (tree / ".blob.o.cmd").write_text("")
+    (tree / ".fib.o.cmd").write_text("")
+
+    assert read_source(tree).files == (".blob.o.cmd", "Kbuild", "blob.o", "src/fib.c")
 
 
 def test_a_makefile_is_enough_and_neither_is_not(tree: Path) -> None:

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+"""A failed build as an error: its reason, and where in the module's sources that is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from vmlab.errors import BuildError
+from vmlab.image.image import BUILD_DIRECTORY
+from vmlab.module.source import Source
+from vmlab.reason.build import BuildReason, build_reason
+
+_SHOWN_LINES = 25
+_SOURCES = (".c", ".h", ".S", ".rs")
+
+
+def build_failure(source: Source, release: str, output: str) -> BuildError:
+    """The error of a build whose output this is; its `source` is set where the reason is about one of the module's
+    own files."""
+    reason = build_reason(output, directory=f"{BUILD_DIRECTORY}/{source.build_name}", files=source.files)
+    detail = "\n".join(output.rstrip().splitlines()[-_SHOWN_LINES:])
+    why = f": {reason.text}" if reason.text else ""
+    failure = BuildError(f"{source.name} does not build on {release}{why}", detail=detail)
+    failure.source = reason.place or _place_of(reason, source)
+    return failure
+
+
+def program_failure(tree: Source, main: str, target: str, output: str) -> BuildError:
+    """The error of a program that does not compile for a target."""
+    reason = build_reason(output, directory="program", files=tree.files)
+    why = f": {reason.text}" if reason.text else ""
+    return BuildError(f"{main} does not compile for {target}{why}", detail=output)
+
+
+def _place_of(reason: BuildReason, source: Source) -> str:
+    """Where the sources use the symbol, or define the function, that modpost or objtool complains about."""
+    of_object = f"{reason.object.removesuffix('.o')}.c"
+    if reason.object and of_object not in source.files:
+        return ""
+    if not reason.symbol:
+        return f"{of_object}:1" if reason.object else ""
+    files = [of_object] if reason.object else [file for file in source.files if file.endswith(_SOURCES)]
+    return _first_use(reason.symbol, files, source)
+
+
+def _first_use(symbol: str, files: Iterable[str], source: Source) -> str:
+    word = re.compile(rf"\b{re.escape(symbol)}\b")
+    for file in files:
+        text = (source.directory / file).read_text(encoding="utf-8", errors="replace")
+        for number, line in enumerate(text.splitlines(), start=1):
+            if word.search(line):
+                return f"{file}:{number}"
+    return ""
