@@ -134,7 +134,9 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("codespell")
-    session.run("shellcheck", ".ci/run", "tools/fresh-machine", ".github/action.sh", ".github/try-row.sh", "tests/scale/slurm")
+    session.run(
+        "shellcheck", ".ci/run", "tools/fresh-machine", ".github/action.sh", ".github/try-row.sh", "tests/scale/slurm"
+    )
     session.run("zizmor", "--offline", "--quiet", ".")
     _actionlint(session)
 

@@ -293,11 +293,16 @@ class Lab:
     def _build(self, target: Target, guest: Callable[[], Guest]) -> Built:
         image = self.image(target)
         where = self.build_place(image)
-        self.progress(f"{target.id}: building {self.source.name} ({where})")
+
+        def begin() -> Place:
+            # Called for a build that is not in the store.
+            self.progress(f"{target.id}: building {self.source.name} ({where})")
+            return self._open_place(where, image, guest)
+
         built = build_module(
             self.source,
             image,
-            lambda: self._open_place(where, image, guest),
+            begin,
             where,
             self.store,
             policy=self.settings.compiler,
