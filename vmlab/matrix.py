@@ -78,7 +78,9 @@ class Matrix:
             else:
                 matched = fnmatch.filter([target.id for target in self.targets if _is_meant(target, glob)], glob)
             if not matched:
-                raise UsageError(f"unknown target {word!r}", hint=f"{nearest(glob, ids)} `vmlab targets` lists all")
+                hint = nearest(glob, ids, listing=_LISTING)
+                more = "" if _LISTING in hint else f" `{_LISTING}` lists all"
+                raise UsageError(f"unknown target {word!r}", hint=f"{hint}{more}")
             if plus and suffix not in _WAYS:
                 raise UsageError(f"unknown way to start a target: {word!r}", hint=nearest(suffix, _WAYS))
             chosen.update(f"{name}{plus}{suffix}" for name in matched)
@@ -95,6 +97,7 @@ def _is_amd64(target: Target) -> bool:
 
 _SAID = (str(Architecture.ARM64), "cloudimg")
 """What a glob must say to mean a row that has it in its id."""
+_LISTING = "vmlab targets"
 _WAYS = [str(boot) for boot in Boot if boot is not Boot.STOCK]
 _NAMED: Mapping[str, Callable[[Target], bool]] = {
     "all": _is_amd64,

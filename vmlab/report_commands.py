@@ -21,12 +21,15 @@ Command = Callable[..., argparse.ArgumentParser]
 def add_report_commands(command: Command) -> None:
     """Make `report` and its actions known; `command` makes one of vmlab's commands."""
     report = command("report", _report, "join results, and hand them on: merge, summary, annotate, …")
-    report.add_argument("action", choices=tuple(_ACTIONS))
-    places = report.add_argument(
-        "places", nargs="+", type=Path, metavar="DIR", help="report directories, or those that hold them; or files"
+    report.add_argument("action", metavar="ACTION", choices=tuple(_ACTIONS), help="one of %(choices)s")
+    report.add_argument(
+        "places",
+        nargs="*",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help="report directories, or those that hold them; or files",
     )
-    # `*` would be content with none where an option comes first, and call the rest unknown.
-    places.required = False
     report.add_argument("--out", type=Path, metavar="PATH", help="merge: the directory, durations: the file to write")
 
 
@@ -127,7 +130,7 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace, Settings], int]] = {
 
 
 def _places(chosen: argparse.Namespace, settings: Settings) -> list[Path]:
-    places: list[Path] = chosen.places or []
+    places: list[Path] = chosen.places
     if not places and chosen.action == "merge":
         raise UsageError("nothing to merge", hint="name the --vmlab-report directories of the runs")
     return places or [settings.report]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vmlab.cloud_image import Algorithm, CloudImage
 from vmlab.decode import read_toml, structure
-from vmlab.errors import AssetError, HostError, UsageError
+from vmlab.errors import AssetError, HostError, UsageError, some
 from vmlab.matrix import catalogue_directory
 from vmlab.settings import Settings
 from vmlab.store import replace_file
@@ -121,9 +121,10 @@ def require_locked(targets: Iterable[Target], settings: Settings) -> None:
 
 def _not_locked(told: Sequence[str], names: Iterable[str], path: Path) -> AssetError:
     verb = "is" if len(told) == 1 else "are"
+    chosen = list(names) if some(told) == ", ".join(told) else []
     return AssetError(
-        f"{', '.join(told)} {verb} not locked: {path.name} does not say which file to fetch",
-        hint=f"`vmlab images lock {' '.join(names)}` asks the publisher and writes it down",
+        f"{some(told)} {verb} not locked: {path.name} does not say which file to fetch",
+        hint=f"`{' '.join(['vmlab images lock', *chosen])}` asks the publisher and writes it down",
     )
 
 
