@@ -93,13 +93,13 @@ def command_parser() -> CommandParser:
     images = command(
         "images",
         _images,
-        "what is in the store: ls, verify, prune, refresh; make images: build; what a cache of them goes by: key; "
+        "what is in the store: ls, verify, prune, rm, refresh; make images: build; what a cache of them goes by: key; "
         "which cloud images are fetched, and whether they work: lock, check, try",
     )
     images.add_argument(
         "action",
         metavar="ACTION",
-        choices=("ls", "verify", "prune", "refresh", "build", "key", "lock", "check", "try"),
+        choices=("ls", "verify", "prune", "rm", "refresh", "build", "key", "lock", "check", "try"),
         help="one of %(choices)s",
     )
     images.add_argument(
@@ -241,6 +241,8 @@ def _images(chosen: argparse.Namespace, settings: Settings) -> int:
         return 0 if act(publishers.chosen_images(lab.matrix, chosen.names), settings, say=print) else 1
     if chosen.action in ("build", "try"):
         return _make_images(lab, chosen)
+    if chosen.action == "rm":
+        return 0 if upkeep.remove(lab, chosen.names, say=print) else 1
     # An image does not know how it will be started.
     targets = (
         tuple({target.stock: None for target in lab.matrix.select(",".join(chosen.names))}) if chosen.names else ()

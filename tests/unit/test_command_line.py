@@ -105,7 +105,7 @@ def test_a_shell_takes_no_command(head: list[str]) -> None:
         (["targets", "--shards", "x"], "targets: argument --shards: invalid int value: 'x' (see `vmlab targets"),
         (["targets", "--format", "x"], "unknown --format 'x' (known: github, gitlab)"),
         ([], "the following arguments are required: COMMAND (see `vmlab --help`)"),
-        (["tagets"], "unknown command 'tagets' (did you mean 'targets'?)"),
+        (["doctr"], "unknown command 'doctr' (did you mean 'doctor'?)"),
         (["images"], "images: the following arguments are required: ACTION (see `vmlab images --help`)"),
     ],
 )
