@@ -235,10 +235,7 @@ def _images(chosen: argparse.Namespace, settings: Settings) -> int:
 
     lab = _lab(settings)
     if chosen.action in ("lock", "check"):
-        from vmlab import publishers
-
-        act = publishers.lock_images if chosen.action == "lock" else publishers.check_images
-        return 0 if act(publishers.chosen_images(lab.matrix, chosen.names), settings, say=print) else 1
+        return _ask_publishers(lab, chosen)
     if chosen.action in ("build", "try"):
         return _make_images(lab, chosen)
     if chosen.action == "rm":
@@ -258,6 +255,20 @@ def _images(chosen: argparse.Namespace, settings: Settings) -> int:
     else:
         upkeep.prune(lab, targets, is_all=chosen.all, is_damaged_only=chosen.damaged, say=print)
     return 0
+
+
+def _ask_publishers(lab: Lab, chosen: argparse.Namespace) -> int:
+    from vmlab import publishers
+    from vmlab.image.lock import lock_of
+
+    images = publishers.chosen_images(lab.matrix, chosen.names)
+    if chosen.action == "check":
+        return 0 if publishers.check_images(images, lab.settings, say=print) else 1
+    is_whole = publishers.lock_images(images, lab.settings, say=print)
+    path = lock_of(lab.settings).path
+    if path.exists():
+        print(f"lock: {path}")
+    return 0 if is_whole else 1
 
 
 def _make_images(lab: Lab, chosen: argparse.Namespace) -> int:

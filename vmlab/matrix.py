@@ -95,6 +95,7 @@ def _is_amd64(target: Target) -> bool:
     return target.architecture is Architecture.AMD64
 
 
+_PACKAGED = "_images"
 _SAID = (str(Architecture.ARM64), "cloudimg")
 """What a glob must say to mean a row that has it in its id."""
 _LISTING = "vmlab targets"
@@ -111,7 +112,12 @@ def catalogue_directory() -> Path:
     """Where images/ lies: beside the package in a checkout, inside it when installed from a wheel."""
     package = Path(__file__).parent
     beside = package.parent / "images"
-    return beside if (beside / "targets").is_dir() else package / "_images"
+    return beside if (beside / "targets").is_dir() else package / _PACKAGED
+
+
+def is_packaged(directory: Path) -> bool:
+    """True for the catalogue inside an installed package, which belongs to the package manager."""
+    return directory.name == _PACKAGED
 
 
 def load_matrix(directory: Path | None = None, *, own: Path | None = None) -> Matrix:

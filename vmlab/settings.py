@@ -276,7 +276,8 @@ SETTINGS: tuple[Setting, ...] = (
         default="",
         parse=_optional_path,
         metavar="FILE",
-        help="which files of their publishers cloud images are; default: lock.toml in your catalogue, else vmlab's own",
+        help="which files of their publishers cloud images are; default: lock.toml in your catalogue, else a "
+        "checkout's images/lock.toml, else vmlab/lock.toml in your configuration directory",
     ),
     Setting(
         name="index_days",
