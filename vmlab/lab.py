@@ -42,6 +42,7 @@ from vmlab.report.model import TargetFacts
 from vmlab.settings import BuildPlace, Settings
 from vmlab.store import Store, digest_of
 from vmlab.target import Architecture, Boot, Target
+from vmlab.timing.document import host_words
 from vmlab.timing.series import TimingSource
 
 
@@ -356,6 +357,7 @@ class Lab:
             cpus=spec.cpus,
             memory_mib=spec.memory_mib,
             timing_source=str(TimingSource.CLOCK),
+            host=host_words(),
         )
         state = "built" if image.is_new else "cached"
         self.facts[target.id] = TargetFacts(provenance=provenance, image=state, image_s=took_s, boot_s=0.0, boots=0)

@@ -39,12 +39,15 @@ def _report(chosen: argparse.Namespace, settings: Settings) -> int:
 
 def _merge(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.report.files import write_result
+    from vmlab.report.measured import measured_lines, shown_path
     from vmlab.report.merge import merge, read_parts
 
     with _without_collector():
         result = merge(read_parts(_places(chosen, settings)), targets=_demanded(settings))
         path = write_result(result, chosen.out or settings.report)
     _show(result)
+    for line in measured_lines(result.series, report=shown_path(path.parent.absolute())):
+        print(line)
     print(f"results: {path}")
     for line in result.missing:
         print(f"vmlab: {line}", file=sys.stderr)
