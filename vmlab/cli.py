@@ -74,7 +74,7 @@ def command_parser() -> CommandParser:
     shell = command(
         "shell", _shell, "open a shell in a fork of a target's guest, or in a guest that was kept", is_mixed=False
     )
-    shell.usage = "vmlab shell TARGET [--loaded DIR] [--booted] [--vmlab-...] [--] [COMMAND ...]"
+    shell.usage = "vmlab shell TARGET [--loaded DIR] [--booted] [SETTING ...] [--] [COMMAND ...]"
     shell.add_argument("name", metavar="TARGET", help="a target, or the name of a kept guest: kept-4711")
     shell.add_argument("--loaded", metavar="DIR", help="with the module in this directory built and loaded")
     shell.add_argument("--booted", action="store_true", help="boot it instead of forking it")
