@@ -62,8 +62,8 @@ class _Lists:
         nodes = list(ast.walk(tree))
         for node in nodes:
             if isinstance(node, ast.Assign):
-                for name in node.targets:
-                    self._keep(ast.unparse(name), node.value)
+                for place in node.targets:
+                    self._keep(ast.unparse(place), node.value)
             elif isinstance(node, ast.AnnAssign) and node.value is not None:
                 self._keep(ast.unparse(node.target), node.value)
             elif isinstance(node, ast.For) and isinstance(node.iter, ast.List | ast.Tuple):
