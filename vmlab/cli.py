@@ -8,9 +8,10 @@ import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vmlab import __version__
+from vmlab.command_line import CommandParser, add_settings, parse
 from vmlab.errors import UsageError, VmlabError
 from vmlab.report_commands import add_report_commands
 from vmlab.settings import SETTINGS, Settings, load_settings
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
     from vmlab.lab import Lab
 
 _INTERRUPTED = 130
+_OPERATIONS = (
+    "such as 'pread /dev/fibonacci {n} 300': pread, read or pwrite PATH OFFSET SIZE; ioctl PATH REQUEST SIZE; "
+    "command PROGRAM WORD...; loop ROUNDS; syscall"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit status: 0 fine, 1 a fault, 2 wrong usage, 130 interrupted."""
-    parser = _parser()
-    chosen = parser.parse_args(arguments)
     try:
+        chosen = parse(command_parser(), arguments)
         settings = load_settings(
             {setting.name: getattr(chosen, f"vmlab_{setting.name}", None) for setting in SETTINGS}, directory=Path.cwd()
         )
@@ -43,21 +47,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="vmlab", description="A test lab for out-of-tree Linux kernel modules.")
+def command_parser() -> CommandParser:
+    """The parser of every command and option there is."""
+    parser = CommandParser(prog="vmlab", description="A test lab for out-of-tree Linux kernel modules.")
     parser.add_argument("--version", action="version", version=f"vmlab {__version__}")
+    add_settings(parser, is_shown=False)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(name: str, act: Callable[[argparse.Namespace, Settings], int], text: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=text, description=text)
-        made.set_defaults(act=act)
-        group = made.add_argument_group("settings")
-        for setting in SETTINGS:
-            text = f"{setting.help} [{setting.variable}]".replace("%", "%%")
-            value: dict[str, Any] = (
-                {"action": "store_const", "const": "yes"} if setting.is_flag else {"metavar": setting.metavar}
-            )
-            group.add_argument(setting.option, dest=f"vmlab_{setting.name}", help=text, **value)
+    def command(
+        name: str, act: Callable[[argparse.Namespace, Settings], int], text: str, *, is_mixed: bool = True
+    ) -> CommandParser:
+        made: CommandParser = commands.add_parser(name, help=text, description=text, is_mixed=is_mixed)
+        made.set_defaults(act=act, parser=made)
+        add_settings(made, is_shown=True)
         return made
 
     targets = command("targets", _targets, "list the kernels there are to test on, or make a matrix of jobs of them")
@@ -69,31 +71,40 @@ def _parser() -> argparse.ArgumentParser:
     doctor = command("doctor", _doctor, "say what this host can do, and what to type to improve it")
     doctor.add_argument("--json", action="store_true", help="for a bug report")
     command("setup", _setup, "install what the chosen targets need on this host, as root or with passwordless sudo")
-    shell = command("shell", _shell, "open a shell in a fork of a target's guest, or in a guest that was kept")
+    shell = command(
+        "shell", _shell, "open a shell in a fork of a target's guest, or in a guest that was kept", is_mixed=False
+    )
+    shell.usage = "vmlab shell TARGET [--loaded DIR] [--booted] [SETTING ...] [--] [COMMAND ...]"
     shell.add_argument("name", metavar="TARGET", help="a target, or the name of a kept guest: kept-4711")
     shell.add_argument("--loaded", metavar="DIR", help="with the module in this directory built and loaded")
     shell.add_argument("--booted", action="store_true", help="boot it instead of forking it")
-    shell.add_argument(
+    words = shell.add_argument(
         "words",
-        nargs=argparse.REMAINDER,
+        # Unlike REMAINDER it begins with a word, so options may stand before that.
+        nargs=argparse.PARSER,
+        default=[],
         metavar="COMMAND",
-        help="run this instead, and end with its status; everything after TARGET belongs to it",
+        help="run this instead, and end with its status; what follows its first word, or --, belongs to it",
     )
+    words.required = False
     symbols = command("symbols", _symbols, "fetch a target's kernel symbols, for drgn, and print where they are")
     symbols.add_argument("name", metavar="TARGET")
     command("reap", _reap, "end kept guests, and remove what killed runs and power cuts left")
     images = command(
         "images",
         _images,
-        "what is in the store: ls, verify, prune, refresh; make images: build; what a cache of them goes by: key; "
+        "what is in the store: ls, verify, prune, rm, refresh; make images: build; what a cache of them goes by: key; "
         "which cloud images are fetched, and whether they work: lock, check, try",
     )
-    images.add_argument("action", choices=("ls", "verify", "prune", "refresh", "build", "key", "lock", "check", "try"))
-    names = images.add_argument(
-        "names", nargs="+", default=[], metavar="TARGET", help="only these targets' images; lock, check: or images"
+    images.add_argument(
+        "action",
+        metavar="ACTION",
+        choices=("ls", "verify", "prune", "rm", "refresh", "build", "key", "lock", "check", "try"),
+        help="one of %(choices)s",
     )
-    # `*` would be content with none where an option comes first, and call the rest unknown.
-    names.required = False
+    images.add_argument(
+        "names", nargs="*", default=[], metavar="TARGET", help="only these targets' images; lock, check: or images"
+    )
     images.add_argument("--all", action="store_true", help="prune: everything, also what is in use by the matrix")
     images.add_argument("--damaged", action="store_true", help="prune: only what is damaged")
     images.add_argument("--json", action="store_true", help="try: for a program")
@@ -102,11 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_series_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+def _add_series_commands(command: Callable[..., CommandParser]) -> None:
     timing = command(
         "time", _time, "time a device's operation or a program on the chosen kernels, or two modules by it"
     )
-    timing.add_argument("operation", metavar="OPERATION", help="such as 'pread /dev/fibonacci {n} 300'")
+    timing.add_argument("operation", metavar="OPERATION", help=_OPERATIONS)
     timing.add_argument("--n", metavar="SIZES", help="what {n} is to be: 10,100,1000")
     timing.add_argument("--against", type=Path, metavar="DIR", help="the module before the change; measured in turns")
     timing.add_argument(
@@ -193,13 +204,14 @@ def _setup(_: argparse.Namespace, settings: Settings) -> int:
 def _shell(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab import shell
 
-    words = chosen.words[1:] if chosen.words[:1] == ["--"] else chosen.words
+    # Python 3.11 leaves the -- in front of the words, later ones do not.
+    command = " ".join(chosen.words[1:] if chosen.words[:1] == ["--"] else chosen.words)
     if chosen.name.startswith("kept-"):
-        return shell.into_kept(_lab(settings), chosen.name, " ".join(words))
+        return shell.into_kept(_lab(settings), chosen.name, command)
     if chosen.loaded is not None:
         settings = dataclasses.replace(settings, module=Path(chosen.loaded).absolute())
     return shell.into_target(
-        _lab(settings), chosen.name, " ".join(words), is_loaded=chosen.loaded is not None, is_booted=chosen.booted
+        _lab(settings), chosen.name, command, is_loaded=chosen.loaded is not None, is_booted=chosen.booted
     )
 
 
@@ -223,12 +235,11 @@ def _images(chosen: argparse.Namespace, settings: Settings) -> int:
 
     lab = _lab(settings)
     if chosen.action in ("lock", "check"):
-        from vmlab import publishers
-
-        act = publishers.lock_images if chosen.action == "lock" else publishers.check_images
-        return 0 if act(publishers.chosen_images(lab.matrix, chosen.names), settings, say=print) else 1
+        return _ask_publishers(lab, chosen)
     if chosen.action in ("build", "try"):
         return _make_images(lab, chosen)
+    if chosen.action == "rm":
+        return 0 if upkeep.remove(lab, chosen.names, say=print) else 1
     # An image does not know how it will be started.
     targets = (
         tuple({target.stock: None for target in lab.matrix.select(",".join(chosen.names))}) if chosen.names else ()
@@ -244,6 +255,20 @@ def _images(chosen: argparse.Namespace, settings: Settings) -> int:
     else:
         upkeep.prune(lab, targets, is_all=chosen.all, is_damaged_only=chosen.damaged, say=print)
     return 0
+
+
+def _ask_publishers(lab: Lab, chosen: argparse.Namespace) -> int:
+    from vmlab import publishers
+    from vmlab.image.lock import lock_of
+
+    images = publishers.chosen_images(lab.matrix, chosen.names)
+    if chosen.action == "check":
+        return 0 if publishers.check_images(images, lab.settings, say=print) else 1
+    is_whole = publishers.lock_images(images, lab.settings, say=print)
+    path = lock_of(lab.settings).path
+    if path.exists():
+        print(f"lock: {path}")
+    return 0 if is_whole else 1
 
 
 def _make_images(lab: Lab, chosen: argparse.Namespace) -> int:

@@ -111,13 +111,30 @@ def hides_frames(caught: object) -> bool:
     return isinstance(getattr(caught, "value", None), ModuleError)
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
-    """A hint naming the known word most like `word`, or all of them when none is close."""
-    known = sorted(words)
-    longer = [candidate for candidate in known if word and candidate.startswith(word)]
-    if longer:
-        return f"did you mean {longer[0]!r}?"
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+_MOST_NAMED = 6
+"""So many names can be read in one line; of more the nearest are enough."""
+_FEW = 3
+
+
+def nearest(word: str, words: Iterable[str], *, listing: str = "") -> str:
+    """A hint naming the known word most like `word`, or, when none is close, all of them; of many the three nearest.
+
+    `listing` is the command that lists them all, for when a guess is of no use.
+    """
+    known = sorted(set(words))
+    close = [candidate for candidate in known if word and candidate.startswith(word)]
+    close = close or difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"
-    return f"known: {', '.join(known)}" if known else "there are none"
+    if len(known) <= _MOST_NAMED:
+        return f"known: {', '.join(known)}" if known else "there are none"
+    near = difflib.get_close_matches(word, known, n=_FEW, cutoff=0.0)
+    return f"the nearest of {len(known)}: {', '.join(near)}" + (f"; `{listing}` lists all" if listing else "")
+
+
+def some(names: Iterable[str]) -> str:
+    """Names in one line: all when they are a handful, else three and how many more there are."""
+    listed = list(names)
+    if len(listed) <= _MOST_NAMED:
+        return ", ".join(listed)
+    return f"{', '.join(listed[:_FEW])} and {len(listed) - _FEW} more"

@@ -43,6 +43,7 @@ from vmlab.report.model import TargetFacts
 from vmlab.settings import BuildPlace, Settings
 from vmlab.store import Store, digest_of
 from vmlab.target import Architecture, Boot, Target
+from vmlab.timing.document import host_words
 from vmlab.timing.series import TimingSource
 
 __tracebackhide__ = hides_frames
@@ -307,11 +308,16 @@ class Lab:
     def _build(self, target: Target, guest: Callable[[], Guest]) -> Built:
         image = self.image(target)
         where = self.build_place(image)
-        self.progress(f"{target.id}: building {self.source.name} ({where})")
+
+        def begin() -> Place:
+            # Called for a build that is not in the store.
+            self.progress(f"{target.id}: building {self.source.name} ({where})")
+            return self._open_place(where, image, guest)
+
         built = build_module(
             self.source,
             image,
-            lambda: self._open_place(where, image, guest),
+            begin,
             where,
             self.store,
             policy=self.settings.compiler,
@@ -365,6 +371,7 @@ class Lab:
             cpus=spec.cpus,
             memory_mib=spec.memory_mib,
             timing_source=str(TimingSource.CLOCK),
+            host=host_words(),
         )
         state = "built" if image.is_new else "cached"
         self.facts[target.id] = TargetFacts(provenance=provenance, image=state, image_s=took_s, boot_s=0.0, boots=0)

@@ -78,7 +78,9 @@ class Matrix:
             else:
                 matched = fnmatch.filter([target.id for target in self.targets if _is_meant(target, glob)], glob)
             if not matched:
-                raise UsageError(f"unknown target {word!r}", hint=f"{nearest(glob, ids)} `vmlab targets` lists all")
+                hint = nearest(glob, ids, listing=_LISTING)
+                more = "" if _LISTING in hint else f" `{_LISTING}` lists all"
+                raise UsageError(f"unknown target {word!r}", hint=f"{hint}{more}")
             if plus and suffix not in _WAYS:
                 raise UsageError(f"unknown way to start a target: {word!r}", hint=nearest(suffix, _WAYS))
             chosen.update(f"{name}{plus}{suffix}" for name in matched)
@@ -93,8 +95,10 @@ def _is_amd64(target: Target) -> bool:
     return target.architecture is Architecture.AMD64
 
 
+_PACKAGED = "_images"
 _SAID = (str(Architecture.ARM64), "cloudimg")
 """What a glob must say to mean a row that has it in its id."""
+_LISTING = "vmlab targets"
 _WAYS = [str(boot) for boot in Boot if boot is not Boot.STOCK]
 _NAMED: Mapping[str, Callable[[Target], bool]] = {
     "all": _is_amd64,
@@ -108,7 +112,12 @@ def catalogue_directory() -> Path:
     """Where images/ lies: beside the package in a checkout, inside it when installed from a wheel."""
     package = Path(__file__).parent
     beside = package.parent / "images"
-    return beside if (beside / "targets").is_dir() else package / "_images"
+    return beside if (beside / "targets").is_dir() else package / _PACKAGED
+
+
+def is_packaged(directory: Path) -> bool:
+    """True for the catalogue inside an installed package, which belongs to the package manager."""
+    return directory.name == _PACKAGED
 
 
 def load_matrix(directory: Path | None = None, *, own: Path | None = None) -> Matrix:

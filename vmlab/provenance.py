@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,3 +30,5 @@ class Provenance:
     """The publisher's image that it was made of, by name and digest; empty for one out of packages."""
     boot: str = ""
     """The boot of the guest that was measured in, which its forks share."""
+    host: Mapping[str, str] = field(default_factory=dict)
+    """The host that ran the guest: processor, cores, system; empty where nobody recorded it."""

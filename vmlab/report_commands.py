@@ -21,12 +21,15 @@ Command = Callable[..., argparse.ArgumentParser]
 def add_report_commands(command: Command) -> None:
     """Make `report` and its actions known; `command` makes one of vmlab's commands."""
     report = command("report", _report, "join results, and hand them on: merge, summary, annotate, …")
-    report.add_argument("action", choices=tuple(_ACTIONS))
-    places = report.add_argument(
-        "places", nargs="+", type=Path, metavar="DIR", help="report directories, or those that hold them; or files"
+    report.add_argument("action", metavar="ACTION", choices=tuple(_ACTIONS), help="one of %(choices)s")
+    report.add_argument(
+        "places",
+        nargs="*",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help="report directories, or those that hold them; or files",
     )
-    # `*` would be content with none where an option comes first, and call the rest unknown.
-    places.required = False
     report.add_argument("--out", type=Path, metavar="PATH", help="merge: the directory, durations: the file to write")
 
 
@@ -36,12 +39,15 @@ def _report(chosen: argparse.Namespace, settings: Settings) -> int:
 
 def _merge(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.report.files import write_result
+    from vmlab.report.measured import measured_lines, shown_path
     from vmlab.report.merge import merge, read_parts
 
     with _without_collector():
         result = merge(read_parts(_places(chosen, settings)), targets=_demanded(settings))
         path = write_result(result, chosen.out or settings.report)
     _show(result)
+    for line in measured_lines(result.series, report=shown_path(path.parent.absolute())):
+        print(line)
     print(f"results: {path}")
     for line in result.missing:
         print(f"vmlab: {line}", file=sys.stderr)
@@ -127,7 +133,7 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace, Settings], int]] = {
 
 
 def _places(chosen: argparse.Namespace, settings: Settings) -> list[Path]:
-    places: list[Path] = chosen.places or []
+    places: list[Path] = chosen.places
     if not places and chosen.action == "merge":
         raise UsageError("nothing to merge", hint="name the --vmlab-report directories of the runs")
     return places or [settings.report]

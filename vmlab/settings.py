@@ -276,7 +276,8 @@ SETTINGS: tuple[Setting, ...] = (
         default="",
         parse=_optional_path,
         metavar="FILE",
-        help="which files of their publishers cloud images are; default: lock.toml in your catalogue, else vmlab's own",
+        help="which files of their publishers cloud images are; default: lock.toml in your catalogue, else a "
+        "checkout's images/lock.toml, else vmlab/lock.toml in your configuration directory",
     ),
     Setting(
         name="index_days",
@@ -287,6 +288,8 @@ SETTINGS: tuple[Setting, ...] = (
     ),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
+_LISTING = "vmlab targets --help"
+"""Every command's help lists all settings with their variables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,7 +368,9 @@ def _from_project(directory: Path) -> dict[str, tuple[str, str]]:
         raise UsageError(f"{path}: [tool.vmlab] is no table", hint="write `[tool.vmlab]`, once")
     for name in table:
         if name not in _BY_NAME:
-            raise UsageError(f"{path}: [tool.vmlab] {name}: unknown key", hint=nearest(name, _BY_NAME))
+            raise UsageError(
+                f"{path}: [tool.vmlab] {name}: unknown key", hint=nearest(name, _BY_NAME, listing=_LISTING)
+            )
     return {name: (_as_text(value), _PROJECT) for name, value in table.items()}
 
 
@@ -377,7 +382,9 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[str, st
         name = variable.removeprefix("VMLAB_").lower()
         if name not in _BY_NAME:
             known = [setting.variable for setting in SETTINGS]
-            raise UsageError(f"{variable}: unknown environment variable", hint=nearest(variable, known))
+            raise UsageError(
+                f"{variable}: unknown environment variable", hint=nearest(variable, known, listing=_LISTING)
+            )
         found[name] = (text, variable)
     return found
 

@@ -117,6 +117,14 @@ class Store:
     def _own_objects(self) -> list[StoredObject]:
         return [load_object(path.parent) for path in self.root.glob(f"objects/*/*/{MANIFEST}")]
 
+    def unreadable(self) -> Iterator[tuple[str, str]]:
+        """Kind and digest of the objects whose manifests cannot be read; `objects` raises for these."""
+        for path in sorted(self.root.glob(f"objects/*/*/{MANIFEST}")):
+            try:
+                load_object(path.parent)
+            except AssetError:
+                yield path.parent.parent.name, path.parent.name
+
     def verify(self, item: StoredObject) -> None:
         """Hash every file of an object; `AssetError` names the first that differs from when it was sealed."""
         check_object(item, deep=True)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Looking after the store: verify, prune, refresh, and what a cache of it goes by."""
+"""Looking after the store: verify, prune, remove, refresh, and what a cache of it goes by."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from vmlab.decode import unstructure
-from vmlab.errors import AssetError, HostError, VmlabError
+from vmlab.errors import AssetError, HostError, UsageError, VmlabError
 from vmlab.image.cloud_recipe import load_cloud_recipe
 from vmlab.image.fetch import KIND as CLOUD_IMAGE
 from vmlab.image.lock import lock_of
@@ -48,6 +49,11 @@ def prune(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only:
     """
     store = lab.store
     freed = 0
+    if is_all or is_damaged_only:
+        # Whatever such an object was of, nobody can read it.
+        for kind, digest in list(store.unreadable()):
+            told = "removed " if store.discard(kind, digest) else "in use  "
+            say(f"{told} {kind:8} {digest}: its manifest cannot be read")
     for item in _doomed(lab, targets, is_all=is_all, is_damaged_only=is_damaged_only):
         if not store.remove(item):
             say(f"in use   {item.kind:8} {item.label}")
@@ -63,6 +69,51 @@ def prune(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only:
             say(f"removed  the part of {name} that was fetched  {size / 2**20:.0f} MiB")
         remove_tree(store.root / "downloads")
     say(f"{freed / 2**30:.1f} GiB freed")
+
+
+def remove(lab: Lab, words: Sequence[str], *, say: Say) -> bool:
+    """Remove what the store holds of targets, or objects by digest with what was made from them; False when something
+    stayed or a word named nothing that is there.
+
+    A word is a digest, 6 digits of it at least, the id of a publisher's image, or a glob of targets. Raises
+    `UsageError` when it is none of these, or no word is given.
+    """
+    if not words:
+        raise UsageError("nothing was named to remove", hint="name targets, or digests: `vmlab images ls` lists both")
+    store = lab.store
+    is_done = True
+    for word in words:
+        broken = [(kind, digest) for kind, digest in store.unreadable() if _is_digest(word) and digest.startswith(word)]
+        for kind, digest in broken:
+            is_done = store.discard(kind, digest) and is_done
+            say(f"removed  {kind:8} {digest}: its manifest could not be read")
+        found = [] if broken else _named(lab, word)
+        if not broken and not found:
+            say(f"nothing of {word} is in the store")
+            is_done = False
+        for item in found:
+            is_gone = store.remove(item)
+            is_done = is_done and is_gone
+            told = "removed" if is_gone else "shared" if item.is_shared else "in use"
+            say(f"{told:8} {item.kind:8} {item.label}  {item.size_bytes / 2**20:.0f} MiB")
+    return is_done
+
+
+def _named(lab: Lab, word: str) -> list[StoredObject]:
+    """The objects that a word names, what was made from an image before the image."""
+    items = list(lab.store.objects())
+    chosen = [item for item in items if _is_digest(word) and item.digest.startswith(word)]
+    chosen = chosen or [item for item in items if item.kind == CLOUD_IMAGE and item.label == word]
+    if not chosen and not _is_digest(word) and word not in {image.id for image in lab.matrix.images}:
+        chosen = chosen_objects(lab.store, lab.matrix.select(word))
+    digests = {item.digest for item in chosen}
+    images = {item.digest for item in chosen if item.kind == "image"}
+    made_from = [item for item in items if item.inputs.get("image") in images and item.digest not in digests]
+    return sorted([*made_from, *chosen], key=lambda item: item.kind == "image")
+
+
+def _is_digest(word: str) -> bool:
+    return re.fullmatch("[0-9a-f]{6,20}", word) is not None
 
 
 def _doomed(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only: bool) -> Iterable[StoredObject]:

@@ -8,6 +8,7 @@ several constants, counts as run where one of its copies ran.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -84,6 +85,10 @@ def _reports(work: Path) -> list[dict[str, object]]:
 
 
 def main() -> int:
+    missing = [program for program in ("gcc", "gcov") if shutil.which(program) is None]
+    if missing:
+        print(f"coverage: no {' and no '.join(missing)} on this host; apt-get install gcc", file=sys.stderr)
+        return 2
     with tempfile.TemporaryDirectory() as directory:
         files = merge(_reports(Path(directory)))
     lines = [count for file in files.values() for count in file.lines.values()]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DRIVER = ROOT / "fibdrv"
-_PACKAGES = "apt-get install sparse mandoc linux-headers-amd64 linux-source"
+_PACKAGES = "apt-get install make gcc sparse mandoc linux-headers-amd64 linux-source"
 _SCRIPTS = ("checkpatch.pl", "const_structs.checkpatch", "spelling.txt")
 # A warning of the compiler, of sparse or of Kbuild; not Debian's missing vmlinux, which BTF alone wants.
 _SAID = re.compile(r"^.*\b(?:warning|error):.*$", re.MULTILINE | re.IGNORECASE)
@@ -69,7 +69,8 @@ def run(command: Sequence[str], directory: Path) -> str:
 
 def build(work: Path, *options: str) -> list[str]:
     """What the compiler and sparse say of the module at W=1."""
-    require("sparse")
+    for program in ("make", "gcc", "sparse"):
+        require(program)
     copy = work / f"build{len(options)}" / "fibdrv"
     shutil.copytree(DRIVER, copy, ignore=shutil.ignore_patterns("*.o", "*.ko", "*.mod*", ".*.cmd", "build"))
     said = run(["make", "-C", str(headers()), f"M={copy}", "W=1", "C=2", *options, "modules"], copy)

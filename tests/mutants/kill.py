@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mutants.mutant import DRIVER, ROOT, BadMutant, Mutant, copy_driver, make_mutant, read_mutants
+from vmlab.errors import nearest
 
 _TARGET = "debian12-6.1"
 _LIMIT_S = 1800.0
@@ -52,7 +54,11 @@ def main(words: Sequence[str]) -> int:
         mutants = read_mutants()
         chosen = [mutant for mutant in mutants if _is_chosen(mutant, options.words, user_space=options.user_space)]
         if not chosen:
-            print(f"no mutant is called so; there are: {', '.join(m.name for m in mutants)}", file=sys.stderr)
+            near = nearest(options.words[0] if options.words else "", (mutant.name for mutant in mutants))
+            print(f"no mutant is called so; {near}", file=sys.stderr)
+            return 2
+        if not all(mutant.is_guests for mutant in chosen) and shutil.which("make") is None:
+            print("mutants: no make on this host; apt-get install make gcc", file=sys.stderr)
             return 2
         _require_sound(chosen, options.target)
         verdicts = [_try(mutant, options.target) for mutant in chosen]

@@ -44,6 +44,18 @@ def test_the_best_source_is_taken_and_every_series_tells_it(inner: Inner) -> Non
     assert series["points"] == [{"n": 10, "samples": [20.0] * 3}, {"n": 20, "samples": [40.0] * 3}]
 
 
+def test_the_figures_stand_below_the_table(inner: Inner) -> None:
+    inner.tests(cost=_TIMED)
+    result = inner.run()
+    result.stdout.fnmatch_lines(
+        [
+            "debian12-6.1+icount: loop, instructions (icount) per operation: 20 at n=10, 40 at n=20",
+            "figures: vmlab series build/vmlab, vmlab plot build/vmlab",
+            "results: *",
+        ]
+    )
+
+
 def test_a_marker_that_needs_what_is_not_had_skips_with_the_fact(inner: Inner) -> None:
     inner.tests(cost=_marked("pmu"))
     inner.run().assert_outcomes(skipped=1)

@@ -49,6 +49,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "vmlab.plugin",
         "vmlab.cli",
+        "vmlab.command_line",
         "vmlab.report_commands",
         "vmlab.smoke",
         "vmlab.doctor",

@@ -11,6 +11,7 @@ import pytest
 from vmlab import cli
 from vmlab.lab import Lab
 from vmlab.store import Store
+from vmlab.timing.operation import OPERATIONS
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +34,63 @@ def test_an_unknown_target_is_one_line_and_status_2(capsys: pytest.CaptureFixtur
     shown = capsys.readouterr().err.strip().splitlines()
     assert len(shown) == 1
     assert shown[0].startswith("vmlab: unknown target 'debian12-6.2' (did you mean 'debian12-6.12'?")
+
+
+_UNKNOWN = {
+    "a target": (["targets", "--vmlab-target", "zzz"], "`vmlab targets` lists all"),
+    "a command": (["zzz"], "`vmlab --help` lists all"),
+    "an action": (["images", "zzz"], "`vmlab images --help` lists all"),
+    "an operation": (["time", "zzz"], "`vmlab time --help` lists all"),
+}
+
+
+@pytest.mark.parametrize("words", [words for words, _ in _UNKNOWN.values()], ids=list(_UNKNOWN))
+def test_an_unknown_word_is_one_short_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(words) == 2
+
+    shown = capsys.readouterr()
+    (line,) = shown.err.splitlines()
+    assert line.startswith("vmlab: unknown ")
+    assert "zzz" in line
+    assert len(line) < 200
+    assert shown.out == ""
+
+
+@pytest.mark.parametrize(("words", "listing"), _UNKNOWN.values(), ids=list(_UNKNOWN))
+def test_an_unknown_word_names_the_command_that_lists_all(
+    words: list[str], listing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.main(words)
+    assert listing in capsys.readouterr().err
+
+
+def test_an_unknown_variable_names_the_nearest_and_the_list(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VMLAB_NO_SUCH_THING_AT_ALL", "2")
+    assert cli.main(["targets"]) == 2
+    assert capsys.readouterr().err.endswith("; `vmlab targets --help` lists all)\n")
+    monkeypatch.delenv("VMLAB_NO_SUCH_THING_AT_ALL")
+    monkeypatch.setenv("VMLAB_CUPS", "2")
+    assert cli.main(["targets"]) == 2
+    assert capsys.readouterr().err == ("vmlab: VMLAB_CUPS: unknown environment variable (did you mean 'VMLAB_CPUS'?)\n")
+
+
+def test_the_help_of_time_lists_every_operation(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["time", "--help"])
+
+    shown = " ".join(capsys.readouterr().out.split())
+    for name, words in OPERATIONS.items():
+        assert name in shown
+        assert words in shown
+
+
+def test_an_unknown_target_close_to_one_still_names_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["shell", "debain12-6.1"]) == 2
+    assert capsys.readouterr().err == (
+        "vmlab: unknown target 'debain12-6.1' (did you mean 'debian12-6.1'? `vmlab targets` lists all)\n"
+    )
 
 
 def test_a_glob_that_names_several_targets_is_no_shell(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from unit.report.results import facts, row, run
+from unit.timing.measures import series
 from vmlab import cli
 from vmlab.report.files import read_result, write_result
 from vmlab.report.model import LOST_STATUS, Outcome, ShardFacts
@@ -51,6 +52,16 @@ def test_merge_prints_the_table_writes_the_file_and_ends_as_the_whole_run_would_
         "debian12-6.1",
         "debian13-6.12",
     ]
+
+
+def test_merge_prints_the_figures_that_were_recorded(capsys: pytest.CaptureFixture[str]) -> None:
+    write_result(replace(run(row(_GOOD, known=facts())), series=(series([5.0]),)), Path("one"))
+
+    assert cli.main(["report", "merge", "one", "--out", "all"]) == 0
+
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[-3].startswith("debian12-6.1: fib, ns (clock) per operation: 5 at n=")
+    assert shown[-2] == "figures: vmlab series all, vmlab plot all"
 
 
 def test_merge_says_which_shard_is_missing_and_keeps_the_rest(capsys: pytest.CaptureFixture[str]) -> None:

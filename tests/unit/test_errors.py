@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from vmlab import errors
-from vmlab.errors import BuildError, GuestError, MachineLost, ModuleError, UsageError, VmlabError, nearest
+from vmlab.errors import BuildError, GuestError, MachineLost, ModuleError, UsageError, VmlabError, nearest, some
 
 
 def test_the_hint_follows_the_message_and_the_evidence_stands_below() -> None:
@@ -46,3 +46,31 @@ def test_the_nearest_word_is_named() -> None:
 def test_all_words_are_named_when_none_is_near() -> None:
     assert nearest("zzz", ["tcg", "auto"]) == "known: auto, tcg"
     assert nearest("zzz", []) == "there are none"
+
+
+_MANY = [f"debian{suite}-{line}" for suite in (11, 12, 13) for line in ("5.10", "6.1", "6.12")]
+
+
+def test_of_many_words_the_three_nearest_are_named_and_the_command_that_lists_all() -> None:
+    hint = nearest("fedora-6.12", _MANY, listing="vmlab targets")
+
+    assert hint.startswith("the nearest of 9: ")
+    assert hint.endswith("; `vmlab targets` lists all")
+    assert [name for name in _MANY if f"{name}," in hint or f"{name};" in hint] == [
+        "debian11-6.12",
+        "debian12-6.12",
+        "debian13-6.12",
+    ]
+
+
+def test_a_word_close_to_one_of_many_names_that_one() -> None:
+    assert nearest("debain12-6.1", _MANY, listing="vmlab targets") == "did you mean 'debian12-6.1'?"
+
+
+def test_an_empty_word_still_names_three_of_many() -> None:
+    assert nearest("", _MANY).count(",") == 2
+
+
+def test_a_handful_of_names_is_listed_and_many_are_counted() -> None:
+    assert some(["a", "b", "c"]) == "a, b, c"
+    assert some(str(number) for number in range(20)) == "0, 1, 2 and 17 more"

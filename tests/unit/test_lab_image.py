@@ -13,6 +13,7 @@ from vmlab.image.image import Image
 from vmlab.lab import Lab
 from vmlab.settings import load_settings
 from vmlab.target import Architecture, Target
+from vmlab.timing.document import host_words
 
 
 class _Lab(Lab):
@@ -42,6 +43,12 @@ def test_an_image_is_asked_for_once_and_its_facts_are_there(lab: _Lab) -> None:
     assert lab.image(target) is lab.image(target)
     assert lab.asked == 1
     assert lab.facts[target.id].provenance.qemu == "7.2 for amd64"
+
+
+def test_a_targets_facts_say_which_host_ran_it(lab: _Lab) -> None:
+    (target,) = lab.targets
+    lab.image(target)
+    assert lab.facts[target.id].provenance.host == host_words()
 
 
 def test_one_that_cannot_be_had_is_not_tried_for_each_test(lab: _Lab) -> None:

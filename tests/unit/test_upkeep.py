@@ -11,8 +11,10 @@ import pytest
 
 from vmlab import upkeep
 from vmlab.cloud_image import Algorithm
+from vmlab.errors import AssetError, UsageError
 from vmlab.host.accelerator import qemu_version
 from vmlab.image.lock import ImageLock, LockedImage
+from vmlab.image.sealed import cached_image
 from vmlab.lab import Lab
 from vmlab.settings import load_settings
 from vmlab.store import StoredObject
@@ -145,3 +147,91 @@ def test_refreshing_a_cloud_image_has_the_next_run_install_it_anew(
         "ubuntu26.04-amd64` has locked it",
     ]
     assert lab.store.note("wanted-anew-ubuntu24.04-6.8") is not None
+
+
+def _left_after_rm(lab: Lab, *words: str, is_done: bool = True) -> set[str]:
+    assert upkeep.remove(lab, words, say=lambda _: None) is is_done
+    return {item.digest for item in lab.store.objects()}
+
+
+def test_rm_of_a_target_takes_its_image_its_snapshots_and_what_was_built_for_it(lab: Lab) -> None:
+    image = _image(lab, "6.1.1")
+    _snapshot(lab, image)
+    _add(lab, "module", {"ko": "fib.ko"}, image=image.digest)
+    base = _add(lab, "base", {}, codename="bookworm")
+    other = _add(lab, "image", {"target": "debian13-6.12"}, kernel="6.12.1")
+
+    assert _left_after_rm(lab, "debian12-6.1") == {base.digest, other.digest}
+
+
+def test_rm_of_a_digest_takes_that_image_and_what_was_made_from_it(lab: Lab) -> None:
+    old, new = _image(lab, "6.1.1"), _image(lab, "6.1.2")
+    _snapshot(lab, old)
+    kept = _snapshot(lab, new)
+
+    assert _left_after_rm(lab, old.digest[:8]) == {new.digest, kept.digest}
+
+
+def test_rm_of_a_snapshots_digest_leaves_its_image(lab: Lab) -> None:
+    image = _image(lab, "6.1.1")
+    snapshot = _snapshot(lab, image)
+
+    assert _left_after_rm(lab, snapshot.digest) == {image.digest}
+
+
+def test_rm_of_a_publishers_image_takes_the_file_that_was_fetched(lab: Lab) -> None:
+    _add(lab, "cloud-image", {"name": "ubuntu24.04-amd64"}, digest="1")
+
+    assert _left_after_rm(lab, "ubuntu24.04-amd64") == set()
+
+
+def test_rm_says_what_is_not_there_and_fails(lab: Lab) -> None:
+    image = _image(lab, "6.1.1")
+    said: list[str] = []
+
+    assert not upkeep.remove(lab, ["debian13-7.3", "0123456789"], say=said.append)
+
+    assert said == ["nothing of debian13-7.3 is in the store", "nothing of 0123456789 is in the store"]
+    assert _left_after_rm(lab, "debian12-6.1") == set()
+    assert image.digest not in _left_after_rm(lab, "debian12-6.1", is_done=False)
+
+
+def test_rm_leaves_what_is_in_use_and_fails(lab: Lab) -> None:
+    image = _image(lab, "6.1.1")
+    with lab.store.hold(image.path):
+        assert _left_after_rm(lab, "debian12-6.1", is_done=False) == {image.digest}
+
+
+def test_rm_of_no_target_is_wrong_usage(lab: Lab) -> None:
+    with pytest.raises(UsageError, match="unknown target 'debain12'"):
+        upkeep.remove(lab, ["debain12"], say=lambda _: None)
+    with pytest.raises(UsageError, match="nothing was named"):
+        upkeep.remove(lab, [], say=lambda _: None)
+
+
+@pytest.mark.parametrize("way", ["prune", "rm"])
+def test_an_object_whose_manifest_cannot_be_read_can_be_removed(lab: Lab, way: str) -> None:
+    image, broken = _image(lab, "6.1.1"), _image(lab, "6.1.2")
+    broken.file("manifest.json").write_text("{")
+    with pytest.raises(AssetError) as caught:
+        list(lab.store.objects())
+
+    if way == "rm":
+        assert upkeep.remove(lab, [broken.digest], say=lambda _: None)
+    else:
+        assert caught.value.hint == "vmlab images prune --damaged"
+        upkeep.prune(lab, (), is_all=False, is_damaged_only=True, say=lambda _: None)
+
+    assert [item.digest for item in lab.store.objects()] == [image.digest]
+
+
+def test_an_image_without_its_facts_names_the_command_that_removes_it(lab: Lab) -> None:
+    image = _image(lab, "6.1.1")
+
+    with pytest.raises(AssetError) as caught:
+        cached_image(lab.matrix.select("debian12-6.1")[0], lab.store)
+
+    program, *words = caught.value.hint.split()
+    assert (program, *words[:2]) == ("vmlab", "images", "rm")
+    assert _left_after_rm(lab, *words[2:]) == set()
+    assert words[2:] == [image.digest]

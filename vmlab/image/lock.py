@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""images/lock.toml: which file of a publisher each cloud image is, by name, size and digest.
+"""lock.toml: which file of a publisher each cloud image is, by name, size and digest.
 
 What is fetched is what is locked, or nothing. A row is written when its publisher was asked; an image that nobody asked
 for yet has none.
@@ -14,12 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import platformdirs
+
 from vmlab.cloud_image import Algorithm, CloudImage
 from vmlab.decode import read_toml, structure
-from vmlab.errors import AssetError, HostError, UsageError
-from vmlab.matrix import catalogue_directory
+from vmlab.errors import AssetError, HostError, UsageError, some
+from vmlab.matrix import catalogue_directory, is_packaged
 from vmlab.settings import Settings
-from vmlab.store import replace_file
+from vmlab.store import disk_error, replace_file
 from vmlab.target import Target
 
 _HEADER = """\
@@ -27,6 +29,7 @@ _HEADER = """\
 # The publishers' files that cloud images are made of. Written by `vmlab images lock`; `vmlab images check` tells what
 # moved since. An image without a row was not asked for yet, and is not fetched.
 """
+_NAME = "lock.toml"
 _HEX = {Algorithm.SHA256: re.compile(r"[0-9a-f]{64}"), Algorithm.SHA512: re.compile(r"[0-9a-f]{128}")}
 
 
@@ -63,6 +66,8 @@ class ImageLock:
 
     path: Path
     rows: Mapping[str, LockedImage] = field(default_factory=dict)
+    shipped: Mapping[str, LockedImage] = field(default_factory=dict)
+    """Those among them that an installed vmlab brought; the file holds the others."""
 
     def row(self, image: CloudImage) -> LockedImage:
         """An image's row; `AssetError` with what to type when it has none."""
@@ -102,8 +107,29 @@ def read_lock(path: Path) -> ImageLock:
 
 
 def lock_of(settings: Settings) -> ImageLock:
-    """The lock that the settings name: the one named, the one of the user's catalogue, or vmlab's own."""
-    return read_lock(settings.lock or (settings.catalogue or catalogue_directory()) / "lock.toml")
+    """The lock that the settings name: the one named, the one of the user's catalogue, or vmlab's own.
+
+    Of an installed vmlab the user's own file is read over the one in the package, which is never written.
+    """
+    if settings.lock is not None or settings.catalogue is not None:
+        return read_lock(settings.lock or (settings.catalogue or Path()) / _NAME)
+    ours = catalogue_directory()
+    if not is_packaged(ours):
+        return read_lock(ours / _NAME)
+    shipped = read_lock(ours / _NAME).rows
+    own = read_lock(_own_directory() / _NAME)
+    return replace(own, rows={**shipped, **own.rows}, shipped=shipped)
+
+
+def _own_directory() -> Path:
+    return platformdirs.user_config_path("vmlab")
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise disk_error(error, directory) from error
 
 
 def require_locked(targets: Iterable[Target], settings: Settings) -> None:
@@ -121,9 +147,10 @@ def require_locked(targets: Iterable[Target], settings: Settings) -> None:
 
 def _not_locked(told: Sequence[str], names: Iterable[str], path: Path) -> AssetError:
     verb = "is" if len(told) == 1 else "are"
+    chosen = list(names) if some(told) == ", ".join(told) else []
     return AssetError(
-        f"{', '.join(told)} {verb} not locked: {path.name} does not say which file to fetch",
-        hint=f"`vmlab images lock {' '.join(names)}` asks the publisher and writes it down",
+        f"{some(told)} {verb} not locked: {path.name} does not say which file to fetch",
+        hint=f"`{' '.join(['vmlab images lock', *chosen])}` asks the publisher and writes it down",
     )
 
 
@@ -133,8 +160,11 @@ def write_lock(lock: ImageLock) -> None:
         f"[[image]]\nid = {json.dumps(row.id)}\nname = {json.dumps(row.name)}\nsize_bytes = {row.size_bytes}\n"
         f'algorithm = "{row.algorithm}"\ndigest = "{row.digest}"\n'
         for _, row in sorted(lock.rows.items())
+        if lock.shipped.get(row.id) != row
     ]
     try:
+        if lock.path.parent == _own_directory():
+            _make(lock.path.parent)
         replace_file(lock.path, "\n".join([_HEADER, *tables]))
     except HostError as error:
         raise HostError(

@@ -70,7 +70,7 @@ def stored_image(target: Target, stored: StoredObject, keys: LabKeys) -> Image:
         release, packages = stored.facts["release"], stored.facts["packages"]
     except KeyError as error:
         raise AssetError(
-            f"image {target.id}: its manifest lacks {error}", hint=f"vmlab images rm {target.id}"
+            f"image {target.id}: its manifest lacks {error}", hint=f"vmlab images rm {stored.digest}"
         ) from None
     return Image(
         target_id=target.id,

@@ -27,6 +27,7 @@ from vmlab.plugin.unfinished import Unfinished
 from vmlab.report.files import write_result
 from vmlab.report.github import notices
 from vmlab.report.junit import keep_apart
+from vmlab.report.measured import measured_lines, shown_path
 from vmlab.report.model import SCHEMA, Outcome, RunResult, ShardFacts, TargetFacts, TargetResult, TestResult
 from vmlab.report.terminal import render
 from vmlab.timing.series import Series
@@ -152,6 +153,8 @@ class Reporter:
         # A log has no width of its own: only a terminal may fold the table.
         width = writer.config.get_terminal_writer().fullwidth if color else _LOG_WIDTH
         writer.write(render(result, width=width, color=color))
+        for line in measured_lines(result.series, report=shown_path(self._lab.settings.report)):
+            writer.write_line(line)
         if os.environ.get("GITHUB_ACTIONS") == "true":
             for line in notices(result.notices):
                 writer.write_line(line)

@@ -61,6 +61,8 @@ def _name(document: SeriesDocument, row: Series, point: Point) -> str:
 def _metadata(row: Series, point: Point, name: str) -> dict[str, Any]:
     unit = "second" if _is_time(row) else "integer"
     depended_on = unstructure(row.provenance) if row.provenance is not None else {}
+    host = depended_on.pop("host", {})
+    depended_on |= {f"host_{key}": value for key, value in host.items()}
     facts = {"source": str(row.source), "n": point.n, "target": row.target} | depended_on
     return {"name": name, "unit": unit} | _filled({f"vmlab_{key}": value for key, value in facts.items()})
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,13 @@ from vmlab.errors import UsageError
 from vmlab.report.files import RESULT_FILE, read_result
 from vmlab.report.model import RunResult
 from vmlab.timing.document import KIND, SERIES_FILE, SeriesDocument, check_series, document_from, read_json
+from vmlab.timing.series import Series
 
 
 def read_series(path: Path) -> SeriesDocument:
     """What was measured, out of a series document, a results.json, or a directory that holds one (`build/vmlab`).
 
-    A result file says nothing of the host; its series get the provenance of their target where they have none.
+    The series of a result file get the provenance of their target where they have none, which says what the host was.
     Raises `UsageError` when it is none of these, damaged, of another schema, or holds no series.
     """
     file = _file_in(path) if path.is_dir() else path
@@ -49,4 +51,13 @@ def _document_of(result: RunResult, *, where: str) -> SeriesDocument:
         row if row.provenance is not None else replace(row, provenance=known.get(row.target)) for row in result.series
     )
     check_series(series, where=where)
-    return SeriesDocument(vmlab=result.vmlab, date=result.started, host={}, series=series)
+    return SeriesDocument(vmlab=result.vmlab, date=result.started, host=_host_of(series), series=series)
+
+
+def _host_of(series: Sequence[Series]) -> dict[str, str]:
+    """The host of all series; where results of several were merged, what each of them was."""
+    seen: dict[str, dict[str, None]] = {}
+    for row in series:
+        for word, value in (row.provenance.host if row.provenance is not None else {}).items():
+            seen.setdefault(word, {})[value] = None
+    return {word: ", ".join(values) for word, values in seen.items()}

@@ -140,7 +140,7 @@ class Worded:
     parts: None = field(default=None, init=False)
 
 
-_WORDED = {
+OPERATIONS = {
     "pread": "PATH OFFSET SIZE",
     "read": "PATH OFFSET SIZE",
     "pwrite": "PATH OFFSET SIZE",
@@ -149,6 +149,7 @@ _WORDED = {
     "loop": "ROUNDS",
     "syscall": "",
 }
+"""What a person may ask for, each with the words that it takes; `vmlab time --help` lists them."""
 
 
 def parse_operation(text: str) -> Callable[[int], Operation]:
@@ -161,13 +162,9 @@ def parse_operation(text: str) -> Callable[[int], Operation]:
     except ValueError as error:
         raise UsageError(f"no operation can be read from {text!r}: {error}") from None
     name = words[0] if words else ""
-    if name not in _WORDED:
-        raise UsageError(f"unknown operation {name!r}", hint=f"{nearest(name, _WORDED)} {_listed()}".strip())
-    expected = _WORDED[name].split()
+    if name not in OPERATIONS:
+        raise UsageError(f"unknown operation {name!r}", hint=nearest(name, OPERATIONS, listing="vmlab time --help"))
+    expected = OPERATIONS[name].split()
     if len(words) - 1 != len(expected) and not (name == "command" and len(words) > 1):
-        raise UsageError(f"{name} takes {_WORDED[name] or 'nothing'}, not {' '.join(words[1:]) or 'nothing'!r}")
+        raise UsageError(f"{name} takes {OPERATIONS[name] or 'nothing'}, not {' '.join(words[1:]) or 'nothing'!r}")
     return lambda n: Worded(tuple(word.replace("{n}", str(n)) for word in words))
-
-
-def _listed() -> str:
-    return "; ".join(f"{name} {words}".strip() for name, words in _WORDED.items())

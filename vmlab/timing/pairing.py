@@ -79,7 +79,7 @@ def _matches(
 
 def _differences(before: SeriesDocument, after: SeriesDocument) -> tuple[Difference, ...]:
     rows = [("vmlab", before.vmlab, after.vmlab)]
-    # A result file says nothing of its host: that is no difference.
+    # Result files of earlier versions say nothing of their host: that is no difference.
     if before.host and after.host:
         words = dict.fromkeys((*before.host, *after.host))
         rows += [(f"host's {word}", before.host.get(word, "-"), after.host.get(word, "-")) for word in words]

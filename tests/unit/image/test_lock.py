@@ -10,7 +10,7 @@ import pytest
 
 from vmlab.cloud_image import Algorithm
 from vmlab.errors import AssetError, HostError, UsageError
-from vmlab.image.lock import ImageLock, LockedImage, lock_of, read_lock, write_lock
+from vmlab.image.lock import ImageLock, LockedImage, lock_of, read_lock, require_locked, write_lock
 from vmlab.matrix import catalogue_directory, load_matrix
 from vmlab.settings import load_settings
 
@@ -47,6 +47,18 @@ def test_an_image_without_a_row_says_what_to_type(tmp_path: Path) -> None:
         read_lock(tmp_path / "lock.toml").row(image)
     assert f"{image.id} is not locked" in caught.value.message
     assert f"`vmlab images lock {image.id}`" in caught.value.hint
+
+
+def test_many_images_without_a_row_are_counted_not_listed(tmp_path: Path) -> None:
+    targets = load_matrix().select("cloud")
+    settings = load_settings({"lock": str(tmp_path / "lock.toml")}, directory=tmp_path, environment={})
+
+    with pytest.raises(AssetError) as caught:
+        require_locked(targets, settings)
+
+    assert len(targets) > 6
+    assert f" and {len(targets) - 3} more are not locked" in caught.value.message
+    assert caught.value.hint.startswith("`vmlab images lock` ")
 
 
 def test_the_settings_name_another_lock(tmp_path: Path, lock: ImageLock) -> None:

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from vmlab.provenance import Provenance
 from vmlab.report.model import SCHEMA, Outcome, RunResult, TargetFacts, TargetResult, TestResult
 
 
 def provenance(**changes: str) -> Provenance:
-    fields = {"release": "6.1.0-56-cloud-amd64", "compiler": "gcc-12 (Debian 12.2.0-14) 12.2.0", "build_place": "host"}
+    fields: dict[str, Any] = {
+        "release": "6.1.0-56-cloud-amd64",
+        "compiler": "gcc-12 (Debian 12.2.0-14) 12.2.0",
+        "build_place": "host",
+    }
     return Provenance(
         **(fields | changes),
         kernel_package="6.1.170-1",

@@ -31,6 +31,20 @@ def test_a_result_file_gives_its_version_and_date_and_no_host(tmp_path: Path) ->
     assert (read.vmlab, read.date, read.host) == ("0.1.0", "2026-11-23T02:00:00+00:00", {})
 
 
+def test_a_result_file_gives_the_host_that_its_series_were_measured_on(tmp_path: Path) -> None:
+    hosts = [{"processor": "EPYC", "cores": "2"}, {"processor": "Xeon", "cores": "2"}]
+    rows = [
+        replace(series([1.0], target=target), provenance=replace(facts().provenance, host=host))
+        for target, host in zip(("debian12-6.1", "debian13-7.3"), hosts, strict=True)
+    ]
+
+    one = read_series(write_result(replace(run(), series=tuple(rows[:1])), tmp_path / "one"))
+    merged = read_series(write_result(replace(run(), series=tuple(rows)), tmp_path / "merged"))
+
+    assert one.host == {"processor": "EPYC", "cores": "2"}
+    assert merged.host == {"processor": "EPYC, Xeon", "cores": "2"}
+
+
 def test_a_series_without_provenance_gets_that_of_its_target(tmp_path: Path) -> None:
     known = facts()
     bare = [replace(series([1.0], target=target), provenance=None) for target in ("debian12-6.1", "never-came-up")]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from vmlab.provenance import Provenance
 from vmlab.timing.compare import SAMPLES
@@ -14,7 +15,12 @@ from vmlab.timing.series import Point, Series, TimingSource, Unit
 
 
 def provenance(**changes: str) -> Provenance:
-    fields = {"release": "6.1.0-56-cloud-amd64", "compiler": "gcc-12", "accelerator": "tcg", "qemu": "7.2.22"}
+    fields: dict[str, Any] = {
+        "release": "6.1.0-56-cloud-amd64",
+        "compiler": "gcc-12",
+        "accelerator": "tcg",
+        "qemu": "7.2.22",
+    }
     return Provenance(
         **(fields | {"cpu_model": "max", "boot": "b0"} | changes),
         kernel_package="6.1.170-1",

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""Each command and option that a document or a message names is one that vmlab has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from unit.named_commands import (
+    ROOT,
+    commands_of_document,
+    commands_of_message,
+    documents,
+    messages,
+    options_of,
+    told,
+    words_of,
+)
+from vmlab import cli
+from vmlab.command_line import CommandParser, parse
+from vmlab.errors import UsageError
+from vmlab.settings import SETTINGS
+
+_MODULES = sorted((ROOT / "vmlab").rglob("*.py"))
+_INCOMPLETE = ("arguments are required", "expected one argument")
+# Options of other programs that messages name.
+_OTHERS = {
+    "--performance-monitoring-unit": "gcloud",
+    "--add-subuids": "usermod",
+    "--add-subgids": "usermod",
+    "--no-install-recommends": "apt-get",
+}
+
+
+def _wrong(command: str) -> str:
+    """What vmlab says against a command line; empty when it takes it."""
+    try:
+        parse(cli.command_parser(), words_of(command))
+    except SystemExit:
+        return ""  # --help
+    except UsageError as error:
+        # A command may be spoken of without the words that it takes.
+        return "" if any(word in error.message for word in _INCOMPLETE) else f"vmlab {command}: {error}"
+    return ""
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_every_command_in_a_document_is_taken(path: Path) -> None:
+    commands = list(commands_of_document(path.read_text(encoding="utf-8")))
+
+    assert [wrong for command in commands if (wrong := _wrong(command))] == []
+
+
+def test_every_command_in_a_message_is_taken() -> None:
+    named = [
+        (f"{path.relative_to(ROOT)}:{line}", command)
+        for path in _MODULES
+        for line, text in messages(path)
+        for command in commands_of_message(text)
+    ]
+
+    assert len(named) > 30
+    assert [(place, wrong) for place, command in named if (wrong := _wrong(command))] == []
+
+
+def test_every_option_in_a_message_is_one() -> None:
+    known = {*_options(), *_OTHERS}
+    named = [
+        (f"{path.relative_to(ROOT)}:{line}", option)
+        for path in _MODULES
+        for line, text in told(path)
+        for option in options_of(text)
+    ]
+
+    assert len(named) > 30
+    assert [(place, option) for place, option in named if option not in known] == []
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_every_setting_in_a_document_is_one(path: Path) -> None:
+    known = {setting.option for setting in SETTINGS}
+    named = set(re.findall(r"--vmlab-[a-z-]*[a-z]", path.read_text(encoding="utf-8")))
+
+    assert named - known == set()
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
+def test_every_session_in_a_document_is_one(path: Path) -> None:
+    sessions = set(re.findall(r"^@nox\.session.*\ndef (\w+)", (ROOT / "noxfile.py").read_text(), re.MULTILINE))
+
+    assert set(re.findall(r"nox -s (\w+)", path.read_text(encoding="utf-8"))) - sessions == set()
+
+
+@pytest.mark.parametrize(
+    "command", ["images remove debian12-6.1", "doctor --jsn", "shel debian12-6.1", "report join DIR"]
+)
+def test_a_command_that_vmlab_does_not_have_is_found(command: str) -> None:
+    (found,) = commands_of_document(f"Type `vmlab {command}` first.")
+    (told,) = commands_of_message(f"something is missing; `vmlab {command}` helps")
+
+    assert found == told == command
+    assert _wrong(command)
+
+
+def _options() -> set[str]:
+    parser = cli.command_parser()
+    commands: list[CommandParser] = [parse(parser, words).parser for words in _ONE_OF_EACH]
+    return {option for command in (parser, *commands) for option in command.options}
+
+
+_ONE_OF_EACH = (
+    ["targets"],
+    ["doctor"],
+    ["setup"],
+    ["shell", "x"],
+    ["symbols", "x"],
+    ["reap"],
+    ["images", "ls"],
+    ["time", "x"],
+    ["compare", "a", "b"],
+    ["series", "a"],
+    ["plot", "a"],
+    ["report", "merge"],
+)
