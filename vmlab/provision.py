@@ -268,4 +268,4 @@ def _seal(lab: Lab, work: Work, installed: Installed, directory: Path) -> Mappin
 def _with_log(error: AssetError | MachineLost, work: Work) -> AssetError | MachineLost:
     """The same error, which tells where all of the guest's output is kept."""
     kept = f"all of its output is in {work.log}, and its console in {work.console.name} beside it"
-    return type(error)(error.message, hint=error.hint, detail=f"{error.detail}\n{kept}".strip())
+    return error.retold(detail=f"{error.detail}\n{kept}".strip())
