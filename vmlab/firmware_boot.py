@@ -72,7 +72,7 @@ def choose_by_disk(lab: Lab, architecture: Architecture, firmware: Firmware, dis
             store=lab.store,
             qemu_version=lab.qemu_version(architecture),
             kvm_argv=lambda model, console: proof_argv(spec, cpu_model=model, console=console, disk=disk),
-            timeout_s=_PROOF_TIMEOUT_S,
+            timeout_s=_PROOF_TIMEOUT_S * settings.patience,
         )
 
 

@@ -286,4 +286,5 @@ class Forks:
 
 def _await_logout(guest: Guest) -> None:
     """Wait until no SSH session is left that would wake up in a fork to a connection that is gone."""
-    guest.as_root(f"i=0; while {_SESSION} && [ $i -lt 100 ]; do i=$((i + 1)); sleep 0.1; done")
+    tries = round(10 * guest.limits.connect_s)
+    guest.as_root(f"i=0; while {_SESSION} && [ $i -lt {tries} ]; do i=$((i + 1)); sleep 0.1; done")

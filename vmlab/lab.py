@@ -19,7 +19,14 @@ from vmlab.guest.hang import HangProbe
 from vmlab.guest.rules import Rules, known_rules, known_splats_file, load_rules
 from vmlab.guest.splat import find_splats
 from vmlab.guest.transport import Transport
-from vmlab.host.accelerator import ONLY_TCG_COUNTS, Accelerator, Verdict, choose_accelerator, qemu_version
+from vmlab.host.accelerator import (
+    ONLY_TCG_COUNTS,
+    PROOF_TIMEOUT_S,
+    Accelerator,
+    Verdict,
+    choose_accelerator,
+    qemu_version,
+)
 from vmlab.host.limits import Limits, limits_for
 from vmlab.host.nested import known_words
 from vmlab.image.debug_symbols import obtain_vmlinux
@@ -150,11 +157,12 @@ class Lab:
         settings = self.settings
         spec = machine_spec(image, Accelerator.KVM, cpus=settings.cpus, memory_mib=settings.memory_mib)
         return choose_accelerator(
-            self.settings.accel,
+            settings.accel,
             architecture=image.architecture,
             store=self.store,
             qemu_version=self.qemu_version(image.architecture),
             kvm_argv=lambda cpu_model, console: proof_argv(spec, cpu_model=cpu_model, console=console),
+            timeout_s=PROOF_TIMEOUT_S * settings.patience,
         )
 
     def accelerator(self, target: Target) -> Verdict:
@@ -216,7 +224,9 @@ class Lab:
             step_s=limits.probe_s,
             nmi_panics=NMI_PANIC in target.kernel_parameters,
             has_lockdep=has_option(image, "CONFIG_LOCKDEP"),
-            dump_to=lambda: self._dump_path(machine) if self.settings.dump else None,
+            dump_to=lambda: (
+                self._report_file("dumps", f"{machine.console.path.stem}.elf") if self.settings.dump else None
+            ),
         )
         return Guest(
             transport,
@@ -240,6 +250,7 @@ class Lab:
             origin=origin,
             is_keepable=self.settings.keep and (origin is None or origin.overlay is None),
             room_timeout_s=self.room_timeout_s * self.settings.patience,
+            monitor_s=self.limits(target).monitor_s,
         )
 
     def spec(self, target: Target) -> MachineSpec:
@@ -324,15 +335,13 @@ class Lab:
         return GuestPlace(guest()) if where is BuildPlace.GUEST else HostPlace(image)
 
     def _console_path(self, target: Target) -> Path:
-        directory = self.settings.report / "consoles"
-        directory.mkdir(parents=True, exist_ok=True)
         name = f"{target.id}-{digest_of({'time': time.time_ns()})[:6]}-{next(self._boot_numbers)}.log"
-        return directory / name
+        return self._report_file("consoles", name)
 
-    def _dump_path(self, machine: Machine) -> Path:
-        directory = self.settings.report / "dumps"
+    def _report_file(self, kind: str, name: str) -> Path:
+        directory = self.settings.report / kind
         directory.mkdir(parents=True, exist_ok=True)
-        return directory / f"{machine.console.path.stem}.elf"
+        return directory / name
 
     def _learn_image(self, target: Target, image: Image, version: str, took_s: float) -> None:
         verdict = self.accelerator(target)

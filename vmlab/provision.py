@@ -215,6 +215,7 @@ def first_guest(lab: Lab, work: Work, overlay: Path, scratch: Path) -> Iterator[
         origin=Origin(base=work.disk, overlay=overlay),
         room_timeout_s=lab.room_timeout_s * lab.settings.patience,
         extra=(ExtraDisk(file=seed, serial=_SEED, is_read_only=True), ExtraDisk(file=out, serial=_OUT)),
+        monitor_s=work.limits.monitor_s,
     )
     with machine, contextlib.closing(_first_boot(lab, work, machine)) as guest:
         yield Site(
@@ -237,6 +238,7 @@ def _first_boot(lab: Lab, work: Work, machine: Machine) -> FirstBoot:
         console=machine.console,
         require_alive=machine.require_alive,
         has_powered_off=machine.has_powered_off,
+        return_s=2 * limits.command_s,
         notice=lab.notice,
         log=work.log,
     )

@@ -28,7 +28,7 @@ from vmlab.settings import AcceleratorChoice
 from vmlab.store import Store, digest_of
 from vmlab.target import Architecture
 
-_PROOF_TIMEOUT_S = 12.0
+PROOF_TIMEOUT_S = 12.0
 """A kernel under KVM prints its first line within a second; a nested host that emulates much may need a few."""
 
 
@@ -108,7 +108,7 @@ def choose_accelerator(
     kvm_argv: Callable[[str, Path], Sequence[str]],
     ladder: Sequence[str] | None = None,
     device: Path = Path("/dev/kvm"),
-    timeout_s: float = _PROOF_TIMEOUT_S,
+    timeout_s: float = PROOF_TIMEOUT_S,
 ) -> Verdict:
     """Decide between KVM and TCG, and KVM's CPU model: the first of `ladder` under which the kernel speaks.
 
@@ -186,6 +186,8 @@ def _cached_proof(
         "qemu": version,
         "flags": flags,
         "ladder": [*ladder, *options_known()],
+        # What was silent for so long may speak to somebody with more patience.
+        "timeout": timeout_s,
     }
     name = f"kvm-ladder-{digest_of(inputs)}"
     with store.lock(name):

@@ -17,7 +17,7 @@ from vmlab.machine.argv import ExtraDisk, MachineSpec, Wiring, qemu_argv
 from vmlab.machine.console import Console
 from vmlab.machine.probes import Probes
 from vmlab.machine.qemu import QemuProcess
-from vmlab.machine.qmp import Monitor
+from vmlab.machine.qmp import CALL_TIMEOUT_S, Monitor
 from vmlab.machine.running import MachineRecord, room_for, write_record
 from vmlab.machine.snapshot import Origin, thaw
 from vmlab.process import ProcessIdentity, run
@@ -54,7 +54,9 @@ class Machine:
         is_keepable: bool = False,
         room_timeout_s: float = 0.0,
         extra: tuple[ExtraDisk, ...] = (),
+        monitor_s: float = CALL_TIMEOUT_S,
     ) -> None:
+        """`monitor_s` limits each answer of QEMU's monitor."""
         self.image = image
         self.spec = spec
         self.console = Console(console)
@@ -66,6 +68,7 @@ class Machine:
         self._is_keepable = is_keepable
         self._room_timeout_s = room_timeout_s
         self._extra = extra
+        self._monitor_s = monitor_s
         self._stack = contextlib.ExitStack()
         self._qemu: QemuProcess | None = None
         self._monitor: Monitor | None = None
@@ -174,7 +177,7 @@ class Machine:
             stack.callback(self._end)
             self.started = time.monotonic()
             write_record(scratch.path, self._record(self._qemu.pid))
-        self._monitor = monitor = Monitor(ours)
+        self._monitor = monitor = Monitor(ours, call_s=self._monitor_s)
         try:
             monitor.connect()
             if self.origin.state is not None:

@@ -44,6 +44,12 @@ def test_silence_means_tcg_within_the_time_limit(host: Host) -> None:
     assert not Path("/proc", (host.directory / "pid").read_text().strip()).exists()
 
 
+def test_silence_is_not_remembered_for_who_has_more_patience(host: Host) -> None:
+    host.script = f'sleep 1; echo "{BANNER}" >"$1"; exec sleep 1000'
+    assert host.choose(timeout_s=0.3).accelerator is Accelerator.TCG
+    assert host.choose(timeout_s=20).accelerator is Accelerator.KVM
+
+
 def test_firmware_that_speaks_is_no_kernel(host: Host) -> None:
     host.script = 'echo "SeaBIOS (version 1.16.2)" >"$1"; exec sleep 1000'
     assert host.choose(timeout_s=0.5).accelerator is Accelerator.TCG
