@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from vmlab.errors import CommandHung, KernelTrouble, MachineLost, ModuleError, VmlabError
+from vmlab.errors import AssetError, CommandHung, HostError, KernelTrouble, MachineLost, ModuleError, VmlabError
 from vmlab.foreign import native_architecture
 from vmlab.forks import Forks
 from vmlab.guest.guest import Guest
@@ -212,6 +212,7 @@ class GuestSession:
         if target is not None:
             self._describe_target(target, item, report)
             self._count_lost(target, call, report)
+        had_failed = self.has_failed(item)
         if report.failed and not self.has_failed(item):
             item.stash[_FAILED] = True
             if self.lab.settings.keep:
@@ -230,6 +231,8 @@ class GuestSession:
             self.mark_dirty(item, error.message)
         elif isinstance(error, ModuleError):
             self._describe_fault(error, item, report)
+        elif isinstance(error, AssetError | HostError) and not had_failed and not _has_trouble(item):
+            _add_properties({_OUTCOME: "unavailable"}, item, report)
         if call.when == "setup" or isinstance(error, MachineLost | KernelTrouble | CommandHung):
             # The traceback would lead through the lab, where the fault is not.
             report.longrepr = self._told_once(call.excinfo, error, item).getrepr(style="value")
@@ -296,6 +299,11 @@ class GuestSession:
     def _notice(self, text: str) -> None:
         if text not in self.notices:
             self.notices.append(text)
+
+
+def _has_trouble(item: pytest.Item) -> bool:
+    """True if the kernel reported trouble in a test's guest: whatever else went wrong, that is the verdict."""
+    return "vmlab.reason" in dict(item.user_properties)
 
 
 def _head_summary(reason: object, report: pytest.TestReport) -> None:
