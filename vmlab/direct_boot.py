@@ -14,6 +14,7 @@ from vmlab.host.limits import Limits
 from vmlab.image.image import Image
 from vmlab.machine.argv import MachineSpec, machine_spec
 from vmlab.machine.machine import Machine
+from vmlab.naming import told_of
 from vmlab.reach import reach
 from vmlab.target import Target
 
@@ -41,7 +42,7 @@ def prove_image(lab: Lab, target: Target, image: Image, verdict: Verdict, limits
     try:
         answer = _answer(lab, image, spec, limits, console)
     except MachineLost as lost:
-        lab.notice(f"{target.id}: the first direct boot of its image was lost, and tried again: {lost.message}")
+        lab.notice(told_of(target.id, "the first direct boot of its image was lost, and tried again", lost.message))
         try:
             answer = _answer(lab, image, spec, limits, console)
         except MachineLost as again:

@@ -32,6 +32,7 @@ from vmlab.machine.argv import guest_visible_words
 from vmlab.machine.snapshot import Origin, SnapshotFiles, freeze
 from vmlab.module.build import Built
 from vmlab.module.load import bring, insert
+from vmlab.naming import told_of
 from vmlab.reach import reach
 from vmlab.store import StoredObject, digest_of
 from vmlab.target import Boot, Target
@@ -117,7 +118,7 @@ class Forks:
             snapshot = self.obtain(target, stage)
         except HostError as error:
             self._failures[target.id] = _MOST_FAILURES
-            self.lab.notice(f"{target.id}: guests are booted, since no snapshot can be made: {error.message}")
+            self.lab.notice(told_of(target.id, "guests are booted, since no snapshot can be made", error.message))
             return None
         except _WRONG as error:
             self._give_up(target, error)
@@ -182,7 +183,9 @@ class Forks:
             self._refusals[target.id, stage] = error
             raise
         except MachineLost as lost:
-            self.lab.notice(f"{target.id}: a guest was lost while it was made ready, and tried again: {lost.message}")
+            self.lab.notice(
+                told_of(target.id, "a guest was lost while it was made ready, and tried again", lost.message)
+            )
         try:
             return self._obtain_once(target, stage)
         except (MachineLost, ModuleError) as error:
@@ -195,7 +198,7 @@ class Forks:
         try:
             found = store.find("snapshot", inputs)
         except AssetError as error:
-            self.lab.notice(f"{target.id}: made a snapshot anew: {error.message}")
+            self.lab.notice(told_of(target.id, "made a snapshot anew", error.message))
             store.discard("snapshot", digest)
             found = None
         if found is not None:

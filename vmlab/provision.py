@@ -37,6 +37,7 @@ from vmlab.installation import Installed, Site, install
 from vmlab.machine.argv import ExtraDisk
 from vmlab.machine.machine import Machine
 from vmlab.machine.snapshot import Origin
+from vmlab.naming import told_of
 from vmlab.reach import reach
 from vmlab.scratch import ScratchDirectory
 from vmlab.store import Store, digest_of
@@ -156,7 +157,7 @@ def _twice(lab: Lab, work: Work, directory: Path) -> Mapping[str, Any]:
     try:
         return _make(lab, work, directory)
     except MachineLost as lost:
-        lab.notice(f"{work.target.id}: a guest was lost while it was provisioned, and tried again: {lost.message}")
+        lab.notice(told_of(work.target.id, "a guest was lost while it was provisioned, and tried again", lost.message))
         for path in directory.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     return _make(lab, work, directory)

@@ -13,6 +13,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "vmlab.errors",
         "vmlab.cloud_image",
         "vmlab.matrix",
+        "vmlab.naming",
         "vmlab.foreign",
         "vmlab.decode",
         "vmlab.target",

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vmlab.naming import told_of
 from vmlab.report.model import Outcome, RunResult, TargetResult, TestResult
 from vmlab.target import TRIPLETS
 
@@ -95,11 +96,11 @@ def reasons(row: TargetResult) -> list[str]:
         counted.setdefault(fault_key(test), []).append(test)
     ranked = sorted(counted.values(), key=lambda tests: -len(tests))
     lines = []
-    head = f"{row.target}: UNAVAILABLE" if row.is_unavailable else row.target
+    head = ("UNAVAILABLE",) if row.is_unavailable else ()
     for tests in ranked[:_MOST_REASONS]:
         more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
         mark = f" ({tests[0].fingerprint})" if tests[0].fingerprint else ""
-        lines.append(f"{head}: {_why(tests[0])}{mark}  [{tests[0].test}{more}]")
+        lines.append(f"{told_of(row.target, *head, _why(tests[0]))}{mark}  [{tests[0].test}{more}]")
     if len(ranked) > _MOST_REASONS:
         lines.append(f"{row.target}: {len(ranked) - _MOST_REASONS} more reasons in results.json")
     return lines

@@ -49,6 +49,15 @@ def test_a_target_that_was_unavailable_is_loud_with_its_reason(known: TargetFact
     assert render(result, width=170, color=True).count("\x1b[31m") > 1
 
 
+@pytest.mark.parametrize("outcome", [Outcome.ERROR, Outcome.UNAVAILABLE])
+def test_a_reason_that_begins_with_the_target_does_not_name_it_twice(outcome: Outcome) -> None:
+    reason = "debian12-6.1: making the image of 6.1.0-56-cloud-amd64: no space left on device"
+
+    (line,) = reasons(row(("a", outcome, reason)))
+
+    assert line.count("debian12-6.1") == 1
+
+
 def test_a_target_with_one_test_that_had_what_it_needs_is_not_unavailable() -> None:
     lines = _lines(run(row(_GOOD, ("fib::big", Outcome.UNAVAILABLE, "no memory"), known=facts())))
     assert lines[2] == "debian12-6.1: no memory  [fib::big]"
