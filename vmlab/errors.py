@@ -4,6 +4,7 @@
     VmlabError
     ├── UsageError      you: a wrong option, name or file
     ├── HostError       this host: a program, a permission, memory or disk is missing
+    │   └── KvmRefused      QEMU was refused KVM when it started
     ├── AssetError      an image or a package: not there, not reachable, damaged
     ├── ModuleError     the module under test; a test result, not a breakdown
     │   ├── BuildError      it does not compile, or came out for another kernel
@@ -100,6 +101,10 @@ class UsageError(VmlabError):
 
 class HostError(VmlabError):
     """This host cannot do what was asked."""
+
+
+class KvmRefused(HostError):
+    """QEMU was refused KVM when it started: the right to the device, or its module, is gone."""
 
 
 class AssetError(VmlabError):

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from vmlab.decode import structure, unstructure
-from vmlab.errors import AssetError, HostError, MachineLost, ModuleError, VmlabError
+from vmlab.errors import AssetError, HostError, KvmRefused, MachineLost, ModuleError, VmlabError
 from vmlab.guest.fork_proof import ForkUnproved, Mark, make_mark, prove_fork
 from vmlab.guest.guest import Guest
 from vmlab.guest.transport import LateTransport
@@ -114,8 +114,14 @@ class Forks:
             return self.lab.build(target, lambda: stack.enter_context(self.fork(target)).guest)
 
     def _try_fork(self, target: Target, stage: Stage, stack: contextlib.ExitStack) -> Running | None:
+        # A snapshot of a guest under KVM is no emulated one's: when KVM is lost, another is made.
+        return self.lab.accelerators.despite_loss(lambda: self._try_fork_once(target, stage, stack))
+
+    def _try_fork_once(self, target: Target, stage: Stage, stack: contextlib.ExitStack) -> Running | None:
         try:
             snapshot = self.obtain(target, stage)
+        except KvmRefused:
+            raise
         except HostError as error:
             self._failures[target.id] = _MOST_FAILURES
             self.lab.notice(told_of(target.id, "guests are booted, since no snapshot can be made", error.message))

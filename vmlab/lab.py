@@ -13,20 +13,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from vmlab.accelerators import Accelerators, emulated
 from vmlab.errors import AssetError, BuildError, GuestError, HostError, MachineLost
 from vmlab.guest.guest import Guest
 from vmlab.guest.hang import HangProbe
 from vmlab.guest.rules import Rules, known_rules, known_splats_file, load_rules
 from vmlab.guest.splat import find_splats
 from vmlab.guest.transport import Transport
-from vmlab.host.accelerator import (
-    ONLY_TCG_COUNTS,
-    PROOF_TIMEOUT_S,
-    Accelerator,
-    Verdict,
-    choose_accelerator,
-    qemu_version,
-)
+from vmlab.host.accelerator import ONLY_TCG_COUNTS, Accelerator, Verdict, qemu_version
 from vmlab.host.limits import Limits, limits_for
 from vmlab.host.nested import known_words
 from vmlab.image.debug_symbols import obtain_vmlinux
@@ -41,6 +35,7 @@ from vmlab.matrix import Matrix, load_matrix
 from vmlab.module.build import Built, build_module, compile_program
 from vmlab.module.place import GuestPlace, HostPlace, Place, require_host_place
 from vmlab.module.source import Source, none_named, read_source
+from vmlab.naming import told_of
 from vmlab.once import Once
 from vmlab.provenance import Provenance
 from vmlab.provision import obtain_provisioned
@@ -89,6 +84,7 @@ class Lab:
         self.progress = progress
         self.notice = notice
         self.facts: dict[str, TargetFacts] = {}
+        self.accelerators = Accelerators(settings, self.store, on_loss=self._learn_loss)
         self._images = Once[Image](AssetError, HostError)
         self._built = Once[Built](BuildError)
         self._boot_numbers = itertools.count(1)
@@ -156,13 +152,10 @@ class Lab:
         """KVM or TCG for this image's kernel and the CPU model, proved here; remembered until the host boots again."""
         settings = self.settings
         spec = machine_spec(image, Accelerator.KVM, cpus=settings.cpus, memory_mib=settings.memory_mib)
-        return choose_accelerator(
-            settings.accel,
-            architecture=image.architecture,
-            store=self.store,
+        return self.accelerators.choose(
+            image.architecture,
             qemu_version=self.qemu_version(image.architecture),
             kvm_argv=lambda cpu_model, console: proof_argv(spec, cpu_model=cpu_model, console=console),
-            timeout_s=PROOF_TIMEOUT_S * settings.patience,
         )
 
     def accelerator(self, target: Target) -> Verdict:
@@ -179,14 +172,14 @@ class Lab:
         """A freshly booted guest for the length of a `with` block. Costs a boot.
 
         A boot that is lost before the guest ever answered is tried once more, and said: nothing of the module was
-        in it. Raises `MachineLost` when the second is lost too.
+        in it. So is one whose QEMU is refused KVM, by emulation. Raises `MachineLost` when the second is lost too.
         """
         with contextlib.ExitStack() as stack:
             try:
-                running = stack.enter_context(self.boot_once(target))
+                running = self.accelerators.despite_loss(lambda: stack.enter_context(self.boot_once(target)))
             except MachineLost as lost:
-                self.notice(f"{target.id}: a boot was lost and tried again: {lost.message}")
-                running = stack.enter_context(self.boot_once(target))
+                self.notice(told_of(target.id, "a boot was lost and tried again", lost.message))
+                running = self.accelerators.despite_loss(lambda: stack.enter_context(self.boot_once(target)))
             yield running
 
     @contextlib.contextmanager
@@ -364,6 +357,11 @@ class Lab:
         state = "built" if image.is_new else "cached"
         self.facts[target.id] = TargetFacts(provenance=provenance, image=state, image_s=took_s, boot_s=0.0, boots=0)
 
+    def _learn_loss(self, verdict: Verdict) -> None:
+        """KVM is lost: each result that was begun under it says so from here on."""
+        self.notice(f"guests are emulated from here on, and slow: {verdict.reason}")
+        self.facts = {name: emulated(facts, verdict) for name, facts in self.facts.items()}
+
     def _learn_boot(self, target: Target, boot_s: float, console: Path) -> None:
         known = self.facts[target.id]
         first = known.boot_s or boot_s
@@ -380,7 +378,7 @@ class Lab:
         """Remember, and tell the user, that a fork was thrown away."""
         known = self.facts[target.id]
         self.facts[target.id] = dataclasses.replace(known, forks_discarded=known.forks_discarded + 1)
-        self.notice(f"{target.id}: a fork was thrown away and a boot took its place: {why}")
+        self.notice(told_of(target.id, "a fork was thrown away and a boot took its place", why))
 
     def _learn_build(self, target: Target, built: Built) -> None:
         known = self.facts[target.id]

@@ -81,11 +81,16 @@ def obtain_provisioned(lab: Lab, target: Target, cloud: CloudKernel) -> Image:
     def build(directory: Path) -> Mapping[str, Any]:
         fetched = fetch_cloud_image(cloud.image, lab.store, lock=lock, progress=lab.progress)
         with lab.store.hold(fetched.path):
-            work = begin(lab, target, cloud, row, fetched.file(DISK))
-            try:
-                return _twice(lab, work, directory)
-            except (AssetError, MachineLost) as error:
-                raise _with_log(error, work) from None
+
+            def attempt() -> Mapping[str, Any]:
+                _empty(directory)
+                work = begin(lab, target, cloud, row, fetched.file(DISK))
+                try:
+                    return _twice(lab, work, directory)
+                except (AssetError, MachineLost) as error:
+                    raise _with_log(error, work) from None
+
+            return lab.accelerators.despite_loss(attempt)
 
     def waiting() -> None:
         lab.progress(f"{target.id}: another run is provisioning this image, waiting for it")
@@ -158,9 +163,13 @@ def _twice(lab: Lab, work: Work, directory: Path) -> Mapping[str, Any]:
         return _make(lab, work, directory)
     except MachineLost as lost:
         lab.notice(told_of(work.target.id, "a guest was lost while it was provisioned, and tried again", lost.message))
-        for path in directory.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        _empty(directory)
     return _make(lab, work, directory)
+
+
+def _empty(directory: Path) -> None:
+    for path in directory.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _make(lab: Lab, work: Work, directory: Path) -> Mapping[str, Any]:

@@ -37,6 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vmlab.report",),
     (
         "vmlab.lab",
+        "vmlab.accelerators",
         "vmlab.forks",
         "vmlab.reach",
         "vmlab.timed",

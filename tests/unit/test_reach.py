@@ -63,7 +63,7 @@ def test_the_proof_of_kvm_has_more_time_with_more_patience(tmp_path: Path, monke
         asked.append(timeout_s)
         raise HostError("enough seen")
 
-    monkeypatch.setattr("vmlab.lab.choose_accelerator", choose)
+    monkeypatch.setattr("vmlab.accelerators.choose_accelerator", choose)
     lab = Lab(load_settings({"patience": "4"}, directory=tmp_path, environment={}))
     monkeypatch.setattr(lab, "qemu_version", lambda _: "7.2.22")
 

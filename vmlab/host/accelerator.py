@@ -123,7 +123,7 @@ def choose_accelerator(
     models = cpu_ladder(read_processor()) if ladder is None else tuple(ladder)
     verdict = _cached_proof(store, qemu_version, kvm_argv, models, timeout_s)
     if choice is AcceleratorChoice.KVM and verdict.accelerator is not Accelerator.KVM:
-        raise _not_had(verdict.reason)
+        raise demanded_and_not_had(verdict.reason)
     return verdict
 
 
@@ -138,7 +138,7 @@ def without_proof(
         return Verdict(accelerator=Accelerator.TCG, reason=_ASKED_FOR)
     refusal = _refusal(device, architecture)
     if refusal and choice is AcceleratorChoice.KVM:
-        raise _not_had(refusal)
+        raise demanded_and_not_had(refusal)
     return Verdict(accelerator=Accelerator.TCG, reason=refusal) if refusal else None
 
 
@@ -150,7 +150,8 @@ def ladder_words(verdict: Verdict) -> str:
     return f"tcg, emulation: {verdict.reason}"
 
 
-def _not_had(reason: str) -> HostError:
+def demanded_and_not_had(reason: str) -> HostError:
+    """The error of a run whose user demands KVM."""
     return HostError(f"KVM was asked for and cannot be had: {reason}", hint="use --vmlab-accel auto or tcg")
 
 
@@ -207,8 +208,13 @@ def _refusal(device: Path, architecture: Architecture) -> str:
         return f"KVM runs this host's own architecture, {platform.machine()}, and the guest's is {architecture}"
     if not device.exists():
         return f"there is no {device}"
-    if not os.access(device, os.R_OK | os.W_OK):
+    try:
+        # Not access(2): a container's device rules and a device without a driver are met by opening it alone.
+        os.close(os.open(device, os.O_RDWR | os.O_CLOEXEC))
+    except PermissionError:
         return f"{device} may not be opened by this user; `sudo usermod -aG kvm $USER` and a new login let it"
+    except OSError as error:
+        return f"{device} cannot be opened: {error.strerror}"
     return ""
 
 

@@ -6,12 +6,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import socket
 import time
 from pathlib import Path
 from types import TracebackType
 
-from vmlab.errors import AssetError, HostError, MachineLost
+from vmlab.errors import AssetError, HostError, KvmRefused, MachineLost
+from vmlab.host.accelerator import Accelerator
 from vmlab.image.image import Reachable
 from vmlab.machine.argv import ExtraDisk, MachineSpec, Wiring, qemu_argv
 from vmlab.machine.console import Console
@@ -31,6 +33,10 @@ QEMU_MIB = 300
 FORK_MIB = 450
 """What a fork may come to take: idle ones of a 1 GiB guest took 140 MiB under TCG; the rest is a margin for tests."""
 
+_KVM_REFUSED = re.compile(
+    r"Could not access KVM kernel module|failed to initialize kvm|ioctl\(KVM_CREATE_VM\) failed|kvm_init_vcpu"
+)
+"""QEMU's words (accel/kvm/kvm-all.c, and accel/accel-system.c or system/vl.c for the second)."""
 _SERIAL = "serial"
 _ON_SIGNAL = "terminating on signal"
 """QEMU's words when it was told to end and does so in good order."""
@@ -223,6 +229,9 @@ class Machine:
                 hint="vmlab images verify",
                 detail=words,
             )
+        if self.spec.accelerator is Accelerator.KVM and (refused := _KVM_REFUSED.search(words)):
+            line = next(line for line in words.splitlines() if refused[0] in line)
+            return KvmRefused(f"QEMU was refused KVM: {line}", hint="vmlab doctor", detail=words)
         if words:
             return HostError(f"QEMU did not start: {words.splitlines()[0]}", hint="vmlab doctor", detail=words)
         return lost
