@@ -42,7 +42,8 @@ class BannerWait:
         """
         if not self._open or time.monotonic() - self._open[-1][0] >= self._again_s:
             self._add()
-        for connection in self._readable(wait_s):
+        due_s = self._open[-1][0] + self._again_s - time.monotonic() if self._open else self._again_s
+        for connection in self._readable(min(wait_s, max(due_s, 0.0))):
             if self._has_spoken(connection):
                 self._open = [row for row in self._open if row[1] is not connection]
                 return connection

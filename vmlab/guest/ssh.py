@@ -29,7 +29,8 @@ from vmlab.wait import wait_until
 # paramiko logs every refused attempt with a traceback; what matters of it is in the error raised here.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
-_LOOK_S = 0.3
+_LOOK_S = 1.0
+_LEAST_S = 0.1
 _GRACE_S = 5.0
 """How long the libraries' own limits have to be noticed before a connection is closed over them."""
 _KILLED = 128 + 9
@@ -207,7 +208,7 @@ def connect(
     def attempt(banner: BannerWait) -> SshTransport | None:
         nonlocal failure, failed_at, refused
         require_alive()
-        prepared = banner.look(_LOOK_S)
+        prepared = banner.look(min(_LOOK_S, max(deadline - time.monotonic(), 0.0)))
         if prepared is None:
             return None
         try:
@@ -257,7 +258,7 @@ def _log_in(address: Address, prepared: socket.socket, step_timeout_s: float, de
     timer.daemon = True
     timer.start()
     try:
-        connection = _connection(address, prepared, min(step_timeout_s, max(left_s, _LOOK_S)))
+        connection = _connection(address, prepared, min(step_timeout_s, max(left_s, _LEAST_S)))
         connection.open()
     except BaseException:
         prepared.close()
