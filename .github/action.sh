@@ -57,7 +57,8 @@ prepare_python() {
 	STATE_PYTHON="$python"
 }
 
-# Hosted runners have the device and not the permission. The rule, not a chmod: udev may set it again at any time.
+# A runner may have the device and not the permission: it is looked at, and nothing depends on which runner it is. The
+# rule, not a chmod: udev may set it again at any time.
 open_kvm() {
 	if [ "$INPUT_ACCEL" = tcg ] || [ ! -e "$kvm" ] || { [ -r "$kvm" ] && [ -w "$kvm" ]; }; then
 		return

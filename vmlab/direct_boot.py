@@ -14,6 +14,7 @@ from vmlab.host.limits import Limits
 from vmlab.image.image import Image
 from vmlab.machine.argv import MachineSpec, machine_spec
 from vmlab.machine.machine import Machine
+from vmlab.naming import told_of
 from vmlab.reach import reach
 from vmlab.target import Target
 
@@ -41,7 +42,7 @@ def prove_image(lab: Lab, target: Target, image: Image, verdict: Verdict, limits
     try:
         answer = _answer(lab, image, spec, limits, console)
     except MachineLost as lost:
-        lab.notice(f"{target.id}: the first direct boot of its image was lost, and tried again: {lost.message}")
+        lab.notice(told_of(target.id, "the first direct boot of its image was lost, and tried again", lost.message))
         try:
             answer = _answer(lab, image, spec, limits, console)
         except MachineLost as again:
@@ -65,11 +66,12 @@ def require_answer(name: str, release: str, answer: str) -> None:
 def _answer(lab: Lab, image: Image, spec: MachineSpec, limits: Limits, console: Path) -> str:
     """What its guest says over the lab's connection as the ordinary user; root's must open as well."""
     console.unlink(missing_ok=True)
-    machine = Machine(image, spec, console=console, room_timeout_s=lab.room_timeout_s * lab.settings.patience)
+    room_timeout_s = lab.room_timeout_s * lab.settings.patience
+    machine = Machine(image, spec, console=console, room_timeout_s=room_timeout_s, monitor_s=limits.monitor_s)
     try:
         with machine, contextlib.closing(reach(machine, image, limits.boot_s, limits)) as user:
             answer = user.run(_QUESTION, timeout_s=limits.command_s).stdout
-            reach(machine, image, limits.connect_s, limits, user="root").close()
+            reach(machine, image, limits.boot_s, limits, user="root").close()
     except (CommandTooSlow, TransportLost) as error:
         raise MachineLost(f"the guest was lost: {error}", detail=machine.console.tail()) from None
     return answer

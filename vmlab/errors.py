@@ -4,6 +4,7 @@
     VmlabError
     ├── UsageError      you: a wrong option, name or file
     ├── HostError       this host: a program, a permission, memory or disk is missing
+    │   └── KvmRefused      QEMU was refused KVM when it started
     ├── AssetError      an image or a package: not there, not reachable, damaged
     ├── ModuleError     the module under test; a test result, not a breakdown
     │   ├── BuildError      it does not compile, or came out for another kernel
@@ -19,7 +20,9 @@ A lost machine is never a failed test, and a failed test never a lost machine.
 from __future__ import annotations
 
 import difflib
+import pickle
 from collections.abc import Iterable
+from typing import Self, TypeVar
 
 
 class VmlabError(Exception):
@@ -44,13 +47,53 @@ class VmlabError(Exception):
         """The error without its evidence, as it stands after `vmlab: `."""
         return str(self).splitlines()[0]
 
+    def retold(self, *, detail: str) -> Self:
+        """The same error with other evidence."""
+        told = _rebuild(type(self), self.args, self.__cause__)
+        vars(told).update(vars(self) | {"detail": detail})
+        if "__notes__" in vars(self):
+            told.__notes__ = [*self.__notes__]
+        return told
+
     def __reduce__(self) -> tuple[object, ...]:
-        # Keyword arguments do not survive the default pickling, and pytest-xdist pickles.
-        return (_rebuild, (type(self), self.message, self.hint, self.detail))
+        # By default pickle calls the class with `args`, which lacks keyword arguments, and leaves out `__cause__`.
+        args = tuple(_portable(value) for value in self.args)
+        cause = self.__cause__ if _is_portable(self.__cause__) else VmlabError(_words(self.__cause__))
+        return (
+            _rebuild,
+            (type(self), args, cause),
+            {name: _portable(value) for name, value in vars(self).items()},
+        )
 
 
-def _rebuild(kind: type[VmlabError], message: str, hint: str, detail: str) -> VmlabError:
-    return kind(message, hint=hint, detail=detail)
+_Error = TypeVar("_Error", bound=VmlabError)
+
+
+def _rebuild(kind: type[_Error], args: tuple[object, ...], cause: BaseException | None) -> _Error:
+    """An error without its attributes; the class's own `__init__` may take other arguments."""
+    error = kind.__new__(kind)
+    error.args = args
+    if cause is not None:
+        error.__cause__ = cause
+    return error
+
+
+def _portable(value: object) -> object:
+    """A value that can be sent to another process, or its words."""
+    return value if _is_portable(value) else _words(value)
+
+
+def _is_portable(value: object) -> bool:
+    try:
+        # Many an exception is written and cannot be read: its class takes other arguments than its `args`.
+        pickle.loads(pickle.dumps(value))
+    except Exception:  # noqa: BLE001 - whatever a value's own methods raise
+        return False
+    return True
+
+
+def _words(value: object) -> str:
+    return f"{type(value).__name__}: {value}" if isinstance(value, BaseException) else repr(value)
 
 
 class UsageError(VmlabError):
@@ -59,6 +102,10 @@ class UsageError(VmlabError):
 
 class HostError(VmlabError):
     """This host cannot do what was asked."""
+
+
+class KvmRefused(HostError):
+    """QEMU was refused KVM when it started: the right to the device, or its module, is gone."""
 
 
 class AssetError(VmlabError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from vmlab.cloud_image import Firmware
 from vmlab.errors import AssetError
-from vmlab.host.accelerator import Accelerator, Verdict, choose_accelerator
+from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.firmware import UefiFiles, find_uefi
 from vmlab.machine.argv import MachineSpec, firmware_spec, proof_argv
 from vmlab.process import run
@@ -66,10 +66,8 @@ def choose_by_disk(lab: Lab, architecture: Architecture, firmware: Firmware, dis
         spec = firmware_spec(
             architecture, Accelerator.KVM, cpus=settings.cpus, memory_mib=settings.memory_mib, uefi=uefi
         )
-        return choose_accelerator(
-            settings.accel,
-            architecture=architecture,
-            store=lab.store,
+        return lab.accelerators.choose(
+            architecture,
             qemu_version=lab.qemu_version(architecture),
             kvm_argv=lambda model, console: proof_argv(spec, cpu_model=model, console=console, disk=disk),
             timeout_s=_PROOF_TIMEOUT_S,

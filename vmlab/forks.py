@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from vmlab.decode import structure, unstructure
-from vmlab.errors import AssetError, HostError, MachineLost, ModuleError, VmlabError, hides_frames
+from vmlab.errors import AssetError, HostError, KvmRefused, MachineLost, ModuleError, VmlabError, hides_frames
 from vmlab.guest.fork_proof import ForkUnproved, Mark, make_mark, prove_fork
 from vmlab.guest.guest import Guest
 from vmlab.guest.transport import LateTransport
@@ -32,6 +32,7 @@ from vmlab.machine.argv import guest_visible_words
 from vmlab.machine.snapshot import Origin, SnapshotFiles, freeze
 from vmlab.module.build import Built
 from vmlab.module.load import bring, insert
+from vmlab.naming import told_of
 from vmlab.reach import await_booted, reach
 from vmlab.store import StoredObject, digest_of
 from vmlab.target import Boot, Target
@@ -115,11 +116,17 @@ class Forks:
             return self.lab.build(target, lambda: stack.enter_context(self.fork(target)).guest)
 
     def _try_fork(self, target: Target, stage: Stage, stack: contextlib.ExitStack) -> Running | None:
+        # A snapshot of a guest under KVM is no emulated one's: when KVM is lost, another is made.
+        return self.lab.accelerators.despite_loss(lambda: self._try_fork_once(target, stage, stack))
+
+    def _try_fork_once(self, target: Target, stage: Stage, stack: contextlib.ExitStack) -> Running | None:
         try:
             snapshot = self.obtain(target, stage)
+        except KvmRefused:
+            raise
         except HostError as error:
             self._failures[target.id] = _MOST_FAILURES
-            self.lab.notice(f"{target.id}: guests are booted, since no snapshot can be made: {error.message}")
+            self.lab.notice(told_of(target.id, "guests are booted, since no snapshot can be made", error.message))
             return None
         except _WRONG as error:
             self._give_up(target, error)
@@ -184,7 +191,9 @@ class Forks:
             self._refusals[target.id, stage] = error
             raise
         except MachineLost as lost:
-            self.lab.notice(f"{target.id}: a guest was lost while it was made ready, and tried again: {lost.message}")
+            self.lab.notice(
+                told_of(target.id, "a guest was lost while it was made ready, and tried again", lost.message)
+            )
         try:
             return self._obtain_once(target, stage)
         except (MachineLost, ModuleError) as error:
@@ -197,7 +206,7 @@ class Forks:
         try:
             found = store.find("snapshot", inputs)
         except AssetError as error:
-            self.lab.notice(f"{target.id}: made a snapshot anew: {error.message}")
+            self.lab.notice(told_of(target.id, "made a snapshot anew", error.message))
             store.discard("snapshot", digest)
             found = None
         if found is not None:
@@ -288,4 +297,5 @@ class Forks:
 
 def _await_logout(guest: Guest) -> None:
     """Wait until no SSH session is left that would wake up in a fork to a connection that is gone."""
-    guest.as_root(f"i=0; while {_SESSION} && [ $i -lt 100 ]; do i=$((i + 1)); sleep 0.1; done")
+    tries = round(10 * guest.limits.connect_s)
+    guest.as_root(f"i=0; while {_SESSION} && [ $i -lt {tries} ]; do i=$((i + 1)); sleep 0.1; done")

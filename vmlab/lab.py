@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from vmlab.accelerators import Accelerators, emulated
 from vmlab.errors import AssetError, BuildError, GuestError, HostError, MachineLost, hides_frames
 from vmlab.guest.guest import Guest
 from vmlab.guest.hang import HangProbe
@@ -20,14 +21,15 @@ from vmlab.guest.kfence import start_kfence
 from vmlab.guest.rules import Rules, known_rules, known_splats_file, load_rules
 from vmlab.guest.splat import find_splats
 from vmlab.guest.transport import Transport
-from vmlab.host.accelerator import ONLY_TCG_COUNTS, Accelerator, Verdict, choose_accelerator, qemu_version
+from vmlab.host.accelerator import ONLY_TCG_COUNTS, Accelerator, Verdict, qemu_version
 from vmlab.host.limits import Limits, limits_for
 from vmlab.host.nested import known_words
 from vmlab.image.debug_symbols import obtain_vmlinux
 from vmlab.image.image import Image
-from vmlab.image.kernel_config import has_option
+from vmlab.image.kernel_config import has_option, require_kfence
 from vmlab.image.packages import obtain_image
 from vmlab.image.sealed import cached_image
+from vmlab.learned import with_boot, with_build
 from vmlab.machine.argv import NMI_PANIC, PAGE_OWNER, MachineSpec, machine_spec, proof_argv
 from vmlab.machine.machine import Machine
 from vmlab.machine.snapshot import Origin
@@ -35,6 +37,7 @@ from vmlab.matrix import Matrix, load_matrix
 from vmlab.module.build import Built, build_module, compile_program
 from vmlab.module.place import GuestPlace, HostPlace, Place, require_host_place
 from vmlab.module.source import Source, none_named, read_source
+from vmlab.naming import told_of
 from vmlab.once import Once
 from vmlab.provenance import Provenance
 from vmlab.provision import obtain_provisioned
@@ -86,6 +89,7 @@ class Lab:
         self.progress = progress
         self.notice = notice
         self.facts: dict[str, TargetFacts] = {}
+        self.accelerators = Accelerators(settings, self.store, on_loss=self._learn_loss)
         self._images = Once[Image](AssetError, HostError)
         self._built = Once[Built](BuildError)
         self._boot_numbers = itertools.count(1)
@@ -153,10 +157,8 @@ class Lab:
         """KVM or TCG for this image's kernel and the CPU model, proved here; remembered until the host boots again."""
         settings = self.settings
         spec = machine_spec(image, Accelerator.KVM, cpus=settings.cpus, memory_mib=settings.memory_mib)
-        return choose_accelerator(
-            self.settings.accel,
-            architecture=image.architecture,
-            store=self.store,
+        return self.accelerators.choose(
+            image.architecture,
             qemu_version=self.qemu_version(image.architecture),
             kvm_argv=lambda cpu_model, console: proof_argv(spec, cpu_model=cpu_model, console=console),
         )
@@ -175,25 +177,22 @@ class Lab:
         """A freshly booted guest for the length of a `with` block. Costs a boot.
 
         A boot that is lost before the guest ever answered is tried once more, and said: nothing of the module was
-        in it. Raises `MachineLost` when the second is lost too.
+        in it. So is one whose QEMU is refused KVM, by emulation. Raises `MachineLost` when the second is lost too.
         """
         with contextlib.ExitStack() as stack:
             try:
-                running = stack.enter_context(self.boot_once(target))
+                running = self.accelerators.despite_loss(lambda: stack.enter_context(self.boot_once(target)))
             except MachineLost as lost:
-                self.notice(f"{target.id}: a boot was lost and tried again: {lost.message}")
-                running = stack.enter_context(self.boot_once(target))
+                self.notice(told_of(target.id, "a boot was lost and tried again", lost.message))
+                running = self.accelerators.despite_loss(lambda: stack.enter_context(self.boot_once(target)))
             yield running
 
     @contextlib.contextmanager
     def boot_once(self, target: Target, origin: Origin | None = None) -> Iterator[Running]:
         """One attempt at a boot; `origin` tells where memory and disk go of a guest that is to be frozen."""
         image = self.image(target)
-        if target.boot is Boot.KFENCE and not has_option(image, "CONFIG_KFENCE"):
-            raise AssetError(
-                f"{target.id}: {image.release} was built without KFENCE (CONFIG_KFENCE is not set)",
-                hint="debian13's kernels have it: --vmlab-target 'debian13-6.12+kfence,debian13-7.3+kfence'",
-            )
+        if target.boot is Boot.KFENCE:
+            require_kfence(image, target.id)
         limits = self.limits(target)
         self.progress(f"{target.id}: booting {image.release} ({self.accelerator(target).accelerator})")
         with contextlib.ExitStack() as stack:
@@ -230,7 +229,9 @@ class Lab:
             nmi_panics=NMI_PANIC in target.kernel_parameters,
             has_lockdep=has_option(image, "CONFIG_LOCKDEP"),
             is_emulated=is_emulated,
-            dump_to=lambda: self._dump_path(machine) if self.settings.dump else None,
+            dump_to=lambda: (
+                self._report_file("dumps", f"{machine.console.path.stem}.elf") if self.settings.dump else None
+            ),
         )
         return Guest(
             transport,
@@ -255,6 +256,7 @@ class Lab:
             origin=origin,
             is_keepable=self.settings.keep and (origin is None or origin.overlay is None),
             room_timeout_s=self.room_timeout_s * self.settings.patience,
+            monitor_s=self.limits(target).monitor_s,
         )
 
     def spec(self, target: Target) -> MachineSpec:
@@ -344,15 +346,13 @@ class Lab:
         return GuestPlace(guest()) if where is BuildPlace.GUEST else HostPlace(image)
 
     def _console_path(self, target: Target) -> Path:
-        directory = self.settings.report / "consoles"
-        directory.mkdir(parents=True, exist_ok=True)
         name = f"{target.id}-{digest_of({'time': time.time_ns()})[:6]}-{next(self._boot_numbers)}.log"
-        return directory / name
+        return self._report_file("consoles", name)
 
-    def _dump_path(self, machine: Machine) -> Path:
-        directory = self.settings.report / "dumps"
+    def _report_file(self, kind: str, name: str) -> Path:
+        directory = self.settings.report / kind
         directory.mkdir(parents=True, exist_ok=True)
-        return directory / f"{machine.console.path.stem}.elf"
+        return directory / name
 
     def _learn_image(self, target: Target, image: Image, version: str, took_s: float) -> None:
         verdict = self.accelerator(target)
@@ -376,12 +376,13 @@ class Lab:
         state = "built" if image.is_new else "cached"
         self.facts[target.id] = TargetFacts(provenance=provenance, image=state, image_s=took_s, boot_s=0.0, boots=0)
 
+    def _learn_loss(self, verdict: Verdict) -> None:
+        """KVM is lost: each result that was begun under it says so from here on."""
+        self.notice(f"guests are emulated from here on, and slow: {verdict.reason}")
+        self.facts = {name: emulated(facts, verdict) for name, facts in self.facts.items()}
+
     def _learn_boot(self, target: Target, boot_s: float, console: Path) -> None:
-        known = self.facts[target.id]
-        first = known.boot_s or boot_s
-        self.facts[target.id] = dataclasses.replace(
-            known, boot_s=first, boots=known.boots + 1, consoles=(*known.consoles, str(console))
-        )
+        self.facts[target.id] = with_boot(self.facts[target.id], boot_s, console)
 
     def learn_fork(self, target: Target, fork_s: float) -> None:
         """Remember that a target was forked, and how long the first fork took to answer."""
@@ -392,21 +393,7 @@ class Lab:
         """Remember, and tell the user, that a fork was thrown away."""
         known = self.facts[target.id]
         self.facts[target.id] = dataclasses.replace(known, forks_discarded=known.forks_discarded + 1)
-        self.notice(f"{target.id}: a fork was thrown away and a boot took its place: {why}")
+        self.notice(told_of(target.id, "a fork was thrown away and a boot took its place", why))
 
     def _learn_build(self, target: Target, built: Built) -> None:
-        known = self.facts[target.id]
-        provenance = dataclasses.replace(
-            known.provenance,
-            kernel_compiler=built.kernel_compiler.text,
-            compiler=built.compiler.text,
-            compiler_match=str(built.match),
-            build_place=str(built.place),
-        )
-        self.facts[target.id] = dataclasses.replace(
-            known,
-            provenance=provenance,
-            build_s=built.duration_s,
-            build_is_cached=built.is_cached,
-            build_warnings=built.warnings,
-        )
+        self.facts[target.id] = with_build(self.facts[target.id], built)

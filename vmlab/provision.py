@@ -37,6 +37,7 @@ from vmlab.installation import Installed, Site, install
 from vmlab.machine.argv import ExtraDisk
 from vmlab.machine.machine import Machine
 from vmlab.machine.snapshot import Origin
+from vmlab.naming import told_of
 from vmlab.reach import reach
 from vmlab.scratch import ScratchDirectory
 from vmlab.store import Store, digest_of
@@ -80,11 +81,16 @@ def obtain_provisioned(lab: Lab, target: Target, cloud: CloudKernel) -> Image:
     def build(directory: Path) -> Mapping[str, Any]:
         fetched = fetch_cloud_image(cloud.image, lab.store, lock=lock, progress=lab.progress)
         with lab.store.hold(fetched.path):
-            work = begin(lab, target, cloud, row, fetched.file(DISK))
-            try:
-                return _twice(lab, work, directory)
-            except (AssetError, MachineLost) as error:
-                raise _with_log(error, work) from None
+
+            def attempt() -> Mapping[str, Any]:
+                _empty(directory)
+                work = begin(lab, target, cloud, row, fetched.file(DISK))
+                try:
+                    return _twice(lab, work, directory)
+                except (AssetError, MachineLost) as error:
+                    raise _with_log(error, work) from None
+
+            return lab.accelerators.despite_loss(attempt)
 
     def waiting() -> None:
         lab.progress(f"{target.id}: another run is provisioning this image, waiting for it")
@@ -156,10 +162,14 @@ def _twice(lab: Lab, work: Work, directory: Path) -> Mapping[str, Any]:
     try:
         return _make(lab, work, directory)
     except MachineLost as lost:
-        lab.notice(f"{work.target.id}: a guest was lost while it was provisioned, and tried again: {lost.message}")
-        for path in directory.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        lab.notice(told_of(work.target.id, "a guest was lost while it was provisioned, and tried again", lost.message))
+        _empty(directory)
     return _make(lab, work, directory)
+
+
+def _empty(directory: Path) -> None:
+    for path in directory.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _make(lab: Lab, work: Work, directory: Path) -> Mapping[str, Any]:
@@ -215,6 +225,7 @@ def first_guest(lab: Lab, work: Work, overlay: Path, scratch: Path) -> Iterator[
         origin=Origin(base=work.disk, overlay=overlay),
         room_timeout_s=lab.room_timeout_s * lab.settings.patience,
         extra=(ExtraDisk(file=seed, serial=_SEED, is_read_only=True), ExtraDisk(file=out, serial=_OUT)),
+        monitor_s=work.limits.monitor_s,
     )
     with machine, contextlib.closing(_first_boot(lab, work, machine)) as guest:
         yield Site(
@@ -237,6 +248,7 @@ def _first_boot(lab: Lab, work: Work, machine: Machine) -> FirstBoot:
         console=machine.console,
         require_alive=machine.require_alive,
         has_powered_off=machine.has_powered_off,
+        return_s=2 * limits.command_s,
         notice=lab.notice,
         log=work.log,
     )
@@ -268,4 +280,4 @@ def _seal(lab: Lab, work: Work, installed: Installed, directory: Path) -> Mappin
 def _with_log(error: AssetError | MachineLost, work: Work) -> AssetError | MachineLost:
     """The same error, which tells where all of the guest's output is kept."""
     kept = f"all of its output is in {work.log}, and its console in {work.console.name} beside it"
-    return type(error)(error.message, hint=error.hint, detail=f"{error.detail}\n{kept}".strip())
+    return error.retold(detail=f"{error.detail}\n{kept}".strip())

@@ -12,6 +12,7 @@ from vmlab.decode import unstructure
 from vmlab.errors import UsageError, VmlabError
 from vmlab.forks import Forks
 from vmlab.lab import Lab
+from vmlab.naming import told_of
 from vmlab.target import Target
 
 Say = Callable[[str], None]
@@ -41,7 +42,7 @@ def build_images(lab: Lab, targets: Sequence[Target], *, say: Say) -> bool:
             image = lab.image(target)
         except VmlabError as error:
             is_whole = False
-            say(f"failed  {target.id}: {type(error).__name__}: {error}")
+            say(f"failed  {told_of(target.id, type(error).__name__, str(error))}")
             continue
         state = f"made in {time.monotonic() - started:.0f} s" if image.is_new else "there already"
         say(f"whole   {target.id}: {image.release}, image {image.digest}, {state}")
@@ -105,4 +106,4 @@ def _line(trial: Trial) -> str:
     took = f"{trial.duration_s:.0f} s"
     if trial.is_well:
         return f"well    {trial.target}: {trial.release}, {trial.compiler}, {took}"
-    return f"failed  {trial.target}: {trial.fault}: {trial.message} ({took})"
+    return f"failed  {told_of(trial.target, trial.fault, trial.message)} ({took})"

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from vmlab.plugin.accounting import exit_status
-from vmlab.report.model import LOST_STATUS, NOT_RUN_STATUS
+from vmlab.report.model import LOST_STATUS, NOT_RUN_STATUS, UNAVAILABLE_STATUS
 
 from .inner import Inner
 
@@ -128,7 +128,7 @@ def test_junit_keeps_failed_lost_and_not_run_apart(inner: Inner) -> None:
     suite = ElementTree.parse(inner.pytester.path / "junit.xml").getroot().find("testsuite")
     assert suite is not None
     counts = {item.get("name"): item.get("value") for item in suite.findall("properties/property")}
-    assert counts == {"vmlab.failed": "1", "vmlab.lost": "3", "vmlab.not_run": "1"}
+    assert counts == {"vmlab.failed": "1", "vmlab.lost": "3", "vmlab.not_run": "1", "vmlab.unavailable": "0"}
     assert (suite.get("failures"), suite.get("errors")) == ("1", "4")
     # A fork's console, by the test that failed in it.
     consoles = [item.get("value") for item in suite.iter("property") if item.get("name") == "vmlab.console"]
@@ -161,6 +161,11 @@ def test_one_target_that_is_given_up_leaves_the_others_alone(inner: Inner) -> No
         (1, ["lost"], False, LOST_STATUS),
         (1, ["lost", "not run"], False, LOST_STATUS),
         (1, ["not run"], False, NOT_RUN_STATUS),
+        (1, ["unavailable"], False, UNAVAILABLE_STATUS),
+        (1, ["unavailable", "not run"], False, NOT_RUN_STATUS),
+        (1, ["unavailable", "lost"], False, LOST_STATUS),
+        (1, ["unavailable", "failed"], False, 1),
+        (1, ["unavailable"], True, 1),
         (1, ["lost", "failed"], False, 1),
         (1, ["lost"], True, 1),
         (1, [], False, 1),

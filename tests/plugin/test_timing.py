@@ -10,6 +10,7 @@ import pytest
 
 from vmlab.errors import HostError
 from vmlab.plugin.timing import PLACE
+from vmlab.report.model import UNAVAILABLE_STATUS
 
 from .inner import Inner
 
@@ -68,10 +69,10 @@ def test_a_marker_and_an_option_that_do_not_meet_skip_and_say_both(inner: Inner)
     assert "timed by pmu or icount only, and --vmlab-timing is clock" in _reason(inner)
 
 
-def test_a_source_that_was_demanded_and_is_not_had_fails_in_one_line(inner: Inner) -> None:
+def test_a_demanded_source_that_is_not_had_makes_tests_unavailable_in_one_line(inner: Inner) -> None:
     inner.tests(cost=_TIMED, marked=_marked("pmu"))
     result = inner.run("--vmlab-timing", "pmu")
-    result.assert_outcomes(errors=2)
+    assert result.ret == UNAVAILABLE_STATUS
     line = "*debian12-6.1 cannot be timed as asked: pmu: only KVM passes*(--vmlab-timing auto takes*"
     result.stdout.fnmatch_lines([line])
     assert "Traceback" not in result.stdout.str()
@@ -137,7 +138,7 @@ def test_a_shared_guest_stands_still_while_something_is_timed(inner: Inner, monk
     assert (inner.pytester.path / "monitor.log").read_text().split() == ["stop", "cont"]
 
 
-def test_a_place_that_cannot_be_had_is_the_tests_error_in_one_line(
+def test_a_place_that_cannot_be_had_makes_the_test_unavailable_in_one_line(
     inner: Inner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @contextlib.contextmanager
@@ -148,5 +149,6 @@ def test_a_place_that_cannot_be_had_is_the_tests_error_in_one_line(
     monkeypatch.delenv(PLACE)
     monkeypatch.setattr("vmlab.host.alone.alone", never)
     inner.tests(cost=_TIMED)
-    inner.run().assert_outcomes(errors=1)
+    assert inner.run().ret == UNAVAILABLE_STATUS
+    assert set(inner.outcomes().values()) == {"unavailable"}
     assert "did not end for 3600 s" in _reason(inner)

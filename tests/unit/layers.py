@@ -13,6 +13,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "vmlab.errors",
         "vmlab.cloud_image",
         "vmlab.matrix",
+        "vmlab.naming",
         "vmlab.foreign",
         "vmlab.decode",
         "vmlab.target",
@@ -37,7 +38,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vmlab.report",),
     (
         "vmlab.lab",
+        "vmlab.accelerators",
         "vmlab.forks",
+        "vmlab.learned",
         "vmlab.reach",
         "vmlab.timed",
         "vmlab.side_by_side",

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from vmlab import lab as lab_module
 from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.image.image import Image
 from vmlab.lab import Lab
@@ -56,7 +55,7 @@ def test_a_fall_to_emulation_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, verdict: Verdict, told: list[str]
 ) -> None:
     monkeypatch.delenv("RUNNER_ENVIRONMENT", raising=False)
-    monkeypatch.setattr(lab_module, "choose_accelerator", lambda *_, **__: verdict)
+    monkeypatch.setattr("vmlab.accelerators.choose_accelerator", lambda *_, **__: verdict)
     notices: list[str] = []
     lab = Lab(load_settings({"target": target}, directory=tmp_path, environment={}), notice=notices.append)
     monkeypatch.setattr(lab, "qemu_version", lambda _: "7.2.22")

@@ -150,3 +150,14 @@ def test_guests_that_are_lost_twice_over_it_are_not_booted_for_every_test(forks:
         with pytest.raises(MachineLost, match="it panicked again"):
             forks.start()
     assert forks.done == ["obtain ready"] * 2
+
+
+def test_a_notice_of_an_error_that_names_the_target_does_not_name_it_twice(forks: _Forks, notices: list[str]) -> None:
+    forks.snapshot_faults = [MachineLost(f"{TARGET.id}: the guest was lost"), HostError(f"{TARGET.id}: no space left")]
+
+    forks.start()
+
+    assert notices == [
+        f"{TARGET.id}: a guest was lost while it was made ready, and tried again: the guest was lost",
+        f"{TARGET.id}: guests are booted, since no snapshot can be made: no space left",
+    ]

@@ -104,6 +104,7 @@ def _site(guest: Guest, *, line: str = "6.8", cloud: CloudKernel = _CLOUD) -> Si
             console=FakeConsole(),
             require_alive=lambda: None,
             has_powered_off=lambda: False,
+            return_s=60.0,
         ),
         target=Target(
             id="ubuntu22.04-6.8",

@@ -136,3 +136,15 @@ def test_images_are_made_one_after_the_other_and_each_is_told(lab: TriedLab, tar
         ["failed", f"{targets[1].id}:"],
         ["whole", f"{targets[2].id}:"],
     ]
+
+
+def test_a_fault_that_names_its_row_does_not_name_it_twice(lab: TriedLab, targets: tuple[Target, ...]) -> None:
+    name = targets[0].id
+    lab.faults = {name: AssetError(f"{name}: making its image: no space left on device")}
+    said: list[str] = []
+
+    trial.build_images(lab, targets[:1], say=said.append)
+    _, tried = _try(lab, targets[:1])
+
+    assert said == [f"failed  {name}: AssetError: making its image: no space left on device"]
+    assert tried[0].count(name) == 1

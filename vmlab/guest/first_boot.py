@@ -19,8 +19,6 @@ _MOST_REBOOTS = 3
 """So many of its own, and it is not going to come to rest."""
 _LOOK_S = 1.0
 _LOG_LINES = 30
-_RETURN_S = 60.0
-"""How long a guest has, once its SSH is back, to tell which boot it is."""
 _LOGS = (
     "sudo -n sh -c '"
     "tail -n 20 /var/log/cloud-init-output.log; echo ...; "
@@ -34,7 +32,8 @@ class FirstBoot:
     """A connection to such a guest, made anew when the guest rebooted.
 
     `open_transport` waits for its SSH; `require_alive` raises `MachineLost` when QEMU has ended or the kernel
-    panicked; `has_powered_off` tells that QEMU ended because the guest switched itself off. Whatever goes wrong that
+    panicked; `has_powered_off` tells that QEMU ended because the guest switched itself off; `return_s` is how long a
+    guest has, once its SSH is back, to tell which boot it is. Whatever goes wrong that
     the image did is an `AssetError`; that the guest is gone, and nobody knows why, a `MachineLost`.
     """
 
@@ -46,6 +45,7 @@ class FirstBoot:
         console: Console,
         require_alive: Callable[[], None],
         has_powered_off: Callable[[], bool],
+        return_s: float,
         notice: Callable[[str], None] = lambda _: None,
         log: Path | None = None,
     ) -> None:
@@ -55,6 +55,7 @@ class FirstBoot:
         self._console = console
         self._require_alive = require_alive
         self._has_powered_off = has_powered_off
+        self._return_s = return_s
         self._notice = notice
         self._log = log
         self._boot = ""
@@ -224,7 +225,7 @@ class FirstBoot:
         self._let_go()
         try:
             self._require_alive_by_itself(how)
-            if self._boot and self._boot_id(_RETURN_S) != self._boot:
+            if self._boot and self._boot_id(self._return_s) != self._boot:
                 return AssetError(
                     f"{self.name}: the guest rebooted on its own {how}",
                     hint="its console is below",

@@ -26,10 +26,9 @@ __tracebackhide__ = hides_frames
 
 _SHOWN_LINES = 30
 _UNLOADS = re.compile(r"\brmmod\b|\bmodprobe\s+(?:-\w+\s+)*(?:-\w*r|--remove)")
-_DYING_S = 0.3
 _LOOK_S = 0.5
-_LAST_WORDS_S = 10.0
-"""How long a console that keeps printing is waited for."""
+_LAST_WORDS = 30
+"""How many times as long as for its first word a console that keeps printing is waited for."""
 
 
 class Guest:
@@ -276,10 +275,11 @@ class Guest:
 
         # A QEMU that dies closes its connections a moment before its parent hears of it; a kernel that oopses takes
         # longer to say so than to stop answering.
-        said, limit_s = self.console.size(), _DYING_S
+        said, limit_s = self.console.size(), self.limits.dying_s
+        longest_s = _LAST_WORDS * limit_s
         with contextlib.suppress(MachineLost):
             wait_until(has_ended, timeout_s=limit_s, describe="QEMU to end", interval_s=0.05)
-        while not ended and self.console.size() > said and limit_s < _LAST_WORDS_S:
+        while not ended and self.console.size() > said and limit_s < longest_s:
             said, limit_s = self.console.size(), limit_s + _LOOK_S
             with contextlib.suppress(MachineLost):
                 wait_until(has_ended, timeout_s=_LOOK_S, describe="the console to be quiet", interval_s=0.05)

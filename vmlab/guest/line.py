@@ -35,8 +35,9 @@ def start_line(root: Commands, port_name: str, *, timeout_s: float) -> None:
     """Start the shell in a guest, by a connection as root; `TransportLost` when the guest has no such port."""
     port = _PORT.format(name=port_name)
     server = _SERVER.format(port=port, log=KERNEL_LOG_FD)
-    # The first driver for the port may still be on its way.
-    wait = f"for i in 1 2 3 4 5 6 7 8 9 10; do [ -e {port} ] && break; sleep 0.5; done; [ -e {port} ]"
+    # The first driver for the port may still be on its way: half of the time is for it.
+    tries = max(1, round(timeout_s))
+    wait = f"i=0; while [ ! -e {port} ] && [ $i -lt {tries} ]; do sleep 0.5; i=$((i + 1)); done; [ -e {port} ]"
     command = f"{wait} && setsid -f bash -c {shlex.quote(server)} >/dev/null 2>&1 </dev/null"
     started = root.run(command, timeout_s=timeout_s)
     if not started.ok:

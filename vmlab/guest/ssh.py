@@ -21,6 +21,7 @@ import paramiko
 from invoke.exceptions import CommandTimedOut, ThreadException, UnexpectedExit
 
 from vmlab.errors import AssetError, MachineLost
+from vmlab.guest.banner import AGAIN_S, BannerWait
 from vmlab.guest.transport import CommandTooSlow, Completed, TransportLost
 from vmlab.image.image import GUEST_USER
 from vmlab.wait import wait_until
@@ -28,7 +29,8 @@ from vmlab.wait import wait_until
 # paramiko logs every refused attempt with a traceback; what matters of it is in the error raised here.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
-_BANNER_WAIT_S = 5.0
+_LOOK_S = 1.0
+_LEAST_S = 0.1
 _GRACE_S = 5.0
 """How long the libraries' own limits have to be noticed before a connection is closed over them."""
 _KILLED = 128 + 9
@@ -184,24 +186,35 @@ def connect(
     require_alive: Callable[[], None],
     evidence: Callable[[], str],
     is_first_boot: bool = False,
+    again_s: float = AGAIN_S,
 ) -> SshTransport:
     """A connection to a guest that may still be booting; returns as soon as its SSH answers.
 
-    `timeout_s` limits the whole wait, `step_timeout_s` the key exchange and the login once the guest's sshd has
-    spoken. `require_alive` raises when there is nothing left to wait for. At a first boot a guest that refuses the
-    keys may not have them yet. Raises `MachineLost` in the end, or `AssetError` when it was the keys to the end.
+    `timeout_s` limits the whole wait, however late sshd speaks in it; `step_timeout_s` the key exchange and the login
+    once sshd has spoken. `require_alive` raises when there is nothing left to wait for. At a first boot a guest that
+    refuses the keys may not have them yet. Raises `MachineLost` in the end, or `AssetError` when it was the keys to the
+    end.
     """
-    last = "nothing yet"
+    deadline = time.monotonic() + timeout_s
+    # OpenSSH 9.8 shuts out who is refused too often (sshd_config(5), PerSourcePenalties).
+    interval_s = 2.0 if is_first_boot else 0.2
+    failure, failed_at = "", 0.0
     refused: AssetError | None = None
 
-    def attempt() -> SshTransport | None:
-        nonlocal last, refused
-        refused = None
+    def has_just_failed() -> bool:
+        """True if no connection that was opened since the last login failed can tell anything newer."""
+        return bool(failure) and time.monotonic() - failed_at <= 2 * again_s + interval_s
+
+    def attempt(banner: BannerWait) -> SshTransport | None:
+        nonlocal failure, failed_at, refused
         require_alive()
+        prepared = banner.look(min(_LOOK_S, max(deadline - time.monotonic(), 0.0)))
+        if prepared is None:
+            return None
         try:
-            return _connect_once(address, step_timeout_s)
+            return _log_in(address, prepared, step_timeout_s, deadline)
         except (paramiko.AuthenticationException, paramiko.BadHostKeyException) as refusal:
-            last = f"{type(refusal).__name__}: {refusal}"
+            failure, failed_at = f"{type(refusal).__name__}: {refusal}", time.monotonic()
             refused = AssetError(
                 f"the guest's SSH refuses the lab's keys as {address.user!r}: {refusal}",
                 hint="is that the image's user, and did its cloud-init read the seed?"
@@ -214,56 +227,61 @@ def connect(
                 raise refused from None
             return None
         except (*_LOST, OSError) as error:
-            last = f"{type(error).__name__}: {error}"
+            failed_at = time.monotonic()
+            if failed_at < deadline:
+                failure, refused = f"{type(error).__name__}: {error}".strip(": "), None
+            elif not failure:
+                failure = "the login did not end in time"
             return None
 
-    try:
-        return wait_until(
-            attempt,
-            timeout_s=timeout_s,
-            describe="the guest's SSH to answer",
-            # OpenSSH 9.8 shuts out who is refused too often (sshd_config(5), PerSourcePenalties).
-            interval_s=2.0 if is_first_boot else 0.2,
-            evidence=evidence,
-            last_seen=lambda: last,
-        )
-    except MachineLost:
-        if refused is not None:
-            raise refused from None
-        raise
+    with contextlib.closing(BannerWait(address.host, address.port, again_s=again_s)) as banner:
+        try:
+            return wait_until(
+                lambda: attempt(banner),
+                timeout_s=timeout_s,
+                describe="the guest's SSH to answer",
+                interval_s=interval_s,
+                evidence=evidence,
+                last_seen=lambda: failure if has_just_failed() else banner.seen,
+            )
+        except MachineLost:
+            if refused is not None and has_just_failed():
+                raise refused from None
+            raise
 
 
-def _connect_once(address: Address, step_timeout_s: float) -> SshTransport:
-    prepared = _speaking_socket(address)
+def _log_in(address: Address, prepared: socket.socket, step_timeout_s: float, deadline: float) -> SshTransport:
+    """A connection over a socket on which sshd has said its banner; the socket is closed when this fails."""
+    left_s = max(deadline - time.monotonic(), 0.0)
+    # paramiko's limits are one for each step: none of them may outlast the whole.
+    timer = threading.Timer(left_s, _end, (prepared,))
+    timer.daemon = True
+    timer.start()
     try:
-        connection = _connection(address, prepared, step_timeout_s)
+        connection = _connection(address, prepared, min(step_timeout_s, max(left_s, _LEAST_S)))
         connection.open()
     except BaseException:
         prepared.close()
         raise
+    finally:
+        timer.cancel()
     connection.transport.set_keepalive(0)
+    connection.transport.clear_to_send_timeout = step_timeout_s
     return SshTransport(connection)
 
 
-def _speaking_socket(address: Address) -> socket.socket:
-    """A socket on which sshd has said its first word.
-
-    QEMU accepts for a guest that listens nowhere yet, so an open connection means nothing; the banner is only
-    peeked at, paramiko reads it again. Without TCP_NODELAY, which paramiko does not set, a command takes 40 ms
-    instead of 6 on loopback.
-    """
-    prepared = socket.create_connection((address.host, address.port), timeout=_BANNER_WAIT_S)
-    try:
-        prepared.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if prepared.recv(4, socket.MSG_PEEK) != b"SSH-":
-            raise ConnectionError("the guest's port is not served yet")
-    except BaseException:
-        prepared.close()
-        raise
-    return prepared
+def _end(prepared: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        prepared.shutdown(socket.SHUT_RDWR)
 
 
 def _connection(address: Address, prepared: socket.socket, step_timeout_s: float) -> Any:
+    def make_transport(*arguments: Any, **options: Any) -> paramiko.Transport:
+        transport = paramiko.Transport(*arguments, **options)
+        # 15 s otherwise, and no argument of connect() reaches it (paramiko/transport.py, `handshake_timeout`).
+        transport.handshake_timeout = step_timeout_s
+        return transport
+
     # An empty SSH configuration of our own: the user's may rename hosts, add proxies or offer keys.
     config = fabric.Config(
         ssh_config=paramiko.SSHConfig.from_file(io.StringIO("")),
@@ -282,6 +300,7 @@ def _connection(address: Address, prepared: socket.socket, step_timeout_s: float
             "banner_timeout": step_timeout_s,
             "auth_timeout": step_timeout_s,
             "timeout": step_timeout_s,
+            "transport_factory": make_transport,
         },
     )
     # fabric installs AutoAddPolicy; here a guest with another key than its image's is refused.

@@ -28,7 +28,7 @@ from vmlab.settings import AcceleratorChoice
 from vmlab.store import Store, digest_of
 from vmlab.target import Architecture
 
-_PROOF_TIMEOUT_S = 12.0
+PROOF_TIMEOUT_S = 12.0
 """A kernel under KVM prints its first line within a second; a nested host that emulates much may need a few."""
 
 
@@ -108,7 +108,7 @@ def choose_accelerator(
     kvm_argv: Callable[[str, Path], Sequence[str]],
     ladder: Sequence[str] | None = None,
     device: Path = Path("/dev/kvm"),
-    timeout_s: float = _PROOF_TIMEOUT_S,
+    timeout_s: float = PROOF_TIMEOUT_S,
 ) -> Verdict:
     """Decide between KVM and TCG, and KVM's CPU model: the first of `ladder` under which the kernel speaks.
 
@@ -123,7 +123,7 @@ def choose_accelerator(
     models = cpu_ladder(read_processor()) if ladder is None else tuple(ladder)
     verdict = _cached_proof(store, qemu_version, kvm_argv, models, timeout_s)
     if choice is AcceleratorChoice.KVM and verdict.accelerator is not Accelerator.KVM:
-        raise _not_had(verdict.reason)
+        raise demanded_and_not_had(verdict.reason)
     return verdict
 
 
@@ -138,7 +138,7 @@ def without_proof(
         return Verdict(accelerator=Accelerator.TCG, reason=_ASKED_FOR)
     refusal = _refusal(device, architecture)
     if refusal and choice is AcceleratorChoice.KVM:
-        raise _not_had(refusal)
+        raise demanded_and_not_had(refusal)
     return Verdict(accelerator=Accelerator.TCG, reason=refusal) if refusal else None
 
 
@@ -150,7 +150,8 @@ def ladder_words(verdict: Verdict) -> str:
     return f"tcg, emulation: {verdict.reason}"
 
 
-def _not_had(reason: str) -> HostError:
+def demanded_and_not_had(reason: str) -> HostError:
+    """The error of a run whose user demands KVM."""
     return HostError(f"KVM was asked for and cannot be had: {reason}", hint="use --vmlab-accel auto or tcg")
 
 
@@ -186,6 +187,8 @@ def _cached_proof(
         "qemu": version,
         "flags": flags,
         "ladder": [*ladder, *options_known()],
+        # What was silent for so long may speak to somebody with more patience.
+        "timeout": timeout_s,
     }
     name = f"kvm-ladder-{digest_of(inputs)}"
     with store.lock(name):
@@ -205,8 +208,13 @@ def _refusal(device: Path, architecture: Architecture) -> str:
         return f"KVM runs this host's own architecture, {platform.machine()}, and the guest's is {architecture}"
     if not device.exists():
         return f"there is no {device}"
-    if not os.access(device, os.R_OK | os.W_OK):
+    try:
+        # Not access(2): a container's device rules and a device without a driver are met by opening it alone.
+        os.close(os.open(device, os.O_RDWR | os.O_CLOEXEC))
+    except PermissionError:
         return f"{device} may not be opened by this user; `sudo usermod -aG kvm $USER` and a new login let it"
+    except OSError as error:
+        return f"{device} cannot be opened: {error.strerror}"
     return ""
 
 

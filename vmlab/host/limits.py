@@ -28,6 +28,10 @@ class Limits:
     """How long a cloud image's first boot may take, and its cloud-init."""
     install_s: float
     """How long a package manager in a guest has for each thing that it is asked."""
+    monitor_s: float
+    """How long QEMU's monitor has for an answer; what moves a guest's memory has a multiple of it."""
+    dying_s: float
+    """How long a guest that stopped answering has for its first word on the console."""
 
 
 def limits_for(accelerator: Accelerator, *, patience: float = 1.0) -> Limits:
@@ -43,4 +47,6 @@ def limits_for(accelerator: Accelerator, *, patience: float = 1.0) -> Limits:
         probe_s=2 * factor,
         first_boot_s=180 * factor,
         install_s=300 * factor,
+        monitor_s=30 * factor,
+        dying_s=0.3 * factor,
     )

@@ -60,25 +60,20 @@ class KnownHost:
     """A kind of nested host, and what others found on it."""
 
     name: str
-    has_kvm: bool
-    has_pmu: bool
     fact: str
+    """What was seen and when, in the past tense: the provider may change it any day, and nothing depends on it."""
     source: str
 
 
 GITHUB_X64 = KnownHost(
     name="a GitHub-hosted x64 runner",
-    has_kvm=True,
-    has_pmu=False,
-    fact="has KVM, to be opened by a udev rule, and no PMU",
+    fact="had KVM, to be opened by a udev rule, and no PMU in July 2026",
     source="actions/runner-images#183 (KVM), leanprover/lean-kernel-arena#104 (no PMU, seen on 2026-07-31)",
 )
 GITHUB_ARM64 = KnownHost(
     name="a GitHub-hosted arm64 runner",
-    has_kvm=False,
-    has_pmu=False,
-    fact="has no KVM",
-    source="actions/partner-runner-images#147 (KVM), actions/runner-images#11689 (no cycles to sample)",
+    fact="had KVM on ubuntu-24.04-arm in August 2026, and no /dev/kvm on ubuntu-26.04-arm",
+    source="actions/runner-images#14549 (both images); none had KVM before: actions/partner-runner-images#147",
 )
 
 
@@ -95,7 +90,7 @@ def known_host(environment: Mapping[str, str]) -> KnownHost | None:
 def known_words(environment: Mapping[str, str]) -> str:
     """What is known of this kind of host, to stand behind a reason; empty when nothing is."""
     host = known_host(environment)
-    return f"; known of {host.name}: it {host.fact}" if host is not None else ""
+    return f"; seen by others: {host.name} {host.fact}" if host is not None else ""
 
 
 def without_refused(model: str, complaint: str) -> str:

@@ -22,7 +22,7 @@ ICOUNT_ADVICE = "--vmlab-timing icount counts instructions exactly without a PMU
 _PROVIDER_ADVICE = {
     "Google Compute Engine": "gcloud: a machine type with --performance-monitoring-unit=standard",
     "Amazon EC2": "Amazon EC2: a .metal instance type, or one of a whole socket",
-    "Hyper-V or Azure": 'Hyper-V: Set-VMProcessor NAME -Perfmon @("pmu"); Azure and GitHub\'s runners give none',
+    "Hyper-V or Azure": 'Hyper-V: Set-VMProcessor NAME -Perfmon @("pmu"); none was seen on Azure so far',
     "VMware": 'VMware: vpmc.enable = "TRUE" in the .vmx file',
     "QEMU": "on the host beneath: -cpu host, kvm.enable_pmu=1, and no <pmu state='off'/> in libvirt",
 }

@@ -23,6 +23,7 @@ from vmlab.image.qcow2 import read_qcow2
 from vmlab.image.upstream import Offer, all_failed, find_offer
 from vmlab.image.web.client import NOT_SATISFIABLE, PARTIAL, Answer, Web, refuse_page
 from vmlab.image.web.fault import WebFault
+from vmlab.naming import told_of
 from vmlab.store import Store, StoredObject, digest_of
 
 KIND = "cloud-image"
@@ -133,7 +134,7 @@ class _Fetching:
             except WebFault as fault:
                 gained = self._part.size - before
                 failures = 1 if gained >= self._row.size_bytes * _PROGRESS else failures + 1
-                self._progress(f"{self._image.id}: fetching {offer.name} again: {fault.message}")
+                self._progress(told_of(self._image.id, f"fetching {offer.name} again", fault.message))
                 self._web.wait(failures, fault)
 
     def _ask(self, offer: Offer, knows_ranges: bool) -> bool:

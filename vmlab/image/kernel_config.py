@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from vmlab.errors import AssetError
 from vmlab.image.image import Image
 
 
@@ -15,3 +16,12 @@ def has_option(image: Image, option: str) -> bool:
         except OSError:
             continue
     return False
+
+
+def require_kfence(image: Image, target_id: str) -> None:
+    """Raise `AssetError` when an image's kernel was built without KFENCE."""
+    if not has_option(image, "CONFIG_KFENCE"):
+        raise AssetError(
+            f"{target_id}: {image.release} was built without KFENCE (CONFIG_KFENCE is not set)",
+            hint="debian13's kernels have it: --vmlab-target 'debian13-6.12+kfence,debian13-7.3+kfence'",
+        )

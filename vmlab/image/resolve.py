@@ -14,6 +14,7 @@ from vmlab.image.bootstrap import Progress, fresh_log, mmdebstrap
 from vmlab.image.index import KernelPackages, newest_kernel, parse_packages, version_key
 from vmlab.image.mirrors import find_mirrors, index_options
 from vmlab.image.recipe import Recipe, guest_packages
+from vmlab.naming import told_of
 from vmlab.settings import Settings
 from vmlab.store import Store, digest_of
 from vmlab.target import Target
@@ -54,7 +55,8 @@ def resolve(
     except AssetError as error:
         if known is None or refresh or "no kernel of line" in error.message:
             raise
-        notice(f"{target.id}: {error.message}; going on with what was resolved {known[1] / 86400:.0f} days ago")
+        older = f"going on with what was resolved {known[1] / 86400:.0f} days ago"
+        notice(f"{told_of(target.id, error.message)}; {older}")
         return structure(known[0], Resolution, where=name)
     store.remember(name, unstructure(resolution))
     return resolution

@@ -18,6 +18,7 @@ from vmlab.image.lock import LockedImage, is_name
 from vmlab.image.signature import check_signature, find_keyring, require_signed
 from vmlab.image.web.client import Web
 from vmlab.image.web.fault import WebFault
+from vmlab.naming import told_of
 
 _INSIDE = "inside"
 
@@ -103,9 +104,9 @@ def all_failed(image: CloudImage, faults: list[AssetError]) -> AssetError:
     """One error of those that each of an image's addresses gave."""
     first = faults[0]
     if len(faults) == 1:
-        return AssetError(f"{image.id}: {first.message}", hint=first.hint, detail=first.detail)
+        return AssetError(told_of(image.id, first.message), hint=first.hint, detail=first.detail)
     return AssetError(
-        f"{image.id}: none of its {len(faults)} addresses gave it; the first: {first.message}",
+        told_of(image.id, f"none of its {len(faults)} addresses gave it; the first", first.message),
         hint=first.hint,
         detail="\n".join(fault.message for fault in faults),
     )

@@ -6,18 +6,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import socket
 import time
 from pathlib import Path
 from types import TracebackType
 
-from vmlab.errors import AssetError, HostError, MachineLost
+from vmlab.errors import AssetError, HostError, KvmRefused, MachineLost
+from vmlab.host.accelerator import Accelerator
 from vmlab.image.image import Reachable
 from vmlab.machine.argv import ExtraDisk, MachineSpec, Wiring, qemu_argv
 from vmlab.machine.console import Console
 from vmlab.machine.probes import Probes
 from vmlab.machine.qemu import QemuProcess
-from vmlab.machine.qmp import Monitor
+from vmlab.machine.qmp import CALL_TIMEOUT_S, Monitor
 from vmlab.machine.running import MachineRecord, room_for, write_record
 from vmlab.machine.snapshot import Origin, thaw
 from vmlab.process import ProcessIdentity, run
@@ -31,6 +33,10 @@ QEMU_MIB = 300
 FORK_MIB = 450
 """What a fork may come to take: idle ones of a 1 GiB guest took 140 MiB under TCG; the rest is a margin for tests."""
 
+_KVM_REFUSED = re.compile(
+    r"Could not access KVM kernel module|failed to initialize kvm|ioctl\(KVM_CREATE_VM\) failed|kvm_init_vcpu"
+)
+"""QEMU's words (accel/kvm/kvm-all.c, and accel/accel-system.c or system/vl.c for the second)."""
 _SERIAL = "serial"
 _ON_SIGNAL = "terminating on signal"
 """QEMU's words when it was told to end and does so in good order."""
@@ -54,7 +60,9 @@ class Machine:
         is_keepable: bool = False,
         room_timeout_s: float = 0.0,
         extra: tuple[ExtraDisk, ...] = (),
+        monitor_s: float = CALL_TIMEOUT_S,
     ) -> None:
+        """`monitor_s` limits each answer of QEMU's monitor."""
         self.image = image
         self.spec = spec
         self.console = Console(console)
@@ -66,6 +74,7 @@ class Machine:
         self._is_keepable = is_keepable
         self._room_timeout_s = room_timeout_s
         self._extra = extra
+        self._monitor_s = monitor_s
         self._stack = contextlib.ExitStack()
         self._qemu: QemuProcess | None = None
         self._monitor: Monitor | None = None
@@ -174,7 +183,7 @@ class Machine:
             stack.callback(self._end)
             self.started = time.monotonic()
             write_record(scratch.path, self._record(self._qemu.pid))
-        self._monitor = monitor = Monitor(ours)
+        self._monitor = monitor = Monitor(ours, call_s=self._monitor_s)
         try:
             monitor.connect()
             if self.origin.state is not None:
@@ -220,6 +229,9 @@ class Machine:
                 hint="vmlab images verify",
                 detail=words,
             )
+        if self.spec.accelerator is Accelerator.KVM and (refused := _KVM_REFUSED.search(words)):
+            line = next(line for line in words.splitlines() if refused[0] in line)
+            return KvmRefused(f"QEMU was refused KVM: {line}", hint="vmlab doctor", detail=words)
         if words:
             return HostError(f"QEMU did not start: {words.splitlines()[0]}", hint="vmlab doctor", detail=words)
         return lost

@@ -12,7 +12,8 @@ from vmlab.machine.qmp import Monitor
 from vmlab.machine.stale_trap import find_stale_trap
 from vmlab.machine.vmcore import finish_dump
 
-_DUMP_TIMEOUT_S = 300.0
+_DUMP_CALLS = 10
+"""How many times as long as for another answer of its monitor QEMU has to write a guest's memory."""
 
 
 class Probes:
@@ -69,7 +70,9 @@ class Probes:
             os.close(descriptor)
         try:
             self._monitor.execute(
-                "dump-guest-memory", {"paging": False, "protocol": "fd:dump"}, timeout_s=_DUMP_TIMEOUT_S
+                "dump-guest-memory",
+                {"paging": False, "protocol": "fd:dump"},
+                timeout_s=_DUMP_CALLS * self._monitor.call_s,
             )
         except MachineLost as refusal:
             path.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ from vmlab.errors import MachineLost
 
 T = TypeVar("T")
 
-_CALL_TIMEOUT_S = 30.0
+CALL_TIMEOUT_S = 30.0
 
 
 @functools.cache
@@ -50,23 +50,26 @@ def on_lasting_thread(function: Callable[[], T]) -> T:
 class Monitor:
     """A QMP connection to one QEMU."""
 
-    def __init__(self, ours: socket.socket) -> None:
+    def __init__(self, ours: socket.socket, *, call_s: float = CALL_TIMEOUT_S) -> None:
+        """`call_s` limits each call that names no limit of its own."""
         self._client = QMPClient()
         self._socket = ours
+        self.call_s = call_s
 
-    def connect(self, *, timeout_s: float = _CALL_TIMEOUT_S) -> None:
+    def connect(self, *, timeout_s: float | None = None) -> None:
         """Read QEMU's greeting and negotiate; `MachineLost` when it ended first."""
-        self._wait(self._client.connect(self._socket), timeout_s)
+        self._wait(self._client.connect(self._socket), self.call_s if timeout_s is None else timeout_s)
 
     def execute(
         self,
         command: str,
         arguments: Mapping[str, object] | None = None,
         *,
-        timeout_s: float = _CALL_TIMEOUT_S,
+        timeout_s: float | None = None,
     ) -> Any:
         """Run a QMP command and return its result; `MachineLost` when QEMU is gone or refuses."""
-        return self._wait(self._client.execute(command, dict(arguments or {}) or None), timeout_s)
+        limit_s = self.call_s if timeout_s is None else timeout_s
+        return self._wait(self._client.execute(command, dict(arguments or {}) or None), limit_s)
 
     def hand_over(self, name: str, descriptor: int) -> None:
         """Give QEMU an open file under a name, as `fd:NAME` in later commands (QMP's `getfd`)."""
@@ -75,7 +78,7 @@ class Monitor:
             self._client.send_fd_scm(descriptor)
             await self._client.execute("getfd", {"fdname": name})
 
-        self._wait(hand(), _CALL_TIMEOUT_S)
+        self._wait(hand(), self.call_s)
 
     def forwarded_port(self) -> int:
         """The host port that QEMU picked for the guest's SSH: `info usernet`'s HOST_FORWARD row."""

@@ -19,7 +19,8 @@ from vmlab.process import run
 from vmlab.store import disk_error
 from vmlab.wait import wait_until
 
-_FREEZE_TIMEOUT_S = 120.0
+_FREEZE_CALLS = 4
+"""How many times as long as for an answer of its monitor QEMU has to move a guest's state."""
 _CAPABILITIES = [{"capability": "x-ignore-shared", "state": True}]
 
 
@@ -137,7 +138,7 @@ def _await_migration(monitor: Monitor) -> None:
 
     wait_until(
         is_over,
-        timeout_s=_FREEZE_TIMEOUT_S,
+        timeout_s=_FREEZE_CALLS * monitor.call_s,
         describe="a machine's state to be moved",
         interval_s=0.005,
         last_seen=lambda: last,

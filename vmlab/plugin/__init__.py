@@ -289,6 +289,8 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
         return "lost", "L", "LOST"
     if report.failed and ("vmlab.outcome", "not run") in getattr(report, "user_properties", ()):
         return "not run", "N", "NOT RUN"
+    if report.failed and ("vmlab.outcome", "unavailable") in getattr(report, "user_properties", ()):
+        return "unavailable", "U", "UNAVAILABLE"
     return None
 
 

@@ -12,7 +12,7 @@ import pytest
 from vmlab.machine.running import left_by
 from vmlab.plugin.unfinished import collected
 from vmlab.process import ProcessIdentity
-from vmlab.report.model import LOST_STATUS, NOT_RUN_STATUS
+from vmlab.report.model import UNKNOWN, Outcome, unknown_status
 
 _SHOWN = 10
 _LEFT = "vmlab.left"
@@ -78,12 +78,13 @@ class Accounting:
 
 def exit_status(status: int, outcomes: Sequence[str], *, is_faulty: bool) -> int:
     """The status of a run that pytest would end with `status`, by the outcomes of all that failed in it. A run that is
-    faulty in itself never passes, and only one in which nothing else went wrong is one that lost machines."""
+    faulty in itself never passes, and only one in which nothing else went wrong is one that lost machines
+    or lacked what its tests need."""
     if is_faulty:
         return pytest.ExitCode.TESTS_FAILED if status == pytest.ExitCode.OK else status
-    if status != pytest.ExitCode.TESTS_FAILED or not outcomes or not {*outcomes} <= {"lost", "not run"}:
+    if status != pytest.ExitCode.TESTS_FAILED or not outcomes or not {*outcomes} <= {*UNKNOWN}:
         return status
-    return LOST_STATUS if "lost" in outcomes else NOT_RUN_STATUS
+    return unknown_status({Outcome(outcome) for outcome in outcomes})
 
 
 def _write(reporter: pytest.TerminalReporter, lines: list[str]) -> None:

@@ -197,17 +197,21 @@ class Reporter:
 
 
 def _write_lost(reporter: pytest.TerminalReporter) -> None:
-    """The evidence for each lost machine, and a line for each test that was not run: pytest itself shows only failures
-    and errors."""
+    """The evidence for each lost machine and each thing that was unavailable, and a line for each of their tests and of
+    those that were not run: pytest itself shows only failures and errors."""
     lost, not_run = reporter.stats.get("lost", []), reporter.stats.get("not run", [])
-    if lost:
-        reporter.section("LOST")
-    for report in lost:
-        reporter.write_sep("_", report.head_line)
-        report.toterminal(reporter.config.get_terminal_writer())
-    if lost or not_run:
-        reporter.section("lost and not run")
-    for word, reports in (("LOST", lost), ("NOT RUN", not_run)):
+    unavailable = reporter.stats.get("unavailable", [])
+    # All tests of a target lack the same image.
+    lacking = list({_reason(report): report for report in reversed(unavailable)}.values())[::-1]
+    for word, shown in (("LOST", lost), ("UNAVAILABLE", lacking)):
+        if shown:
+            reporter.section(word)
+        for report in shown:
+            reporter.write_sep("_", report.head_line)
+            report.toterminal(reporter.config.get_terminal_writer())
+    if lost or not_run or unavailable:
+        reporter.section("lost, not run and unavailable")
+    for word, reports in (("LOST", lost), ("NOT RUN", not_run), ("UNAVAILABLE", unavailable)):
         for report in reports:
             reporter.write_line(f"{word} {report.nodeid} - {_reason(report)}")
 

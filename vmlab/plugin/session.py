@@ -11,7 +11,17 @@ from typing import NamedTuple
 
 import pytest
 
-from vmlab.errors import CommandHung, EmulatorFault, KernelTrouble, MachineLost, ModuleError, VmlabError, hides_frames
+from vmlab.errors import (
+    AssetError,
+    CommandHung,
+    EmulatorFault,
+    HostError,
+    KernelTrouble,
+    MachineLost,
+    ModuleError,
+    VmlabError,
+    hides_frames,
+)
 from vmlab.foreign import native_architecture
 from vmlab.forks import Forks
 from vmlab.guest.guest import Guest
@@ -247,6 +257,8 @@ class GuestSession:
             self.mark_dirty(item, error.message)
         elif isinstance(error, ModuleError):
             self._describe_fault(error, item, report)
+        elif isinstance(error, AssetError | HostError) and not _has_trouble(item):
+            _add_properties({_OUTCOME: "unavailable"}, item, report)
         is_the_labs = call.when == "setup" or isinstance(error, MachineLost | KernelTrouble | CommandHung)
         if is_the_labs and not item.config.option.fulltrace:
             # The traceback would lead through the lab, where the fault is not, and a cause's words stand in the error.
@@ -314,6 +326,11 @@ class GuestSession:
     def _notice(self, text: str) -> None:
         if text not in self.notices:
             self.notices.append(text)
+
+
+def _has_trouble(item: pytest.Item) -> bool:
+    """True if the kernel reported trouble in a test's guest: whatever else went wrong, that is the verdict."""
+    return "vmlab.reason" in dict(item.user_properties)
 
 
 def _head_summary(reason: object, report: pytest.TestReport) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from vmlab import __version__
 from vmlab.decode import structure, unstructure
 from vmlab.errors import UsageError
-from vmlab.report.model import SCHEMA, RunResult, TargetResult, TestResult
+from vmlab.report.model import READABLE, SCHEMA, RunResult, TargetResult, TestResult
 from vmlab.store import disk_error, replace_file
 
 RESULT_FILE = "results.json"
@@ -62,15 +62,17 @@ def read_result(path: Path) -> RunResult:
 def result_from(data: object, *, where: str) -> RunResult:
     """Decoded JSON as a result; `where` begins every error.
 
-    Refused are another schema, an unknown key, a missing one and a value of another kind.
+    Refused are a schema that is not readable, an unknown key, a missing one and a value of another kind. An older
+    schema's result comes back as one of today's.
     """
     schema = data.get("schema") if isinstance(data, dict) else None
-    if not isinstance(data, dict) or type(schema) is not int or schema != SCHEMA:
+    if not isinstance(data, dict) or type(schema) is not int or schema not in READABLE:
         raise UsageError(
-            f"{where!r} has another schema than {SCHEMA}{_author(data)}", hint="read it with the vmlab that wrote it"
+            f"{where!r} has another schema than {' or '.join(map(str, READABLE))}{_author(data)}",
+            hint="read it with the vmlab that wrote it",
         )
     try:
-        return structure(data, RunResult, where=where)
+        return structure(data | {"schema": SCHEMA}, RunResult, where=where)
     except UsageError as error:
         if data.get("vmlab") == __version__:
             raise

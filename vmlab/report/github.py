@@ -11,24 +11,23 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from vmlab.report.figures import printable
-from vmlab.report.model import Outcome, RunResult, TestResult
+from vmlab.report.model import UNKNOWN, Outcome, RunResult, TestResult
 from vmlab.report.terminal import fault_key
 
 MOST_ANNOTATIONS = 10
 """Of a kind, for a step: GitHub shows no more (actions/toolkit, docs/problem-matchers.md, "Limitations")."""
 _LONGEST = 4000
-_UNKNOWN = (Outcome.LOST, Outcome.NOT_RUN)
 
 
 def annotate(result: RunResult, *, directory: str) -> list[str]:
     """An error for each fault, once for all tests and targets that met it, where in the module's source it lies if that
-    is known; a warning for what was lost or not run; a notice for each of the run's.
+    is known; a warning for what was lost, not run or unavailable; a notice for each of the run's.
 
     `directory` is where the module lies in the repository. Pure.
     """
     faults = [test for row in result.targets for test in row.faults]
-    wrong = _grouped([test for test in faults if test.outcome not in _UNKNOWN])
-    unknown = _grouped([test for test in faults if test.outcome in _UNKNOWN])
+    wrong = _grouped([test for test in faults if test.outcome not in UNKNOWN])
+    unknown = _grouped([test for test in faults if test.outcome in UNKNOWN])
     missing = [command("error", line, title="vmlab") for line in result.missing]
     errors = [*missing, *(_of_fault("error", tests, directory) for tests in wrong)]
     warnings = [_of_fault("warning", tests, directory) for tests in unknown]
@@ -46,7 +45,8 @@ def outputs(result: RunResult) -> dict[str, str]:
     counts = {
         "passed": (Outcome.PASSED,),
         "failed": (Outcome.FAILED, Outcome.ERROR),
-        "lost": _UNKNOWN,
+        "lost": (Outcome.LOST, Outcome.NOT_RUN),
+        "unavailable": (Outcome.UNAVAILABLE,),
         "skipped": (Outcome.SKIPPED,),
     }
     told = {name: str(sum(row.count(*outcomes) for row in result.targets)) for name, outcomes in counts.items()}

@@ -12,7 +12,8 @@ from vmlab.errors import UsageError
 from vmlab.target import Architecture, Target
 
 RUNNERS: Mapping[Architecture, str] = {Architecture.AMD64: "ubuntu-24.04", Architecture.ARM64: "ubuntu-24.04-arm"}
-"""GitHub's hosted runners by architecture (docs.github.com, "GitHub-hosted runners reference")."""
+"""GitHub's hosted runners by architecture (docs.github.com, "GitHub-hosted runners reference"). In August 2026
+ubuntu-24.04-arm had /dev/kvm and ubuntu-26.04-arm had none (actions/runner-images#14549); KVM is tried on whichever."""
 MOST_GITHUB_JOBS = 256
 """Of one matrix, for a run (docs.github.com, "Actions limits")."""
 MOST_GITLAB_JOBS = 200

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""pytest's JUnit XML with lost machines and tests that were not run told apart from failures. Pure."""
+"""pytest's JUnit XML with what was lost, not run or unavailable told apart from failures. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
 from xml.etree import ElementTree
 
-_TYPES = {"lost": "vmlab.MachineLost", "not run": "vmlab.NotRun"}
+_TYPES = {"lost": "vmlab.MachineLost", "not run": "vmlab.NotRun", "unavailable": "vmlab.Unavailable"}
 
 
 def keep_apart(text: str) -> str:
     """The same document, each `<failure>` of a test that has the property `vmlab.outcome` turned into an `<error>` of a
-    type of its own, the counts corrected, and on each suite the properties `vmlab.failed`, `vmlab.lost` and
-    `vmlab.not_run`. A case without a name, which pytest leaves of a test that it was interrupted in, is dropped, and so
-    is an attempt after which the test was run again: they would be read as passed. What is no XML comes back as it
-    was."""
+    type of its own, the counts corrected, and on each suite a property `vmlab.failed` and one for each other word.
+
+    A case without a name, which pytest leaves of a test that it was interrupted in, is dropped, and so is an attempt
+    after which the test was run again: they would be read as passed. What is no XML comes back as it was.
+    """
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError:

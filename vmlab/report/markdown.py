@@ -12,7 +12,19 @@ from vmlab.report.terminal import reasons
 
 MOST_BYTES = 1_000_000
 """GitHub refuses a step's summary that is larger than 1 MiB."""
-_HEADINGS = ("", "target", "kernel", "compiler", "accelerator", "passed", "failed", "lost", "skipped", "time")
+_HEADINGS = (
+    "",
+    "target",
+    "kernel",
+    "compiler",
+    "accelerator",
+    "passed",
+    "failed",
+    "lost",
+    "unavailable",
+    "skipped",
+    "time",
+)
 _MARKS = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 
 
@@ -34,7 +46,7 @@ def summary(result: RunResult) -> str:
 
 def _row(row: TargetResult) -> tuple[str, ...]:
     facts = row.facts
-    known = ("-", "-", "-")
+    known = ("unavailable" if row.is_unavailable else "-", "-", "-")
     if facts is not None:
         provenance = facts.provenance
         accelerator = f"{provenance.accelerator} {provenance.cpu_model}".strip()
@@ -43,6 +55,7 @@ def _row(row: TargetResult) -> tuple[str, ...]:
         row.count(Outcome.PASSED),
         row.count(Outcome.FAILED, Outcome.ERROR),
         row.count(Outcome.LOST, Outcome.NOT_RUN),
+        row.count(Outcome.UNAVAILABLE),
         row.count(Outcome.SKIPPED),
     )
     mark = "✅" if row.is_green else "❌"

@@ -3,21 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from vmlab.provenance import Provenance
 from vmlab.timing.series import Series
 
-SCHEMA = 1
-"""Raised when a field changes its meaning or goes away; a new field is no new version."""
-
+SCHEMA = 2
+"""Raised when a field changes its meaning or goes away; a new field is no new version. 2: what an image or the host is
+at fault for is `unavailable`, and was `error`."""
+READABLE = (1, SCHEMA)
+"""The versions that are read; an older file's outcomes are taken as they stand."""
 
 LOST_STATUS = 6
 """Nothing failed, and machines were lost: nothing is known about what their tests test. Running again may tell."""
 NOT_RUN_STATUS = 7
 """Nothing failed and no machine was lost in a test, and tests were not run since their target was given up."""
+UNAVAILABLE_STATUS = 8
+"""The only trouble is that an image could not be had, or that the host could not do what a test needs."""
 
 
 class Outcome(StrEnum):
@@ -31,6 +35,19 @@ class Outcome(StrEnum):
     """The machine went away: nothing is known about the module."""
     NOT_RUN = "not run"
     """The target was given up before this test, or the run was interrupted in it."""
+    UNAVAILABLE = "unavailable"
+    """The image could not be had, or the host could not do what the test needs: nothing is known about the module."""
+
+
+UNKNOWN = (Outcome.LOST, Outcome.NOT_RUN, Outcome.UNAVAILABLE)
+"""The outcomes of tests of which nothing follows for the module."""
+
+
+def unknown_status(outcomes: Collection[Outcome]) -> int:
+    """The exit status of a run whose faults have these outcomes, all of `UNKNOWN` and at least one."""
+    if Outcome.LOST in outcomes:
+        return LOST_STATUS
+    return NOT_RUN_STATUS if Outcome.NOT_RUN in outcomes else UNAVAILABLE_STATUS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +107,12 @@ class TargetResult:
         return self.count(Outcome.PASSED) > 0 and not self.faults
 
     @property
+    def is_unavailable(self) -> bool:
+        """True if there was no test that was not skipped and had what it needs."""
+        tried = len(self.tests) - self.count(Outcome.SKIPPED)
+        return tried > 0 and self.count(Outcome.UNAVAILABLE) == tried
+
+    @property
     def faults(self) -> tuple[TestResult, ...]:
         fine = (Outcome.PASSED, Outcome.SKIPPED)
         return tuple(test for test in self.tests if test.outcome not in fine)
@@ -137,5 +160,5 @@ class RunResult:
         if self.missing or faults & {Outcome.FAILED, Outcome.ERROR}:
             return 1
         if faults:
-            return LOST_STATUS if Outcome.LOST in faults else NOT_RUN_STATUS
+            return unknown_status(faults)
         return 0 if any(row.tests for row in self.targets) else 5

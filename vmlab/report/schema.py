@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from vmlab.report.model import SCHEMA, RunResult
+from vmlab.report.model import READABLE, RunResult
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _WORDS: Mapping[object, dict[str, Any]] = {
@@ -28,7 +28,7 @@ def result_schema() -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     _refer(RunResult, definitions)
     root = definitions.pop(RunResult.__name__)
-    root["properties"]["schema"] = {"const": SCHEMA}
+    root["properties"]["schema"] = {"enum": list(READABLE)}
     return {"$schema": _DIALECT, "title": "vmlab results", **root, "$defs": dict(sorted(definitions.items()))}
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vmlab.naming import told_of
 from vmlab.report.model import Outcome, RunResult, TargetResult, TestResult
 from vmlab.target import TRIPLETS
 
@@ -26,7 +27,7 @@ def render(result: RunResult, *, width: int, color: bool) -> str:
     console.print(_table(result))
     for row in result.targets:
         for line in reasons(row):
-            console.print(Text(line), soft_wrap=True)
+            console.print(Text(line, style="red" if row.is_unavailable else ""), soft_wrap=True)
         if row.facts is not None and row.facts.build_warnings:
             console.print(Text(f"{row.target}: {_warnings(row.facts.build_warnings)}", style="yellow"), soft_wrap=True)
     for line in result.missing:
@@ -52,10 +53,15 @@ def _cells(row: TargetResult) -> tuple[str, ...]:
     failed = row.count(Outcome.FAILED, Outcome.ERROR)
     lost = row.count(Outcome.LOST)
     not_run = row.count(Outcome.NOT_RUN)
-    failures = str(failed) + (f" +{lost} lost" if lost else "") + (f" +{not_run} not run" if not_run else "")
+    unavailable = row.count(Outcome.UNAVAILABLE)
+    failures = str(failed) + "".join(
+        f" +{count} {word}"
+        for count, word in ((lost, "lost"), (not_run, "not run"), (unavailable, "unavailable"))
+        if count
+    )
     counts = (str(row.count(Outcome.PASSED)), failures, str(row.count(Outcome.SKIPPED)), _seconds(row.duration_s))
     if facts is None:
-        return (row.target, "-", "-", "-", "-", "-", "-", "-", *counts)
+        return (row.target, "unavailable" if row.is_unavailable else "-", "-", "-", "-", "-", "-", "-", *counts)
     build = "-"
     if facts.build_s is not None:
         build = "cached" if facts.build_is_cached else f"{_seconds(facts.build_s)} {facts.provenance.build_place}"
@@ -92,10 +98,11 @@ def reasons(row: TargetResult) -> list[str]:
         counted.setdefault(fault_key(test), []).append(test)
     ranked = sorted(counted.values(), key=lambda tests: -len(tests))
     lines = []
+    head = ("UNAVAILABLE",) if row.is_unavailable else ()
     for tests in ranked[:_MOST_REASONS]:
         more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
         mark = f" ({tests[0].fingerprint})" if tests[0].fingerprint else ""
-        lines.append(f"{row.target}: {_why(tests[0])}{mark}  [{tests[0].test}{more}]")
+        lines.append(f"{told_of(row.target, *head, _why(tests[0]))}{mark}  [{tests[0].test}{more}]")
     if len(ranked) > _MOST_REASONS:
         lines.append(f"{row.target}: {len(ranked) - _MOST_REASONS} more reasons in results.json")
     return lines

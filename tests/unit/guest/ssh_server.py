@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ import paramiko
 class SshServer:
     """Listens on a port of its own until closed; lets in whoever holds `user_key`."""
 
-    def __init__(self, host_key: paramiko.PKey, user_key: paramiko.PKey) -> None:
+    def __init__(self, host_key: paramiko.PKey, user_key: paramiko.PKey, *, greets_after_s: float = 0.0) -> None:
+        """`greets_after_s` is how long it takes on each connection to its first word."""
         self._host_key = host_key
         self._user_key = user_key
+        self._greets_after_s = greets_after_s
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._transports: list[paramiko.Transport] = []
         self.port = int(self._listener.getsockname()[1])
@@ -43,12 +46,16 @@ class SshServer:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                transport = paramiko.Transport(client)
-                transport.add_server_key(self._host_key)
-                transport.set_subsystem_handler("sftp", paramiko.SFTPServer, _Files)
-                self._transports.append(transport)
-                with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
-                    transport.start_server(server=_Session(self._user_key, self.logins, self.answers))
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        time.sleep(self._greets_after_s)
+        transport = paramiko.Transport(client)
+        transport.add_server_key(self._host_key)
+        transport.set_subsystem_handler("sftp", paramiko.SFTPServer, _Files)
+        self._transports.append(transport)
+        with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+            transport.start_server(server=_Session(self._user_key, self.logins, self.answers))
 
 
 class _Session(paramiko.ServerInterface):  # type: ignore[misc]
@@ -77,7 +84,10 @@ class _Session(paramiko.ServerInterface):  # type: ignore[misc]
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         self._answers.wait()
-        threading.Thread(target=_execute, args=(channel, command.decode()), daemon=True).start()
+        # The command may not end before paramiko has answered the request, which it does when this returns.
+        runner = threading.Timer(0.05, _execute, (channel, command.decode()))
+        runner.daemon = True
+        runner.start()
         return True
 
 

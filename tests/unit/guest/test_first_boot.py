@@ -60,6 +60,7 @@ class Bench:
             console=FakeConsole("[    1.0] Linux version 5.15\n"),
             require_alive=self._require_alive,
             has_powered_off=lambda: self.is_off,
+            return_s=45.0,
             notice=self.notices.append,
         )
 
@@ -157,6 +158,7 @@ def test_a_reboot_of_its_own_after_that_is_the_images_fault() -> None:
     guest.answers = {"sudo": TransportLost("EOFError"), "cat": "a\n"}
     with pytest.raises(MachineLost, match="lost during installing"):
         bench.boot.run("sudo apt-get", timeout_s=3, what="installing")
+    assert guest.limits[-1] == 45, "the question which boot it is has the limit that it was given"
 
 
 def test_reboots_without_end_are_the_images_fault() -> None:

@@ -245,7 +245,6 @@ def test_a_panic_ends_a_command_at_once(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_kernel_that_still_prints_is_listened_to_before_its_guest_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vmlab.guest.guest._DYING_S", 0.02)
     monkeypatch.setattr("vmlab.guest.guest._LOOK_S", 0.02)
     console = FakeConsole("[    1.000000] Oops: 0002 [#1]\n")
     looks = 0

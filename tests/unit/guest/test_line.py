@@ -125,6 +125,29 @@ def test_the_line_is_started_on_the_port_by_its_name() -> None:
     assert f"{line.KERNEL_LOG_FD}</dev/kmsg" in root.command
 
 
+@pytest.mark.parametrize(("timeout_s", "tries"), [(30, 30), (240, 240), (0.2, 1)])
+def test_a_slow_guest_has_half_of_the_limit_for_its_port_to_come(timeout_s: float, tries: int) -> None:
+    root = _Root(status=0)
+
+    start_line(root, "org.vmlab.line", timeout_s=timeout_s)
+
+    assert f"[ $i -lt {tries} ]; do sleep 0.5;" in root.command
+
+
+@pytest.mark.parametrize(("appears_after", "status"), [(0, 0), (2, 0), (9, 1)])
+def test_the_port_is_waited_for_by_what_a_shell_can_run(tmp_path: Path, appears_after: int, status: int) -> None:
+    root, port, count = _Root(status=0), tmp_path / "port", tmp_path / "count"
+    start_line(root, "org.vmlab.line", timeout_s=4)
+    wait = root.command.partition(" && setsid")[0].replace("/dev/virtio-ports/org.vmlab.line", str(port))
+    sleep = f"sleep() {{ echo x >>{count}; [ $(wc -l <{count}) -lt {appears_after} ] || touch {port}; }}"
+    if not appears_after:
+        port.touch()
+
+    ended = subprocess.run(["sh", "-c", f"{sleep}\n{wait}"], check=False)
+
+    assert ended.returncode == status
+
+
 def test_a_guest_without_the_port_has_no_line() -> None:
     with pytest.raises(TransportLost, match="the guest has no /dev/virtio-ports/"):
         start_line(_Root(status=1), "org.vmlab.line", timeout_s=10)

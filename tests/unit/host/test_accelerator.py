@@ -6,6 +6,7 @@ A small shell script stands for QEMU.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -42,6 +43,12 @@ def test_silence_means_tcg_within_the_time_limit(host: Host) -> None:
     assert verdict.accelerator is Accelerator.TCG
     assert verdict.reason.startswith("KVM was tried with -cpu host: the kernel printed nothing in")
     assert not Path("/proc", (host.directory / "pid").read_text().strip()).exists()
+
+
+def test_silence_is_not_remembered_for_who_has_more_patience(host: Host) -> None:
+    host.script = f'sleep 1; echo "{BANNER}" >"$1"; exec sleep 1000'
+    assert host.choose(timeout_s=0.3).accelerator is Accelerator.TCG
+    assert host.choose(timeout_s=20).accelerator is Accelerator.KVM
 
 
 def test_firmware_that_speaks_is_no_kernel(host: Host) -> None:
@@ -119,8 +126,49 @@ def test_a_device_that_is_not_there_means_tcg_without_a_try(host: Host) -> None:
     assert host.runs == 0
 
 
+def _refuse_to_open(device: Path, refusal: OSError, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root there is no right that a mode takes away."""
+    opened = os.open
+
+    def open_or_refuse(path: Path, *arguments: int, **options: int) -> int:
+        if path == device:
+            raise refusal
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", open_or_refuse)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "why"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied"), "may not be opened by this user"),
+        (PermissionError(errno.EPERM, "Operation not permitted"), "may not be opened by this user"),
+        (OSError(errno.ENODEV, "No such device"), "cannot be opened: No such device"),
+    ],
+)
+def test_a_device_that_is_lost_after_the_proof_means_tcg_or_an_error(
+    host: Host, monkeypatch: pytest.MonkeyPatch, refusal: OSError, why: str
+) -> None:
+    assert host.choose().accelerator is Accelerator.KVM
+    _refuse_to_open(host.directory / "kvm", refusal, monkeypatch)
+
+    verdict = host.choose()
+
+    assert (verdict.accelerator, verdict.is_fallback) == (Accelerator.TCG, True)
+    assert why in verdict.reason
+    with pytest.raises(HostError, match=f"^KVM was asked for and cannot be had: .*{why}") as caught:
+        host.choose(AcceleratorChoice.KVM)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_device_that_is_removed_after_the_proof_means_tcg(host: Host) -> None:
+    assert host.choose().accelerator is Accelerator.KVM
+    (host.directory / "kvm").unlink()
+    assert host.choose().reason == f"there is no {host.directory}/kvm"
+
+
 def test_a_device_that_may_not_be_opened_says_how_to_get_it(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda *_: False)
+    _refuse_to_open(host.directory / "kvm", PermissionError(errno.EACCES, "Permission denied"), monkeypatch)
     verdict = host.choose()
     assert verdict.accelerator is Accelerator.TCG
     assert "may not be opened by this user" in verdict.reason

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from unit.host.fake_qemu import BANNER, LADDER, Host
@@ -12,6 +14,7 @@ from vmlab.host.nested import (
     GITHUB_ARM64,
     GITHUB_X64,
     REFUSED_REGISTERS,
+    KnownHost,
     known_host,
     known_words,
     without_refused,
@@ -105,9 +108,15 @@ def test_a_hosted_runner_is_known_by_its_environment(environment: dict[str, str]
     assert known_host(environment) is known
 
 
+@pytest.mark.parametrize("host", [GITHUB_X64, GITHUB_ARM64])
+def test_what_was_seen_of_a_provider_is_told_as_seen_then_and_not_as_so_today(host: KnownHost) -> None:
+    assert host.fact.startswith("had ")
+    assert re.search(r" in \w+ 20\d\d", host.fact)
+
+
 def test_what_is_known_is_told_and_of_an_unknown_host_nothing() -> None:
     words = known_words({"RUNNER_ENVIRONMENT": "github-hosted", "RUNNER_ARCH": "ARM64"})
-    assert words == "; known of a GitHub-hosted arm64 runner: it has no KVM"
+    assert words == f"; seen by others: a GitHub-hosted arm64 runner {GITHUB_ARM64.fact}"
     assert known_words({}) == ""
 
 

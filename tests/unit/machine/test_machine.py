@@ -13,7 +13,7 @@ import pytest
 
 from unit.fakes import image
 from vmlab import scratch
-from vmlab.errors import AssetError, HostError, MachineLost
+from vmlab.errors import AssetError, HostError, KvmRefused, MachineLost
 from vmlab.host.accelerator import Accelerator
 from vmlab.machine.argv import machine_spec
 from vmlab.machine.machine import Machine
@@ -144,6 +144,31 @@ def test_a_qemu_that_refuses_is_the_hosts_fault_in_its_words(
     with pytest.raises(HostError, match="QEMU did not start: qemu: cannot set up guest memory"), _machine(tmp_path):
         pass
     assert list(scratch_parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Could not access KVM kernel module: Permission denied\nqemu: failed to initialize kvm: Permission denied",
+        "qemu: -accel kvm: failed to initialize kvm: No such file or directory",
+        "qemu: warning: no such feature\nioctl(KVM_CREATE_VM) failed: 16 Device or resource busy",
+        "qemu: kvm_init_vcpu: kvm_get_vcpu failed (0): Operation not permitted",
+    ],
+)
+@pytest.mark.parametrize("accelerator", list(Accelerator))
+def test_a_qemu_that_is_refused_kvm_is_told_from_others(
+    tmp_path: Path, install: Install, words: str, accelerator: Accelerator
+) -> None:
+    install("qemu-system-x86_64", f"#!/bin/sh\nprintf '%s\\n' '{words}' >&2; exit 1\n")
+    described = image(tmp_path)
+    spec = machine_spec(described, accelerator, cpus=2, memory_mib=1024)
+
+    with pytest.raises(HostError) as caught, Machine(described, spec, console=tmp_path / "console"):
+        pass
+
+    assert isinstance(caught.value, KvmRefused) is (accelerator is Accelerator.KVM)
+    assert "\n" not in caught.value.one_line
+    assert caught.value.detail == words
 
 
 def test_a_qemu_that_cannot_read_its_disk_is_the_images_fault(tmp_path: Path, install: Install) -> None:

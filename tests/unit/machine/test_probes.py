@@ -21,10 +21,13 @@ class _Monitor:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, Mapping[str, object]]] = []
+        self.limits: list[float] = []
+        self.call_s = 30.0
         self.refusal: MachineLost | None = None
 
     def execute(self, command: str, arguments: Mapping[str, object] | None = None, *, timeout_s: float = 1) -> Any:
         self.told.append((command, arguments or {}))
+        self.limits.append(timeout_s)
         if self.refusal is not None:
             raise self.refusal
         return "RIP=0"
@@ -57,6 +60,7 @@ def test_a_dump_is_written_to_a_file_that_only_its_owner_reads(tmp_path: Path) -
         probes.dump(tmp_path / "dump")
     assert [command for command, _ in monitor.told] == ["getfd", "dump-guest-memory"]
     assert monitor.told[1][1] == {"paging": False, "protocol": "fd:dump"}
+    assert monitor.limits == [10 * monitor.call_s]
     assert (tmp_path / "dump").stat().st_mode & 0o777 == 0o600
 
 

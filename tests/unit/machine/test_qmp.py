@@ -134,6 +134,23 @@ def test_silence_to_a_command_is_lost_within_the_time_limit(serve: Serve) -> Non
     assert time.monotonic() - started < 3
 
 
+def _connect_and_ask(monitor: Monitor) -> None:
+    monitor.connect()
+    monitor.execute("query-status")
+
+
+@pytest.mark.parametrize("silent_from", ["greeting", "command"])
+def test_a_call_without_a_limit_of_its_own_has_the_monitors(silent_from: str) -> None:
+    server = Server(greeting=None if silent_from == "greeting" else _GREETING, answer=lambda *_: {})
+    with contextlib.closing(server), contextlib.closing(Monitor(server.ours, call_s=0.2)) as monitor:
+        started = time.monotonic()
+
+        with pytest.raises(MachineLost, match="gave no answer in 0 s"):
+            _connect_and_ask(monitor)
+
+    assert time.monotonic() - started < 10
+
+
 def test_an_end_before_the_greeting_is_lost(serve: Serve) -> None:
     server, monitor = serve(greeting=None)
     server.hang_up()

@@ -12,7 +12,6 @@ from typing import Any, cast
 import pytest
 
 from vmlab.errors import AssetError, HostError, MachineLost
-from vmlab.machine import snapshot
 from vmlab.machine.argv import Memory
 from vmlab.machine.qmp import Monitor
 from vmlab.machine.snapshot import Origin, SnapshotFiles, freeze, thaw
@@ -28,6 +27,7 @@ class FakeMonitor:
         self.said: list[tuple[str, dict[str, Any]]] = []
         self.handed: list[tuple[str, str, bool]] = []
         self._answers = list(answers)
+        self.call_s = 30.0
 
     def execute(self, command: str, arguments: dict[str, Any] | None = None, *, timeout_s: float = 0) -> Any:
         self.said.append((command, arguments or {}))
@@ -116,9 +116,9 @@ def test_a_failure_without_words_is_one_too(state: Path, status: str) -> None:
         thaw(FakeMonitor({"status": status}).as_monitor(), state)
 
 
-def test_a_state_that_never_arrives_is_given_up(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot, "_FREEZE_TIMEOUT_S", 0.02)
+def test_a_state_that_never_arrives_is_given_up_by_the_monitors_limit(state: Path) -> None:
     monitor = FakeMonitor({"status": "active"})
+    monitor.call_s = 0.005
     with pytest.raises(MachineLost, match=r"state to be moved.*last seen: active"):
         thaw(monitor.as_monitor(), state)
     assert "cont" not in monitor.commands

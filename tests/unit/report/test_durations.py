@@ -52,7 +52,7 @@ def test_several_runs_give_the_mean() -> None:
     assert durations_of(runs).targets["x"].tests == {"a": 3.0, "b": 3.0}
 
 
-@pytest.mark.parametrize("outcome", [Outcome.LOST, Outcome.NOT_RUN])
+@pytest.mark.parametrize("outcome", [Outcome.LOST, Outcome.NOT_RUN, Outcome.UNAVAILABLE])
 def test_what_was_lost_was_not_timed(outcome: Outcome) -> None:
     assert "x" not in durations_of([run(_row("x", ("a", 900.0), outcome=outcome))]).targets
 

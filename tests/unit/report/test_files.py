@@ -11,6 +11,7 @@ import pytest
 
 from vmlab.errors import HostError, UsageError
 from vmlab.report.files import read_result, write_result
+from vmlab.report.merge import merge, read_parts
 from vmlab.report.model import SCHEMA, Outcome
 from vmlab.timing.series import Point, Series, TimingSource, Unit
 
@@ -50,6 +51,19 @@ def test_another_schema_is_refused(tmp_path: Path, schema: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": schema}))
     with pytest.raises(UsageError, match="another schema than"):
         read_result(path)
+
+
+def test_an_older_schemas_result_is_read_and_merged_with_todays(tmp_path: Path) -> None:
+    old = write_result(run(row(("a", Outcome.ERROR, "no such package"), known=facts())), tmp_path / "old")
+    old.write_text(json.dumps(json.loads(old.read_text()) | {"schema": 1}))
+    new = write_result(run(row(("b", Outcome.UNAVAILABLE, "no such package"), target="x")), tmp_path / "new")
+
+    merged = merge(read_parts([old, new]))
+
+    assert merged.schema == SCHEMA
+    outcomes = [test.outcome for each in merged.targets for test in each.tests]
+    assert sorted(outcomes) == [Outcome.ERROR, Outcome.UNAVAILABLE]
+    assert read_result(write_result(merged, tmp_path / "merged")) == merged
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"schema": 1, "targets": 3}'])

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from vmlab.report.github import MOST_ANNOTATIONS, annotate, command
+from vmlab.report.github import MOST_ANNOTATIONS, annotate, command, outputs
 from vmlab.report.model import Outcome, RunResult, TargetResult, TestResult
 
 from .results import row, run
@@ -55,7 +55,7 @@ def test_a_fault_without_a_place_is_told_after_those_with_one() -> None:
     ]
 
 
-@pytest.mark.parametrize("outcome", [Outcome.LOST, Outcome.NOT_RUN])
+@pytest.mark.parametrize("outcome", [Outcome.LOST, Outcome.NOT_RUN, Outcome.UNAVAILABLE])
 def test_what_nobody_knows_is_a_warning(outcome: Outcome) -> None:
     (line,) = annotate(_run(_fault("a", "QEMU ended", outcome=outcome)), directory=".")
     assert line.startswith("::warning ")
@@ -106,3 +106,13 @@ def test_properties_and_text_are_escaped_as_the_runner_reads_them() -> None:
 
 def test_a_text_without_end_is_cut() -> None:
     assert len(command("notice", "x" * 10**6)) < 5000
+
+
+def test_what_a_step_hands_on_counts_each_outcome_once() -> None:
+    tests = [(str(outcome), outcome, "why") for outcome in Outcome]
+
+    told = outputs(run(row(*tests)))
+
+    counts = {name: int(value) for name, value in told.items() if name != "accelerator"}
+    assert counts == {"passed": 1, "failed": 2, "lost": 2, "unavailable": 1, "skipped": 1}
+    assert sum(counts.values()) == len(Outcome)

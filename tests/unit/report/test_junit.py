@@ -17,6 +17,8 @@ _XML = """<?xml version="1.0" encoding="utf-8"?>
 <failure message="m">text</failure></testcase>
 <testcase name="unrun"><properties><property name="vmlab.outcome" value="not run"/></properties>
 <error message="m">text</error></testcase>
+<testcase name="lacking"><properties><property name="vmlab.outcome" value="unavailable"/></properties>
+<failure message="m">text</failure></testcase>
 </testsuite></testsuites>"""
 
 
@@ -28,17 +30,21 @@ def _suite(text: str) -> ElementTree.Element:
 
 def test_a_lost_machine_is_an_error_of_its_own_type_and_counted() -> None:
     suite = _suite(_XML)
-    assert (suite.get("failures"), suite.get("errors")) == ("1", "2")
-    assert [fault.get("type") for fault in suite.iter("error")] == ["vmlab.MachineLost", "vmlab.NotRun"]
-    assert [fault.text for fault in suite.iter("error")] == ["text", "text"]
+    assert (suite.get("failures"), suite.get("errors")) == ("1", "3")
+    assert [fault.get("type") for fault in suite.iter("error")] == [
+        "vmlab.MachineLost",
+        "vmlab.NotRun",
+        "vmlab.Unavailable",
+    ]
+    assert [fault.text for fault in suite.iter("error")] == ["text"] * 3
     counts = {item.get("name"): item.get("value") for item in suite.findall("properties/property")}
-    assert counts == {"vmlab.failed": "1", "vmlab.lost": "1", "vmlab.not_run": "1"}
+    assert counts == {"vmlab.failed": "1", "vmlab.lost": "1", "vmlab.not_run": "1", "vmlab.unavailable": "1"}
 
 
 def test_a_run_without_losses_says_so() -> None:
     suite = _suite('<testsuites><testsuite errors="0" failures="0"><testcase name="a"/></testsuite></testsuites>')
     counts = {item.get("name"): item.get("value") for item in suite.findall("properties/property")}
-    assert counts == {"vmlab.failed": "0", "vmlab.lost": "0", "vmlab.not_run": "0"}
+    assert counts == {"vmlab.failed": "0", "vmlab.lost": "0", "vmlab.not_run": "0", "vmlab.unavailable": "0"}
 
 
 @pytest.mark.parametrize("text", ["", "no XML", "<a>"])

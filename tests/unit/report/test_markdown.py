@@ -26,10 +26,17 @@ def test_a_row_has_the_kernel_the_accelerator_and_the_counts() -> None:
         "gcc-12 (Debian 12.2.0-14) 12.2.0",
         "tcg max",
     ]
-    assert cells[5:] == ["1", "1", "1", "1", "2 s |"]
-    assert "| ✅ | x | - | - | - | 1 | 0 | 0 | 0 | 0 s |" in lines
+    assert cells[5:] == ["1", "1", "1", "0", "1", "2 s |"]
+    assert "| ✅ | x | - | - | - | 1 | 0 | 0 | 0 | 0 | 0 s |" in lines
     assert "debian12-6.1: 1 != 2  [a]" in lines
     assert len({line.count(" | ") for line in lines if line.startswith("| ")}) == 1
+
+
+def test_a_target_that_was_unavailable_says_so_in_its_row() -> None:
+    text = summary(run(row(("a", Outcome.UNAVAILABLE, "no such package"), target="x")))
+
+    assert "| ❌ | x | unavailable | - | - | 0 | 0 | 0 | 1 | 0 | 0 s |" in text.splitlines()
+    assert "x: UNAVAILABLE: no such package  [a]" in text.splitlines()
 
 
 def test_what_is_missing_stands_first_and_what_is_to_be_known_last() -> None:

@@ -13,7 +13,15 @@ import pytest
 from vmlab.errors import UsageError
 from vmlab.report.files import write_result
 from vmlab.report.merge import Part, merge, read_parts
-from vmlab.report.model import LOST_STATUS, NOT_RUN_STATUS, Outcome, RunResult, ShardFacts, TargetResult
+from vmlab.report.model import (
+    LOST_STATUS,
+    NOT_RUN_STATUS,
+    UNAVAILABLE_STATUS,
+    Outcome,
+    RunResult,
+    ShardFacts,
+    TargetResult,
+)
 from vmlab.report.terminal import render
 
 from .results import facts, row, run
@@ -159,6 +167,10 @@ def test_settings_that_differ_are_left_out() -> None:
         ([Outcome.ERROR], 1),
         ([Outcome.PASSED, Outcome.LOST, Outcome.NOT_RUN], LOST_STATUS),
         ([Outcome.PASSED, Outcome.NOT_RUN], NOT_RUN_STATUS),
+        ([Outcome.PASSED, Outcome.UNAVAILABLE], UNAVAILABLE_STATUS),
+        ([Outcome.UNAVAILABLE, Outcome.NOT_RUN], NOT_RUN_STATUS),
+        ([Outcome.UNAVAILABLE, Outcome.LOST], LOST_STATUS),
+        ([Outcome.UNAVAILABLE, Outcome.ERROR], 1),
         ([], 5),
     ],
 )
@@ -196,8 +208,8 @@ def test_a_damaged_result_file_ends_the_merge(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"schema": 2}, "another schema than 1; vmlab 0.1.0 wrote it"),
-        ({"schema": True}, "another schema than 1"),
+        ({"schema": 3}, "another schema than 1 or 2; vmlab 0.1.0 wrote it"),
+        ({"schema": True}, "another schema than 1 or 2"),
         ({"vmlab": "9.9", "colour": "red"}, "colour: unknown key; vmlab 9.9 wrote it, and this is"),
         ({"colour": "red"}, "colour: unknown key"),
         ({"targets": [{"target": "x", "facts": None}]}, r"targets\[0\].tests: this key is missing"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from vmlab.report.model import Outcome, RunResult, TargetResult, TestResult
+from vmlab.report.model import Outcome, RunResult, TargetFacts, TargetResult, TestResult
 from vmlab.report.terminal import reasons, render
 
 from .results import facts, row, run
@@ -36,6 +36,33 @@ def test_a_target_that_never_came_up_has_a_row_too() -> None:
     assert "no space left" in lines[2]
 
 
+@pytest.mark.parametrize("known", [None, facts()])
+def test_a_target_that_was_unavailable_is_loud_with_its_reason(known: TargetFacts | None) -> None:
+    tests = [(f"fib::{number}", Outcome.UNAVAILABLE, "no package linux-image-6.1") for number in range(7)]
+    result = run(row(*tests, _SKIP, known=known))
+
+    lines = _lines(result)
+
+    assert lines[2] == "debian12-6.1: UNAVAILABLE: no package linux-image-6.1  [fib::0 and 6 more]"
+    assert "0 +7 unavailable" in lines[1]
+    assert (lines[1].split()[1] == "unavailable") == (known is None)
+    assert render(result, width=170, color=True).count("\x1b[31m") > 1
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ERROR, Outcome.UNAVAILABLE])
+def test_a_reason_that_begins_with_the_target_does_not_name_it_twice(outcome: Outcome) -> None:
+    reason = "debian12-6.1: making the image of 6.1.0-56-cloud-amd64: no space left on device"
+
+    (line,) = reasons(row(("a", outcome, reason)))
+
+    assert line.count("debian12-6.1") == 1
+
+
+def test_a_target_with_one_test_that_had_what_it_needs_is_not_unavailable() -> None:
+    lines = _lines(run(row(_GOOD, ("fib::big", Outcome.UNAVAILABLE, "no memory"), known=facts())))
+    assert lines[2] == "debian12-6.1: no memory  [fib::big]"
+
+
 def test_a_red_row_is_red_and_a_green_one_is_not() -> None:
     red = render(run(row(("fib::read", Outcome.FAILED, "wrong"), known=facts())), width=170, color=True)
     green = render(run(row(_GOOD, known=facts())), width=170, color=True)
@@ -49,7 +76,7 @@ def test_a_target_on_which_nothing_passed_is_not_green(tests: tuple[tuple[str, O
     assert not row(*tests).is_green
 
 
-@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.ERROR, Outcome.LOST, Outcome.NOT_RUN])
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome not in ("passed", "skipped")])
 def test_one_fault_beside_a_pass_is_not_green(outcome: Outcome) -> None:
     assert not row(_GOOD, ("fib::x", outcome, "why")).is_green
     assert row(_GOOD, _SKIP).is_green
@@ -61,8 +88,9 @@ def test_lost_and_not_run_are_counted_apart_from_failed() -> None:
         ("b", Outcome.ERROR, "x"),
         ("c", Outcome.LOST, "gone"),
         *[(f"d{number}", Outcome.NOT_RUN, "given up") for number in range(3)],
+        ("e", Outcome.UNAVAILABLE, "no memory"),
     ]
-    assert "2 +1 lost +3 not run" in _lines(run(row(*tests, known=facts())))[1]
+    assert "2 +1 lost +3 not run +1 unavailable" in _lines(run(row(*tests, known=facts())))[1]
 
 
 def test_a_hundred_equal_failures_read_as_one() -> None:

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: MIT
+"""Waiting for the first word of a guest's sshd."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import selectors
+import socket
+import time
+
+AGAIN_S = 5.0
+"""Seconds from one connection that stays silent to the next."""
+MOST_CONNECTIONS = 8
+"""Fewer than the ten at which sshd begins to refuse those that have not logged in (sshd_config(5), MaxStartups)."""
+SILENT = "accepted the connection and sent nothing"
+_PEEK_BYTES = 4096
+_SHOWN_BYTES = 40
+
+
+class BannerWait:
+    """Connections to one port, until sshd speaks on one of them.
+
+    QEMU accepts for a guest that listens nowhere yet, so an open connection means nothing. One that was opened before
+    the guest had a network may stay silent for long after it has one (QEMU's user-mode network sends a lost SYN again
+    after 6, 18 and 42 s), and one to a slow sshd has to be kept until it speaks. So silent connections are kept, and
+    another is opened every `again_s`.
+    """
+
+    def __init__(self, host: str, port: int, *, again_s: float = AGAIN_S) -> None:
+        self._place = (host, port)
+        self._again_s = again_s
+        self._open: list[tuple[float, socket.socket]] = []
+        """When each was opened, the first one first."""
+        self.seen = "nothing yet"
+        """The latest observation, for an error."""
+
+    def look(self, wait_s: float) -> socket.socket | None:
+        """A connection on which sshd has said its banner, which is left to be read; None when none has after `wait_s`.
+
+        The connection is the caller's then.
+        """
+        if not self._open or time.monotonic() - self._open[-1][0] >= self._again_s:
+            self._add()
+        due_s = self._open[-1][0] + self._again_s - time.monotonic() if self._open else self._again_s
+        for connection in self._readable(min(wait_s, max(due_s, 0.0))):
+            if self._has_spoken(connection):
+                self._open = [row for row in self._open if row[1] is not connection]
+                return connection
+        return None
+
+    def close(self) -> None:
+        """Close all connections that are not the caller's."""
+        for _, connection in self._open:
+            connection.close()
+        self._open = []
+
+    def _add(self) -> None:
+        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        connection.setblocking(False)
+        status = connection.connect_ex(self._place)
+        if status not in (0, errno.EINPROGRESS):
+            connection.close()
+            self.seen = f"no connection: {errno.errorcode.get(status, status)}"
+            return
+        # paramiko does not set it, and without it a command takes 40 ms on loopback instead of 6.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._open.append((time.monotonic(), connection))
+        if len(self._open) > MOST_CONNECTIONS:
+            self._drop(self._open[_least_needed([opened for opened, _ in self._open])][1])
+
+    def _readable(self, wait_s: float) -> list[socket.socket]:
+        """The connections with something to read, the first one first."""
+        with selectors.DefaultSelector() as selector:
+            for _, connection in self._open:
+                selector.register(connection, selectors.EVENT_READ)
+            ready = {key.fileobj for key, _ in selector.select(wait_s)}
+        if self._open and self._open[-1][1] not in ready:
+            self.seen = SILENT if _is_connected(self._open[-1][1]) else "did not accept the connection"
+        return [connection for _, connection in self._open if connection in ready]
+
+    def _has_spoken(self, connection: socket.socket) -> bool:
+        """True if the banner is there. A connection that has ended is dropped."""
+        try:
+            said = connection.recv(_PEEK_BYTES, socket.MSG_PEEK)
+        except OSError as error:
+            self.seen = f"{type(error).__name__}: {error}"
+            self._drop(connection)
+            return False
+        if not said:
+            self.seen = "closed the connection"
+            self._drop(connection)
+            return False
+        # Lines before the banner are allowed (RFC 4253, 4.2).
+        if said.startswith(b"SSH-") or b"\nSSH-" in said:
+            return True
+        self.seen = f"sent {said[:_SHOWN_BYTES]!r}, which is no SSH banner"
+        return False
+
+    def _drop(self, connection: socket.socket) -> None:
+        connection.close()
+        self._open = [row for row in self._open if row[1] is not connection]
+
+
+def _least_needed(opened: list[float]) -> int:
+    """The index of the connection whose neighbours' ages are most alike; neither the first nor the last.
+
+    Ages then grow in steps of about a factor of two, so that one of at least any age is among the kept.
+    """
+    newest = opened[-1]
+    ages = [newest - each for each in opened]
+    return min(range(1, len(opened) - 1), key=lambda index: ages[index - 1] / max(ages[index + 1], 1e-9))
+
+
+def _is_connected(connection: socket.socket) -> bool:
+    with contextlib.suppress(OSError):
+        connection.getpeername()
+        return True
+    return False
