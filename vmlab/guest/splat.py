@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -155,15 +156,21 @@ def _titles(texts: Sequence[str], whole: str, rules: Sequence[Deny]) -> dict[int
     able_here = [rule for rule in rules if has_traces or not rule.needs_trace]
     present = [rule for rule in able_here if rule.is_start or rule.literal in whole]
     inside = [rule for rule in present if not rule.is_start]
-    starts = list(dict.fromkeys(rule.literal for rule in present if rule.is_start))
+    literals = {rule.literal: None for rule in present if rule.is_start}
+    # The fewer the quicker: a line that begins like a longer one begins like its prefix, too.
+    starts = [text for text in literals if not any(text[:size] in literals for size in range(1, len(text)))]
     begins = re.compile("|".join(map(re.escape, starts)) or r"(?!)").match
-    able = {start: _able(start, starts, present) for start in starts}
-    sure = {start: rules[0] for start, rules in able.items() if rules[0].is_start and rules[0].pattern is None}
+    able = {
+        start: [rule for rule in present if not rule.is_start or rule.literal.startswith(start)] for start in starts
+    }
+    sure = {start: rules[0] for start, rules in able.items() if rules[0].literal == start and rules[0].pattern is None}
+    # What floods a log is the same line again and again.
+    remembered = functools.cache(lambda start, text: _first_fitting(able[start], text))
     found = {
         number: rule
         for number, text in enumerate(texts)
         if (match := begins(text)) is not None
-        and (rule := sure.get(match[0]) or _first_fitting(able[match[0]], text)) is not None
+        and (rule := sure.get(match[0]) or remembered(match[0], text)) is not None
     }
     if not inside:
         return found
@@ -173,12 +180,6 @@ def _titles(texts: Sequence[str], whole: str, rules: Sequence[Deny]) -> dict[int
             if fitting is not None:
                 found[number] = fitting
     return dict(sorted(found.items(), key=itemgetter(0)))
-
-
-def _able(start: str, starts: Sequence[str], rules: Sequence[Deny]) -> list[Deny]:
-    """The rules that a line may fit of which this is the first beginning that it has, in their order."""
-    later = {other for other in starts[starts.index(start) :] if other.startswith(start) or start.startswith(other)}
-    return [rule for rule in rules if not rule.is_start or rule.literal in later]
 
 
 def _first_fitting(rules: Iterable[Deny], text: str) -> Deny | None:
