@@ -6,10 +6,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from vmlab.errors import BuildError
+from vmlab.errors import BuildError, hides_frames
 from vmlab.image.image import BUILD_DIRECTORY
 from vmlab.module.source import Source
 from vmlab.reason.build import BuildReason, build_reason
+
+__tracebackhide__ = hides_frames
 
 _SHOWN_LINES = 25
 _SOURCES = (".c", ".h", ".S", ".rs")
