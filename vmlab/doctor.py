@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from vmlab.errors import VmlabError
@@ -12,6 +13,8 @@ from vmlab.host.timing_facts import TimingHost, kvm_advice, read_timing_host, ti
 from vmlab.lab import Lab
 from vmlab.target import Architecture, architectures_of, uefi_architectures_of
 
+_SWITCHES_CODE_WELL = 10
+"""The QEMU of which no stale code was seen: see docs/trouble.md for the figures."""
 _KVM_DEVICE = Path("/dev/kvm")
 
 
@@ -40,7 +43,30 @@ def _qemu(lab: Lab, architecture: Architecture, host: TimingHost) -> list[Fact]:
         version = lab.qemu_version(architecture)
     except VmlabError as error:
         return [Fact(topic=name, grade=Grade.BAD, finding=error.message, advice=error.hint)]
-    return [Fact(topic=name, grade=Grade.GOOD, finding=version), *_accelerator(lab, architecture, host)]
+    accelerator = _accelerator(lab, architecture, host)
+    is_emulated = any(fact.seen.get("accelerator") == Accelerator.TCG for fact in accelerator)
+    stale = stale_code_facts(version, cpus=lab.settings.cpus) if is_emulated and _is_amd64(architecture) else []
+    return [Fact(topic=name, grade=Grade.GOOD, finding=version), *accelerator, *stale]
+
+
+def _is_amd64(architecture: Architecture) -> bool:
+    return architecture is Architecture.AMD64
+
+
+def stale_code_facts(version: str, *, cpus: int) -> list[Fact]:
+    """What a QEMU's emulation of several processors may do to a guest whose kernel switches its code. Pure."""
+    major = re.match(r"\d+", version)
+    if cpus == 1 or major is None or int(major[0]) >= _SWITCHES_CODE_WELL:
+        return []
+    return [
+        Fact(
+            topic="emulation",
+            grade=Grade.NOTE,
+            finding=f"QEMU {version.split()[0]} emulates {cpus} processors, and may keep running code that a guest's "
+            "kernel has replaced (tracepoints, perf, kprobes); such a test is run again once",
+            advice="QEMU 10 (bookworm-backports has it) showed no such fault; nor does --vmlab-cpus 1",
+        )
+    ]
 
 
 def _named(topic: str, architecture: Architecture) -> str:

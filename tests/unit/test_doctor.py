@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from vmlab.doctor import accelerator_facts
+import pytest
+
+from vmlab.doctor import accelerator_facts, stale_code_facts
 from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.facts import Grade, is_usable
 
@@ -38,3 +40,16 @@ def test_a_host_that_could_have_kvm_is_told_how_and_that_it_works_without() -> N
     verdict = Verdict(accelerator=Accelerator.TCG, reason="there is no /dev/kvm")
     (fact,) = accelerator_facts(verdict, advice="sudo modprobe kvm_intel")
     assert fact.advice == "sudo modprobe kvm_intel; until then guests are emulated: slower, and everything works"
+
+
+def test_a_qemu_that_may_run_stale_code_is_told_with_the_cure() -> None:
+    (fact,) = stale_code_facts("7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)", cpus=2)
+
+    assert fact.grade is Grade.NOTE
+    assert "QEMU 7.2.22 emulates 2 processors" in fact.finding
+    assert "--vmlab-cpus 1" in fact.advice
+
+
+@pytest.mark.parametrize(("version", "cpus"), [("10.0.2 (Debian 1:10.0.2)", 2), ("7.2.22", 1), ("unknown", 2)])
+def test_a_qemu_or_a_guest_without_that_fault_is_not_spoken_of(version: str, cpus: int) -> None:
+    assert stale_code_facts(version, cpus=cpus) == []
