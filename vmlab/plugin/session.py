@@ -279,7 +279,7 @@ class GuestSession:
         first = self._told.setdefault(str(error), item.nodeid)
         if not error.detail or first == item.nodeid:
             return caught
-        retold = type(error)(error.message, hint=error.hint, detail=f"(its output is with {first})")
+        retold = error.retold(detail=f"(its output is with {first})")
         return pytest.ExceptionInfo.from_exc_info((type(retold), retold, caught.tb))
 
     def _describe_fault(self, error: ModuleError, item: pytest.Item, report: pytest.TestReport) -> None:
