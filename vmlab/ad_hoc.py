@@ -46,6 +46,8 @@ def parse_sizes(text: str) -> tuple[int, ...]:
 
 def time_alone(lab: Lab, question: Question, *, out: Path | None) -> int:
     """Time an operation in a fork of each chosen target, print what it costs, and write it to `out`."""
+    _require_sound(question)
+    _ = lab.source
     timed = TimedGuests(Forks(lab))
     timed.require_possible(lab.targets)
     document = new_document([_measure(lab, timed, target, question) for target in lab.targets])
@@ -56,17 +58,25 @@ def time_alone(lab: Lab, question: Question, *, out: Path | None) -> int:
 
 def time_against(lab: Lab, before: Path, question: Question, rules: Rules, *, out: Path | None, as_json: bool) -> int:
     """Time the lab's module against the one in the directory `before`, side by side; the status is the verdict's."""
+    _require_sound(question)
     at = parse_operation(question.operation)
-    TimedGuests(Forks(lab)).require_possible(lab.targets)
     modules = (before, lab.settings.module)
     for module in modules:
         read_source(module)  # a wrong one is told before anything is built for the other
+    TimedGuests(Forks(lab)).require_possible(lab.targets)
     both = [time_both(lab, modules, target, question.operation, at, question.sizes) for target in lab.targets]
     documents = [new_document(side) for side in zip(*both, strict=True)]
     _keep(documents[1], out)
     compared = compare_documents(documents[0], documents[1], rules)
     print_comparison(compared, as_json=as_json)
     return STATUS[compared.verdict]
+
+
+def _require_sound(question: Question) -> None:
+    """Raise `UsageError` for an operation that makes no sense at one of its sizes, before anything is built."""
+    at = parse_operation(question.operation)
+    for size in question.sizes:
+        at(size)
 
 
 def _measure(lab: Lab, timed: TimedGuests, target: Target, question: Question) -> Series:

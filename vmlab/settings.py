@@ -113,6 +113,8 @@ def _budget(text: str) -> float | None:
 
 
 def _path(text: str) -> Path:
+    if not text:
+        raise ValueError("expected a path")
     return Path(text).expanduser().absolute()
 
 
@@ -287,9 +289,9 @@ SETTINGS: tuple[Setting, ...] = (
         help="how long a kernel line stays resolved to one version before the index is asked again",
     ),
 )
+_PATHS = (_path, _optional_path, _optional_directory)
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 _LISTING = "vmlab targets --help"
-"""Every command's help lists all settings with their variables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,15 +344,23 @@ def load_settings(
     values: dict[str, Any] = {}
     for name, (text, origin) in given.items():
         setting = _BY_NAME[name]
-        relative = (
-            text and setting.parse in (_path, _optional_path, _optional_directory) and origin in ("default", _PROJECT)
-        )
-        try:
-            values[name] = setting.parse(str(directory / text) if relative else text)
-        except ValueError as error:
-            where = origin if origin == setting.option else f"{setting.name} ({origin})"
-            raise UsageError(f"{where}: {text!r} is no {setting.metavar}", hint=str(error)) from None
+        is_relative = text and setting.parse in _PATHS and origin in ("default", _PROJECT)
+        values[name] = _parsed(setting, text, origin, str(directory / text) if is_relative else text)
     return Settings(**values, origin={name: origin for name, (_, origin) in given.items()})
+
+
+def check_environment(environment: Mapping[str, str]) -> None:
+    """Raise `UsageError` for a VMLAB_ variable that is unknown or has a wrong value. Reads no file."""
+    for name, (text, variable) in _from_environment(environment).items():
+        _parsed(_BY_NAME[name], text, variable, text)
+
+
+def _parsed(setting: Setting, text: str, origin: str, value: str) -> Any:
+    try:
+        return setting.parse(value)
+    except ValueError as error:
+        where = origin if origin == setting.option else f"{setting.name} ({origin})"
+        raise UsageError(f"{where}: {text!r} is no {setting.metavar}", hint=str(error)) from None
 
 
 _PROJECT = "pyproject.toml"
@@ -368,23 +378,20 @@ def _from_project(directory: Path) -> dict[str, tuple[str, str]]:
         raise UsageError(f"{path}: [tool.vmlab] is no table", hint="write `[tool.vmlab]`, once")
     for name in table:
         if name not in _BY_NAME:
-            raise UsageError(
-                f"{path}: [tool.vmlab] {name}: unknown key", hint=nearest(name, _BY_NAME, listing=_LISTING)
-            )
+            hint = nearest(name, _BY_NAME, listing=_LISTING)
+            raise UsageError(f"{path}: [tool.vmlab] {name}: unknown key", hint=hint)
     return {name: (_as_text(value), _PROJECT) for name, value in table.items()}
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     found = {}
     for variable, text in environment.items():
-        if not variable.startswith("VMLAB_"):
-            continue
+        if not variable.startswith("VMLAB_") or not text:
+            continue  # an empty variable is one that was not given
         name = variable.removeprefix("VMLAB_").lower()
         if name not in _BY_NAME:
-            known = [setting.variable for setting in SETTINGS]
-            raise UsageError(
-                f"{variable}: unknown environment variable", hint=nearest(variable, known, listing=_LISTING)
-            )
+            hint = nearest(variable, [setting.variable for setting in SETTINGS], listing=_LISTING)
+            raise UsageError(f"{variable}: unknown environment variable", hint=hint)
         found[name] = (text, variable)
     return found
 

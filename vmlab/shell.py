@@ -26,6 +26,8 @@ def into_target(lab: Lab, name: str, command: str, *, is_loaded: bool, is_booted
     targets = lab.matrix.select(name)
     if len(targets) != 1:
         raise UsageError(f"{name!r} names {len(targets)} targets", hint="a shell takes one")
+    if is_loaded:
+        _ = lab.source  # a wrong directory is told before an image is made
     forks = Forks(lab)
     stage = Stage.LOADED if is_loaded else Stage.READY
     with forks.booted(targets[0], stage) if is_booted else forks.fork(targets[0], stage) as running:

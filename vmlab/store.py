@@ -106,6 +106,11 @@ class Store:
             self.keep_to(self.budget_bytes())
         return made
 
+    @property
+    def is_there(self) -> bool:
+        """True where a store was begun: in any other directory nothing is the lab's to remove."""
+        return (self.root / "objects").is_dir() or (self.root / "locks").is_dir()
+
     def objects(self) -> Iterator[StoredObject]:
         """Every sealed object, by kind and age, those of the shared store among them."""
         found = self._own_objects()
@@ -199,7 +204,7 @@ class Store:
     def remove_rubbish(self) -> int:
         """Delete work that no live builder holds; returns how many directories that were."""
         count = 0
-        for path in (self.root / "tmp").glob("*"):
+        for path in (self.root / "tmp").glob("*") if self.is_there else ():
             name = path.name.rpartition(".")[0]
             try:
                 with FileLock(self.root / "locks" / f"{name}.lock", timeout=0):

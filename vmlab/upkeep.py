@@ -48,6 +48,9 @@ def prune(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only:
     With `targets`, their images; with `is_all`, everything but the keys; with `is_damaged_only`, what is damaged.
     """
     store = lab.store
+    if not store.is_there:
+        say(f"nothing to remove: there is no store in {store.root}")
+        return
     freed = 0
     if is_all or is_damaged_only:
         # Whatever such an object was of, nobody can read it.
@@ -82,12 +85,13 @@ def remove(lab: Lab, words: Sequence[str], *, say: Say) -> bool:
         raise UsageError("nothing was named to remove", hint="name targets, or digests: `vmlab images ls` lists both")
     store = lab.store
     is_done = True
-    for word in words:
-        broken = [(kind, digest) for kind, digest in store.unreadable() if _is_digest(word) and digest.startswith(word)]
+    # A word that means nothing is told before anything of the others is removed.
+    named = [(word, _broken(store, word)) for word in words]
+    chosen = [(word, broken, [] if broken else _named(lab, word)) for word, broken in named]
+    for word, broken, found in chosen:
         for kind, digest in broken:
             is_done = store.discard(kind, digest) and is_done
             say(f"removed  {kind:8} {digest}: its manifest could not be read")
-        found = [] if broken else _named(lab, word)
         if not broken and not found:
             say(f"nothing of {word} is in the store")
             is_done = False
@@ -97,6 +101,11 @@ def remove(lab: Lab, words: Sequence[str], *, say: Say) -> bool:
             told = "removed" if is_gone else "shared" if item.is_shared else "in use"
             say(f"{told:8} {item.kind:8} {item.label}  {item.size_bytes / 2**20:.0f} MiB")
     return is_done
+
+
+def _broken(store: Store, word: str) -> list[tuple[str, str]]:
+    """Kind and digest of the objects that a digest names and whose manifests cannot be read."""
+    return [row for row in store.unreadable() if _is_digest(word) and row[1].startswith(word)]
 
 
 def _named(lab: Lab, word: str) -> list[StoredObject]:

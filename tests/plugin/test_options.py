@@ -210,3 +210,27 @@ def test_a_module_that_nobody_named_is_asked_for_before_any_test(inner: Inner, f
     assert line.startswith("ERROR: vmlab: no module was named, and there is no fibdrv/ in ")
     assert '--vmlab-module DIR, or module = "DIR" under [tool.vmlab] in pyproject.toml' in line
     inner.run("-k", "test_guest").assert_outcomes(passed=1, deselected=1)
+
+
+@pytest.mark.parametrize("words", [("--vmlab-cpus", "0"), ("--vmlab-patience", "fast"), ("--vmlab-shard", "9/8")])
+def test_a_wrong_setting_is_one_line_though_no_target_is_named(
+    pytester: pytest.Pytester, words: tuple[str, str]
+) -> None:
+    pytester.makepyfile("def test_answers(guest):\n    pass\n")
+
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", *words)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert words[0] in _usage_error(result)
+
+
+@pytest.mark.parametrize(("name", "value"), [("VMLAB_CPU", "2"), ("VMLAB_CPUS", "none")])
+def test_a_wrong_variable_is_one_line_though_no_target_is_named(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    pytester.makepyfile("def test_answers(guest):\n    pass\n")
+    monkeypatch.setenv(name, value)
+
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+
+    assert name in _usage_error(result)

@@ -154,3 +154,8 @@ def test_a_file_that_is_not_there_and_one_that_is_no_text_are_told(tmp_path: Pat
     (tmp_path / "raw.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="not valid TOML"):
         read_toml(tmp_path / "raw.toml")
+
+
+def test_a_directory_in_place_of_a_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot read '.*': Is a directory"):
+        read_toml(tmp_path)

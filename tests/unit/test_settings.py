@@ -159,3 +159,14 @@ def test_the_stores_budget_is_a_figure_or_follows_the_disk(tmp_path: Path, text:
 @pytest.mark.parametrize("text", ["0", "-1", "much"])
 def test_a_budget_that_holds_nothing_is_refused(tmp_path: Path, text: str) -> None:
     assert "--vmlab-store-gib" in _refusal(tmp_path, options={"store_gib": text})
+
+
+def test_an_empty_variable_is_one_that_was_not_given(tmp_path: Path) -> None:
+    settings = _load(tmp_path, environment={"VMLAB_STORE": "", "VMLAB_CPUS": ""})
+
+    assert settings.origin["store"] == settings.origin["cpus"] == "default"
+
+
+@pytest.mark.parametrize("name", ["store", "report", "module"])
+def test_an_empty_path_is_refused(tmp_path: Path, name: str) -> None:
+    assert "expected a path" in _refusal(tmp_path, options={name: ""})

@@ -235,3 +235,25 @@ def test_an_image_without_its_facts_names_the_command_that_removes_it(lab: Lab) 
     assert (program, *words[:2]) == ("vmlab", "images", "rm")
     assert _left_after_rm(lab, *words[2:]) == set()
     assert words[2:] == [image.digest]
+
+
+def test_a_directory_that_holds_no_store_keeps_its_files(lab: Lab) -> None:
+    for name in ("downloads", "tmp"):
+        (lab.store.root / name / "precious").mkdir(parents=True)
+    said: list[str] = []
+
+    upkeep.prune(lab, (), is_all=True, is_damaged_only=False, say=said.append)
+    upkeep.reap(lab, say=said.append)
+
+    assert (lab.store.root / "downloads" / "precious").is_dir()
+    assert (lab.store.root / "tmp" / "precious").is_dir()
+    assert said[0] == f"nothing to remove: there is no store in {lab.store.root}"
+
+
+def test_a_word_that_names_nothing_known_removes_nothing_of_the_others(lab: Lab) -> None:
+    image = _image(lab, "6.1.1")
+
+    with pytest.raises(UsageError, match="unknown target 'nope'"):
+        upkeep.remove(lab, ["debian12-6.1", "nope"], say=lambda _: None)
+
+    assert [item.digest for item in lab.store.objects()] == [image.digest]

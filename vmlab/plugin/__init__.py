@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from vmlab.errors import VmlabError
 from vmlab.plugin.again import RERUN, run_again
 from vmlab.plugin.fixtures import (
     STARTS,
@@ -33,7 +34,7 @@ from vmlab.plugin.fixtures import (
 )
 from vmlab.plugin.perf import perf_access
 from vmlab.plugin.timing import MARKER, NO_PLACE, room_on_the_host, series, stopwatch, timed_guest, vmlab_timed
-from vmlab.settings import SETTINGS
+from vmlab.settings import SETTINGS, check_environment
 
 if TYPE_CHECKING:
     from vmlab.plugin.session import GuestSession
@@ -86,6 +87,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if _is_asked(config) or _is_a_project(config):
         # A wrong name is told before anything else happens: while tests are collected pytest shows a traceback.
         session_of(config).check_choices()
+    elif _has_settings(config):
+        session_of(config)
+    try:
+        check_environment(os.environ)
+    except VmlabError as error:
+        raise pytest.UsageError(f"vmlab: {error.one_line}") from None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -306,6 +313,11 @@ def session_of(config: pytest.Config) -> GuestSession:
 def _is_asked(config: pytest.Config) -> bool:
     """Whether the command line names targets or a module: a run of it that has no guest is a mistake then."""
     return config.getoption("vmlab_target") is not None or config.getoption("vmlab_module") is not None
+
+
+def _has_settings(config: pytest.Config) -> bool:
+    """Whether any setting is given by an option: a wrong one is told before tests are collected."""
+    return any(config.getoption(f"vmlab_{setting.name}") is not None for setting in SETTINGS)
 
 
 def _means_guests(config: pytest.Config) -> bool:
