@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What runs a lab's guests, and the fall from KVM to emulation while a run is under way."""
+"""The accelerators of a run, and the fall from KVM to emulation while it is under way."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 def emulated(facts: TargetFacts, verdict: Verdict) -> TargetFacts:
-    """What is known of a target, with emulation where it ran under KVM. Pure."""
+    """The facts of a target, with emulation in the place of KVM. Pure."""
     provenance, architecture = facts.provenance, native_architecture()
     if provenance.accelerator != Accelerator.KVM or architecture is None:
         return facts

@@ -63,7 +63,7 @@ def add_settings(parser: CommandParser, *, is_shown: bool) -> None:
 
 
 def parse(parser: CommandParser, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """What a command line chooses; `UsageError` for what no command takes. The chosen command's parser is `parser`."""
+    """The choices of a command line, with the chosen command's `parser`; `UsageError` for what no command takes."""
     chosen, unknown = parser.parse_known_args(arguments)
     if unknown:
         raise _unknown(unknown[0], chosen.parser)

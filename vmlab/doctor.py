@@ -54,7 +54,7 @@ def _is_amd64(architecture: Architecture) -> bool:
 
 
 def stale_code_facts(version: str, *, cpus: int) -> list[Fact]:
-    """What a QEMU's emulation of several processors may do to a guest whose kernel switches its code. Pure."""
+    """The fact that a QEMU's emulation of several processors may run code that a kernel has replaced. Pure."""
     major = re.match(r"\d+", version)
     if cpus == 1 or major is None or int(major[0]) >= _SWITCHES_CODE_WELL:
         return []

@@ -131,7 +131,7 @@ class CommandHung(GuestError):
     """A command was over its limit, and the guest's kernel lives: the guest is not to be trusted any more."""
 
     trace: tuple[str, ...] = ()
-    """What the kernel said of its blocked tasks and its processors, line by line."""
+    """The kernel's lines about its blocked tasks and its processors."""
 
 
 class KernelTrouble(GuestError):

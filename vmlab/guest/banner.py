@@ -31,7 +31,7 @@ class BannerWait:
         self._place = (host, port)
         self._again_s = again_s
         self._open: list[tuple[float, socket.socket]] = []
-        """When each was opened, the first one first."""
+        """The time at which each was opened, in order."""
         self.seen = "nothing yet"
         """The latest observation, for an error."""
 

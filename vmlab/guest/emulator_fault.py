@@ -21,7 +21,7 @@ _DIED = re.compile(r"^(?:Oops: )?int3: [0-9a-f]{4} \[#\d+\]")
 _RIP = re.compile(r"\s*RIP: [0-9a-f]{4}:(?P<place>[A-Za-z_][\w.]*\+0x[0-9a-f]+)")
 _CODE = re.compile(r"\s*Code: (?P<before>(?:[0-9a-f]{2} )*)<(?P<here>[0-9a-f]{2})>(?P<after>(?: [0-9a-f]{2})*)")
 _NEAR_LINES = 40
-"""How far below the trap's own frames the place that trapped stands: 5.10 to 7.3 print it right after them."""
+"""Lines from the trap's own frames to the place that trapped: 5.10 to 7.3 print it right after them."""
 
 
 def spurious_breakpoint(lines: Sequence[str]) -> str:

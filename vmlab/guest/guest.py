@@ -28,7 +28,7 @@ _SHOWN_LINES = 30
 _UNLOADS = re.compile(r"\brmmod\b|\bmodprobe\s+(?:-\w+\s+)*(?:-\w*r|--remove)")
 _LOOK_S = 0.5
 _LAST_WORDS = 30
-"""How many times as long as for its first word a console that keeps printing is waited for."""
+"""The wait for a console that keeps printing, as a multiple of the wait for its first word."""
 
 
 class Guest:
@@ -69,7 +69,7 @@ class Guest:
         self.commands = 0
         """How many were run so far: a guest that none was run in since a look need not be looked at again."""
         self.has_unloaded = False
-        """Whether a command was run that takes a module out, perhaps in the background."""
+        """True after a command that takes a module out, perhaps in the background."""
         self._silence: MachineLost | None = None
         self.is_lost = False
         """Whether it went away under a command, and that was told."""

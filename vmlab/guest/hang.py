@@ -51,9 +51,9 @@ class HangReport:
 
     steps: tuple[Step, ...]
     trace: tuple[str, ...] = ()
-    """What the kernel said, line by line."""
+    """The kernel's answers, line by line."""
     stale_trap: str = ""
-    """Where a processor traps at a breakpoint that is not in memory, by QEMU's registers: the emulator's fault."""
+    """The place of a trap at a breakpoint that is not in memory, by QEMU's registers: the emulator's fault."""
     registers: str = ""
     """Where QEMU says that the processors are; no word of the guest's."""
     dump: Path | None = None
@@ -68,7 +68,7 @@ class HangReport:
 
     @property
     def frame(self) -> Frame | None:
-        """Where in a module a task is blocked, or else a processor was found; None when neither is in one."""
+        """The frame in a module that a task is blocked in, or else a processor; None when neither is in a module."""
         frames = frames_of(self.trace)
         module = blamed_module("", frames)
         inside = sorted((frame for frame in frames if module and frame.module == module), key=lambda row: row.is_guess)
@@ -110,7 +110,7 @@ class HangProbe:
     dump_to: Callable[[], Path | None] = lambda: None
 
     def stale_trap(self) -> str:
-        """Where an emulated processor traps without end at a breakpoint that is not in memory; empty where none does,
+        """Return the place where an emulated processor traps without end at a breakpoint that is gone; empty for none,
         or QEMU is gone."""
         if not self.is_emulated:
             return ""

@@ -28,9 +28,9 @@ _PROMISE_RECORDS = 8
 _GAP_RECORDS = 16
 """How many lines that any driver may print can stand between two that only a report has."""
 _MESSAGE_RECORDS = 3
-"""How far below the line with its place a WARN() may have its message; most architectures print it above."""
+"""Lines below its place in which a WARN() may have its message; most architectures print it above."""
 _CONSEQUENCE_S = 10.0
-"""How long after a report's last line a panic over it begins; other processors are stopped first."""
+"""The time from a report's last line to a panic over it; other processors are stopped first."""
 # What only a report has, at the beginning of its line; a line with a function's offset is one, too.
 _OF_A_REPORT = re.compile(
     rf"\s|{REGISTERS}|(?P<trace>Call )|CPU: |Modules linked in: |Hardware name: |Tainted: |NMI backtrace |Sending NMI "
@@ -38,7 +38,7 @@ _OF_A_REPORT = re.compile(
     r"|ref_tracker: |leaked reference\."
 )
 _TRACE_BEGINS = re.compile(r"\s*(?:Call [Tt]race:|stack backtrace:|CPU: \d+ .*\bPID: \d+ Comm: )")
-"""How a trace begins, or the line with the taint above it."""
+"""The first line of a trace, or the line with the taint above it."""
 _OOPS_NUMBER = re.compile(r"\[#\d+\]")
 _EVIDENCE = ("Call ", "stack backtrace:", " Comm: ", "[#", _CUT_HERE)
 """Words in every log in which a line that needs a trace may have one."""

@@ -29,9 +29,9 @@ class Limits:
     install_s: float
     """How long a package manager in a guest has for each thing that it is asked."""
     monitor_s: float
-    """How long QEMU's monitor has for an answer; what moves a guest's memory has a multiple of it."""
+    """The time for an answer of QEMU's monitor; what moves a guest's memory has a multiple of it."""
     dying_s: float
-    """How long a guest that stopped answering has for its first word on the console."""
+    """The time that a guest that stopped answering has for its first word on the console."""
 
 
 def limits_for(accelerator: Accelerator, *, patience: float = 1.0) -> Limits:

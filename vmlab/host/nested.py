@@ -61,7 +61,7 @@ class KnownHost:
 
     name: str
     fact: str
-    """What was seen and when, in the past tense: the provider may change it any day, and nothing depends on it."""
+    """An observation with its date, in the past tense: the provider may change it, and nothing depends on it."""
     source: str
 
 

@@ -13,7 +13,7 @@ from vmlab.machine.stale_trap import find_stale_trap
 from vmlab.machine.vmcore import finish_dump
 
 _DUMP_CALLS = 10
-"""How many times as long as for another answer of its monitor QEMU has to write a guest's memory."""
+"""The time for writing a guest's memory, as a multiple of that for another answer of the monitor."""
 
 
 class Probes:
@@ -36,7 +36,7 @@ class Probes:
         os.write(self._keyboard, key.encode())
 
     def stale_trap(self) -> str:
-        """Where a processor traps without end at a breakpoint that is not in memory, and the code there; empty where
+        """Return the place where a processor traps without end at a breakpoint that is gone, and its code; empty where
         none does. The guest stands still for moments; costs a second."""
 
         def ask(command: str, cpu: int) -> str:

@@ -20,7 +20,7 @@ from vmlab.store import disk_error
 from vmlab.wait import wait_until
 
 _FREEZE_CALLS = 4
-"""How many times as long as for an answer of its monitor QEMU has to move a guest's state."""
+"""The time for moving a guest's state, as a multiple of that for an answer of the monitor."""
 _CAPABILITIES = [{"capability": "x-ignore-shared", "state": True}]
 
 

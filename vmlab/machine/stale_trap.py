@@ -22,7 +22,7 @@ _STUB_BYTES = 0x60
 """Longer than the entry code of the breakpoint trap, asm_exc_int3 (0x40 bytes on 6.1)."""
 _STACK_WORDS = 192
 _ORIG_AX, _IP, _CS = 16, 17, 18
-"""Where pt_regs has them, in words from the return address that lies below it (arch/x86/include/asm/ptrace.h)."""
+"""Their places in pt_regs, in words from the return address below it (arch/x86/include/asm/ptrace.h)."""
 _NO_ERROR_CODE = 2**64 - 1
 _KERNEL_CS = 0x10
 _BREAKPOINT_GATE = 3 * 16
@@ -110,5 +110,5 @@ def _described(address: int, cpu: int, ask: Ask) -> str:
 
 
 def _words(text: str) -> list[int]:
-    """What `x` printed, without the addresses before the colons."""
+    """The words that `x` printed, without the addresses before the colons."""
     return [int(word, 16) for line in text.splitlines() for word in _WORD.findall(line.partition(":")[2])]

@@ -30,7 +30,7 @@ _LLVM_TOOLS = {
     "STRIP": "llvm-strip",
     "HOSTCC": "clang",
 }
-"""What LLVM=1 stands for in the kernel's Makefile since v5.7."""
+"""The programs that LLVM=1 stands for in the kernel's Makefile since v5.7."""
 _KNOWS_SUFFIXES = (5, 18)
 """LLVM=-21 and LLVM=DIRECTORY/ came with v5.18, commit e9c281928c24."""
 _CLANG = re.compile(r"^(?P<packaging>.*?)clang version (?P<version>\d+(?:\.\d+)+)")
@@ -115,7 +115,7 @@ def compare(kernel: Compiler, at_hand: Compiler) -> Match:
 
 
 def llvm_arguments(compiler: Compiler, release: str) -> str:
-    """What make is told for a kernel that clang built: `LLVM=1`, `LLVM=-21`, or each program where that is not enough.
+    """The arguments of make for a kernel that clang built: `LLVM=1`, `LLVM=-21`, or each program by name.
 
     With CC alone, the linker and the rest would be GNU's.
     """

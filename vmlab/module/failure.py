@@ -36,7 +36,7 @@ def program_failure(tree: Source, main: str, target: str, output: str) -> BuildE
 
 
 def _place_of(reason: BuildReason, source: Source) -> str:
-    """Where the sources use the symbol, or define the function, that modpost or objtool complains about."""
+    """The line that uses the symbol, or defines the function, that modpost or objtool complains about."""
     of_object = f"{reason.object.removesuffix('.o')}.c"
     if reason.object and of_object not in source.files:
         return ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which of the files that debug information names are a module's own, and which the kernel's. Pure."""
+"""The files that debug information names, as a module's own or the kernel's. Pure."""
 
 from __future__ import annotations
 

@@ -316,7 +316,7 @@ def _is_asked(config: pytest.Config) -> bool:
 
 
 def _has_settings(config: pytest.Config) -> bool:
-    """Whether any setting is given by an option: a wrong one is told before tests are collected."""
+    """True if an option gives a setting: a wrong one is reported before tests are collected."""
     return any(config.getoption(f"vmlab_{setting.name}") is not None for setting in SETTINGS)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Why a build failed, by the first line of its output that is a cause and not a consequence. Pure.
+"""The reason of a failed build: the first line of its output that is a cause and not a consequence. Pure.
 
 Wordings: gcc 10 to 14, clang, binutils and lld, GNU make 4.2 to 4.4, and scripts/ of Linux 5.10 to 7.3. Everything is
 printed with LC_ALL=C.

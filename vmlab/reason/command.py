@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Why a command failed, by the last line it printed that tells something. Pure."""
+"""The reason of a failed command: the last line it printed that tells something. Pure."""
 
 from __future__ import annotations
 

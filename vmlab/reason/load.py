@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Why a kernel refused a module, in its own words. Pure.
+"""The reason of a refused module, in the kernel's own words. Pure.
 
 The system call has an errno and no more; the kernel log has the symbol, the parameter, the two versions. Wordings:
 kernel/module/*.c (kernel/module.c before 5.19), kernel/params.c, kernel/bpf/btf.c, kernel/livepatch, security/lockdown

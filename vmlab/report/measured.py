@@ -11,7 +11,7 @@ from vmlab.report.figures import cost, figure, printable, unit_words
 from vmlab.timing.series import Series
 
 _MOST_SERIES = 6
-"""Of one target: a summary is read, and `vmlab series` lists all."""
+"""The most lines for one target: a summary is read, and `vmlab series` lists all."""
 _MOST_POINTS = 5
 
 

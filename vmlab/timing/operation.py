@@ -149,7 +149,7 @@ OPERATIONS = {
     "loop": "ROUNDS",
     "syscall": "",
 }
-"""What a person may ask for, each with the words that it takes; `vmlab time --help` lists them."""
+"""The operations, each with the words that it takes; `vmlab time --help` lists them."""
 
 
 def parse_operation(text: str) -> Callable[[int], Operation]:
