@@ -92,7 +92,7 @@ open_user_namespaces() {
 # among them), on which architecture.
 cache_prefix() {
 	local made_from
-	made_from=$("$STATE_PYTHON" -m vmlab.cli images key --vmlab-target="$INPUT_TARGETS")
+	made_from=$("$STATE_PYTHON" -m vmlab images key --vmlab-target="$INPUT_TARGETS")
 	printf 'vmlab-%s-%s-' "${RUNNER_ARCH:-$(uname -m)}" "$made_from"
 }
 
@@ -113,7 +113,7 @@ prepare() {
 	open_kvm
 	require_kvm
 	open_user_namespaces
-	"$STATE_PYTHON" -m vmlab.cli setup --vmlab-target="$INPUT_TARGETS"
+	"$STATE_PYTHON" -m vmlab setup --vmlab-target="$INPUT_TARGETS"
 	prefix=$(cache_prefix)
 	output report "$place/report"
 	# A fixed place: what is cached comes back to where it was.
@@ -131,10 +131,10 @@ images() {
 	# An earlier week's came out of the cache. Not to ask now would leave this week's with what is old on its first day,
 	# and each later run would make anew what is a week old by then.
 	if [ "${STATE_CACHE_HIT:-}" = false ]; then
-		limited "$STATE_PYTHON" -m vmlab.cli images refresh "${chosen[@]}" ||
+		limited "$STATE_PYTHON" -m vmlab images refresh "${chosen[@]}" ||
 			printf '::warning title=vmlab::what is newest was not asked: going on with the images of an earlier week\n'
 	fi
-	limited "$STATE_PYTHON" -m vmlab.cli images build "${chosen[@]}" --vmlab-accel="$INPUT_ACCEL" || status=$?
+	limited "$STATE_PYTHON" -m vmlab images build "${chosen[@]}" --vmlab-accel="$INPUT_ACCEL" || status=$?
 	# One kernel that a distribution has withdrawn is no reason to say nothing of the others: the run tries it once
 	# more, and its row is red with the reason. What is not whole is no week's cache.
 	case "$status" in
@@ -144,14 +144,14 @@ images() {
 	esac
 	# What was superseded is not to be cached week after week. A store that was named is its owner's to clean.
 	if [ "${STATE_CACHE_HIT:-}" = false ] && [ -z "${INPUT_STORE:-}" ]; then
-		"$STATE_PYTHON" -m vmlab.cli images prune --vmlab-store="$STATE_STORE"
+		"$STATE_PYTHON" -m vmlab images prune --vmlab-store="$STATE_STORE"
 	fi
 }
 
 run() {
 	require_minutes
 	local status=0
-	local -a tests=(--pyargs -- vmlab.smoke)
+	local -a tests=(--pyargs -- vmlab.plugin.smoke)
 	if [ -n "${INPUT_TESTS:-}" ]; then
 		# pytest with workers would not say so: they collect nothing, each for itself.
 		[ -e "$GITHUB_WORKSPACE/${INPUT_TESTS%%::*}" ] || [ -e "${INPUT_TESTS%%::*}" ] ||
@@ -174,9 +174,9 @@ report() {
 	fi
 	output results "$STATE_REPORT/results.json"
 	output junit "$STATE_REPORT/junit.xml"
-	"$STATE_PYTHON" -m vmlab.cli report outputs "$STATE_REPORT" >>"$GITHUB_OUTPUT"
-	"$STATE_PYTHON" -m vmlab.cli report summary "$STATE_REPORT" >>"$GITHUB_STEP_SUMMARY"
-	"$STATE_PYTHON" -m vmlab.cli report annotate --vmlab-module="$INPUT_MODULE" "$STATE_REPORT"
+	"$STATE_PYTHON" -m vmlab report outputs "$STATE_REPORT" >>"$GITHUB_OUTPUT"
+	"$STATE_PYTHON" -m vmlab report summary "$STATE_REPORT" >>"$GITHUB_STEP_SUMMARY"
+	"$STATE_PYTHON" -m vmlab report annotate --vmlab-module="$INPUT_MODULE" "$STATE_REPORT"
 }
 
 case "${1:-}" in

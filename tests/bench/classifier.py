@@ -10,9 +10,9 @@ from pathlib import Path
 
 from rows import Limit, Measured
 
-from vmlab.guest.kernel_log import parse_console
-from vmlab.guest.rules import known_rules
-from vmlab.guest.splat import find_reports
+from vmlab.klog.log import parse_console
+from vmlab.klog.rules import known_rules
+from vmlab.klog.splat import find_reports
 
 ROOT = Path(__file__).parents[2]
 _MIB = 2**20
@@ -26,7 +26,7 @@ _QUIET = (
 
 def _kinds() -> dict[str, Sequence[str]]:
     """The kinds of logs, as lines to be repeated, without their time stamps."""
-    files = sorted(ROOT.glob("tests/unit/guest/reports/*.txt"))
+    files = sorted(ROOT.glob("tests/unit/klog/reports/*.txt"))
     literals = [rule.literal for rule in known_rules().deny]
     return {
         "quiet": _QUIET,

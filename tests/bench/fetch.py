@@ -17,14 +17,14 @@ from pathlib import Path
 from publisher import Publisher, checksum_list
 from rows import Limit, Measured
 
-from vmlab.cloud_image import Algorithm, CloudImage, Firmware, PackageManager
+from vmlab.catalogue.cloud_image import Algorithm, CloudImage, Firmware, PackageManager
+from vmlab.cloud.download import fetch_cloud_image
+from vmlab.cloud.http import Web
+from vmlab.cloud.lock import ImageLock, read_lock, write_lock
+from vmlab.cloud.publisher import look
+from vmlab.cloud.qcow2 import read_qcow2
 from vmlab.decode import unstructure
-from vmlab.image.fetch import fetch_cloud_image
-from vmlab.image.lock import ImageLock, read_lock, write_lock
-from vmlab.image.qcow2 import read_qcow2
-from vmlab.image.upstream import look
-from vmlab.image.web.client import Web
-from vmlab.store import Store
+from vmlab.store.store import Store
 
 _MB = 1_000_000
 _IMAGE_MB = 500
@@ -109,10 +109,10 @@ _AGAIN = """
     import json, sys
     from pathlib import Path
     from vmlab.decode import structure
-    from vmlab.cloud_image import CloudImage
-    from vmlab.image.fetch import fetch_cloud_image
-    from vmlab.image.lock import read_lock
-    from vmlab.store import Store
+    from vmlab.catalogue.cloud_image import CloudImage
+    from vmlab.cloud.download import fetch_cloud_image
+    from vmlab.cloud.lock import read_lock
+    from vmlab.store.store import Store
     image = structure(json.loads(sys.argv[1]), CloudImage, where="image")
     stored = fetch_cloud_image(image, Store(Path(sys.argv[2])), lock=read_lock(Path(sys.argv[3])))
     print(json.dumps({"new": stored.is_new}))

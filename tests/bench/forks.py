@@ -13,13 +13,13 @@ from pathlib import Path
 
 from rows import Limit, Measured
 
-from vmlab.forks import Forks, Stage
-from vmlab.lab import Lab, Running
+from vmlab.catalogue.target import Target
+from vmlab.lab.lab import Lab, Running
+from vmlab.lab.snapshots import Forks, Stage
 from vmlab.machine.machine import Machine
 from vmlab.machine.snapshot import SnapshotFiles
-from vmlab.scratch import scratch_directories
 from vmlab.settings import load_settings
-from vmlab.target import Target
+from vmlab.system.scratch import scratch_directories
 
 ROOT = Path(__file__).parents[2]
 _TIMES = 7

@@ -33,7 +33,7 @@ def merge() -> Measured:
         for _ in range(_REPETITIONS):
             started = time.monotonic()
             done = subprocess.run(
-                [sys.executable, "-m", "vmlab.cli", "report", "merge", "--out", str(place / "out"), str(place / "in")],
+                [sys.executable, "-m", "vmlab", "report", "merge", "--out", str(place / "out"), str(place / "in")],
                 capture_output=True,
                 text=True,
                 check=False,

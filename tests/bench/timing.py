@@ -21,11 +21,11 @@ from pathlib import Path
 from forks import ROOT, new_forks
 from rows import Limit, Measured
 
-from vmlab.forks import Forks, Stage
-from vmlab.lab import Lab
+from vmlab.lab.interleaved import in_turns
+from vmlab.lab.lab import Lab
+from vmlab.lab.snapshots import Forks, Stage
+from vmlab.lab.timed import Timed, TimedGuests
 from vmlab.settings import load_settings
-from vmlab.side_by_side import in_turns
-from vmlab.timed import Timed, TimedGuests
 from vmlab.timing.compare import Verdict, compare
 from vmlab.timing.operation import Loop, Operation, Read
 from vmlab.timing.series import Series, TimingSource

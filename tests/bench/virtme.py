@@ -17,7 +17,7 @@ from forks import new_forks
 from rows import Limit, Measured
 
 from vmlab.image.image import Image
-from vmlab.process import find_program
+from vmlab.system.process import find_program
 
 # Debian's cloud kernels have no 9p, which virtme-ng mounts its root by.
 TARGET = "debian12-6.1-generic"

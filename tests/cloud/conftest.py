@@ -15,7 +15,7 @@ import pytest
 from publisher import Publisher, checksum_list
 
 from cloud.disk import Release, make_disk
-from vmlab.lab import Lab
+from vmlab.lab.lab import Lab
 
 ROOT = Path(__file__).parents[2]
 _RUN_TIMEOUT_S = 5400
@@ -43,7 +43,7 @@ class Site:
     """Where its publisher has the disk."""
 
     def run(self, program: str, *words: str) -> Finished:
-        """`python -m vmlab.cli …` or `python -m pytest …` with this catalogue and store."""
+        """`python -m vmlab …` or `python -m pytest …` with this catalogue and store."""
         options = {"catalogue": self.catalogue, "store": self.store, "report": self.report}
         first, rest = words[:1], words[1:]
         given = [f"--vmlab-{name}={value}" for name, value in options.items()]

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vmlab.image.bootstrap import mmdebstrap
+from vmlab.catalogue.target import Architecture
 from vmlab.image.mirrors import find_mirrors, index_options
+from vmlab.image.mmdebstrap import mmdebstrap
 from vmlab.image.recipe import write_overlay
 from vmlab.settings import Settings
-from vmlab.store import Store
-from vmlab.target import Architecture
+from vmlab.store.store import Store
 
 _ASSEMBLE = Path(__file__).with_name("assemble.sh").read_text(encoding="utf-8")
 _TIMEOUT_S = 1800

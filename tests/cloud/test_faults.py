@@ -15,15 +15,14 @@ from publisher import Publisher
 
 from cloud.conftest import Disks, offer
 from cloud.disk import BOOKWORM
-from vmlab import provision
-from vmlab.cloud_image import CloudKernel
+from vmlab.catalogue.cloud_image import CloudKernel
+from vmlab.cloud import provision, seed
+from vmlab.cloud.install import Site, install
+from vmlab.cloud.lock import LockedImage
+from vmlab.cloud.recipe import write_settlement
 from vmlab.errors import AssetError
-from vmlab.image import seed
-from vmlab.image.cloud_recipe import write_settlement
 from vmlab.image.keys import LabKeys
-from vmlab.image.lock import LockedImage
-from vmlab.installation import Site, install
-from vmlab.lab import Lab
+from vmlab.lab.lab import Lab
 from vmlab.settings import load_settings
 
 pytestmark = pytest.mark.slow

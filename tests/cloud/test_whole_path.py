@@ -11,7 +11,7 @@ from publisher import Publisher, cut, redirect, status
 
 from cloud.conftest import Disks, offer
 from cloud.disk import BOOKWORM, BULLSEYE, Release
-from vmlab.store import Store, StoredObject
+from vmlab.store.store import Store, StoredObject
 
 pytestmark = pytest.mark.slow
 
@@ -39,8 +39,8 @@ def test_from_fetch_to_a_green_run(
     site = offer(publisher, disk, tmp_path, release=release, firmware=firmware, line=line, kernel=kernel)
 
     # What the row takes of this host: UEFI firmware, for one.
-    assert site.run("vmlab.cli", "setup", f"--vmlab-target={site.row}").status == 0
-    locked = site.run("vmlab.cli", "images", "lock", site.image)
+    assert site.run("vmlab", "setup", f"--vmlab-target={site.row}").status == 0
+    locked = site.run("vmlab", "images", "lock", site.image)
     assert locked.status == 0
     assert "locked" in locked.output
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from vmlab.catalogue.target import Architecture, Target
 from vmlab.guest.guest import Guest
 from vmlab.image.kernel_config import has_option
-from vmlab.lab import Lab
-from vmlab.target import Architecture, Target
+from vmlab.lab.lab import Lab
 
 from .oracle import fibonacci, record
 from .variants import place_for

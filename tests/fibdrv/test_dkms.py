@@ -9,8 +9,8 @@ import pytest
 
 from vmlab.errors import AssetError
 from vmlab.guest.guest import Guest
-from vmlab.lab import Lab
-from vmlab.module.place import GuestPlace
+from vmlab.lab.lab import Lab
+from vmlab.module.build_root import GuestPlace
 
 from .probe import DEVICE
 from .traces import left_behind

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from vmlab.catalogue.target import Target
 from vmlab.guest.guest import Guest
-from vmlab.lab import Lab
-from vmlab.target import Target
+from vmlab.lab.lab import Lab
 
 from .probe import DEVICE
 from .variants import place_for

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from vmlab.catalogue.target import Target
 from vmlab.guest.guest import Guest
-from vmlab.lab import Lab
+from vmlab.lab.lab import Lab
 from vmlab.module.build import Built
 from vmlab.module.load import insert
-from vmlab.target import Target
 
 from .edges import END
 from .oracle import fibonacci

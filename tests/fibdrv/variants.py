@@ -7,13 +7,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from vmlab.catalogue.target import Target
 from vmlab.guest.guest import Guest
-from vmlab.lab import Lab
+from vmlab.lab.lab import Lab
 from vmlab.module.build import Built, build_module
-from vmlab.module.place import GuestPlace, HostPlace, Place
+from vmlab.module.build_root import GuestPlace, HostPlace, Place
 from vmlab.module.source import read_source
 from vmlab.settings import BuildPlace
-from vmlab.target import Target
 
 FAULTS = "FIBDRV_FAULTS := y\n"
 """The first line of a Kbuild that makes the build whose allocations fail on order."""

@@ -16,10 +16,10 @@ from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import InterpSegment
 
+from vmlab.catalogue.target import TRIPLETS, Architecture, Target
 from vmlab.image.image import BUILD_DIRECTORY, Image
 from vmlab.image.sealed import cached_image
-from vmlab.lab import Lab
-from vmlab.target import TRIPLETS, Architecture, Target
+from vmlab.lab.lab import Lab
 
 _HOME = "other"
 """Where it lies in the build directory."""

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from vmlab.forks import Forks
+from vmlab.catalogue.target import Target
 from vmlab.guest.guest import Guest
-from vmlab.lab import Lab
+from vmlab.lab.lab import Lab
+from vmlab.lab.snapshots import Forks
 from vmlab.plugin.fixtures import used_guest
-from vmlab.target import Target
 
 from .bench import Bench
 from .busy import Processes, Start

@@ -17,15 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vmlab.catalogue.target import Target
 from vmlab.errors import BuildError
 from vmlab.guest.guest import Guest
 from vmlab.image.image import Image
-from vmlab.lab import Lab
+from vmlab.lab.lab import Lab
 from vmlab.module.build import find_compiler, make_command
+from vmlab.module.build_root import GuestPlace, HostPlace, Place
 from vmlab.module.compiler import kernel_compiler
-from vmlab.module.place import GuestPlace, HostPlace, Place
 from vmlab.settings import BuildPlace
-from vmlab.target import Target
 
 from .license import LICENSES, License, relicensed
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vmlab.guest.guest import Guest
-from vmlab.guest.perf import LEVEL_FILE, Privilege
+from vmlab.perf.access import LEVEL_FILE, Privilege
 
 _INIT = 1
 """Another user's process that every guest has."""

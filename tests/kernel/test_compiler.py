@@ -7,9 +7,9 @@ import re
 
 import pytest
 
+from vmlab.catalogue.target import Target
 from vmlab.guest.guest import Guest
 from vmlab.module.compiler import kernel_compiler
-from vmlab.target import Target
 
 from .finding import Note
 from .spoiled_ko import vermagic_of

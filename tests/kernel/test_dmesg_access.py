@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from vmlab.catalogue.target import Target
 from vmlab.guest.guest import Guest
-from vmlab.target import Target
 
 from .finding import Note
 from .typed import by_root, by_user

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from vmlab.guest.perf import PerfAccess
+from vmlab.perf.access import PerfAccess
 
 from .bench import Bench, Step, transcript
 from .elf import Object, Section

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from vmlab.forks import Forks
-from vmlab.target import Target
+from vmlab.catalogue.target import Target
+from vmlab.lab.snapshots import Forks
 
 from .bench import Bench, Step, transcript
 from .elf import Object

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from vmlab.guest.guest import Guest
-from vmlab.guest.taint import names_of
+from vmlab.klog.taint import names_of
 
 from .finding import Note
 from .spoiled_ko import vermagic_of, versions_of, with_other_crc, with_vermagic

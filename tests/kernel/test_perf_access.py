@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from kernel.refusal import Cause, Refusal, explain
+from vmlab.catalogue.target import Target
 from vmlab.guest.guest import Guest
-from vmlab.guest.perf import (
+from vmlab.perf.access import (
     LEVEL_FILE,
     PerfAccess,
     Privilege,
@@ -21,9 +23,7 @@ from vmlab.guest.perf import (
     operations,
     read_level,
 )
-from vmlab.guest.perf import perf_access as access_set
-from vmlab.guest.refusal import Cause, Refusal, explain
-from vmlab.target import Target
+from vmlab.perf.access import perf_access as access_set
 
 from .finding import Note
 from .perf_row import PerfRow, Rows

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from vmlab.guest.guest import Guest
-from vmlab.guest.perf import PerfAccess, Privilege
+from vmlab.perf.access import PerfAccess, Privilege
 
 from .finding import Note
 from .perf_row import Rows

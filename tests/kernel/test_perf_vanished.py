@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
+from kernel.pid import PidKind, diagnose_pid
 from vmlab.guest.guest import Guest
-from vmlab.guest.perf import PerfAccess
-from vmlab.guest.pid import PidKind, diagnose_pid
+from vmlab.perf.access import PerfAccess
 
 from .busy import Start
 from .finding import Note

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vmlab.guest.guest import Guest
-from vmlab.guest.taint import names_of
+from vmlab.klog.taint import names_of
 
 from .finding import Note
 from .signer import make_stranger

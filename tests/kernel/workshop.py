@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from vmlab.forks import Forks
+from vmlab.catalogue.target import Target
 from vmlab.image.image import Image
-from vmlab.lab import Lab
+from vmlab.lab.lab import Lab
+from vmlab.lab.snapshots import Forks
 from vmlab.module.build import find_compiler
+from vmlab.module.build_root import GuestPlace, HostPlace, Place
 from vmlab.module.compiler import Match, candidates, compare, kernel_compiler, parse_compiler
-from vmlab.module.place import GuestPlace, HostPlace, Place
 from vmlab.settings import BuildPlace
-from vmlab.store import Store
-from vmlab.target import Target
+from vmlab.store.store import Store
 
 from .borrowed_compiler import Borrowed, find_other_compiler, put_into
 

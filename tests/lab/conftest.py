@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from vmlab.lab import Lab
-from vmlab.process import ProcessIdentity
-from vmlab.scratch import owner_of, scratch_directories
+from vmlab.lab.lab import Lab
+from vmlab.system.process import ProcessIdentity
+from vmlab.system.scratch import owner_of, scratch_directories
 
 ROOT = Path(__file__).parents[2]
 ZOO = ROOT / "tests" / "zoo"
@@ -88,7 +88,7 @@ def own_directories() -> set[Path]:
 
 @pytest.fixture
 def start(tmp_path: Path, vmlab_lab: Lab) -> Iterator[Callable[..., Running]]:
-    """Start `python -m vmlab.cli …` or `python -m pytest …` with a report directory and, unless told, this run's
+    """Start `python -m vmlab …` or `python -m pytest …` with a report directory and, unless told, this run's
     store; ended at the end of the test whatever happens."""
     started: list[Running] = []
 

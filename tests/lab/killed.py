@@ -7,7 +7,7 @@ import os
 import signal
 
 from vmlab.guest.guest import Guest
-from vmlab.machine.running import machines
+from vmlab.machine.registry import machines
 
 
 def test_loses_its_machine(guest: Guest) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from plugin.runner import Runner
 
-from vmlab.lab import Lab
-from vmlab.target import Target
+from vmlab.catalogue.target import Target
+from vmlab.lab.lab import Lab
 
 from .conftest import ZOO
 

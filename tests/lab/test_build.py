@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from vmlab.catalogue.target import Target
 from vmlab.errors import BuildError
 from vmlab.guest.guest import Guest
-from vmlab.lab import Lab
+from vmlab.lab.lab import Lab
 from vmlab.module.build import Built, build_module
+from vmlab.module.build_root import GuestPlace, HostPlace, Place
 from vmlab.module.compiler import Match
-from vmlab.module.place import GuestPlace, HostPlace, Place
 from vmlab.module.source import Source, read_source
 from vmlab.settings import BuildPlace, CompilerPolicy
-from vmlab.store import Store
-from vmlab.target import Target
+from vmlab.store.store import Store
 
 ZOO = Path(__file__).parents[1] / "zoo"
 

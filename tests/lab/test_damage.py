@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
+from vmlab.catalogue.target import Target
 from vmlab.report.model import LOST_STATUS
-from vmlab.target import Target
 
 from .conftest import ZOO, Finished, Running
 

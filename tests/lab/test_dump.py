@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from vmlab.catalogue.target import Target
 from vmlab.errors import CommandHung
-from vmlab.forks import Forks
-from vmlab.lab import Lab
-from vmlab.machine.vmcore import note_path
+from vmlab.lab.lab import Lab
+from vmlab.lab.snapshots import Forks
+from vmlab.machine.memory_dump import note_path
 from vmlab.module.load import insert
-from vmlab.target import Target
 
 from .conftest import ZOO
 

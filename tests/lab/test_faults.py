@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from vmlab.catalogue.target import Target
 from vmlab.errors import MachineLost
 from vmlab.guest.ssh import Address, connect
-from vmlab.lab import Lab
+from vmlab.lab.lab import Lab
 from vmlab.machine.argv import machine_spec
 from vmlab.machine.machine import Machine
-from vmlab.target import Target
 
 from .conftest import ZOO, Finished, Running
 
@@ -44,7 +44,7 @@ def _is_cached(target: Target) -> None:
 
 
 def test_no_qemu_is_told_with_the_command_that_installs_it(finish: Finish, tmp_path: Path) -> None:
-    finished = finish("vmlab.cli", "shell", ONE, "true", PATH=str(tmp_path))
+    finished = finish("vmlab", "shell", ONE, "true", PATH=str(tmp_path))
     assert finished.status == 1
     assert "qemu-system-x86_64" in _line(finished)
     assert "vmlab setup" in _line(finished)
@@ -56,14 +56,14 @@ def test_no_mmdebstrap_is_told_when_an_image_must_be_made(finish: Finish, tmp_pa
     for program in Path("/usr/bin").iterdir():
         if program.name != "mmdebstrap":
             (programs / program.name).symlink_to(program)
-    finished = finish("vmlab.cli", "shell", ONE, "true", store=tmp_path / "store", PATH=str(programs))
+    finished = finish("vmlab", "shell", ONE, "true", store=tmp_path / "store", PATH=str(programs))
     assert finished.status == 1
     assert "mmdebstrap is not installed" in _line(finished)
 
 
 def test_an_unreachable_mirror_is_named_as_such(finish: Finish, tmp_path: Path) -> None:
     mirror = "http://127.0.0.1:9/debian"
-    finished = finish("vmlab.cli", "shell", "--vmlab-mirror", mirror, ONE, "true", store=tmp_path / "store")
+    finished = finish("vmlab", "shell", "--vmlab-mirror", mirror, ONE, "true", store=tmp_path / "store")
     assert finished.status == 1
     assert "mirror cannot be reached" in _line(finished)
     assert "--vmlab-mirror" in _line(finished)
@@ -76,7 +76,7 @@ def test_a_full_disk_is_told_with_what_is_free(start: Start, tmp_path: Path) -> 
     store.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(store)], check=True)
     try:
-        running = start("vmlab.cli", "shell", ONE, "true", store=store)
+        running = start("vmlab", "shell", ONE, "true", store=store)
         assert running.child.wait(timeout=300) == 1
         line = _line(Finished(status=1, output=running.log.read_text()))
         assert "no space left" in line
@@ -98,7 +98,7 @@ def test_a_damaged_image_is_refused_and_the_way_out_named(
     (copy / "kernel").unlink()
     (copy / "kernel").write_bytes(image.kernel.read_bytes()[:-1])
 
-    finished = finish("vmlab.cli", "shell", ONE, "true", store=store)
+    finished = finish("vmlab", "shell", ONE, "true", store=store)
 
     assert finished.status == 1
     assert "damaged: kernel" in _line(finished)
@@ -172,7 +172,7 @@ def test_no_qemu_and_no_half_a_snapshot_survive_a_run_that_is_ended_in_a_boot(
     assert running.child.wait(timeout=60) != 0
     assert running.left_behind() == []
     assert "Traceback" not in running.log.read_text()
-    assert finish("vmlab.cli", "reap").status == 0
+    assert finish("vmlab", "reap").status == 0
     assert not list((vmlab_lab.store.root / "tmp").glob("snapshot-*"))
 
 
@@ -181,7 +181,7 @@ def test_nothing_half_made_is_left_when_an_image_build_is_ended(
     start: Start, tmp_path: Path, number: signal.Signals
 ) -> None:
     store = tmp_path / "store"
-    running = start("vmlab.cli", "shell", ONE, "true", store=store)
+    running = start("vmlab", "shell", ONE, "true", store=store)
     running.wait_for("making the suite's base")
     running.child.send_signal(number)
     assert running.child.wait(timeout=60) != 0

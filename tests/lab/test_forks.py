@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from vmlab.catalogue.target import Target
 from vmlab.errors import GuestError
-from vmlab.forks import Forks
 from vmlab.guest.guest import Guest
+from vmlab.lab.snapshots import Forks
 from vmlab.module.build import Built
-from vmlab.target import Target
 
 from .conftest import own_directories
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from vmlab.catalogue.target import Target
 from vmlab.errors import GuestError
 from vmlab.guest.guest import Guest
-from vmlab.guest.splat import find_splats
-from vmlab.lab import Lab
-from vmlab.target import Target
+from vmlab.klog.splat import find_splats
+from vmlab.lab.lab import Lab
 
 
 def test_it_runs_the_kernel_that_its_image_was_made_for(any_guest: Guest, vmlab_lab: Lab, target: Target) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from vmlab.catalogue.target import Target
 from vmlab.host.accelerator import Accelerator, Verdict, cpu_ladder
 from vmlab.host.processor import processor_of, read_processor
-from vmlab.lab import Lab
+from vmlab.lab.lab import Lab
 from vmlab.machine.argv import machine_spec
 from vmlab.machine.machine import Machine
-from vmlab.target import Target
-from vmlab.wait import wait_until
+from vmlab.system.wait import wait_until
 
 _NAMED = {"EPYC": "AMD EPYC Processor", "Nehalem": "Intel Core i7 9xx (Nehalem Class Core i7)"}
 """What a guest's /proc/cpuinfo calls QEMU's models."""

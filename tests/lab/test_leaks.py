@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from vmlab.scratch import is_abandoned, scratch_directories
-from vmlab.target import Target
+from vmlab.catalogue.target import Target
+from vmlab.system.scratch import is_abandoned, scratch_directories
 
 from .conftest import Finished, Running
 
@@ -39,7 +39,7 @@ def test_no_fork_survives_a_run_that_is_ended_in_a_test(
     # What was found so far is told after Ctrl-C.
     assert (running.report / "results.json").is_file() is (number is signal.SIGINT)
     # A killed run could not remove its directory; the next one does, or this.
-    assert finish("vmlab.cli", "reap").status == 0
+    assert finish("vmlab", "reap").status == 0
     assert [path for path in scratch_directories() if is_abandoned(path)] == []
 
 
@@ -58,22 +58,22 @@ def test_a_failing_tests_guest_is_kept_entered_and_reaped(start: Start, finish: 
     way_in = re.search(r"its guest was kept: vmlab shell (kept-\d+)", output)
     assert way_in is not None, output
     try:
-        assert finish("vmlab.cli", "shell", way_in[1], "cat", "evidence").output.strip().endswith("evidence")
+        assert finish("vmlab", "shell", way_in[1], "cat", "evidence").output.strip().endswith("evidence")
         # Another run cleans up after others, and not after this one.
         assert finish("pytest", "tests/lab/killed.py", "-k", "another", "--vmlab-target", ONE).status == 0
-        assert finish("vmlab.cli", "shell", way_in[1], "exit", "7").status == 7
+        assert finish("vmlab", "shell", way_in[1], "exit", "7").status == 7
     finally:
-        reaped = finish("vmlab.cli", "reap")
+        reaped = finish("vmlab", "reap")
     assert f"of {ONE}" in reaped.output
     assert running.left_behind() == []
-    gone = finish("vmlab.cli", "shell", way_in[1], "true")
+    gone = finish("vmlab", "shell", way_in[1], "true")
     assert gone.status == 2
     assert f"no guest is kept by the name {way_in[1]!r}" in gone.output
 
 
 def test_a_shell_begins_in_a_fork_with_the_module_loaded(finish: Finish) -> None:
     module = Path(__file__).parents[2] / "fibdrv"
-    finished = finish("vmlab.cli", "shell", "--loaded", str(module), ONE, "head", "-n", "3", "/dev/fibonacci")
+    finished = finish("vmlab", "shell", "--loaded", str(module), ONE, "head", "-n", "3", "/dev/fibonacci")
     assert finished.status == 0
     assert finished.output.split()[-3:] == ["0", "1", "1"]
     assert "booting" not in finished.output

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from vmlab.catalogue.target import Target
 from vmlab.errors import AssetError, HostError
-from vmlab.forks import Forks
-from vmlab.lab import Lab
-from vmlab.target import Target
+from vmlab.lab.lab import Lab
+from vmlab.lab.snapshots import Forks
 
 from .conftest import own_directories
 
@@ -99,7 +99,7 @@ def test_a_damaged_snapshot_is_made_anew_and_said(own: OwnStore, damage: str) ->
 
 def test_a_state_that_qemu_refuses_costs_a_boot_and_is_said(own: OwnStore, monkeypatch: pytest.MonkeyPatch) -> None:
     # As if the damage were older than the seal.
-    monkeypatch.setattr("vmlab.store.check_object", lambda *_, **__: None)
+    monkeypatch.setattr("vmlab.store.store.check_object", lambda *_, **__: None)
     _flip_everywhere(own.snapshot / "state")
     with Forks(own.lab).fork(own.target) as running:
         assert not running.is_fork

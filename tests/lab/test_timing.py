@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import pytest
 
+from vmlab.catalogue.target import Architecture, Target
 from vmlab.errors import GuestError
 from vmlab.guest.guest import Guest
 from vmlab.plugin import session_of
-from vmlab.target import Architecture, Target
 from vmlab.timing.operation import Command, Loop, Read, SystemCall, Write
 from vmlab.timing.stopwatch import CounterUnusable, Stopwatch
 

@@ -28,24 +28,24 @@ from typing import cast
 import pytest
 
 import vmlab
+from vmlab.catalogue.target import Architecture, Target
 from vmlab.errors import MachineLost
-from vmlab.forks import Forks, Stage
 from vmlab.guest.guest import Guest
 from vmlab.guest.transport import CommandTooSlow, Completed, TransportLost
 from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.limits import limits_for
 from vmlab.image.image import Image
-from vmlab.lab import Lab, Running
+from vmlab.lab.facts import TargetFacts
+from vmlab.lab.lab import Lab, Running
+from vmlab.lab.snapshots import Forks, Stage
 from vmlab.machine.argv import machine_spec
 from vmlab.machine.console import Console
 from vmlab.machine.machine import Machine
 from vmlab.machine.qmp import Monitor
-from vmlab.machine.running import MachineRecord
+from vmlab.machine.registry import MachineRecord
 from vmlab.module.source import Source
-from vmlab.process import ProcessIdentity
 from vmlab.provenance import Provenance
-from vmlab.report.model import TargetFacts
-from vmlab.target import Architecture, Target
+from vmlab.system.process import ProcessIdentity
 
 _END = "---[ end trace 0000000000000000 ]---"
 _SPLAT = "WARNING: CPU: 0 PID: 94 at fibdrv_main.c:42 fib_read+0x1b/0x40 [fibdrv]"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 # Loaded here, it stays loaded: pytester forgets what an inner run imports, and each of them would import it anew.
-import vmlab.host.alone
+import vmlab.host.exclusive
 import vmlab.host.load
 import vmlab.plugin.session  # noqa: F401
 

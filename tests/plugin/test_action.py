@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from vmlab.cloud_image import Algorithm
-from vmlab.image.lock import ImageLock, LockedImage, write_lock
+from vmlab.catalogue.cloud_image import Algorithm
+from vmlab.cloud.lock import ImageLock, LockedImage, write_lock
 from vmlab.report.files import read_result
 
 from .inner import CONFTEST
@@ -50,8 +50,8 @@ def python(tmp_path: Path) -> str:
     """This interpreter, which makes no images."""
     wrapper = tmp_path / "python"
     wrapper.write_text(
-        f'#!/bin/sh\ncase "$*" in "-m vmlab.cli images key"*) ;; *" images refresh"*"no network"*) exit 1 ;;\n'
-        f'"-m vmlab.cli images "*) echo "$@" >>"{tmp_path}/images"; exit 0 ;; esac\n'
+        f'#!/bin/sh\ncase "$*" in "-m vmlab images key"*) ;; *" images refresh"*"no network"*) exit 1 ;;\n'
+        f'"-m vmlab images "*) echo "$@" >>"{tmp_path}/images"; exit 0 ;; esac\n'
         f'exec "{sys.executable}" "$@"\n'
     )
     wrapper.chmod(0o755)

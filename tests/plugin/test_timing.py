@@ -113,8 +113,8 @@ def test_timing_tests_run_alone_and_others_beside_each_other(inner: Inner, monke
         return place
 
     monkeypatch.delenv(PLACE)
-    monkeypatch.setattr("vmlab.host.alone.alone", taking("alone"))
-    monkeypatch.setattr("vmlab.host.alone.beside_others", taking("beside"))
+    monkeypatch.setattr("vmlab.host.exclusive.alone", taking("alone"))
+    monkeypatch.setattr("vmlab.host.exclusive.beside_others", taking("beside"))
     inner.tests(
         cost=_TIMED,
         guest="def test_it(shared_guest):\n    shared_guest.succeed('true')\n\ndef test_sum():\n    assert 1\n",
@@ -147,7 +147,7 @@ def test_a_place_that_cannot_be_had_makes_the_test_unavailable_in_one_line(
         yield
 
     monkeypatch.delenv(PLACE)
-    monkeypatch.setattr("vmlab.host.alone.alone", never)
+    monkeypatch.setattr("vmlab.host.exclusive.alone", never)
     inner.tests(cost=_TIMED)
     assert inner.run().ret == UNAVAILABLE_STATUS
     assert set(inner.outcomes().values()) == {"unavailable"}

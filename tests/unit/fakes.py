@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from vmlab.catalogue.matrix import load_matrix
+from vmlab.catalogue.target import Architecture, Target
 from vmlab.guest.guest import Guest
 from vmlab.guest.hang import HangProbe
 from vmlab.guest.transport import Completed, TransportLost
@@ -13,8 +15,6 @@ from vmlab.host.accelerator import Accelerator
 from vmlab.host.limits import limits_for
 from vmlab.image.image import Image
 from vmlab.machine.console import Console
-from vmlab.matrix import load_matrix
-from vmlab.target import Architecture, Target
 
 Answer = Completed | str | Exception | Callable[[str], "Completed | str"]
 

@@ -9,59 +9,20 @@ from pathlib import Path
 
 # Lowest first. A module belongs to the longest prefix that fits; it may import from its own layer and from below.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    (
-        "vmlab.errors",
-        "vmlab.cloud_image",
-        "vmlab.matrix",
-        "vmlab.naming",
-        "vmlab.foreign",
-        "vmlab.decode",
-        "vmlab.target",
-        "vmlab.settings",
-        "vmlab.shard",
-        "vmlab.seal",
-        "vmlab.store",
-        "vmlab.stored_object",
-        "vmlab.process",
-        "vmlab.provenance",
-        "vmlab.reason",
-        "vmlab.scratch",
-        "vmlab.once",
-        "vmlab.wait",
-    ),
-    ("vmlab.image",),
+    ("vmlab.errors", "vmlab.decode", "vmlab.provenance", "vmlab.settings", "vmlab.shard"),
+    ("vmlab.system", "vmlab.reason"),
+    ("vmlab.store", "vmlab.catalogue"),
     ("vmlab.host",),
+    ("vmlab.image",),
+    ("vmlab.klog",),
     ("vmlab.machine",),
     ("vmlab.guest",),
     ("vmlab.module",),
-    ("vmlab.timing",),
-    ("vmlab.report",),
-    (
-        "vmlab.lab",
-        "vmlab.accelerators",
-        "vmlab.forks",
-        "vmlab.learned",
-        "vmlab.reach",
-        "vmlab.timed",
-        "vmlab.side_by_side",
-        "vmlab.provision",
-        "vmlab.installation",
-        "vmlab.firmware_boot",
-        "vmlab.direct_boot",
-    ),
-    (
-        "vmlab.plugin",
-        "vmlab.cli",
-        "vmlab.command_line",
-        "vmlab.report_commands",
-        "vmlab.smoke",
-        "vmlab.doctor",
-        "vmlab.shell",
-        "vmlab.upkeep",
-        "vmlab.publishers",
-        "vmlab.trial",
-        "vmlab.ad_hoc",
-    ),
+    ("vmlab.timing", "vmlab.perf"),
+    ("vmlab.cloud",),
+    ("vmlab.lab",),
+    ("vmlab.report", "vmlab.doctor"),
+    ("vmlab.plugin", "vmlab.commands", "vmlab.__main__"),
 )
 GUARDED = {
     "fabric": "vmlab.guest.ssh",
@@ -69,8 +30,8 @@ GUARDED = {
     "invoke": "vmlab.guest.ssh",
     "pytest": "vmlab.plugin",
     "_pytest": "vmlab.plugin",
-    "requests": "vmlab.image.web",
-    "urllib3": "vmlab.image.web",
+    "requests": "vmlab.cloud",
+    "urllib3": "vmlab.cloud",
 }
 """Which module alone may import a library."""
 LONGEST_LINES = 400
@@ -126,17 +87,8 @@ def _layer(name: str) -> int | None:
 
 
 def _imports(tree: ast.Module, name: str, *, is_package: bool) -> Iterator[tuple[int, str]]:
-    """Everything imported, also inside functions; what only a type checker sees is free."""
-    unseen = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for statement in node.body
-        for inner in ast.walk(statement)
-    }
+    """Everything imported, also inside functions and for a type checker."""
     for node in ast.walk(tree):
-        if id(node) in unseen:
-            continue
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names if alias.name != "__future__")
         elif isinstance(node, ast.ImportFrom) and node.module != "__future__":

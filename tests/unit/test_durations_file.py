@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vmlab.matrix import load_matrix
+from vmlab.catalogue.matrix import load_matrix
 from vmlab.report.durations import Expected, read_durations
 
 _RECORDED = Path(__file__).parents[1] / "durations.json"

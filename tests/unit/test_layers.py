@@ -28,7 +28,7 @@ def test_the_checker_reads_the_whole_package() -> None:
         ("store.py", "from vmlab.guest.guest import Guest", "vmlab.store:2: imports vmlab.guest.guest.Guest"),
         ("store.py", "def f():\n    from vmlab import lab", "vmlab.store:3: imports vmlab.lab"),
         ("machine/argv.py", "import vmlab.module.build", "vmlab.machine.argv:2: imports vmlab.module.build"),
-        ("guest/guest.py", "from ..lab import Lab", "vmlab.guest.guest:2: imports vmlab.lab.Lab"),
+        ("guest/guest.py", "from ..lab import Lab", "vmlab.guest.guest:2: imports vmlab.lab.lab.Lab"),
         ("guest/__init__.py", "from ..report import model", "vmlab.guest:2: imports vmlab.report.model"),
         ("guest/guest.py", "import paramiko", "vmlab.guest.guest:2: imports paramiko"),
         ("image/fetch.py", "import requests", "vmlab.image.fetch:2: imports requests, which is vmlab.image.web's"),
@@ -64,7 +64,7 @@ def test_a_file_without_a_license_line_is_found(tmp_path: Path) -> None:
         ("plugin/session.py", "import pytest\nfrom vmlab.lab import Lab"),
         ("plugin/__init__.py", "from .session import GuestSession"),
         ("machine/qmp.py", "from qemu.qmp import QMPClient"),
-        ("store.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from vmlab.lab import Lab"),
+        ("store.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from vmlab.lab.lab import Lab"),
     ],
 )
 def test_an_import_downwards_is_no_breach(tmp_path: Path, file: str, code: str) -> None:

@@ -18,8 +18,8 @@ from unit.named_commands import (
     told,
     words_of,
 )
-from vmlab import cli
-from vmlab.command_line import CommandParser, parse
+from vmlab.commands import main as cli
+from vmlab.commands.command_line import CommandParser, parse
 from vmlab.errors import UsageError
 from vmlab.settings import SETTINGS
 

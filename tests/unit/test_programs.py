@@ -125,7 +125,7 @@ def test_nothing_is_skipped_in_ci_for_want_of_a_program() -> None:
     hidden = {row for row in skipping if row[0] not in _ESSENTIAL.keys() | _EXPECTED.keys() | _installed() | _NOWHERE}
 
     # apt in Debian 12, which CI's machine is, depends on gpgv.
-    assert hidden <= {("gpgv", "tests/unit/image/test_signature.py")}
+    assert hidden <= {("gpgv", "tests/unit/cloud/test_signature.py")}
 
 
 @pytest.mark.parametrize(

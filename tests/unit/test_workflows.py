@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from vmlab.image.lock import read_lock
-from vmlab.matrix import catalogue_directory, load_matrix
+from vmlab.catalogue.matrix import catalogue_directory, load_matrix
+from vmlab.cloud.lock import read_lock
 from vmlab.report.job_matrix import is_untried
 
 _ROOT = Path(__file__).parents[2]
@@ -139,9 +139,9 @@ def test_a_row_that_was_tried_is_told_and_its_guests_words_are_no_commands(
     )
     assert done.returncode == status
     assert f"### sid-cloudimg-newest: {verdict}\n" in summary.read_text()
-    asked = [line for line in (tmp_path / "tried" / "trial.txt").read_text().splitlines() if "vmlab.cli" in line]
+    asked = [line for line in (tmp_path / "tried" / "trial.txt").read_text().splitlines() if "-m vmlab" in line]
     lock = tmp_path / "tried" / "lock.toml"
-    assert asked[0] == f"{lock} -m vmlab.cli images lock sid-cloudimg-newest"
+    assert asked[0] == f"{lock} -m vmlab images lock sid-cloudimg-newest"
     assert len(asked) == (2 if status == 0 else 1)
     token = done.stdout.splitlines()[0].removeprefix("::stop-commands::")
     stopped, _, heard = done.stdout.partition(f"\n::{token}::\n")

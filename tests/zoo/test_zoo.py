@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from vmlab.catalogue.target import Target
 from vmlab.image.kernel_config import has_option
-from vmlab.lab import Lab
-from vmlab.target import Target
+from vmlab.lab.lab import Lab
 
 from .faults import NOT_VISIBLE, Fault, load_faults, stated_options
 from .trial import try_out

@@ -9,14 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from vmlab.catalogue.target import Target
 from vmlab.errors import BuildError, CommandHung, GuestError, MachineLost, VmlabError
-from vmlab.forks import Forks
 from vmlab.guest.guest import Guest
-from vmlab.guest.watch import Findings, KernelWatch
-from vmlab.lab import Lab, Running
+from vmlab.guest.watch import KernelWatch
+from vmlab.klog.findings import Findings
+from vmlab.lab.lab import Lab, Running
+from vmlab.lab.snapshots import Forks
 from vmlab.module.build import Built
 from vmlab.module.load import insert, remove
-from vmlab.target import Target
 
 from .faults import NOT_VISIBLE, Fault
 

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from vmlab.errors import CommandHung, GuestError, MachineLost, hides_frames
-from vmlab.guest.emulator_fault import emulator_fault, spurious_breakpoint
 from vmlab.guest.hang import HangProbe, HangReport
 from vmlab.guest.kernel_log import KernelLog
-from vmlab.guest.rules import Rules, known_rules
 from vmlab.guest.transport import Commands, CommandTooSlow, Completed, Transport, TransportLost
 from vmlab.host.limits import Limits
+from vmlab.klog.emulator_fault import emulator_fault, spurious_breakpoint
+from vmlab.klog.rules import Rules, known_rules
 from vmlab.machine.console import Console
 from vmlab.reason.command import with_words
-from vmlab.wait import wait_until
+from vmlab.system.wait import wait_until
 
 __tracebackhide__ = hides_frames
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Protocol
 
 from vmlab.errors import HostError, MachineLost
-from vmlab.guest.kernel_log import LogRecord, parse_console
-from vmlab.guest.trace import Frame, blamed_module, frames_of
+from vmlab.klog.call_trace import Frame, blamed_module, frames_of
+from vmlab.klog.log import LogRecord, parse_console
 from vmlab.machine.console import Console
-from vmlab.machine.vmcore import note_path
-from vmlab.wait import wait_until
+from vmlab.machine.memory_dump import note_path
+from vmlab.system.wait import wait_until
 
 _SYSRQ = {"w": "blocked tasks", "l": "backtraces of the processors", "t": "all tasks", "d": "held locks"}
 _SHOWN_LINES = 60

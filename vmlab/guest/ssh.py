@@ -24,7 +24,7 @@ from vmlab.errors import AssetError, MachineLost
 from vmlab.guest.banner import AGAIN_S, BannerWait
 from vmlab.guest.transport import CommandTooSlow, Completed, TransportLost
 from vmlab.image.image import GUEST_USER
-from vmlab.wait import wait_until
+from vmlab.system.wait import wait_until
 
 # paramiko logs every refused attempt with a traceback; what matters of it is in the error raised here.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from vmlab.errors import MachineLost, VmlabError, hides_frames
 from vmlab.guest.guest import Guest
-from vmlab.guest.kernel_log import LogRecord, lost_before, parse_console
-from vmlab.guest.splat import Splat, find_splats, whole
+from vmlab.klog.findings import Findings, Witness
+from vmlab.klog.log import LogRecord, lost_before, parse_console
+from vmlab.klog.splat import Splat, find_splats, whole
 
 __tracebackhide__ = hides_frames
 
@@ -27,29 +27,6 @@ _AWAIT_UNLOAD = (
     "[ $i -lt {times} ] || exit 1; i=$((i + 1)); sleep 0.2; done"
 )
 _UNLOAD_LOOK_S = 0.2
-
-
-class Witness(StrEnum):
-    """Where a finding comes from."""
-
-    LOG = "kernel log"
-    CONSOLE = "console"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
-    """What a kernel reported between two moments."""
-
-    splats: tuple[Splat, ...]
-    records: tuple[LogRecord, ...]
-    """What was logged in that time, as far as it could be had."""
-    taint_before: int
-    taint_after: int
-    witness: Witness
-    notes: tuple[str, ...] = ()
-    """What is not as it should be with the evidence itself, in sentences."""
-    lost: MachineLost | None = None
-    """Why the log could not be read."""
 
 
 class KernelWatch:

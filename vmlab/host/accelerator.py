@@ -17,16 +17,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from vmlab.catalogue.target import Architecture
 from vmlab.decode import structure, unstructure
 from vmlab.errors import HostError, UsageError
-from vmlab.foreign import native_architecture, setup_command
+from vmlab.host.binfmt import native_architecture, setup_command
 from vmlab.host.kvm import kvm_parameters
 from vmlab.host.nested import options_known, without_refused
 from vmlab.host.processor import Processor, read_processor
-from vmlab.process import end, find_program, run, tied_to_parent
 from vmlab.settings import AcceleratorChoice
-from vmlab.store import Store, digest_of
-from vmlab.target import Architecture
+from vmlab.store.store import Store, digest_of
+from vmlab.system.process import end, find_program, run, tied_to_parent
 
 PROOF_TIMEOUT_S = 12.0
 """A kernel under KVM prints its first line within a second; a nested host that emulates much may need a few."""

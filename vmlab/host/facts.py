@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from vmlab.catalogue.target import Architecture
 from vmlab.errors import HostError
-from vmlab.foreign import native_architecture, require_programs_of
+from vmlab.host.binfmt import native_architecture, require_programs_of
 from vmlab.host.install import install_command, lacks_subordinate_ids, missing_requirements
 from vmlab.host.processor import read_processor
-from vmlab.target import Architecture
 
 
 class Grade(StrEnum):

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vmlab.catalogue.target import Architecture
 from vmlab.errors import HostError
-from vmlab.target import Architecture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from vmlab.catalogue.target import Architecture
 from vmlab.errors import HostError
-from vmlab.foreign import EMULATORS, native_architecture, runs_programs_of
+from vmlab.host.binfmt import EMULATORS, native_architecture, runs_programs_of
 from vmlab.host.firmware import PACKAGES, has_uefi
-from vmlab.process import find_program, run
-from vmlab.target import Architecture
+from vmlab.system.process import find_program, run
 
 _INSTALL_TIMEOUT_S = 1800
 _SUBORDINATE_IDS = "100000-165535"

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vmlab.catalogue.target import Target
 from vmlab.errors import AssetError
-from vmlab.image.bootstrap import Progress, fresh_log, mmdebstrap
 from vmlab.image.image import Image
 from vmlab.image.mirrors import find_mirrors, index_options
-from vmlab.process import run
+from vmlab.image.mmdebstrap import Progress, fresh_log, mmdebstrap
 from vmlab.settings import Settings
-from vmlab.store import Store
-from vmlab.target import Target
+from vmlab.store.store import Store
+from vmlab.system.process import run
 
 _TIMEOUT_S = 1800
 # Each is a link to the other in some release: Debian 12 has the file in boot/, 7.3 of Debian 13 beside the modules.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from vmlab.target import Architecture
+from vmlab.catalogue.target import Architecture
 
 GUEST_USER = "lab"
 """The ordinary user that every guest has, with passwordless sudo."""

@@ -7,8 +7,8 @@ import lzma
 import zlib
 from pathlib import Path
 
+from vmlab.catalogue.target import Architecture
 from vmlab.errors import AssetError
-from vmlab.target import Architecture
 
 _ARM64_IMAGE = b"ARM\x64"
 _ARM64_MAGIC_AT = 56

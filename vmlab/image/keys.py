@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmlab.errors import AssetError
-from vmlab.store import Store
+from vmlab.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmlab.errors import HostError
-from vmlab.process import find_program, run
 from vmlab.settings import StaleIndex
+from vmlab.system.process import find_program, run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

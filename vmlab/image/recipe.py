@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from vmlab.catalogue.matrix import catalogue_directory
+from vmlab.catalogue.target import Suite
 from vmlab.decode import read_toml, structure, unstructure
 from vmlab.errors import AssetError
-from vmlab.matrix import catalogue_directory
-from vmlab.store import digest_of
-from vmlab.target import Suite
+from vmlab.store.store import digest_of
 
 _REVISION = 2
 """Raised when the steps below change what comes out, so that images made by the old steps are not taken."""

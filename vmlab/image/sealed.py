@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
+from vmlab.catalogue.target import Target
 from vmlab.errors import AssetError
 from vmlab.image.image import DISK_ROOT, Image
 from vmlab.image.keys import LabKeys, lab_keys
-from vmlab.store import Store, StoredObject
-from vmlab.target import Target
+from vmlab.store.store import Store, StoredObject
 
 _OF_INTEREST = ("linux-", "kernel", "gcc", "binutils", "libc6-dev", "glibc", "make", "kmod", "pahole", "dwarves")
 _OF_INTEREST_TOO = ("openssh-server", "systemd", "perf", "cloud-init")

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vmlab.catalogue.target import Architecture, Boot
 from vmlab.errors import HostError
 from vmlab.host.accelerator import Accelerator, qemu_program
 from vmlab.host.firmware import UefiFiles
 from vmlab.image.image import DISK_ROOT, Image
 from vmlab.machine.board import BOARDS, Board
-from vmlab.target import Architecture, Boot
 
 MAC_ADDRESS = "52:54:00:76:6d:6c"
 CONSOLE_NAME = "console"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmlab.target import Architecture
+from vmlab.catalogue.target import Architecture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

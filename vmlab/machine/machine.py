@@ -20,11 +20,11 @@ from vmlab.machine.console import Console
 from vmlab.machine.probes import Probes
 from vmlab.machine.qemu import QemuProcess
 from vmlab.machine.qmp import CALL_TIMEOUT_S, Monitor
-from vmlab.machine.running import MachineRecord, room_for, write_record
+from vmlab.machine.registry import MachineRecord, room_for, write_record
 from vmlab.machine.snapshot import Origin, thaw
-from vmlab.process import ProcessIdentity, run
-from vmlab.scratch import ScratchDirectory
-from vmlab.store import disk_error
+from vmlab.system.files import disk_error
+from vmlab.system.process import ProcessIdentity, run
+from vmlab.system.scratch import ScratchDirectory
 
 _OVERLAY_MIB = 512
 """Room to start with: a margin for what a guest writes, not a measurement."""

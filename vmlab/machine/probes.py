@@ -8,9 +8,9 @@ from pathlib import Path
 
 from vmlab.errors import HostError, MachineLost
 from vmlab.machine.argv import CONSOLE_NAME
+from vmlab.machine.memory_dump import finish_dump
 from vmlab.machine.qmp import Monitor
 from vmlab.machine.stale_trap import find_stale_trap
-from vmlab.machine.vmcore import finish_dump
 
 _DUMP_CALLS = 10
 """The time for writing a guest's memory, as a multiple of that for another answer of the monitor."""

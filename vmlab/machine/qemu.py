@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vmlab.errors import HostError, MachineLost
 from vmlab.machine.qmp import Monitor, on_lasting_thread
-from vmlab.process import end, find_program, tied_to_parent
+from vmlab.system.process import end, find_program, tied_to_parent
 
 _POLITE_S = 3.0
 # $1 the leash's descriptor, then QEMU's words. A kept QEMU is let go by the word `keep`; the end of the leash

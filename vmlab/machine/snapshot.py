@@ -15,9 +15,9 @@ from pathlib import Path
 from vmlab.errors import AssetError, HostError
 from vmlab.machine.argv import Memory
 from vmlab.machine.qmp import Monitor
-from vmlab.process import run
-from vmlab.store import disk_error
-from vmlab.wait import wait_until
+from vmlab.system.files import disk_error
+from vmlab.system.process import run
+from vmlab.system.wait import wait_until
 
 _FREEZE_CALLS = 4
 """The time for moving a guest's state, as a multiple of that for an answer of the monitor."""

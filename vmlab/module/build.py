@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from vmlab.catalogue.target import Architecture
 from vmlab.decode import structure, unstructure
 from vmlab.errors import BuildError, hides_frames
 from vmlab.image.image import BUILD_DIRECTORY, Image
+from vmlab.module.build_root import Place
 from vmlab.module.compiler import (
     Compiler,
     Match,
@@ -28,11 +30,9 @@ from vmlab.module.compiler import (
 )
 from vmlab.module.failure import build_failure, program_failure
 from vmlab.module.inspect import ModuleInfo, inspect_module, require_fit
-from vmlab.module.place import Place
 from vmlab.module.source import Source
 from vmlab.settings import BuildPlace, CompilerPolicy
-from vmlab.store import Store, StoredObject
-from vmlab.target import Architecture
+from vmlab.store.store import Store, StoredObject
 
 __tracebackhide__ = hides_frames
 

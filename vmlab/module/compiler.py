@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from vmlab.catalogue.target import TRIPLETS, Architecture
 from vmlab.errors import BuildError, hides_frames
-from vmlab.target import TRIPLETS, Architecture
 
 __tracebackhide__ = hides_frames
 

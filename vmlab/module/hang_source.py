@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vmlab.errors import CommandHung, hides_frames
-from vmlab.guest.trace import Frame, frames_of
+from vmlab.klog.call_trace import Frame, frames_of
 from vmlab.module.symbols import Symbols
 
 __tracebackhide__ = hides_frames

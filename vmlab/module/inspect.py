@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vmlab.catalogue.target import Architecture
 from vmlab.errors import BuildError, hides_frames
-from vmlab.target import Architecture
 
 __tracebackhide__ = hides_frames
 

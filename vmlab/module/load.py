@@ -11,11 +11,13 @@ from collections.abc import Iterator, Mapping
 from vmlab.errors import CommandHung, EmulatorFault, GuestError, MachineLost, VmlabError, hides_frames
 from vmlab.guest.guest import Guest
 from vmlab.guest.transport import Completed
-from vmlab.guest.verdict import as_error, judge
-from vmlab.guest.watch import Findings, KernelWatch
+from vmlab.guest.trouble import as_error
+from vmlab.guest.watch import KernelWatch
+from vmlab.klog.findings import Findings
+from vmlab.klog.verdict import judge
 from vmlab.module.build import Built
+from vmlab.module.build_root import GuestPlace
 from vmlab.module.hang_source import locate_hang
-from vmlab.module.place import GuestPlace
 from vmlab.module.source import Source
 from vmlab.module.symbols import Symbols, with_sources
 from vmlab.reason.command import last_words

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from vmlab.guest.splat import Splat
-from vmlab.guest.trace import Frame, Line
+from vmlab.klog.call_trace import Frame, Line
+from vmlab.klog.splat import Splat
 from vmlab.module.own_files import OwnFiles
 from vmlab.module.relocated import Relocated
 from vmlab.module.unit import Unit

@@ -251,7 +251,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _refuse_idle_markers(item: pytest.Item, *, has_guest: bool) -> None:
     """Fail a test with a marker that would be met by nothing, or looked for nowhere: it could not fail."""
     from vmlab.errors import nearest
-    from vmlab.guest.taint import known_names
+    from vmlab.klog.taint import known_names
 
     for marker in (*item.iter_markers("expect_splat"), *item.iter_markers("expect_taint")):
         if not marker.args or not all(marker.args):

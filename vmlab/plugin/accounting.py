@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from vmlab.machine.running import left_by
+from vmlab.machine.registry import left_by
 from vmlab.plugin.unfinished import collected
-from vmlab.process import ProcessIdentity
 from vmlab.report.model import UNKNOWN, Outcome, unknown_status
+from vmlab.system.process import ProcessIdentity
 
 _SHOWN = 10
 _LEFT = "vmlab.left"

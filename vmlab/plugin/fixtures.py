@@ -34,12 +34,12 @@ import pytest
 from vmlab.errors import hides_frames
 
 if TYPE_CHECKING:
-    from vmlab.forks import Forks, Stage
+    from vmlab.catalogue.target import Target
     from vmlab.guest.guest import Guest
-    from vmlab.lab import Lab, Running
+    from vmlab.lab.lab import Lab, Running
+    from vmlab.lab.snapshots import Forks, Stage
     from vmlab.module.build import Built
     from vmlab.plugin.shared import SharedGuest
-    from vmlab.target import Target
 
 __tracebackhide__ = hides_frames
 
@@ -197,7 +197,7 @@ def one_processor(request: pytest.FixtureRequest) -> None:
 
 def stage_for(request: pytest.FixtureRequest) -> Stage:
     """The latest snapshot that a test's fixtures ask for."""
-    from vmlab.forks import Stage
+    from vmlab.lab.snapshots import Stage
 
     names = request.fixturenames
     return Stage.LOADED if "loaded_module" in names else Stage.BUILT if "module" in names else Stage.READY

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from vmlab.catalogue.target import Target
 from vmlab.plugin import fixtures
 from vmlab.plugin.fixtures import GUESTS
-from vmlab.target import Target
 
 _NEED_AN_IMAGE = (*GUESTS, "module", "program", "perf_access")
 """The fixtures that lead to a target's image; the others of the plugin's do so through one of these."""

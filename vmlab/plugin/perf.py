@@ -13,7 +13,7 @@ from vmlab.errors import hides_frames
 from vmlab.plugin.fixtures import used_guest
 
 if TYPE_CHECKING:
-    from vmlab.guest.perf import PerfAccess
+    from vmlab.perf.access import PerfAccess
 
 __tracebackhide__ = hides_frames
 
@@ -23,8 +23,8 @@ def perf_access(request: pytest.FixtureRequest) -> Iterator[Callable[..., PerfAc
     """A function: `perf_access(level=2, kptr_restrict=0)` sets kernel.perf_event_paranoid and kernel.kptr_restrict in
     the guest that the test uses; what is left out stays. What was there is put back after the test, failed or not.
     Skips the test where the kernel has no perf. Scope: test. Cost: a few commands as root."""
-    from vmlab.guest.perf import PerfMissing
-    from vmlab.guest.perf import perf_access as access
+    from vmlab.perf.access import PerfMissing
+    from vmlab.perf.access import perf_access as access
 
     guest = used_guest(request)
     with contextlib.ExitStack() as stack:

@@ -20,7 +20,8 @@ import pytest
 import vmlab
 from vmlab.decode import structure, unstructure
 from vmlab.errors import VmlabError
-from vmlab.lab import Lab
+from vmlab.lab.facts import TargetFacts
+from vmlab.lab.lab import Lab
 from vmlab.plugin.again import RERUN
 from vmlab.plugin.node_ids import short_name, target_of, target_pattern
 from vmlab.plugin.unfinished import Unfinished
@@ -28,7 +29,7 @@ from vmlab.report.files import write_result
 from vmlab.report.github import notices
 from vmlab.report.junit import keep_apart
 from vmlab.report.measured import measured_lines, shown_path
-from vmlab.report.model import SCHEMA, Outcome, RunResult, ShardFacts, TargetFacts, TargetResult, TestResult
+from vmlab.report.model import SCHEMA, Outcome, RunResult, ShardFacts, TargetResult, TestResult
 from vmlab.report.terminal import render
 from vmlab.timing.series import Series
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
+from vmlab.catalogue.target import Target, architectures_of
+from vmlab.cloud.lock import require_locked
 from vmlab.errors import (
     AssetError,
     CommandHung,
@@ -22,12 +24,12 @@ from vmlab.errors import (
     VmlabError,
     hides_frames,
 )
-from vmlab.foreign import native_architecture
-from vmlab.forks import Forks
 from vmlab.guest.guest import Guest
 from vmlab.host.accelerator import Verdict, ladder_words, without_proof
-from vmlab.image.lock import require_locked
-from vmlab.lab import Lab, Running
+from vmlab.host.binfmt import native_architecture
+from vmlab.lab.lab import Lab, Running
+from vmlab.lab.snapshots import Forks
+from vmlab.lab.timed import TimedGuests
 from vmlab.plugin.again import RERUN, discount
 from vmlab.plugin.needs import needs_the_module, target_of_item, targets_with_an_image
 from vmlab.plugin.reporting import Reporter, show_progress
@@ -38,8 +40,6 @@ from vmlab.report.durations import read_durations
 from vmlab.report.files import remove_result
 from vmlab.report.model import ShardFacts
 from vmlab.settings import SETTINGS, load_settings
-from vmlab.target import Target, architectures_of
-from vmlab.timed import TimedGuests
 from vmlab.timing.series import Series
 
 __tracebackhide__ = hides_frames

@@ -6,10 +6,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from vmlab.catalogue.target import Target
 from vmlab.errors import MachineLost, ModuleError, VmlabError, hides_frames
-from vmlab.forks import Forks, Stage
-from vmlab.lab import Running
-from vmlab.target import Target
+from vmlab.lab.lab import Running
+from vmlab.lab.snapshots import Forks, Stage
 
 __tracebackhide__ = hides_frames
 

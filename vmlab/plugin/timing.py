@@ -13,11 +13,11 @@ import pytest
 from vmlab.errors import hides_frames
 
 if TYPE_CHECKING:
-    from vmlab.forks import Forks
+    from vmlab.catalogue.target import Target
     from vmlab.guest.guest import Guest
+    from vmlab.lab.snapshots import Forks
+    from vmlab.lab.timed import Timed
     from vmlab.plugin.session import GuestSession
-    from vmlab.target import Target
-    from vmlab.timed import Timed
     from vmlab.timing.series import Series, TimingSource
     from vmlab.timing.stopwatch import Measurement, Stopwatch
 
@@ -32,9 +32,9 @@ MARKER = "timing(*sources): timed by these sources only, where one can be had; r
 @pytest.fixture
 def vmlab_timed(request: pytest.FixtureRequest, vmlab_forks: Forks, vmlab_target: Target) -> Iterator[Timed]:
     """The test's guest with its stopwatch. Scope: test. Cost: a fork and the proof of its timing source."""
+    from vmlab.lab.timed import SourceUnusable
     from vmlab.plugin import session_of
     from vmlab.plugin.fixtures import lent, stage_for
-    from vmlab.timed import SourceUnusable
     from vmlab.timing.series import TimingSource
 
     accepted = accepted_sources(request.node)
@@ -109,7 +109,7 @@ def room_on_the_host(item: pytest.Item, session: GuestSession) -> Iterator[None]
     Where it cannot be had, the test's setup raises the `HostError` that says so.
     """
     from vmlab.errors import HostError
-    from vmlab.host.alone import alone, beside_others
+    from vmlab.host.exclusive import alone, beside_others
 
     if PLACE in os.environ:
         # A run inside a test of another run has that test's place, which it would wait for itself.

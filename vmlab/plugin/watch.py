@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 import pytest
 
 from vmlab.errors import CommandHung, EmulatorFault, MachineLost, hides_frames
-from vmlab.guest.splat import Splat, describe
-from vmlab.guest.verdict import Judgement, as_error, judge, source_of, taint_line
-from vmlab.guest.watch import Findings, KernelWatch
-from vmlab.lab import Lab, Running
+from vmlab.guest.trouble import as_error
+from vmlab.guest.watch import KernelWatch
+from vmlab.klog.findings import Findings
+from vmlab.klog.splat import Splat, describe
+from vmlab.klog.verdict import Judgement, judge, source_of, taint_line
+from vmlab.lab.lab import Lab, Running
 from vmlab.module.hang_source import locate_hang
 from vmlab.module.symbols import Symbols, with_sources
 from vmlab.plugin.shared import SharedGuest

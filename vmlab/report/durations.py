@@ -12,9 +12,10 @@ from pathlib import Path
 
 from vmlab.decode import structure, unstructure
 from vmlab.errors import UsageError
+from vmlab.lab.facts import TargetFacts
 from vmlab.report.files import RESULT_FILE, result_from
-from vmlab.report.model import Outcome, RunResult, TargetFacts, TargetResult
-from vmlab.store import replace_file
+from vmlab.report.model import Outcome, RunResult, TargetResult
+from vmlab.system.files import replace_file
 from vmlab.timing.document import read_json
 
 SCHEMA = 1

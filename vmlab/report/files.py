@@ -14,7 +14,7 @@ from vmlab import __version__
 from vmlab.decode import structure, unstructure
 from vmlab.errors import UsageError
 from vmlab.report.model import READABLE, SCHEMA, RunResult, TargetResult, TestResult
-from vmlab.store import disk_error, replace_file
+from vmlab.system.files import disk_error, replace_file
 
 RESULT_FILE = "results.json"
 

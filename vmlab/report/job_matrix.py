@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
+from vmlab.catalogue.target import Architecture, Target
 from vmlab.errors import UsageError
-from vmlab.target import Architecture, Target
 
 RUNNERS: Mapping[Architecture, str] = {Architecture.AMD64: "ubuntu-24.04", Architecture.ARM64: "ubuntu-24.04-arm"}
 """GitHub's hosted runners by architecture (docs.github.com, "GitHub-hosted runners reference"). In August 2026

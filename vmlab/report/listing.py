@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from vmlab.catalogue.matrix import Matrix
+from vmlab.catalogue.target import Target
+from vmlab.cloud.lock import ImageLock
 from vmlab.decode import unstructure
 from vmlab.host.facts import Fact, Grade
-from vmlab.image.lock import ImageLock
-from vmlab.matrix import Matrix
-from vmlab.store import Store, StoredObject
-from vmlab.target import Target
+from vmlab.store.store import Store, StoredObject
 
 _LOG_WIDTH = 160
 

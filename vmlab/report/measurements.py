@@ -16,7 +16,7 @@ from vmlab.report.plot.groups import pictures_of
 from vmlab.report.plot.svg import svg
 from vmlab.report.plot.text import can_show_unicode, text_plot
 from vmlab.report.pyperf import write_pyperf
-from vmlab.store import replace_file
+from vmlab.system.files import replace_file
 from vmlab.timing.document import SeriesDocument
 from vmlab.timing.statistics import quartiles
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vmlab.errors import UsageError
+from vmlab.lab.facts import TargetFacts
 from vmlab.report.files import RESULT_FILE, read_result
-from vmlab.report.model import SCHEMA, RunResult, ShardFacts, TargetFacts, TargetResult, TestResult
+from vmlab.report.model import SCHEMA, RunResult, ShardFacts, TargetResult, TestResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

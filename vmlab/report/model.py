@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from vmlab.provenance import Provenance
+from vmlab.lab.facts import TargetFacts
 from vmlab.timing.series import Series
 
 SCHEMA = 2
@@ -48,27 +48,6 @@ def unknown_status(outcomes: Collection[Outcome]) -> int:
     if Outcome.LOST in outcomes:
         return LOST_STATUS
     return NOT_RUN_STATUS if Outcome.NOT_RUN in outcomes else UNAVAILABLE_STATUS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetFacts:
-    """What was learned while a target was made ready."""
-
-    provenance: Provenance
-    image: str
-    """`built` or `cached`."""
-    image_s: float
-    boot_s: float
-    boots: int
-    fork_s: float = 0.0
-    """From the start of the first fork to its first answer."""
-    forks: int = 0
-    forks_discarded: int = 0
-    """Forks that were not what they should be; a boot took the place of each."""
-    build_s: float | None = None
-    build_is_cached: bool = False
-    build_warnings: tuple[str, ...] = ()
-    consoles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from vmlab.decode import unstructure
 from vmlab.errors import UsageError
-from vmlab.store import replace_file
+from vmlab.system.files import replace_file
 from vmlab.timing.document import SeriesDocument
 from vmlab.timing.series import Point, Series, TimingSource, Unit
 

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vmlab.naming import told_of
+from vmlab.catalogue.target import TRIPLETS
 from vmlab.report.model import Outcome, RunResult, TargetResult, TestResult
-from vmlab.target import TRIPLETS
+from vmlab.system.naming import told_of
 
 _MOST_REASONS = 3
 _VARIES = re.compile(r"CPU[:#]? ?\d+|PID: \d+|CPU#\d+: \S+/\d+|0x[0-9a-f]+|\b[0-9a-f]{8,}\b")

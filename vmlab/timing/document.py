@@ -17,7 +17,7 @@ from vmlab import __version__
 from vmlab.decode import structure, unstructure
 from vmlab.errors import UsageError
 from vmlab.host.facts import processor_model
-from vmlab.store import disk_error, replace_file
+from vmlab.system.files import disk_error, replace_file
 from vmlab.timing.series import Series
 
 SCHEMA = 1

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from vmlab.catalogue.target import Architecture, Boot
 from vmlab.errors import UsageError
 from vmlab.host.accelerator import Accelerator
-from vmlab.target import Architecture, Boot
 from vmlab.timing.operation import Loop, SystemCall
 from vmlab.timing.series import TimingSource
 from vmlab.timing.stopwatch import CounterUnusable, Measurement, Stopwatch

@@ -12,7 +12,7 @@ from builder.build import faults
 from builder.kernels import Kernel, read_kernels, stored_text
 from builder.page import LARGEST_BYTES, file_name, pages
 from builder.question import Language, Question, read_questions
-from vmlab.matrix import load_matrix
+from vmlab.catalogue.matrix import load_matrix
 
 _EXPLAIN = Path(__file__).parents[3] / "docs" / "explain"
 _PAGES = [_EXPLAIN / file_name(language) for language in Language]

@@ -17,7 +17,7 @@ from vmlab.errors import AssetError, MachineLost
 from vmlab.guest.banner import MOST_CONNECTIONS, BannerWait, _least_needed
 from vmlab.guest.ssh import Address, SshTransport, connect
 from vmlab.image.keys import LabKeys, lab_keys
-from vmlab.store import Store
+from vmlab.store.store import Store
 
 from .ssh_server import SshServer
 

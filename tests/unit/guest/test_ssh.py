@@ -15,7 +15,7 @@ from vmlab.errors import AssetError, MachineLost
 from vmlab.guest.ssh import Address, SshTransport, connect
 from vmlab.guest.transport import CommandTooSlow, TransportLost
 from vmlab.image.keys import LabKeys, lab_keys
-from vmlab.store import Store
+from vmlab.store.store import Store
 
 from .ssh_server import SshServer
 

@@ -11,7 +11,8 @@ from unit.fakes import FakeConsole, FakeTransport, guest
 from vmlab.errors import CommandHung
 from vmlab.guest.guest import Guest
 from vmlab.guest.transport import CommandTooSlow, Completed, TransportLost
-from vmlab.guest.watch import KernelWatch, Witness
+from vmlab.guest.watch import KernelWatch
+from vmlab.klog.findings import Witness
 
 _WARNING = "WARNING: CPU: 0 PID: 94 at fibdrv_main.c:42 fib_read+0x1b/0x40 [fibdrv]"
 

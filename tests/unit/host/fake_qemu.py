@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vmlab.catalogue.target import Architecture
 from vmlab.host.accelerator import Verdict, choose_accelerator
 from vmlab.settings import AcceleratorChoice
-from vmlab.store import Store
-from vmlab.target import Architecture
+from vmlab.store.store import Store
 
 BANNER = 'echo "[    0.000000] Linux version 6.1.0-56-cloud-amd64" >"$1"; exec sleep 1000'
 SILENCE = 'echo "SeaBIOS (version 1.16.2)" >"$1"; exec sleep 1000'

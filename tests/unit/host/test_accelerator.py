@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 from unit.host.fake_qemu import BANNER, Host
+from vmlab.catalogue.target import Architecture
 from vmlab.errors import HostError
 from vmlab.host import accelerator
 from vmlab.host.accelerator import Accelerator, Verdict, qemu_version
-from vmlab.process import Finished
 from vmlab.settings import AcceleratorChoice
-from vmlab.target import Architecture
+from vmlab.system.process import Finished
 
 
 def test_kvm_is_proved_by_the_kernels_first_line(host: Host) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from vmlab.catalogue.target import Architecture
 from vmlab.errors import HostError
 from vmlab.host import facts
 from vmlab.host.facts import Fact, Grade, host_facts, is_usable
 from vmlab.host.install import REQUIREMENTS
-from vmlab.target import Architecture
 
 
 def _topic(found: list[Fact], topic: str) -> Fact:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from vmlab.catalogue.target import Architecture
 from vmlab.errors import HostError
 from vmlab.host import firmware
 from vmlab.host.firmware import PACKAGES, PLACES, UefiFiles, find_uefi, has_uefi
 from vmlab.host.install import missing_requirements
-from vmlab.target import Architecture
 
 
 def _files(directory: Path) -> UefiFiles:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from vmlab.catalogue.target import Architecture
 from vmlab.errors import HostError
-from vmlab.foreign import native_architecture
 from vmlab.host import install
-from vmlab.process import Finished
-from vmlab.target import Architecture
+from vmlab.host.binfmt import native_architecture
+from vmlab.system.process import Finished
 
 
 class Host:

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from unit.host.fake_qemu import BANNER, LADDER, Host
+from vmlab.catalogue.target import Architecture
 from vmlab.errors import HostError
 from vmlab.host.accelerator import Accelerator, Verdict, ladder_words, without_proof
 from vmlab.host.nested import (
@@ -20,7 +21,6 @@ from vmlab.host.nested import (
     without_refused,
 )
 from vmlab.settings import AcceleratorChoice
-from vmlab.target import Architecture
 
 
 def _refuses(register: str) -> str:

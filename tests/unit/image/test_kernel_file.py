@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from vmlab.catalogue.target import Architecture
 from vmlab.errors import AssetError
 from vmlab.image.kernel_file import arm64_image, unpack_kernel
-from vmlab.target import Architecture
 
 _BARE = b"MZ".ljust(56, b"\0") + b"ARM\x64" + b"code" * 100
 

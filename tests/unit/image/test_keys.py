@@ -10,7 +10,7 @@ import pytest
 
 from vmlab.errors import AssetError
 from vmlab.image.keys import lab_keys
-from vmlab.store import Store
+from vmlab.store.store import Store
 
 
 @pytest.fixture

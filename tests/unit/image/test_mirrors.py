@@ -10,7 +10,7 @@ import pytest
 from vmlab.errors import HostError
 from vmlab.image import mirrors
 from vmlab.image.mirrors import find_mirrors
-from vmlab.process import Finished
+from vmlab.system.process import Finished
 
 
 def test_a_named_mirror_is_taken_with_its_security_archive_beside_it() -> None:

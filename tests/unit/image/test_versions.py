@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vmlab.image.index import version_key
+from vmlab.image.debian_index import version_key
 
 # Each list is in ascending order.
 _ASCENDING = [

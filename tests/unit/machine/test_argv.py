@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from unit.fakes import image
+from vmlab.catalogue.target import Architecture, Boot
 from vmlab.errors import HostError
 from vmlab.host.accelerator import Accelerator
 from vmlab.host.firmware import UefiFiles
@@ -23,7 +24,6 @@ from vmlab.machine.argv import (
     proof_argv,
     qemu_argv,
 )
-from vmlab.target import Architecture, Boot
 
 _COMMAND_LINE = (
     "root=/dev/vda rw console=ttyS0 panic=0 net.ifnames=0 fsck.mode=skip systemd.show_status=0 sysrq_always_enabled"

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from unit.fakes import image
-from vmlab import scratch
 from vmlab.errors import AssetError, HostError, KvmRefused, MachineLost
 from vmlab.host.accelerator import Accelerator
 from vmlab.machine.argv import machine_spec
 from vmlab.machine.machine import Machine
+from vmlab.system import scratch
 
 Install = Callable[[str, str], None]
 

@@ -13,12 +13,12 @@ from typing import cast
 
 import pytest
 
-from vmlab import scratch
 from vmlab.errors import HostError, MachineLost
 from vmlab.machine.qemu import QemuProcess
 from vmlab.machine.qmp import Monitor
-from vmlab.process import ProcessIdentity
-from vmlab.wait import wait_until
+from vmlab.system import scratch
+from vmlab.system.process import ProcessIdentity
+from vmlab.system.wait import wait_until
 
 Start = Callable[..., QemuProcess]
 Begin = Callable[[str, str], tuple[int, ProcessIdentity]]
@@ -29,7 +29,7 @@ _LAB = """
 import os, sys, time
 from pathlib import Path
 from vmlab.machine.qemu import QemuProcess
-from vmlab.wait import wait_until
+from vmlab.system.wait import wait_until
 is_keepable, word, directory = sys.argv[1] == "keepable", sys.argv[2], Path(sys.argv[3])
 qemu = QemuProcess(
     ["qemu-system-x86_64", "60"], complaints=directory / "qemu.err", descriptors=(), is_keepable=is_keepable

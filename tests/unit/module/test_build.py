@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from unit.fakes import image
+from vmlab.catalogue.target import Architecture
 from vmlab.errors import BuildError
 from vmlab.module import build
 from vmlab.module.build import Built, build_module, compile_program, find_compiler, make_command
+from vmlab.module.build_root import Outcome
 from vmlab.module.compiler import Match, parse_compiler
 from vmlab.module.failure import build_failure
 from vmlab.module.inspect import ModuleInfo
-from vmlab.module.place import Outcome
 from vmlab.module.source import Source, read_source
 from vmlab.settings import BuildPlace, CompilerPolicy
-from vmlab.store import Store
-from vmlab.target import Architecture
+from vmlab.store.store import Store
 
 _RELEASE = "6.1.0-56-cloud-amd64"
 _KERNEL = "gcc-12 (Debian 12.2.0-14) 12.2.0"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from vmlab.catalogue.target import Architecture
 from vmlab.errors import BuildError
 from vmlab.module.compiler import (
     Match,
@@ -16,7 +17,6 @@ from vmlab.module.compiler import (
     parse_compiler,
     refuse_other_version,
 )
-from vmlab.target import Architecture
 
 GCC_10 = "gcc-10 (Debian 10.2.1-6) 10.2.1 20210110"
 GCC_12 = "gcc-12 (Debian 12.2.0-14+deb12u1) 12.2.0"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from vmlab.catalogue.target import Architecture
 from vmlab.errors import BuildError
 from vmlab.module.inspect import ModuleInfo, inspect_module, require_fit
-from vmlab.target import Architecture
 
 _RELEASE = "6.1.0-56-cloud-amd64"
 _MODINFO = (

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from unit.module.debug_object import SECTIONS, Function, Inlined, Unit, object_file
-from vmlab.guest.kernel_log import LogRecord
-from vmlab.guest.splat import Splat, describe
-from vmlab.guest.trace import Frame, Line
-from vmlab.guest.verdict import source_of
+from vmlab.klog.call_trace import Frame, Line
+from vmlab.klog.log import LogRecord
+from vmlab.klog.splat import Splat, describe
+from vmlab.klog.verdict import source_of
 from vmlab.module.symbols import Symbols, with_sources
 
 _HEADERS = "/usr/src/linux-headers-6.1.0-56-cloud-amd64"

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from vmlab.lab.facts import TargetFacts
 from vmlab.provenance import Provenance
-from vmlab.report.model import SCHEMA, Outcome, RunResult, TargetFacts, TargetResult, TestResult
+from vmlab.report.model import SCHEMA, Outcome, RunResult, TargetResult, TestResult
 
 
 def provenance(**changes: str) -> Provenance:

@@ -8,8 +8,8 @@ import json
 import pytest
 import yaml
 
+from vmlab.catalogue.matrix import load_matrix
 from vmlab.errors import UsageError
-from vmlab.matrix import load_matrix
 from vmlab.report.job_matrix import JobFormat, job_matrix
 
 _MATRIX = load_matrix()

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from vmlab.report.model import Outcome, RunResult, TargetFacts, TargetResult, TestResult
+from vmlab.lab.facts import TargetFacts
+from vmlab.report.model import Outcome, RunResult, TargetResult, TestResult
 from vmlab.report.terminal import reasons, render
 
 from .results import facts, row, run

@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 
 from unit.timing.fake_program import FakeProgram
+from vmlab.catalogue.target import Architecture, Boot
 from vmlab.errors import UsageError
 from vmlab.host.accelerator import Accelerator
-from vmlab.target import Architecture, Boot
 from vmlab.timing.series import TimingSource
 from vmlab.timing.source import Proof, boot_for, order, parse_sources, prove, why_not
 from vmlab.timing.stopwatch import Stopwatch

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""A thing is made once a run; so is the attempt that ended in a lasting fault."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+
+import pytest
+
+from vmlab.errors import AssetError, BuildError, MachineLost, VmlabError
+from vmlab.system.once import Once
+
+
+def _maker(*ends: str | VmlabError) -> tuple[Callable[[], str], list[str]]:
+    left, calls = list(ends), []
+
+    def make() -> str:
+        calls.append("make")
+        end = left.pop(0)
+        if isinstance(end, VmlabError):
+            raise end
+        return end
+
+    return make, calls
+
+
+def test_a_thing_is_made_once_and_each_name_has_its_own() -> None:
+    once = Once[str](BuildError)
+    make, calls = _maker("first", "second")
+    assert [once.obtain(name, make) for name in ("a", "a", "b", "a")] == ["first", "first", "second", "first"]
+    assert len(calls) == 2
+    assert once.there_already("a") == "first"
+    assert once.there_already("c") is None
+
+
+def test_a_lasting_fault_is_told_each_time_and_met_once() -> None:
+    once = Once[str](AssetError, BuildError)
+    make, calls = _maker(AssetError("gone", detail="404"), "never reached")
+    depths = []
+    for _ in range(4):
+        with pytest.raises(AssetError, match="gone") as caught:
+            once.obtain("a", make)
+        depths.append(len(traceback.extract_tb(caught.tb)))
+    assert calls == ["make"]
+    assert max(depths[1:]) == min(depths[1:])
+    assert once.there_already("a") is None
+
+
+def test_what_may_pass_is_tried_again() -> None:
+    once = Once[str](AssetError)
+    make, calls = _maker(MachineLost("QEMU ended"), "made")
+    with pytest.raises(MachineLost):
+        once.obtain("a", make)
+    assert once.obtain("a", make) == "made"
+    assert len(calls) == 2

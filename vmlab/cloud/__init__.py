@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Images of cloud publishers: locked, downloaded, verified, provisioned."""

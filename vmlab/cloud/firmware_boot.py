@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""What a publisher's disk takes to be booted by its own boot loader: firmware, an accelerator, room to write."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vmlab.catalogue.cloud_image import Firmware
+from vmlab.catalogue.target import Architecture
+from vmlab.errors import AssetError
+from vmlab.host.accelerator import Accelerator, Verdict
+from vmlab.host.firmware import UefiFiles, find_uefi
+from vmlab.machine.argv import MachineSpec, firmware_spec, proof_argv
+from vmlab.system.files import disk_error
+from vmlab.system.process import run
+
+if TYPE_CHECKING:
+    from vmlab.lab.lab import Lab
+
+LEAST_DISK_BYTES = 12 * 2**30
+"""Publishers' disks have room for little more than themselves; cloud-init grows the root file system into this."""
+_LEAST_MEMORY_MIB = 2048
+"""A guess with room in it: package managers that read their whole index want more than a guest under test does."""
+_PROOF_TIMEOUT_S = 45.0
+"""For firmware, a boot loader with its menu's time, and a kernel's first line, under KVM: a guess."""
+
+
+def own_uefi(architecture: Architecture, firmware: Firmware, directory: Path) -> UefiFiles | None:
+    """Firmware with variables of its own in `directory`; None for BIOS. `HostError` when this host has none."""
+    if firmware is Firmware.BIOS:
+        return None
+    found = find_uefi(architecture)
+    variables = directory / "variables.fd"
+    shutil.copyfile(found.variables, variables)
+    return UefiFiles(code=found.code, variables=variables)
+
+
+def provisioning_spec(lab: Lab, architecture: Architecture, verdict: Verdict, uefi: UefiFiles | None) -> MachineSpec:
+    """The machine that a publisher's disk is provisioned in."""
+    return firmware_spec(
+        architecture,
+        verdict.accelerator,
+        cpus=lab.settings.cpus,
+        memory_mib=max(lab.settings.memory_mib, _LEAST_MEMORY_MIB),
+        uefi=uefi,
+        cpu_model=verdict.cpu_model,
+    )
+
+
+def choose_by_disk(lab: Lab, architecture: Architecture, firmware: Firmware, disk: Path) -> Verdict:
+    """KVM or TCG: proved with a kernel of the lab's own where the store has one, else with the publisher's disk.
+
+    The latter starts QEMU once per host boot and disk, and takes as long as the boot loader's menu waits.
+    """
+    known = lab.any_cached_image(architecture)
+    if known is not None:
+        return lab.verdict(known)
+    settings = lab.settings
+    with tempfile.TemporaryDirectory(prefix="vmlab-firmware-") as directory:
+        uefi = own_uefi(architecture, firmware, Path(directory))
+        spec = firmware_spec(
+            architecture, Accelerator.KVM, cpus=settings.cpus, memory_mib=settings.memory_mib, uefi=uefi
+        )
+        return lab.accelerators.choose(
+            architecture,
+            qemu_version=lab.qemu_version(architecture),
+            kvm_argv=lambda model, console: proof_argv(spec, cpu_model=model, console=console, disk=disk),
+            timeout_s=_PROOF_TIMEOUT_S,
+        )
+
+
+def make_overlay(base: Path, overlay: Path) -> None:
+    """A disk on top of the publisher's, with room to install in."""
+    told = run(["qemu-img", "info", "--output=json", str(base)], timeout_s=60)
+    try:
+        size = int(json.loads(told.output)["virtual-size"])
+    except (ValueError, KeyError):
+        raise AssetError(f"qemu-img cannot read {str(base)!r}", hint="vmlab images verify", detail=told.tail) from None
+    words = ["-f", "qcow2", "-F", "qcow2", "-b", str(base), str(overlay), str(max(size, LEAST_DISK_BYTES))]
+    _must(["qemu-img", "create", "-q", *words], overlay, timeout_s=60)
+
+
+def flatten(overlay: Path, disk: Path) -> None:
+    """Make an overlay with what lies below it a disk of its own: the publisher's may leave the store."""
+    _must(["qemu-img", "convert", "-O", "qcow2", str(overlay), str(disk)], disk, timeout_s=1800)
+
+
+def _must(argv: list[str], written: Path, *, timeout_s: float) -> None:
+    done = run(argv, timeout_s=timeout_s)
+    if done.ok:
+        return
+    if "No space left" in done.output:
+        raise disk_error(OSError(errno.ENOSPC, ""), written.parent)
+    raise AssetError(f"{argv[0]} {argv[1]} failed", hint="its output is below", detail=done.tail)

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: MIT
+"""A cloud image's guest at its first boot: it may reboot under one's hands, and cloud-init has the first word."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from vmlab.cloud import cloud_init
+from vmlab.cloud.cloud_init import Look, Verdict
+from vmlab.errors import AssetError, MachineLost
+from vmlab.guest.transport import CommandTooSlow, Completed, Transport, TransportLost
+from vmlab.machine.console import Console
+from vmlab.reason.command import with_words
+from vmlab.system.wait import wait_until
+
+_MOST_REBOOTS = 3
+"""So many of its own, and it is not going to come to rest."""
+_LOOK_S = 1.0
+_LOG_LINES = 30
+_LOGS = (
+    "sudo -n sh -c '"
+    "tail -n 20 /var/log/cloud-init-output.log; echo ...; "
+    'grep -E "WARNING|ERROR|CRITICAL" /var/log/cloud-init.log | tail -n 10; echo ...; '
+    "tail -n 4 /var/log/cloud-init.log'"
+)
+"""What the modules printed, what went wrong, and what it did last."""
+
+
+class FirstBoot:
+    """A connection to such a guest, made anew when the guest rebooted.
+
+    `open_transport` waits for its SSH; `require_alive` raises `MachineLost` when QEMU has ended or the kernel
+    panicked; `has_powered_off` tells that QEMU ended because the guest switched itself off; `return_s` is how long a
+    guest has, once its SSH is back, to tell which boot it is. Whatever goes wrong that
+    the image did is an `AssetError`; that the guest is gone, and nobody knows why, a `MachineLost`.
+    """
+
+    def __init__(
+        self,
+        open_transport: Callable[[], Transport],
+        *,
+        name: str,
+        console: Console,
+        require_alive: Callable[[], None],
+        has_powered_off: Callable[[], bool],
+        return_s: float,
+        notice: Callable[[str], None] = lambda _: None,
+        log: Path | None = None,
+    ) -> None:
+        self.name = name
+        self._open = open_transport
+        self._transport: Transport | None = None
+        self._console = console
+        self._require_alive = require_alive
+        self._has_powered_off = has_powered_off
+        self._return_s = return_s
+        self._notice = notice
+        self._log = log
+        self._boot = ""
+        """The identity of the boot that is to last; empty while the guest may reboot."""
+
+    # --- commands
+
+    def run(self, command: str, *, timeout_s: float, what: str) -> Completed:
+        """Run a shell command as the image's user; `what` is what an error calls it.
+
+        Raises `AssetError` when it takes longer than `timeout_s`, `MachineLost` when the guest is gone.
+        """
+        try:
+            done = self._connected().run(command, timeout_s=timeout_s)
+        except CommandTooSlow:
+            self._let_go()
+            raise AssetError(
+                f"{self.name}: {what} took longer than {timeout_s:.0f} s",
+                hint="look at the console below; on a slow host raise --vmlab-patience",
+                detail=self._console.tail(),
+            ) from None
+        except TransportLost as lost:
+            raise self._gone(f"during {what}: {lost}") from None
+        self._write(command, done)
+        return done
+
+    def succeed(self, command: str, *, timeout_s: float, what: str) -> str:
+        """Run a command that must end with status 0 and return what it printed; else `AssetError` with its output."""
+        done = self.run(command, timeout_s=timeout_s, what=what)
+        if not done.ok:
+            message = with_words(f"{self.name}: {what} ended with status {done.status}", done.stderr, done.stdout)
+            raise AssetError(message, detail=output_of(done))
+        return done.stdout
+
+    def put(self, local: Path, remote: str, *, timeout_s: float) -> None:
+        """Copy a file into the guest."""
+        try:
+            self._connected().put(local, remote, timeout_s=timeout_s)
+        except (CommandTooSlow, TransportLost, OSError) as error:
+            raise self._gone(f"while {local.name} was copied in: {error}") from None
+
+    def close(self) -> None:
+        """Let go of the connection; safe to call again."""
+        self._let_go()
+
+    # --- cloud-init
+
+    def await_cloud_init(self, *, timeout_s: float, command_s: float) -> None:
+        """Wait until cloud-init has ended, by its own word, through reboots of its own; it must have ended well.
+
+        `timeout_s` limits all of it, `command_s` a question. Raises `AssetError` when cloud-init reports errors, does
+        not end, keeps rebooting or switches the guest off. What it calls recoverable is told as a notice.
+        """
+        seen: list[Look] = []
+        try:
+            verdict = wait_until(
+                lambda: self._look(seen, command_s), timeout_s=timeout_s, describe="cloud-init", interval_s=_LOOK_S
+            )
+        except MachineLost:
+            self._require_alive_by_itself("while cloud-init ran")
+            if not seen or self._transport is None:
+                raise
+            stage = seen[-1].stage
+            where = f"its stage {stage} does not end" if stage else "no stage of it is under way"
+            raise AssetError(
+                f"{self.name}: cloud-init has not ended after {timeout_s:.0f} s: {where}",
+                hint="its log is below; on a slow host raise --vmlab-patience",
+                detail=self._cloud_init_log(command_s),
+            ) from None
+        if not verdict.is_well:
+            raise AssetError(
+                f"{self.name}: cloud-init failed: {_line(verdict.errors[0])}",
+                hint="its log is below",
+                detail=self._cloud_init_log(command_s),
+            )
+        for warning in verdict.warnings[:3]:
+            self._notice(f"{self.name}: cloud-init warns: {_line(warning)}")
+
+    def _look(self, seen: list[Look], command_s: float) -> Verdict | None:
+        """How cloud-init ended, once it has; a guest that rebooted is asked again when it is back."""
+        try:
+            look = cloud_init.read_look(self._connected().run(cloud_init.LOOK, timeout_s=command_s).stdout)
+            self._count_boots(seen, look)
+            if not look.is_finished:
+                return None
+            done = self._connected().run(cloud_init.VERDICT, timeout_s=command_s)
+        except (CommandTooSlow, TransportLost):
+            # It reboots, or is gone: the next connection tells.
+            self._let_go()
+            self._require_alive_by_itself("while cloud-init ran")
+            return None
+        self._write(cloud_init.VERDICT, done)
+        self._boot = look.boot_id
+        return cloud_init.read_verdict(done.status, done.stdout, look)
+
+    def _count_boots(self, seen: list[Look], look: Look) -> None:
+        if seen and look.boot_id != seen[-1].boot_id:
+            reboots = len({earlier.boot_id for earlier in seen})
+            self._notice(f"{self.name}: it rebooted on its own while cloud-init ran")
+            if reboots >= _MOST_REBOOTS:
+                raise AssetError(
+                    f"{self.name}: it rebooted on its own {reboots} times while cloud-init ran",
+                    hint="an image that reboots without end is no use; its console is below",
+                    detail=self._console.tail(),
+                )
+        seen.append(look)
+
+    def _cloud_init_log(self, command_s: float) -> str:
+        """The end of cloud-init's own logs; the console's where they cannot be had."""
+        with contextlib.suppress(CommandTooSlow, TransportLost, MachineLost):
+            done = self._connected().run(_LOGS, timeout_s=command_s)
+            if done.stdout.strip():
+                self._write("cloud-init's logs", done)
+                return done.stdout
+        return self._console.tail()
+
+    # --- reboots
+
+    def reboot(self, *, timeout_s: float, command_s: float) -> None:
+        """Have the guest reboot, and wait until another boot answers; `MachineLost` when none does."""
+        before, self._boot = self._boot_id(command_s), ""
+        with contextlib.suppress(CommandTooSlow, TransportLost):
+            self._connected().run("sudo -n systemctl reboot", timeout_s=command_s)
+
+        def is_back() -> bool:
+            try:
+                self._boot = self._boot_id(command_s)
+                return self._boot != before
+            except (CommandTooSlow, TransportLost):
+                self._let_go()
+                self._require_alive_by_itself("when it was to reboot")
+                return False
+
+        wait_until(
+            is_back, timeout_s=timeout_s, describe=f"{self.name} to reboot", interval_s=_LOOK_S,
+            evidence=self._console.tail,
+        )  # fmt: skip
+
+    def power_off(self, *, timeout_s: float, command_s: float) -> None:
+        """Have the guest switch itself off, and wait until it has; `MachineLost` when it does not."""
+        with contextlib.suppress(CommandTooSlow, TransportLost):
+            self._connected().run("sudo -n systemctl poweroff", timeout_s=command_s)
+        self._let_go()
+        wait_until(
+            self._has_powered_off,
+            timeout_s=timeout_s,
+            describe=f"{self.name} to switch itself off",
+            evidence=self._console.tail,
+        )
+
+    def _boot_id(self, command_s: float) -> str:
+        return self._connected().run("cat /proc/sys/kernel/random/boot_id", timeout_s=command_s).stdout.strip()
+
+    # --- the connection
+
+    def _connected(self) -> Transport:
+        if self._transport is None:
+            self._transport = self._open()
+        return self._transport
+
+    def _let_go(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+
+    def _gone(self, how: str) -> MachineLost | AssetError:
+        self._let_go()
+        try:
+            self._require_alive_by_itself(how)
+            if self._boot and self._boot_id(self._return_s) != self._boot:
+                return AssetError(
+                    f"{self.name}: the guest rebooted on its own {how}",
+                    hint="its console is below",
+                    detail=self._console.tail(),
+                )
+        except (MachineLost, AssetError) as error:
+            return error
+        except (CommandTooSlow, TransportLost):
+            pass
+        return MachineLost(f"{self.name}: the guest was lost {how}", detail=self._console.tail())
+
+    def _require_alive_by_itself(self, when: str) -> None:
+        """Like `require_alive`, and `AssetError` for a guest that switched itself off: the image did that."""
+        if self._has_powered_off():
+            raise AssetError(
+                f"{self.name}: the guest switched itself off {when}",
+                hint="its console is below",
+                detail=self._console.tail(),
+            )
+        self._require_alive()
+
+    def _write(self, command: str, done: Completed) -> None:
+        if self._log is not None:
+            with self._log.open("a", encoding="utf-8") as log:
+                log.write(f"$ {command}\n{done.stdout}{done.stderr}\n")
+
+
+def output_of(done: Completed) -> str:
+    """The end of what a command printed, as evidence below an error."""
+    lines = [line for part in (done.stdout, done.stderr) for line in part.rstrip().splitlines()]
+    return "\n".join(lines[-_LOG_LINES:])
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:300]

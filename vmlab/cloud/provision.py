@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: MIT
+"""A target's image out of a publisher's: its guest installs what the target takes, and is sealed.
+
+Overlay on the verified disk, boot by its own boot loader with a seed, wait for cloud-init's own word, install the
+kernel line, reboot into it, install its headers and its compiler, make the guest the lab's, take kernel, initrd and
+tool root out, boot what came out directly, seal it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vmlab.catalogue.cloud_image import CloudKernel
+from vmlab.catalogue.target import Target
+from vmlab.cloud.direct_boot import prove_image
+from vmlab.cloud.download import DISK, fetch_cloud_image
+from vmlab.cloud.firmware_boot import (
+    LEAST_DISK_BYTES,
+    choose_by_disk,
+    flatten,
+    make_overlay,
+    own_uefi,
+    provisioning_spec,
+)
+from vmlab.cloud.first_boot import FirstBoot
+from vmlab.cloud.install import Installed, Site, install
+from vmlab.cloud.lock import LockedImage, lock_of
+from vmlab.cloud.recipe import CloudRecipe, load_cloud_recipe, write_settlement
+from vmlab.cloud.seed import write_seed
+from vmlab.errors import AssetError, MachineLost
+from vmlab.guest.connect import reach
+from vmlab.host.accelerator import Verdict
+from vmlab.host.limits import Limits, limits_for
+from vmlab.image.image import Draft, Image
+from vmlab.image.kernel_file import unpack_kernel
+from vmlab.image.keys import LabKeys, lab_keys
+from vmlab.image.mmdebstrap import fresh_log
+from vmlab.image.sealed import draft_image, installed_of_interest, stored_image, unpack_members
+from vmlab.machine.argv import ExtraDisk
+from vmlab.machine.machine import Machine
+from vmlab.machine.snapshot import Origin
+from vmlab.store.store import Store, digest_of
+from vmlab.system.naming import told_of
+from vmlab.system.scratch import ScratchDirectory
+
+if TYPE_CHECKING:
+    from vmlab.lab.lab import Lab
+
+_SCRATCH_MIB = 4096
+_OUT, _SEED = "vmlab-out", "vmlab-seed"
+_OVERLAY = "overlay.qcow2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What one provisioning knows."""
+
+    target: Target
+    cloud: CloudKernel
+    row: LockedImage
+    recipe: CloudRecipe
+    keys: LabKeys
+    disk: Path
+    verdict: Verdict
+    limits: Limits
+    log: Path
+    console: Path
+
+
+def obtain_provisioned(lab: Lab, target: Target, cloud: CloudKernel) -> Image:
+    """A cloud target's image, from the store or made now: a download, three boots and an installation.
+
+    What is in the store is taken without any connection. Raises `AssetError` when the publisher's image cannot be had
+    or does not do what it should, or its package manager not what it is asked; `HostError` when this host cannot;
+    `MachineLost` when two guests were lost over it. Nothing half made is left; the output is in the store's logs.
+    """
+    lock = lock_of(lab.settings)
+    row = lock.row(cloud.image)
+    recipe, keys = load_cloud_recipe(cloud.image.package_manager), lab_keys(lab.store)
+
+    def build(directory: Path) -> Mapping[str, Any]:
+        fetched = fetch_cloud_image(cloud.image, lab.store, lock=lock, progress=lab.progress)
+        with lab.store.hold(fetched.path):
+
+            def attempt() -> Mapping[str, Any]:
+                _empty(directory)
+                work = begin(lab, target, cloud, row, fetched.file(DISK))
+                try:
+                    return _twice(lab, work, directory)
+                except (AssetError, MachineLost) as error:
+                    raise _with_log(error, work) from None
+
+            return lab.accelerators.despite_loss(attempt)
+
+    def waiting() -> None:
+        lab.progress(f"{target.id}: another run is provisioning this image, waiting for it")
+
+    inputs = image_inputs(target, cloud, row, recipe, keys, since=_wanted_since(lab.store, target))
+    stored = lab.store.obtain("image", inputs, build, waiting=waiting)
+    return stored_image(target, stored, keys)
+
+
+def want_anew(store: Store, target: Target) -> None:
+    """Have the next run install a target's kernel, headers and compiler anew, on the publisher's file as it is locked.
+
+    What is there stays until that is done, and until it is pruned.
+    """
+    store.remember(_note(target), datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"))
+
+
+def _wanted_since(store: Store, target: Target) -> str:
+    """When somebody last wanted it anew; empty when nobody did."""
+    note = store.note(_note(target))
+    return str(note[0]) if note is not None else ""
+
+
+def _note(target: Target) -> str:
+    return f"wanted-anew-{target.id}"
+
+
+def image_inputs(
+    target: Target, cloud: CloudKernel, row: LockedImage, recipe: CloudRecipe, keys: LabKeys, *, since: str = ""
+) -> Mapping[str, Any]:
+    """Everything that such an image depends on: the publisher's file, the target's row, how it is treated, and `since`
+    when it was wanted anew. Pure.
+
+    `base` is the digest of the stored file, by which the store knows what belongs together.
+    """
+    image = cloud.image
+    inputs = {
+        "base": digest_of({"algorithm": str(row.algorithm), "digest": row.digest}),
+        "cloud": {"kernel": cloud.kernel, "headers": cloud.headers, "compiler": cloud.compiler},
+        "image": {"id": image.id, "user": image.user, "firmware": str(image.firmware)},
+        "line": target.line,
+        "architecture": str(target.architecture),
+        "recipe": recipe.digest,
+        "keys": [keys.public(keys.user), keys.public(keys.host)],
+    }
+    return inputs | {"since": since} if since else inputs
+
+
+def begin(lab: Lab, target: Target, cloud: CloudKernel, row: LockedImage, disk: Path) -> Work:
+    """What there is to know before a guest is started on a publisher's disk; finds out what runs it."""
+    verdict = choose_by_disk(lab, target.architecture, cloud.image.firmware, disk)
+    log = fresh_log(lab.store, f"image-{target.id}")
+    return Work(
+        target=target,
+        cloud=cloud,
+        row=row,
+        recipe=load_cloud_recipe(cloud.image.package_manager),
+        keys=lab_keys(lab.store),
+        disk=disk,
+        verdict=verdict,
+        limits=limits_for(verdict.accelerator, patience=lab.settings.patience),
+        log=log,
+        console=log.with_suffix(".console"),
+    )
+
+
+def _twice(lab: Lab, work: Work, directory: Path) -> Mapping[str, Any]:
+    """A guest that is lost says nothing of the image: once more, and said."""
+    try:
+        return _make(lab, work, directory)
+    except MachineLost as lost:
+        lab.notice(told_of(work.target.id, "a guest was lost while it was provisioned, and tried again", lost.message))
+        _empty(directory)
+    return _make(lab, work, directory)
+
+
+def _empty(directory: Path) -> None:
+    for path in directory.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _make(lab: Lab, work: Work, directory: Path) -> Mapping[str, Any]:
+    target, image = work.target, work.cloud.image
+    started = time.monotonic()
+    work.log.write_text(f"{target.id}: {image.id}, {work.row.name}, {work.row.digest}\n", encoding="utf-8")
+    with ScratchDirectory(needed_mib=_SCRATCH_MIB, what="provisioning") as scratch:
+        installed = _in_guest(lab, work, directory / _OVERLAY, scratch)
+        lab.progress(f"{target.id}: unpacking its compiler")
+        unpack_members(scratch / _OUT, directory)
+    facts = _seal(lab, work, installed, directory)
+    with work.log.open("a", encoding="utf-8") as log:
+        log.write(f"made in {time.monotonic() - started:.0f} s\n")
+    shutil.copyfile(work.log, directory / "provisioning.log")
+    shutil.copyfile(work.console, directory / "provisioning.console")
+    return facts
+
+
+def _in_guest(lab: Lab, work: Work, overlay: Path, scratch: Path) -> Installed:
+    """All that happens in the guest: the overlay is as it is to be sealed then, and the second disk is written."""
+    limits = work.limits
+    archive, script = scratch / "settlement.tar", scratch / "guest.sh"
+    write_settlement(archive, work.recipe, work.keys)
+    script.write_text(work.recipe.script, encoding="utf-8")
+    with first_guest(lab, work, overlay, scratch) as site:
+        site.guest.await_cloud_init(timeout_s=limits.first_boot_s, command_s=limits.command_s)
+        installed = install(site, scripts=[script], archive=archive, device=f"/dev/disk/by-id/virtio-{_OUT}")
+        lab.progress(f"{work.target.id}: switching it off")
+        site.guest.power_off(timeout_s=limits.boot_s, command_s=limits.command_s)
+    return installed
+
+
+@contextlib.contextmanager
+def first_guest(lab: Lab, work: Work, overlay: Path, scratch: Path) -> Iterator[Site]:
+    """A guest that is at its first boot, on a publisher's disk, for the length of a `with` block.
+
+    What it writes to its disk goes to `overlay`, what it writes to its second one to `vmlab-out` in `scratch`.
+    """
+    target, keys, firmware = work.target, work.keys, work.cloud.image.firmware
+    seed, out = scratch / "seed.iso", scratch / _OUT
+    make_overlay(work.disk, overlay)
+    write_seed(seed, keys, user=work.cloud.image.user, instance=f"vmlab-{time.time_ns()}")
+    with out.open("wb") as file:
+        file.truncate(LEAST_DISK_BYTES)
+    work.console.unlink(missing_ok=True)
+    spec = provisioning_spec(lab, target.architecture, work.verdict, own_uefi(target.architecture, firmware, scratch))
+    lab.progress(f"{target.id}: booting {work.cloud.image.id} by {firmware} ({spec.accelerator})")
+    host_key = keys.public(keys.host)
+    machine = Machine(
+        Draft(target_id=target.id, disk=work.disk, host_key=host_key, user_key=keys.user),
+        spec,
+        console=work.console,
+        origin=Origin(base=work.disk, overlay=overlay),
+        room_timeout_s=lab.room_timeout_s * lab.settings.patience,
+        extra=(ExtraDisk(file=seed, serial=_SEED, is_read_only=True), ExtraDisk(file=out, serial=_OUT)),
+        monitor_s=work.limits.monitor_s,
+    )
+    with machine, contextlib.closing(_first_boot(lab, work, machine)) as guest:
+        yield Site(
+            guest=guest,
+            target=target,
+            cloud=work.cloud,
+            recipe=work.recipe,
+            limits=work.limits,
+            serial=spec.board.console,
+            progress=lab.progress,
+            notice=lab.notice,
+        )
+
+
+def _first_boot(lab: Lab, work: Work, machine: Machine) -> FirstBoot:
+    draft, limits, user = machine.image, work.limits, work.cloud.image.user
+    return FirstBoot(
+        lambda: reach(machine, draft, limits.first_boot_s, limits, user=user, is_first_boot=True),
+        name=work.target.id,
+        console=machine.console,
+        require_alive=machine.require_alive,
+        has_powered_off=machine.has_powered_off,
+        return_s=2 * limits.command_s,
+        notice=lab.notice,
+        log=work.log,
+    )
+
+
+def _seal(lab: Lab, work: Work, installed: Installed, directory: Path) -> Mapping[str, Any]:
+    """Make the object's files of what the guest left, and prove that they boot."""
+    target, image, row = work.target, work.cloud.image, work.row
+    lab.progress(f"{target.id}: writing its disk")
+    flatten(directory / _OVERLAY, directory / "disk.qcow2")
+    (directory / _OVERLAY).unlink()
+    unpack_kernel(directory / "kernel", target.architecture)
+    boot = directory / "tools" / "boot"
+    boot.mkdir(exist_ok=True)
+    (directory / "config").rename(boot / f"config-{installed.release}")
+    facts = {
+        "target": target.id,
+        "release": installed.release,
+        "packages": installed_of_interest(directory / "packages"),
+        "root": installed.root,
+        "compiler": installed.compiler,
+        "cloud_image": f"{image.id}: {row.name}, {row.algorithm} {row.digest}",
+    }
+    draft = draft_image(target, directory, facts, work.keys)
+    prove_image(lab, target, draft, work.verdict, work.limits, console=work.console.with_suffix(".direct-console"))
+    return facts
+
+
+def _with_log(error: AssetError | MachineLost, work: Work) -> AssetError | MachineLost:
+    """The same error, which tells where all of the guest's output is kept."""
+    kept = f"all of its output is in {work.log}, and its console in {work.console.name} beside it"
+    return error.retold(detail=f"{error.detail}\n{kept}".strip())

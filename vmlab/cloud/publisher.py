@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""What a publisher offers now: which file a catalogue's row stands for, and its checksum."""
+
+from __future__ import annotations
+
+import fnmatch
+import html.parser
+import posixpath
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from vmlab.catalogue.cloud_image import CloudImage
+from vmlab.cloud.checksums import parse_checksums
+from vmlab.cloud.http import Web
+from vmlab.cloud.http_fault import WebFault
+from vmlab.cloud.lock import LockedImage, is_name
+from vmlab.cloud.signature import check_signature, find_keyring, require_signed
+from vmlab.errors import AssetError
+from vmlab.system.naming import told_of
+
+_INSIDE = "inside"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A file as a publisher's checksum list names it."""
+
+    url: str
+    name: str
+    digest: str
+    signer: str
+    """The fingerprint of the key that signed the list; empty when that was not checked."""
+
+
+def look(image: CloudImage, web: Web, *, notice: Callable[[str], None] = lambda _: None) -> LockedImage:
+    """What an image's publisher offers now, as a row of the lock, by the first of its addresses that answers.
+
+    Two small requests to four; the file itself is not fetched. `notice` hears what is known of the list's signature.
+    Raises `AssetError` when no address gives an answer.
+    """
+    faults: list[AssetError] = []
+    for place in range(len(image.urls)):
+        try:
+            offer = find_offer(image, place, web)
+            size = web.size_of(offer.url)
+            if size == 0:
+                raise AssetError(f"{offer.url} is empty", hint="try again later")
+        except WebFault as fault:
+            faults.append(AssetError(fault.message, hint=fault.hint))
+        except AssetError as error:
+            faults.append(error)
+        else:
+            notice(f"{image.id}: {_about_signature(image, offer)}")
+            return LockedImage(
+                id=image.id, name=offer.name, size_bytes=size, algorithm=image.algorithm, digest=offer.digest
+            )
+    raise all_failed(image, faults)
+
+
+def find_offer(image: CloudImage, place: int, web: Web, *, preferred: str = "") -> Offer:
+    """The file that one of an image's addresses stands for: of several the newest, unless the preferred is among them.
+
+    Raises `WebFault` or `AssetError`.
+    """
+    base, _, pattern = image.urls[place].rpartition("/")
+    listed_at = _list_address(image.checksums[place], web)
+    listed = web.text(listed_at)
+    names = parse_checksums(listed, image.algorithm, where=listed_at)
+    signer = _signer(image, listed, listed_at, web)
+    fitting = sorted((name for name in names if is_name(name) and fnmatch.fnmatch(name, pattern)), key=_natural)
+    if not fitting:
+        there = ", ".join(sorted(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        raise AssetError(
+            f"{listed_at} does not list {pattern}: it is of other files: {there}",
+            hint="the publisher may have renamed it: see images/targets",
+        )
+    name = preferred if preferred in fitting else fitting[-1]
+    return Offer(url=f"{base}/{name}", name=name, digest=names[name], signer=signer)
+
+
+def _signer(image: CloudImage, listed: str, listed_at: str, web: Web) -> str:
+    """Who signed a list; empty when nobody does, or this host does not have the key."""
+    is_inside = image.signature == _INSIDE
+    if is_inside:
+        require_signed(listed, where=listed_at)
+    keyring = find_keyring(image.keyrings) if image.signature else None
+    if keyring is None:
+        return ""
+    detached = None if is_inside else web.small_file(f"{listed_at}{image.signature}")
+    return check_signature(listed, keyring, where=listed_at, detached=detached)
+
+
+def _about_signature(image: CloudImage, offer: Offer) -> str:
+    if offer.signer:
+        return f"its list is signed by {offer.signer}"
+    if not image.signature:
+        return "its list is not signed, as far as is known"
+    return f"its list's signature was not checked: this host has no gpgv, or none of {', '.join(image.keyrings)}"
+
+
+def all_failed(image: CloudImage, faults: list[AssetError]) -> AssetError:
+    """One error of those that each of an image's addresses gave."""
+    first = faults[0]
+    if len(faults) == 1:
+        return AssetError(told_of(image.id, first.message), hint=first.hint, detail=first.detail)
+    return AssetError(
+        told_of(image.id, f"none of its {len(faults)} addresses gave it; the first", first.message),
+        hint=first.hint,
+        detail="\n".join(fault.message for fault in faults),
+    )
+
+
+def _list_address(url: str, web: Web) -> str:
+    """The address of a checksum list; a `*` in its last component is looked up in its directory's page."""
+    directory, _, pattern = url.rpartition("/")
+    if "*" not in pattern:
+        return url
+    page = _Links()
+    page.feed(web.text(f"{directory}/"))
+    fitting = sorted(fnmatch.filter(page.names, pattern), key=_natural)
+    if not fitting:
+        raise AssetError(f"{directory}/ has no {pattern}", hint="the publisher may have renamed it: see images/targets")
+    return f"{directory}/{fitting[-1]}"
+
+
+class _Links(html.parser.HTMLParser):
+    """The names of files that a directory's page leads to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        target = dict(attrs).get("href") if tag == "a" else None
+        if target:
+            self.names.add(posixpath.basename(unquote(urlsplit(target).path)))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """So that 1.10 comes after 1.9."""
+    return [(int(word), "") if word.isdecimal() else (0, word) for word in re.split(r"(\d+)", name)]

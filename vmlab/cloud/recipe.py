@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""How a publisher's cloud image becomes a target's: images/recipes/cloud/, as data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from vmlab.catalogue.cloud_image import PackageManager
+from vmlab.catalogue.matrix import catalogue_directory
+from vmlab.decode import read_toml, structure, unstructure
+from vmlab.errors import AssetError, UsageError
+from vmlab.image.image import GUEST_USER
+from vmlab.image.keys import LabKeys
+from vmlab.image.recipe import write_overlay
+from vmlab.store.store import digest_of
+
+_REVISION = 1
+"""Raised when the steps in `provision.py` change what comes out, so that images made by the old steps are not taken."""
+
+
+class Meaning(StrEnum):
+    """What a package manager's complaint means."""
+
+    FULL = "full"
+    MISSING = "missing"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complaint:
+    """A package manager's words for one kind of failure, as a regular expression."""
+
+    means: Meaning
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lists:
+    packages: tuple[str, ...]
+    wanted: tuple[str, ...]
+    compiler: str
+    complaint: tuple[Complaint, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudRecipe:
+    """What the guest of a cloud image is given and told; every byte of it is an input of the image."""
+
+    packages: tuple[str, ...]
+    wanted: tuple[str, ...]
+    """Those that are taken where the archives have them; `{release}` in them is the kernel's."""
+    compiler: str
+    """The package of a compiler, by its `{family}` and `{major}` version."""
+    complaints: tuple[Complaint, ...]
+    script: str
+    """The verbs that run in the guest, as root."""
+    overlay: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        return digest_of(unstructure(self) | {"revision": _REVISION})
+
+    def meaning_of(self, output: str) -> tuple[Meaning, str] | None:
+        """What the package manager complained of, and the line; None when nothing in its output is known."""
+        for complaint in self.complaints:
+            for line in output.splitlines():
+                if re.search(complaint.pattern, line):
+                    return complaint.means, line.strip().removeprefix("E: ").removeprefix("Error: ")
+        return None
+
+
+def load_cloud_recipe(manager: PackageManager, directory: Path | None = None) -> CloudRecipe:
+    """The recipe for the guests of a package manager; `UsageError` names the file and key that are wrong."""
+    folder = (directory or catalogue_directory()) / "recipes" / "cloud"
+    path = folder / f"{manager}.toml"
+    lists = structure(read_toml(path), _Lists, where=str(path))
+    for complaint in lists.complaint:
+        try:
+            re.compile(complaint.pattern)
+        except re.error as error:
+            raise UsageError(f"{path}: complaint.pattern: {complaint.pattern!r} is no pattern: {error}") from None
+    overlay = folder / "overlay"
+    files = (path for path in sorted(overlay.rglob("*")) if path.is_file())
+    return CloudRecipe(
+        packages=lists.packages,
+        wanted=lists.wanted,
+        compiler=lists.compiler,
+        complaints=lists.complaint,
+        script="".join((folder / name).read_text(encoding="utf-8") for name in (f"{manager}.sh", "guest.sh")),
+        overlay={str(path.relative_to(overlay)): path.read_text(encoding="utf-8") for path in files},
+    )
+
+
+def write_settlement(path: Path, recipe: CloudRecipe, keys: LabKeys) -> None:
+    """What is copied over the guest's root file system: the overlay, and who may enter."""
+    key = keys.public(keys.user) + "\n"
+    write_overlay(
+        path,
+        {
+            **recipe.overlay,
+            f"home/{GUEST_USER}/.ssh/authorized_keys": key,
+            "root/.ssh/authorized_keys": key,
+        },
+        private=("root/.ssh/authorized_keys", f"home/{GUEST_USER}/.ssh/authorized_keys"),
+    )
+
+
+def wanted_release(line: str, releases: Sequence[str], *, newest: str, package: str) -> str:
+    """The newest of a package's kernels that is of a line; any line when it is `newest`. Pure.
+
+    Raises `AssetError` naming what there is instead.
+    """
+    fit = [release for release in releases if line == newest or re.match(rf"{re.escape(line)}[.\-+]", release)]
+    if not fit:
+        there = ", ".join(releases) or "no kernel at all"
+        raise AssetError(
+            f"{package} brings no kernel of line {line}: it brings {there}",
+            hint="the line moved on: correct `line` or `kernel` of the target's row",
+        )
+    return max(fit, key=_release_key)
+
+
+def _release_key(release: str) -> tuple[tuple[int, int | str], ...]:
+    """Numbers by value, and before letters: 6.8.0-100 is newer than 6.8.0-99."""
+    return tuple((1, int(word)) if word.isdigit() else (0, word) for word in re.findall(r"\d+|[a-z]+", release))

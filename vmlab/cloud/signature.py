@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Whether a checksum list is its publisher's own word: its signature, checked by gpgv(1) where this host has the key.
+
+Keys come with the host's packages: ubuntu-keyring, distribution-gpg-keys, or the distribution's own. Fetched from where
+the list is fetched they would prove nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from vmlab.errors import AssetError
+from vmlab.system.process import find_program, run
+
+SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----"
+_ARMOUR = re.compile(rb"-----BEGIN PGP PUBLIC KEY BLOCK-----\r?\n(?:\S.*\r?\n)*\r?\n([A-Za-z0-9+/=\s]+?)\r?\n=")
+_VALID = re.compile(r"^\[GNUPG:\] VALIDSIG .* ([0-9A-F]{40})$", re.MULTILINE)
+_TIMEOUT_S = 30
+
+
+def find_keyring(candidates: Iterable[str]) -> Path | None:
+    """The first of some files that this host has, when it has gpgv too."""
+    if find_program("gpgv") is None:
+        return None
+    return next((path for path in map(Path, candidates) if path.is_file()), None)
+
+
+def require_signed(text: str, *, where: str) -> None:
+    """Raises `AssetError` for a list that does not carry the signature that its publisher's lists carry."""
+    if SIGNED not in text.splitlines():
+        raise AssetError(f"{where} is not signed, and its publisher signs it", hint="do not use it; try again later")
+
+
+def check_signature(text: str, keyring: Path, *, where: str, detached: bytes | None = None) -> str:
+    """The fingerprint of the key that signed a list; `detached` is its signature when the list does not carry it.
+
+    Raises `AssetError` when the signature is not good, or not by a key in `keyring`.
+    """
+    with tempfile.TemporaryDirectory(prefix="vmlab-") as name:
+        directory = Path(name)
+        (directory / "list").write_bytes(text.encode())
+        (directory / "keyring").write_bytes(_unarmoured(keyring.read_bytes()))
+        files = [str(directory / "list")]
+        if detached is not None:
+            (directory / "signature").write_bytes(detached)
+            files.insert(0, str(directory / "signature"))
+        options = ["--homedir", name, "--keyring", str(directory / "keyring"), "--status-fd", "1"]
+        checked = run(["gpgv", *options, *files], timeout_s=_TIMEOUT_S)
+    valid = _VALID.search(checked.output)
+    if not checked.ok or valid is None:
+        why = f"by no key in {keyring}" if "NO_PUBKEY" in checked.output else "not good"
+        raise AssetError(
+            f"{where}: its signature is {why}", hint="do not use it; tell its publisher", detail=checked.tail
+        )
+    return valid[1]
+
+
+def _unarmoured(keyring: bytes) -> bytes:
+    """A keyring as gpgv reads it: RFC 9580, section 6 without its armour."""
+    blocks = _ARMOUR.findall(keyring)
+    try:
+        return b"".join(base64.b64decode(block) for block in blocks) if blocks else keyring
+    except binascii.Error:
+        return keyring

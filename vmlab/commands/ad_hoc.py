@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""`vmlab time`: an operation timed without a test, on the chosen targets, alone or against another module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vmlab.catalogue.target import Target
+from vmlab.errors import UsageError
+from vmlab.host.exclusive import alone
+from vmlab.lab.interleaved import time_both
+from vmlab.lab.lab import Lab
+from vmlab.lab.snapshots import Forks, Stage
+from vmlab.lab.timed import TimedGuests
+from vmlab.module.source import read_source
+from vmlab.report.comparison import STATUS, print_comparison
+from vmlab.report.measurements import print_series
+from vmlab.timing.compare import Rules
+from vmlab.timing.document import SeriesDocument, new_document, write_document
+from vmlab.timing.operation import parse_operation
+from vmlab.timing.pairing import compare_documents
+from vmlab.timing.series import Series
+
+_MOST_SIZES = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is to be timed."""
+
+    operation: str
+    """The stopwatch's words, `{n}` for the size."""
+    sizes: tuple[int, ...] = (0,)
+    batches: int = 100
+
+
+def parse_sizes(text: str) -> tuple[int, ...]:
+    """Sizes as a person types them, `10,1000`; `UsageError` for what is none."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() for word in words) or not 0 < len(set(words)) == len(words) <= _MOST_SIZES:
+        raise UsageError(f"{text!r} are no sizes", hint="different numbers with commas between: --n 10,100,1000")
+    return tuple(map(int, words))
+
+
+def time_alone(lab: Lab, question: Question, *, out: Path | None) -> int:
+    """Time an operation in a fork of each chosen target, print what it costs, and write it to `out`."""
+    _require_sound(question)
+    _ = lab.source
+    timed = TimedGuests(Forks(lab))
+    timed.require_possible(lab.targets)
+    document = new_document([_measure(lab, timed, target, question) for target in lab.targets])
+    _keep(document, out)
+    print_series(document)
+    return 0
+
+
+def time_against(lab: Lab, before: Path, question: Question, rules: Rules, *, out: Path | None, as_json: bool) -> int:
+    """Time the lab's module against the one in the directory `before`, side by side; the status is the verdict's."""
+    _require_sound(question)
+    at = parse_operation(question.operation)
+    modules = (before, lab.settings.module)
+    for module in modules:
+        read_source(module)  # a wrong one is told before anything is built for the other
+    TimedGuests(Forks(lab)).require_possible(lab.targets)
+    both = [time_both(lab, modules, target, question.operation, at, question.sizes) for target in lab.targets]
+    documents = [new_document(side) for side in zip(*both, strict=True)]
+    _keep(documents[1], out)
+    compared = compare_documents(documents[0], documents[1], rules)
+    print_comparison(compared, as_json=as_json)
+    return STATUS[compared.verdict]
+
+
+def _require_sound(question: Question) -> None:
+    """Raise `UsageError` for an operation that makes no sense at one of its sizes, before anything is built."""
+    at = parse_operation(question.operation)
+    for size in question.sizes:
+        at(size)
+
+
+def _measure(lab: Lab, timed: TimedGuests, target: Target, question: Question) -> Series:
+    at = parse_operation(question.operation)
+    wait = f"{target.id}: waiting for other guests' tests to end"
+    with alone(on_wait=lambda: lab.progress(wait)), timed.fork(target, Stage.LOADED) as found:
+        watch = found.stopwatch
+        lab.notice(f"{target.id}: timed by {watch.source}: {watch.proof}")
+        for refused in found.refused:
+            lab.notice(f"{target.id}: not by {refused}")
+        taken = {n: watch.measure(at(n), batches=question.batches) for n in question.sizes}
+        return watch.series(question.operation, taken)
+
+
+def _keep(document: SeriesDocument, out: Path | None) -> None:
+    if out is not None:
+        write_document(document, out)
+
+
+def sizes_of(operation: str, text: str | None) -> Sequence[int]:
+    """The sizes asked for; an operation with `{n}` needs some, and one without has none."""
+    if ("{n}" in operation) != (text is not None):
+        raise UsageError(
+            "the operation has {n} in it and no sizes were given"
+            if text is None
+            else "there is no {n} in the operation",
+            hint="like this: vmlab time 'pread /dev/fibonacci {n} 300' --n 10,100,1000",
+        )
+    return parse_sizes(text) if text is not None else (0,)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""Asking the publishers of cloud images: write down what they offer, or tell what moved since."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from vmlab.catalogue.cloud_image import CloudImage
+from vmlab.catalogue.matrix import Matrix
+from vmlab.cloud.http import Web
+from vmlab.cloud.lock import LockedImage, lock_of, write_lock
+from vmlab.cloud.publisher import look
+from vmlab.errors import AssetError, UsageError
+from vmlab.settings import Settings
+
+Say = Callable[[str], None]
+
+
+def chosen_images(matrix: Matrix, words: Iterable[str]) -> tuple[CloudImage, ...]:
+    """The images that `words` name, each by its own id or by targets that come from it; all when there is no word.
+
+    Raises `UsageError` for a word that names neither, or targets that are made out of packages.
+    """
+    known = {image.id: image for image in matrix.images}
+    chosen: dict[str, CloudImage] = {}
+    for word in words:
+        found = [known[word]] if word in known else [t.cloud.image for t in matrix.select(word) if t.cloud is not None]
+        if not found:
+            raise UsageError(
+                f"{word!r} is made out of packages: there is no image of a publisher to lock",
+                hint="`vmlab images refresh` asks the package index",
+            )
+        chosen.update((image.id, image) for image in found)
+    return tuple(chosen.values()) or matrix.images
+
+
+def lock_images(images: Iterable[CloudImage], settings: Settings, *, say: Say, web: Web | None = None) -> bool:
+    """Ask what each image is now and write it into the lock; False when a publisher gave no answer.
+
+    Fetches the publishers' checksum lists, not the images. A row whose publisher does not answer stays as it is. What
+    is learned is written after each answer, so that an interruption costs none of it.
+    """
+    lock = lock_of(settings)
+    is_whole = True
+    with web or Web() as asked:
+        for image in images:
+            signatures: list[str] = []
+            offered = _ask(image, asked, say, notice=signatures.append)
+            is_whole = is_whole and offered is not None
+            if offered is None:
+                continue
+            known = lock.rows.get(image.id)
+            if offered != known:
+                # Read again: somebody else may have locked other images meanwhile.
+                write_lock(lock_of(settings).with_row(offered))
+            say(f"{'as it was' if offered == known else 'locked':10} {image.id}: {_words(offered)}")
+            say(f"{'':10} {signatures[-1]}")
+    return is_whole
+
+
+def check_images(images: Iterable[CloudImage], settings: Settings, *, say: Say, web: Web | None = None) -> bool:
+    """Say which locked images their publishers offer otherwise by now; False when one moved or gave no answer."""
+    lock = lock_of(settings)
+    is_still = True
+    with web or Web() as asked:
+        for image in images:
+            known = lock.rows.get(image.id)
+            if known is None:
+                say(f"{'not locked':10} {image.id}")
+                continue
+            offered = _ask(image, asked, say)
+            if offered == known:
+                say(f"{'as locked':10} {image.id}: {_words(known)}")
+                continue
+            is_still = False
+            if offered is not None:
+                say(f"{'moved':10} {image.id}: locked is {_words(known)}; offered is {_words(offered)}")
+    return is_still
+
+
+def _ask(image: CloudImage, web: Web, say: Say, *, notice: Say = lambda _: None) -> LockedImage | None:
+    try:
+        return look(image, web, notice=notice)
+    except AssetError as error:
+        say(f"{'no answer':10} {error.one_line}")
+        return None
+
+
+def _words(row: LockedImage) -> str:
+    return f"{row.name}, {row.size_bytes} bytes, {row.algorithm} {row.digest}"

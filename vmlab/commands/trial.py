@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""Making images on demand, and trying the rows of the catalogue against their publishers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vmlab.catalogue.target import Target
+from vmlab.decode import unstructure
+from vmlab.errors import UsageError, VmlabError
+from vmlab.lab.lab import Lab
+from vmlab.lab.snapshots import Forks
+from vmlab.system.naming import told_of
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What became of one row."""
+
+    target: str
+    image: str
+    is_well: bool
+    release: str = ""
+    compiler: str = ""
+    fault: str = ""
+    """The class of the error, which says whose fault it is."""
+    message: str = ""
+    duration_s: float = 0.0
+
+
+def build_images(lab: Lab, targets: Sequence[Target], *, say: Say) -> bool:
+    """Make the images of targets that are not in the store; False when one cannot be made. Minutes each."""
+    is_whole = True
+    for target in dict.fromkeys(target.stock for target in targets):
+        started = time.monotonic()
+        try:
+            image = lab.image(target)
+        except VmlabError as error:
+            is_whole = False
+            say(f"failed  {told_of(target.id, type(error).__name__, str(error))}")
+            continue
+        state = f"made in {time.monotonic() - started:.0f} s" if image.is_new else "there already"
+        say(f"whole   {target.id}: {image.release}, image {image.digest}, {state}")
+    return is_whole
+
+
+def cloud_targets(targets: Sequence[Target]) -> tuple[Target, ...]:
+    """Those that are on cloud images, each once; `UsageError` when none is."""
+    found = tuple(dict.fromkeys(target.stock for target in targets if target.cloud is not None))
+    if not found:
+        raise UsageError("none of these targets is on a cloud image", hint="`vmlab targets` tells which are")
+    return found
+
+
+def try_rows(lab: Lab, targets: Sequence[Target], *, say: Say, as_json: bool) -> bool:
+    """Make each row's image anew from its publisher's, fork a guest from it, and say what happened; False when one did
+    not do well. One that was provisioned before is thrown away, a fetched file that is the locked one is taken.
+    """
+    trials = []
+    for target in targets:
+        trial = _try(lab, target)
+        trials.append(trial)
+        if not as_json:
+            say(_line(trial))
+    if as_json:
+        say(json.dumps([unstructure(trial) for trial in trials], indent=1))
+    return all(trial.is_well for trial in trials)
+
+
+def _try(lab: Lab, target: Target) -> Trial:
+    started = time.monotonic()
+    image_id = target.cloud.image.id if target.cloud else ""
+    for item in lab.store.objects():
+        if item.kind in ("image", "snapshot") and item.facts.get("target") == target.id:
+            lab.store.remove(item)
+    try:
+        image = lab.image(target)
+        with Forks(lab).fork(target) as running:
+            release = running.guest.succeed("uname -r").strip()
+    except VmlabError as error:
+        return Trial(
+            target=target.id,
+            image=image_id,
+            is_well=False,
+            fault=type(error).__name__,
+            message=error.one_line,
+            duration_s=round(time.monotonic() - started, 1),
+        )
+    return Trial(
+        target=target.id,
+        image=image_id,
+        is_well=release == image.release,
+        release=release,
+        compiler=image.compiler,
+        message="" if release == image.release else f"its fork runs {release}, and it was made for {image.release}",
+        duration_s=round(time.monotonic() - started, 1),
+    )
+
+
+def _line(trial: Trial) -> str:
+    took = f"{trial.duration_s:.0f} s"
+    if trial.is_well:
+        return f"well    {trial.target}: {trial.release}, {trial.compiler}, {took}"
+    return f"failed  {told_of(trial.target, trial.fault, trial.message)} ({took})"

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: MIT
+"""Looking after the store: verify, prune, remove, refresh, and what a cache of it goes by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from vmlab.catalogue.target import Architecture, Boot, Target
+from vmlab.cloud.download import KIND as CLOUD_IMAGE
+from vmlab.cloud.lock import lock_of
+from vmlab.cloud.partial import remove_parts
+from vmlab.cloud.provision import want_anew
+from vmlab.cloud.recipe import load_cloud_recipe
+from vmlab.decode import unstructure
+from vmlab.errors import AssetError, HostError, UsageError, VmlabError
+from vmlab.image.kernel_line import resolve
+from vmlab.image.recipe import load_recipe
+from vmlab.lab.lab import Lab
+from vmlab.machine import registry as running
+from vmlab.store.store import Store, StoredObject, digest_of
+from vmlab.system.files import remove_tree
+
+Say = Callable[[str], None]
+
+
+def chosen_objects(store: Store, targets: Sequence[Target]) -> list[StoredObject]:
+    """All objects, or those of some targets, however they are started."""
+    ids = {target.started(boot).id for target in targets for boot in Boot}
+    return [item for item in store.objects() if not ids or item.facts.get("target") in ids]
+
+
+def verify(store: Store, targets: Sequence[Target], *, say: Say) -> bool:
+    """Hash every object and say which are as they were sealed; False when one is not."""
+    is_whole = True
+    for item in chosen_objects(store, targets):
+        try:
+            store.verify(item)
+            say(f"whole    {item.kind:8} {item.label}")
+        except AssetError as error:
+            is_whole = False
+            say(f"damaged  {item.kind:8} {item.label}: {error.message}")
+    return is_whole
+
+
+def prune(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only: bool, say: Say) -> None:
+    """Remove what no run will take again: superseded images, bases and builds, downloads, rubbish.
+
+    With `targets`, their images; with `is_all`, everything but the keys; with `is_damaged_only`, what is damaged.
+    """
+    store = lab.store
+    if not store.is_there:
+        say(f"nothing to remove: there is no store in {store.root}")
+        return
+    freed = 0
+    if is_all or is_damaged_only:
+        # Whatever such an object was of, nobody can read it.
+        for kind, digest in list(store.unreadable()):
+            told = "removed " if store.discard(kind, digest) else "in use  "
+            say(f"{told} {kind:8} {digest}: its manifest cannot be read")
+    for item in _doomed(lab, targets, is_all=is_all, is_damaged_only=is_damaged_only):
+        if not store.remove(item):
+            say(f"in use   {item.kind:8} {item.label}")
+            continue
+        freed += item.size_bytes
+        say(f"removed  {item.kind:8} {item.label}  {item.size_bytes / 2**20:.0f} MiB")
+    rubbish = store.remove_rubbish()
+    if rubbish:
+        say(f"removed  {rubbish} unfinished works")
+    if not targets and not is_damaged_only:
+        for name, size in remove_parts(store):
+            freed += size
+            say(f"removed  the part of {name} that was fetched  {size / 2**20:.0f} MiB")
+        remove_tree(store.root / "downloads")
+    say(f"{freed / 2**30:.1f} GiB freed")
+
+
+def remove(lab: Lab, words: Sequence[str], *, say: Say) -> bool:
+    """Remove what the store holds of targets, or objects by digest with what was made from them; False when something
+    stayed or a word named nothing that is there.
+
+    A word is a digest, 6 digits of it at least, the id of a publisher's image, or a glob of targets. Raises
+    `UsageError` when it is none of these, or no word is given.
+    """
+    if not words:
+        raise UsageError("nothing was named to remove", hint="name targets, or digests: `vmlab images ls` lists both")
+    store = lab.store
+    is_done = True
+    # A word that means nothing is told before anything of the others is removed.
+    named = [(word, _broken(store, word)) for word in words]
+    chosen = [(word, broken, [] if broken else _named(lab, word)) for word, broken in named]
+    for word, broken, found in chosen:
+        for kind, digest in broken:
+            is_done = store.discard(kind, digest) and is_done
+            say(f"removed  {kind:8} {digest}: its manifest could not be read")
+        if not broken and not found:
+            say(f"nothing of {word} is in the store")
+            is_done = False
+        for item in found:
+            is_gone = store.remove(item)
+            is_done = is_done and is_gone
+            told = "removed" if is_gone else "shared" if item.is_shared else "in use"
+            say(f"{told:8} {item.kind:8} {item.label}  {item.size_bytes / 2**20:.0f} MiB")
+    return is_done
+
+
+def _broken(store: Store, word: str) -> list[tuple[str, str]]:
+    """Kind and digest of the objects that a digest names and whose manifests cannot be read."""
+    return [row for row in store.unreadable() if _is_digest(word) and row[1].startswith(word)]
+
+
+def _named(lab: Lab, word: str) -> list[StoredObject]:
+    """The objects that a word names, what was made from an image before the image."""
+    items = list(lab.store.objects())
+    chosen = [item for item in items if _is_digest(word) and item.digest.startswith(word)]
+    chosen = chosen or [item for item in items if item.kind == CLOUD_IMAGE and item.label == word]
+    if not chosen and not _is_digest(word) and word not in {image.id for image in lab.matrix.images}:
+        chosen = chosen_objects(lab.store, lab.matrix.select(word))
+    digests = {item.digest for item in chosen}
+    images = {item.digest for item in chosen if item.kind == "image"}
+    made_from = [item for item in items if item.inputs.get("image") in images and item.digest not in digests]
+    return sorted([*made_from, *chosen], key=lambda item: item.kind == "image")
+
+
+def _is_digest(word: str) -> bool:
+    return re.fullmatch("[0-9a-f]{6,20}", word) is not None
+
+
+def _doomed(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only: bool) -> Iterable[StoredObject]:
+    store = lab.store
+    # What is shared is not this host's to remove.
+    items = [item for item in chosen_objects(store, targets) if not item.is_shared]
+    if is_damaged_only:
+        return [item for item in items if not _is_whole(store, item)]
+    if targets or is_all:
+        return items
+    newest = {(item.kind, item.label): item for item in items}  # objects come oldest first
+    images = {item.digest: item for (kind, _), item in newest.items() if kind == "image"}
+    bases = {item.inputs.get("base") for item in images.values()}
+    whole = {item.digest for (kind, _), item in newest.items() if kind in ("vmlinux", CLOUD_IMAGE)}
+    keep = images.keys() | bases | whole | {item.digest for item in newest.values() if _is_of_today(item, images, lab)}
+    return [
+        item
+        for item in items
+        if item.digest not in keep and (item.kind == "snapshot" or item.inputs.get("image") not in images)
+    ]
+
+
+def _is_of_today(item: StoredObject, images: Mapping[str, StoredObject], lab: Lab) -> bool:
+    """Whether a snapshot is one of an image that is kept, as it is now, by the QEMU that is installed."""
+    image = images.get(str(item.inputs.get("image")))
+    return (
+        item.kind == "snapshot"
+        and image is not None
+        and item.inputs.get("image_seal") == image.seal
+        and item.inputs.get("qemu") == _qemu_of(image, lab)
+    )
+
+
+def _qemu_of(image: StoredObject, lab: Lab) -> str:
+    """The version of the QEMU that runs an image's guests; empty when none is installed."""
+    try:
+        return lab.qemu_version(Architecture(image.inputs.get("architecture", Architecture.AMD64)))
+    except HostError:
+        return ""
+
+
+def _is_whole(store: Store, item: StoredObject) -> bool:
+    try:
+        store.verify(item)
+    except VmlabError:
+        return False
+    return True
+
+
+def reap(lab: Lab, *, say: Say) -> None:
+    """End kept guests and whatever lost its owner; remove what killed runs left here and in the store."""
+    said = running.reap()
+    rubbish = lab.store.remove_rubbish()
+    for line in said:
+        say(line)
+    if rubbish:
+        say(f"removed  {rubbish} unfinished works in the store")
+    if not said and not rubbish:
+        say("nothing was left behind")
+
+
+def refresh(lab: Lab, targets: Sequence[Target], *, say: Say) -> None:
+    """Ask the index again which version each target's line is at; the next run builds what changed. A cloud image's
+    guest has no index that could be asked from here: the next run installs anew."""
+    locked = lock_of(lab.settings).rows
+    for target in dict.fromkeys(target.stock for target in targets):
+        if target.cloud is not None:
+            image = target.cloud.image
+            want_anew(lab.store, target)
+            how = "as it is locked" if image.id in locked else f"once `vmlab images lock {image.id}` has locked it"
+            say(f"{target.id}: the next run installs it anew, on {image.id} {how}")
+            continue
+        recipe = load_recipe(target.suite.distribution)
+        found = resolve(target, recipe, lab.store, lab.settings, progress=lab.progress, refresh=True)
+        say(f"{target.id}: {found.kernel.release} ({found.kernel.version})")
+
+
+def cache_key(lab: Lab, targets: Sequence[Target]) -> str:
+    """The same wherever images of these targets are made from the same: their rows, the recipes, the publishers' files
+    as they are locked. For a cache between runs; which versions the archives have is not asked."""
+    locked = lock_of(lab.settings).rows
+    rows = {}
+    for target in dict.fromkeys(target.stock for target in targets):
+        cloud = target.cloud
+        recipe = load_cloud_recipe(cloud.image.package_manager) if cloud else load_recipe(target.suite.distribution)
+        row = locked.get(cloud.image.id) if cloud else None
+        rows[target.id] = [unstructure(target), recipe.digest, None if row is None else unstructure(row)]
+    return digest_of(rows)

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""What this host can do for the lab, tried where it can be."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from vmlab.catalogue.target import Architecture, architectures_of, uefi_architectures_of
+from vmlab.doctor.timing_facts import TimingHost, kvm_advice, read_timing_host, timing_facts
+from vmlab.errors import VmlabError
+from vmlab.host.accelerator import Accelerator, Verdict
+from vmlab.host.facts import Fact, Grade, host_facts, is_usable
+from vmlab.lab.lab import Lab
+
+_SWITCHES_CODE_WELL = 10
+"""The QEMU of which no stale code was seen: see docs/trouble.md for the figures."""
+_KVM_DEVICE = Path("/dev/kvm")
+
+
+def examine(lab: Lab) -> tuple[list[Fact], bool]:
+    """Facts about this host, and whether guests can run on it. Starts QEMU for up to 24 s, once per host boot.
+
+    What is only good or bad for timing leaves a host usable.
+    """
+    settings, timing = lab.settings, read_timing_host()
+    architectures = architectures_of(lab.targets)
+    facts = host_facts(
+        settings.store,
+        memory_mib=settings.memory_mib,
+        architectures=architectures,
+        uefi=uefi_architectures_of(lab.targets),
+    )
+    for architecture in architectures:
+        facts += _qemu(lab, architecture, timing)
+    facts += timing_facts(timing)
+    return facts, is_usable(facts)
+
+
+def _qemu(lab: Lab, architecture: Architecture, host: TimingHost) -> list[Fact]:
+    name = _named("QEMU", architecture)
+    try:
+        version = lab.qemu_version(architecture)
+    except VmlabError as error:
+        return [Fact(topic=name, grade=Grade.BAD, finding=error.message, advice=error.hint)]
+    accelerator = _accelerator(lab, architecture, host)
+    is_emulated = any(fact.seen.get("accelerator") == Accelerator.TCG for fact in accelerator)
+    stale = stale_code_facts(version, cpus=lab.settings.cpus) if is_emulated and _is_amd64(architecture) else []
+    return [Fact(topic=name, grade=Grade.GOOD, finding=version), *accelerator, *stale]
+
+
+def _is_amd64(architecture: Architecture) -> bool:
+    return architecture is Architecture.AMD64
+
+
+def stale_code_facts(version: str, *, cpus: int) -> list[Fact]:
+    """The fact that a QEMU's emulation of several processors may run code that a kernel has replaced. Pure."""
+    major = re.match(r"\d+", version)
+    if cpus == 1 or major is None or int(major[0]) >= _SWITCHES_CODE_WELL:
+        return []
+    return [
+        Fact(
+            topic="emulation",
+            grade=Grade.NOTE,
+            finding=f"QEMU {version.split()[0]} emulates {cpus} processors, and may keep running code that a guest's "
+            "kernel has replaced (tracepoints, perf, kprobes); such a test is run again once",
+            advice="QEMU 10 (bookworm-backports has it) showed no such fault; nor does --vmlab-cpus 1",
+        )
+    ]
+
+
+def _named(topic: str, architecture: Architecture) -> str:
+    return topic if architecture is Architecture.AMD64 else f"{topic} for {architecture}"
+
+
+def _accelerator(lab: Lab, architecture: Architecture, host: TimingHost) -> list[Fact]:
+    """KVM is proved with a kernel of the lab's own: without an image there is none to prove it with."""
+    topic = _named("accelerator", architecture)
+    image = lab.any_cached_image(architecture)
+    if image is None:
+        finding = "not known yet: KVM is proved by booting a kernel, and no image is in the store"
+        first = next(target for target in lab.targets if target.architecture is architecture)
+        advice = f"vmlab shell {first.id} true"
+        return [Fact(topic=topic, grade=Grade.SLOW, finding=finding, advice=advice)]
+    try:
+        verdict = lab.verdict(image)
+    except VmlabError as error:
+        return [Fact(topic=topic, grade=Grade.BAD, finding=error.message, advice=error.hint)]
+    return accelerator_facts(verdict, topic=topic, advice="" if _KVM_DEVICE.exists() else kvm_advice(host))
+
+
+def accelerator_facts(verdict: Verdict, *, topic: str = "accelerator", advice: str = "") -> list[Fact]:
+    """The accelerator with its proof, and under KVM the processor that guests get; `advice` is how to get KVM. Pure."""
+    seen = {"accelerator": str(verdict.accelerator), "reason": verdict.reason, "cpu_model": verdict.cpu_model}
+    seen |= {f"step_{number}": step for number, step in enumerate(verdict.steps, 1)}
+    finding = f"{verdict.accelerator}: {verdict.reason}"
+    if verdict.accelerator is not Accelerator.KVM:
+        emulated = "guests are emulated: slower, and everything works"
+        advice = f"{advice}; until then {emulated}" if advice else emulated
+        return [Fact(topic=topic, grade=Grade.SLOW, finding=finding, advice=advice, seen=seen)]
+    is_best = not verdict.steps
+    return [
+        Fact(topic=topic, grade=Grade.GOOD, finding=finding, seen=seen),
+        Fact(
+            topic="CPU model",
+            grade=Grade.GOOD if is_best else Grade.NOTE,
+            finding=verdict.cpu_model if is_best else "; ".join((verdict.cpu_model, *verdict.steps)),
+            advice="" if is_best else "without a PMU in the guest, --vmlab-timing icount counts instructions exactly",
+            seen={"cpu_model": verdict.cpu_model},
+        ),
+    ]

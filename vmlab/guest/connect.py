@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""From a machine to its guest: the ways in, and which is taken first."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from vmlab.guest.guest import Guest
+from vmlab.guest.root_shell import LineTransport, start_line
+from vmlab.guest.ssh import Address, SshTransport, connect
+from vmlab.guest.transport import Commands
+from vmlab.host.limits import Limits
+from vmlab.image.image import GUEST_USER, Reachable
+from vmlab.machine.argv import LINE_NAME
+from vmlab.machine.machine import Machine
+
+
+def reach(
+    machine: Machine,
+    image: Reachable,
+    wait_s: float,
+    limits: Limits,
+    *,
+    user: str = GUEST_USER,
+    is_first_boot: bool = False,
+) -> SshTransport:
+    """A connection to a machine's guest, which may still be booting, or not have the lab's keys yet when it is its
+    first boot; `MachineLost` when it does not answer."""
+    return connect(
+        Address(port=machine.ssh_port, host_key=image.host_key, user_key=image.user_key, user=user),
+        timeout_s=wait_s,
+        step_timeout_s=limits.connect_s,
+        require_alive=machine.require_alive,
+        evidence=machine.console.tail,
+        is_first_boot=is_first_boot,
+    )
+
+
+def await_booted(guest: Guest) -> None:
+    """Wait until a guest's services have started, whether or not one of them failed."""
+    guest.root("systemctl is-system-running --wait", timeout_s=guest.limits.boot_s)
+
+
+def root_opener(machine: Machine, image: Reachable, limits: Limits, *, has_line: bool) -> Callable[[], Commands]:
+    """What gives a guest its connections as root: the line first, which a boot needs started; then SSH, since a line
+    that a slow command blocks stays so."""
+    is_first = True
+
+    def open_root() -> Commands:
+        nonlocal is_first
+        if is_first and machine.line is not None:
+            is_first = False
+            if not has_line:
+                # It still boots, as far as its sshd can tell: one that was met late may be as late once more.
+                with contextlib.closing(reach(machine, image, limits.boot_s, limits, user="root")) as root:
+                    start_line(root, LINE_NAME, timeout_s=limits.command_s)
+            return LineTransport(machine.line)
+        return reach(machine, image, limits.connect_s, limits, user="root")
+
+    return open_root

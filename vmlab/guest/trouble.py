@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""The error that a kernel's reports become."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vmlab.errors import EmulatorFault, KernelTrouble, hides_frames
+from vmlab.guest.guest import Guest
+from vmlab.klog.emulator_fault import emulator_fault
+from vmlab.klog.splat import Splat, describe, whole
+from vmlab.klog.verdict import source_of
+from vmlab.machine.console import TAIL_HEADING
+
+__tracebackhide__ = hides_frames
+
+_STALLS = ("soft lockup", "hard lockup", "RCU stall", "hung task", "workqueue lockup")
+
+
+def as_error(
+    reason: str, splats: Sequence[Splat], failure: BaseException | None = None, *, guest: Guest | None = None
+) -> KernelTrouble | EmulatorFault:
+    """The error that tells a kernel's reports, and what failed because of them.
+
+    Its message ends with the place in the module's source, so that both stand above a long report. Where the emulator
+    broke the `guest`, `EmulatorFault`; to tell that of a stall takes a second.
+    """
+    after = f"\n\nand then: {_without_console(failure)}" if failure is not None else ""
+    detail = describe(splats) + after
+    if guest is not None:
+        lines = [record.text for splat in splats for each in whole(splat) for record in each.records]
+        place = guest.broken_by_emulator(lines, is_stalled=any(splat.kind in _STALLS for splat in splats))
+        if place:
+            return emulator_fault(place, detail=detail)
+    source = source_of(splats)
+    error = KernelTrouble(reason if not source or source in reason else f"{reason} at {source}", detail=detail)
+    error.fingerprint = splats[0].fingerprint if splats else ""
+    error.source = source
+    return error
+
+
+def _without_console(failure: BaseException) -> str:
+    """A failure's words without the end of the console: its report is told already."""
+    return str(failure).partition(f"\n{TAIL_HEADING}")[0]

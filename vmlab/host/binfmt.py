@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""Programs of another architecture on this host: whether they run, tried and not read off a list.
+
+The kernel starts them with an emulator that is registered with it (Documentation/admin-guide/binfmt-misc.rst). Only
+one registered with the flag F, which holds the emulator open, is found in a root file system of another architecture.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import struct
+import subprocess
+import tempfile
+from pathlib import Path
+
+from vmlab.catalogue.target import Architecture
+from vmlab.errors import HostError
+
+_MACHINES = {"x86_64": Architecture.AMD64, "aarch64": Architecture.ARM64}
+_ELF_MACHINE = {Architecture.AMD64: 62, Architecture.ARM64: 183}
+EMULATORS = {Architecture.AMD64: "qemu-x86_64-static", Architecture.ARM64: "qemu-aarch64-static"}
+"""The program that runs an architecture's programs on a host of another."""
+_STATUS = 42
+# exit(42), and nothing else: `mov $42, %edi; mov $60, %eax; syscall` and `mov x0, #42; mov x8, #93; svc #0`.
+_EXIT = {
+    Architecture.AMD64: bytes.fromhex("bf2a000000 b83c000000 0f05"),
+    Architecture.ARM64: bytes.fromhex("400580d2 a80b80d2 010000d4"),
+}
+_ADDRESS = 0x400000
+_TIMEOUT_S = 30
+
+
+def native_architecture() -> Architecture | None:
+    """This host's own; None for one that no target has."""
+    return _MACHINES.get(platform.machine())
+
+
+def setup_command(architecture: Architecture) -> str:
+    """What to type to install what targets of an architecture take."""
+    return "vmlab setup" if architecture is Architecture.AMD64 else f"vmlab setup --vmlab-target '*-{architecture}'"
+
+
+def require_programs_of(architecture: Architecture) -> None:
+    """Raise `HostError` when this host cannot run an architecture's programs in a root file system of their own.
+
+    Tried with a program of a hundred bytes that does nothing; costs some 30 ms, nothing for the own one.
+    """
+    refusal = "" if architecture is native_architecture() else _refusal(architecture)
+    if refusal:
+        raise HostError(
+            f"programs of {architecture} do not run on this host, which is {platform.machine()}: {refusal}",
+            hint=setup_command(architecture),
+        )
+
+
+def runs_programs_of(architecture: Architecture) -> bool:
+    """Whether an architecture's programs run here, natively or emulated."""
+    return architecture is native_architecture() or not _refusal(architecture)
+
+
+def _refusal(architecture: Architecture) -> str:
+    with tempfile.TemporaryDirectory(prefix="vmlab-foreign-") as directory:
+        root = Path(directory)
+        root.chmod(0o755)
+        program = root / "exit"
+        program.write_bytes(elf_program(architecture))
+        program.chmod(0o755)
+        try:
+            outside = _status([str(program)])
+        except OSError:
+            return "no emulator is registered with the kernel (binfmt_misc)"
+        if outside != _STATUS:
+            return f"a program that should exit with {_STATUS} ended with status {outside}"
+        namespace = [] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user"]
+        # Without user namespaces there is no chroot to try, and mmdebstrap has its own words for that.
+        if namespace and _status([*namespace, "true"]) != 0:
+            return ""
+        if _status([*namespace, "chroot", directory, "/exit"]) != _STATUS:
+            return "the emulator that is registered is not found in a chroot; it needs the flag F (binfmt_misc)"
+    return ""
+
+
+def _status(argv: list[str]) -> int:
+    try:
+        done = subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, timeout=_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return -1
+    return done.returncode
+
+
+def elf_program(architecture: Architecture) -> bytes:
+    """The smallest program of an architecture: it exits with status 42 (elf(5))."""
+    code = _EXIT[architecture]
+    header_bytes = 64 + 56
+    size = header_bytes + len(code)
+    identity = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
+    machine = _ELF_MACHINE[architecture]
+    header = struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, _ADDRESS + header_bytes, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    # One loadable segment, readable and executable: the whole file.
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, _ADDRESS, _ADDRESS, size, size, 0x10000)
+    return identity + header + segment + code

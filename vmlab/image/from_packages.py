@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+"""Images out of distribution packages: resolve the kernel, make the suite's base, make the target's image.
+
+Three steps, each cached. The index is asked which version of a line is whole. A suite's base root file system
+is made once and shared by its targets. A target's image is the base with its kernel, headers and compiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from vmlab.catalogue.target import Architecture, Target
+from vmlab.decode import unstructure
+from vmlab.image.debian_index import KernelPackages
+from vmlab.image.image import GUEST_USER, Image
+from vmlab.image.kernel_file import unpack_kernel
+from vmlab.image.kernel_line import Resolution, resolve
+from vmlab.image.keys import LabKeys, lab_keys
+from vmlab.image.mirrors import find_mirrors, index_options
+from vmlab.image.mmdebstrap import Progress, fresh_log, mmdebstrap
+from vmlab.image.recipe import Recipe, guest_packages, load_recipe, write_overlay
+from vmlab.image.sealed import installed_of_interest, stored_image, unpack_tools
+from vmlab.settings import Settings, StaleIndex
+from vmlab.store.store import Store, StoredObject, digest_of
+
+_DISK_SIZE = "4G"
+_BASE_TIMEOUT_S = 1800
+_IMAGE_TIMEOUT_S = 1800
+
+
+def obtain_image(
+    target: Target,
+    store: Store,
+    settings: Settings,
+    *,
+    progress: Progress = lambda _: None,
+    notice: Callable[[str], None] = lambda _: None,
+) -> Image:
+    """The target's image, from the store or built now (minutes, network).
+
+    Raises `AssetError` when the line is gone, the mirror is away or a stored file is damaged; `HostError` when
+    this host cannot build. `notice` hears what the user should know, such as an index that could not be asked.
+    """
+    recipe = load_recipe(target.suite.distribution)
+    resolution = resolve(target, recipe, store, settings, progress=progress, notice=notice)
+    keys = lab_keys(store)
+    of_base = base_inputs(target, recipe, resolution)
+    inputs = {
+        "base": digest_of(of_base),
+        "pockets": list(target.pockets),
+        "architecture": str(target.architecture),
+        "kernel": unstructure(resolution.kernel),
+        "recipe": recipe.digest,
+        "keys": [keys.public(keys.user), keys.public(keys.host)],
+    }
+
+    def build(work: Path) -> Mapping[str, Any]:
+        base = _obtain_base(target, recipe, of_base, store, settings, progress)
+        return _build_image(target, resolution.kernel, recipe, base, keys, work, store, settings, progress)
+
+    def waiting() -> None:
+        progress(f"{target.id}: another run is building this image, waiting for it")
+
+    stored = store.obtain("image", inputs, build, waiting=waiting)
+    return stored_image(target, stored, keys)
+
+
+def base_inputs(target: Target, recipe: Recipe, resolution: Resolution) -> Mapping[str, Any]:
+    return {
+        "codename": target.suite.codename,
+        "architecture": str(target.architecture),
+        "pockets": list(target.suite.pockets),
+        "versions": dict(sorted(resolution.versions.items())),
+        "recipe": recipe.digest,
+    }
+
+
+def _obtain_base(
+    target: Target, recipe: Recipe, inputs: Mapping[str, Any], store: Store, settings: Settings, progress: Progress
+) -> StoredObject:
+    suite, name = target.suite, suite_name(target)
+
+    def build(work: Path) -> Mapping[str, Any]:
+        mirrors = find_mirrors(settings.mirror)
+        write_overlay(work / "overlay.tar", {**recipe.overlay, "setup": recipe.setup}, executable=("setup",))
+        mmdebstrap(
+            [
+                "--variant=apt",
+                '--aptopt=APT::Install-Recommends "false"',
+                *index_options(settings.stale_index),
+                "--dpkgopt=force-unsafe-io",
+                "--dpkgopt=path-exclude=/usr/share/man/*",
+                "--dpkgopt=path-exclude=/usr/share/locale/*",
+                f"--include={','.join(guest_packages(suite, recipe))}",
+                "--customize-hook=tar-in overlay.tar /",
+                '--customize-hook=chroot "$1" /setup && rm "$1/setup"',
+                f"--customize-hook={recipe.pack}",
+                "--customize-hook=download /srv/base.tar base.tar",
+                suite.codename,
+                "/dev/null",
+                *map(mirrors.source_line, suite.pockets),
+            ],
+            architecture=target.architecture,
+            directory=work,
+            log=fresh_log(store, f"base-{name}"),
+            what=f"{name}: making the suite's base",
+            progress=progress,
+            timeout_s=_BASE_TIMEOUT_S * settings.patience,
+        )
+        (work / "overlay.tar").unlink()
+        return {}
+
+    return store.obtain("base", inputs, build, waiting=lambda: progress(f"{name}: waiting for its base"))
+
+
+def suite_name(target: Target) -> str:
+    """The suite's for one architecture: `debian12`, `debian12-arm64`."""
+    native = "" if target.architecture is Architecture.AMD64 else f"-{target.architecture}"
+    return f"{target.suite.id}{native}"
+
+
+def _build_image(
+    target: Target,
+    kernel: KernelPackages,
+    recipe: Recipe,
+    base: StoredObject,
+    keys: LabKeys,
+    work: Path,
+    store: Store,
+    settings: Settings,
+    progress: Progress,
+) -> Mapping[str, Any]:
+    mirrors = find_mirrors(settings.mirror)
+    (work / "base.tar").symlink_to(base.file("base.tar"))
+    write_overlay(
+        work / "keys.tar",
+        {
+            "etc/ssh/ssh_host_ed25519_key": keys.host.read_text(),
+            "etc/ssh/ssh_host_ed25519_key.pub": keys.public(keys.host) + "\n",
+            **{f"etc/ssh/authorized_keys/{user}": keys.public(keys.user) + "\n" for user in (GUEST_USER, "root")},
+        },
+        private=("etc/ssh/ssh_host_ed25519_key",),
+    )
+    downloads = store.directory(f"downloads/{suite_name(target)}")
+    sources = "\n".join(map(mirrors.source_line, target.pockets))
+    # A backported kernel may need a newer linux-base, which apt takes from backports only when told to.
+    extra = target.pockets[len(target.suite.pockets) :]
+    release = f"-t {extra[-1]} " if extra else ""
+    is_fresh = "false" if settings.stale_index is StaleIndex.ACCEPT else "true"
+    chroot = 'DEBIAN_FRONTEND=noninteractive chroot "$1"'
+    mmdebstrap(
+        [
+            "--variant=custom",
+            # The base was packed with mmdebstrap's stand-ins for starting services in place; `seal` undoes them.
+            "--skip=update,chroot/policy-rc.d,chroot/start-stop-daemon",
+            "--setup-hook=tar-in base.tar /",
+            f"--setup-hook=sync-in {downloads} /var/cache/apt/archives",
+            "--customize-hook=tar-in keys.tar /",
+            f"""--customize-hook=printf '%s\\n' '{sources}' >"$1/etc/apt/sources.list" """,
+            f"--customize-hook={chroot} apt-get -o Acquire::Check-Valid-Until={is_fresh} update",
+            f"--customize-hook={chroot} apt-get install --yes --no-install-recommends {release}"
+            f"-o Dpkg::Options::=--force-unsafe-io -o APT::Keep-Downloaded-Packages=true "
+            f"{kernel.image}={kernel.version} {kernel.headers}={kernel.version}",
+            '--customize-hook=rm -f "$1"/var/cache/apt/archives/lock; rm -rf "$1"/var/cache/apt/archives/partial',
+            f"--customize-hook=sync-out /var/cache/apt/archives {downloads}",
+            f"--customize-hook={chroot} sh -c 'apt-get clean; rm -rf /var/lib/apt/lists/*; dpkg-query -W >/packages'",
+            "--customize-hook=download /packages packages",
+            '--customize-hook=rm "$1/packages"',
+            f"--customize-hook=RELEASE={kernel.release} DISK_SIZE={_DISK_SIZE}\n{recipe.seal}",
+            *(
+                f"--customize-hook=download /srv/out/{name} {name}"
+                for name in ("disk.qcow2", "kernel", "initrd", "tools.tar")
+            ),
+            "",
+            "/dev/null",
+        ],
+        architecture=target.architecture,
+        directory=work,
+        log=fresh_log(store, f"image-{target.id}"),
+        what=f"{target.id}: making the image of {kernel.release}",
+        progress=progress,
+        timeout_s=_IMAGE_TIMEOUT_S * settings.patience,
+    )
+    progress(f"{target.id}: unpacking its compiler")
+    unpack_tools(work / "tools.tar", work / "tools")
+    unpack_kernel(work / "kernel", target.architecture)
+    installed = installed_of_interest(work / "packages")
+    for name in ("base.tar", "keys.tar", "tools.tar", "packages"):
+        (work / name).unlink()
+    return {"target": target.id, "release": kernel.release, "packages": installed}

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""Which kernel a target's line is at: asked of the package index, remembered for a while."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vmlab.catalogue.target import Target
+from vmlab.decode import structure, unstructure
+from vmlab.errors import AssetError
+from vmlab.image.debian_index import KernelPackages, newest_kernel, parse_packages, version_key
+from vmlab.image.mirrors import find_mirrors, index_options
+from vmlab.image.mmdebstrap import Progress, fresh_log, mmdebstrap
+from vmlab.image.recipe import Recipe, guest_packages
+from vmlab.settings import Settings
+from vmlab.store.store import Store, digest_of
+from vmlab.system.naming import told_of
+
+_INDEX_TIMEOUT_S = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """What the index offered for a target, when it was asked."""
+
+    kernel: KernelPackages
+    versions: Mapping[str, str]
+    """The newest version in the suite of every package that its guests have."""
+
+
+def resolve(
+    target: Target,
+    recipe: Recipe,
+    store: Store,
+    settings: Settings,
+    *,
+    progress: Progress = lambda _: None,
+    notice: Callable[[str], None] = lambda _: None,
+    refresh: bool = False,
+) -> Resolution:
+    """What the index offers for a target; asked again when the last answer is older than `index_days`.
+
+    When the mirror is away and there is an older answer, that one is taken and `notice` says so.
+    """
+    name = f"resolved-{target.id}-{digest_of({'packages': guest_packages(target.suite, recipe)})}"
+    known = store.note(name)
+    if known is not None and not refresh and known[1] < settings.index_days * 86400:
+        return structure(known[0], Resolution, where=name)
+    try:
+        index = _read_index(target, settings, store, progress)
+        resolution = choose(target, index, guest_packages(target.suite, recipe))
+    except AssetError as error:
+        if known is None or refresh or "no kernel of line" in error.message:
+            raise
+        older = f"going on with what was resolved {known[1] / 86400:.0f} days ago"
+        notice(f"{told_of(target.id, error.message)}; {older}")
+        return structure(known[0], Resolution, where=name)
+    store.remember(name, unstructure(resolution))
+    return resolution
+
+
+def choose(target: Target, index: Mapping[str, str], names: tuple[str, ...]) -> Resolution:
+    """Pick from the texts of a target's Packages files, by pocket. Pure.
+
+    The kernel may come from any of its pockets, what every guest has only from the suite's own: a target with
+    backports shares its suite's base.
+    """
+    kernels = [package for text in index.values() for package in parse_packages(text)]
+    versions: dict[str, str] = {}
+    for pocket in target.suite.pockets:
+        for package in parse_packages(index.get(pocket, ""), names):
+            older = versions.get(package.name)
+            if package.name in names and (older is None or version_key(package.version) > version_key(older)):
+                versions[package.name] = package.version
+    return Resolution(kernel=newest_kernel(target, kernels), versions=versions)
+
+
+def _read_index(target: Target, settings: Settings, store: Store, progress: Progress) -> dict[str, str]:
+    """The texts of the Packages files, by pocket."""
+    mirrors = find_mirrors(settings.mirror)
+    # Named and locked as `Store.remove_rubbish` expects, which takes away what no live run holds.
+    name = f"index-{target.id}"
+    with (
+        store.lock(name),
+        tempfile.TemporaryDirectory(prefix=f"{name}.", dir=store.directory("tmp")) as temporary,
+    ):
+        work = Path(temporary)
+        mmdebstrap(
+            [
+                "--variant=custom",
+                *index_options(settings.stale_index),
+                "--customize-hook=sync-out /var/lib/apt/lists lists",
+                target.suite.codename,
+                "/dev/null",
+                *map(mirrors.source_line, target.pockets),
+            ],
+            architecture=target.architecture,
+            directory=work,
+            log=fresh_log(store, f"index-{target.id}"),
+            what=f"{target.id}: asking the package index",
+            progress=progress,
+            timeout_s=_INDEX_TIMEOUT_S * settings.patience,
+        )
+        return {
+            pocket: "\n\n".join(
+                path.read_text(encoding="utf-8")
+                for path in sorted((work / "lists").glob(f"*_dists_{pocket}_main_*_Packages"))
+            )
+            for pocket in target.pockets
+        }

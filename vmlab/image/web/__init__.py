@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: MIT
-"""HTTP as fetching takes it."""

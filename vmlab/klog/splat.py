@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: MIT
+"""Reports in a kernel log that mean trouble, as records. Pure, quick, and never raises."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
+
+from vmlab.klog.call_trace import REGISTERS, Frame, blamed_module, frames_of, location_of, process_of, registers_of
+from vmlab.klog.log import LogRecord, join_continued
+from vmlab.klog.rules import Deny, Rules, known_rules
+
+_CUT_HERE = "------------[ cut here ]"
+_END_MARK = re.compile(r"---\[ end (?:trace|Kernel panic)")
+# Above a title: 25 signs above lockdep's shortest, 77 above SLUB's. Below a report: 53 of KMSAN, 66 of KASAN, KFENCE
+# and KCSAN, 80 of UBSAN before it had "cut here".
+_RULER = re.compile(r"={25,}$")
+_LAST_RULER = re.compile(r"={53,}$")
+_LONGEST_RECORDS = 160
+_PAUSE_S = 2.0
+"""A report's lines follow each other at the pace of the serial console: 5 ms each were seen under TCG."""
+_PROMISE_RECORDS = 8
+"""How many lines may stand between "cut here" and the line that tells what it is."""
+_GAP_RECORDS = 16
+"""How many lines that any driver may print can stand between two that only a report has."""
+_MESSAGE_RECORDS = 3
+"""Lines below its place in which a WARN() may have its message; most architectures print it above."""
+_CONSEQUENCE_S = 10.0
+"""The time from a report's last line to a panic over it; other processors are stopped first."""
+# What only a report has, at the beginning of its line; a line with a function's offset is one, too.
+_OF_A_REPORT = re.compile(
+    rf"\s|{REGISTERS}|(?P<trace>Call )|CPU: |Modules linked in: |Hardware name: |Tainted: |NMI backtrace |Sending NMI "
+    r"|task:|rcu: |Workqueue: |workqueue |pool |FIX |Object |Redzone |Padding |Bytes b4 |kobject: "
+    r"|ref_tracker: |leaked reference\."
+)
+_TRACE_BEGINS = re.compile(r"\s*(?:Call [Tt]race:|stack backtrace:|CPU: \d+ .*\bPID: \d+ Comm: )")
+"""The first line of a trace, or the line with the taint above it."""
+_OOPS_NUMBER = re.compile(r"\[#\d+\]")
+_EVIDENCE = ("Call ", "stack backtrace:", " Comm: ", "[#", _CUT_HERE)
+"""Words in every log in which a line that needs a trace may have one."""
+# What can stand between a title and its trace: the line with an oops's number, and behind a check's own message the
+# WARNING or BUG that it is.
+_GOES_ON = re.compile(r"\[#\d+\]|^(?:Oops|Internal error|kernel BUG at |WARNING: .*\bat )")
+_NAMED_FRAMES = 3
+_NUMBERS = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Splat:
+    """One report: what it is, whom it blames, and the records it was read from."""
+
+    kind: str
+    title: str
+    """The line that says what happened."""
+    records: tuple[LogRecord, ...]
+    is_trouble: bool = True
+    """False for a fact that only is to be told, like a taint by an unsigned module."""
+    location: str = ""
+    """`mm/slub.c:305`, where the kernel names one."""
+    module: str = ""
+    """The module to blame; empty when none is in the trace."""
+    frames: tuple[Frame, ...] = ()
+    registers: str = ""
+    process: str = ""
+    """`insmod[94]`."""
+    test: str = ""
+    """The test that was running."""
+    consequences: tuple[Splat, ...] = ()
+    """The reports that follow from it, like the panic over an oops."""
+
+    @property
+    def time_s(self) -> float:
+        return self.records[0].time_s if self.records else 0.0
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight digits, the same for each report of one fault: what it is, where the processor was, and the module's
+        innermost functions; where none of them is in the trace the kernel's, and the title without its numbers."""
+        certain = [frame for frame in self.frames if not frame.is_guess]
+        exact = [frame for frame in certain if frame.is_exact]
+        inner = [number for number, frame in enumerate(certain) if frame.module and frame.module == self.module]
+        # What stands above is the same for all faults of a kind: dump_stack, panic, kasan_report, an interrupt.
+        start = inner[0] if inner else certain.index(exact[0]) if exact else 0
+        words = [f"{frame.name} {frame.module}" for frame in (*exact, *certain[start : start + _NAMED_FRAMES])]
+        if not inner and not exact:
+            words.append(_NUMBERS.sub("#", self.title))
+        return hashlib.sha256("\n".join([self.kind, *words]).encode()).hexdigest()[:8]
+
+
+def find_splats(records: Sequence[LogRecord], rules: Rules | None = None) -> list[Splat]:
+    """Every report of trouble in a log, in order; an oops inside a BUG's report is part of that report."""
+    return [splat for splat in find_reports(records, rules) if splat.is_trouble]
+
+
+def find_reports(records: Sequence[LogRecord], rules: Rules | None = None) -> list[Splat]:
+    """The same, and the facts that are no trouble."""
+    # What programs write to the log is not the kernel's word.
+    lines = [record for record in join_continued(records) if record.facility == 0]
+    # The first line decides about a record of several: a module's own text behind it makes no report.
+    texts = [record.text for record in lines]
+    whole = "\n".join(texts)
+    if whole.count("\n") >= len(texts):
+        texts = [text.split("\n", 1)[0] for text in texts]
+    titles = _titles(texts, whole, (rules or known_rules()).deny)
+    reports: list[Splat] = []
+    told: set[str] = set()
+    end = 0
+    for position, rule in titles.items():
+        if position < end or (rule.needs_trace and not _has_trace(lines, texts, position, titles)):
+            continue
+        start = max(_beginning(texts, position), end)
+        end = _end_of_report(lines, texts, position, titles) if rule.is_trouble else position + 1
+        title, rule = _cause(lines, texts, range(position, end), titles)
+        if rule.is_once and _is_told(title, rule, told):
+            continue
+        splat = _splat(rule, title, lines[start:end])
+        cause = next((number for number in range(len(reports) - 1, -1, -1) if reports[number].is_trouble), None)
+        if rule.follows and cause is not None and _is_consequence(reports[cause], splat, rule):
+            reports[cause] = replace(reports[cause], consequences=(*reports[cause].consequences, splat))
+        else:
+            reports.append(splat)
+    return reports
+
+
+def whole(splat: Splat) -> tuple[Splat, ...]:
+    """A report and those that follow from it."""
+    return (splat, *splat.consequences)
+
+
+def describe(splats: Iterable[Splat]) -> str:
+    """The reports as they stood in the log, and where in the module's source their frames are."""
+    return "\n\n".join(_describe(each) for splat in splats for each in whole(splat))
+
+
+def _describe(splat: Splat) -> str:
+    found = [line for frame in splat.frames if frame.source for line in _resolved(frame)]
+    resolved = ["", f"in the source of {splat.module}:", *found] if found else []
+    return "\n".join([*map(str, splat.records), *resolved])
+
+
+def _resolved(frame: Frame) -> list[str]:
+    inlined = frame.lines if len(frame.lines) > 1 else ()
+    return [f"  {frame}", *(f"    {line.function or 'inlined'}  {line}" for line in inlined)]
+
+
+def _titles(texts: Sequence[str], whole: str, rules: Sequence[Deny]) -> dict[int, Deny]:
+    """The lines that say what happened, in order, and for each the first rule that fits it.
+
+    One expression finds the lines that begin like one: a tenth of the cost of asking every rule of every line.
+    """
+    has_traces = any(word in whole for word in _EVIDENCE)
+    able_here = [rule for rule in rules if has_traces or not rule.needs_trace]
+    present = [rule for rule in able_here if rule.is_start or rule.literal in whole]
+    inside = [rule for rule in present if not rule.is_start]
+    literals = {rule.literal: None for rule in present if rule.is_start}
+    # The fewer the quicker: a line that begins like a longer one begins like its prefix, too.
+    starts = [text for text in literals if not any(text[:size] in literals for size in range(1, len(text)))]
+    begins = re.compile("|".join(map(re.escape, starts)) or r"(?!)").match
+    able = {
+        start: [rule for rule in present if not rule.is_start or rule.literal.startswith(start)] for start in starts
+    }
+    sure = {start: rules[0] for start, rules in able.items() if rules[0].literal == start and rules[0].pattern is None}
+    # What floods a log is the same line again and again.
+    remembered = functools.cache(lambda start, text: _first_fitting(able[start], text))
+    found = {
+        number: rule
+        for number, text in enumerate(texts)
+        if (match := begins(text)) is not None
+        and (rule := sure.get(match[0]) or remembered(match[0], text)) is not None
+    }
+    if not inside:
+        return found
+    for rule in inside:
+        for number in [number for number, text in enumerate(texts) if rule.literal in text]:
+            fitting = None if number in found else _first_fitting(inside, texts[number])
+            if fitting is not None:
+                found[number] = fitting
+    return dict(sorted(found.items(), key=itemgetter(0)))
+
+
+def _first_fitting(rules: Iterable[Deny], text: str) -> Deny | None:
+    return next((rule for rule in rules if (rule.is_start or rule.literal in text) and rule.fits(text)), None)
+
+
+def _beginning(texts: Sequence[str], position: int) -> int:
+    """Where a report begins whose title is at a position: at its "cut here", or the ruler above it."""
+    for back in range(position - 1, max(-1, position - 1 - _PROMISE_RECORDS), -1):
+        if texts[back].startswith(_CUT_HERE):
+            return back
+        if "---" in texts[back] and _END_MARK.search(texts[back]):
+            break
+    return position - 1 if position and _RULER.match(texts[position - 1]) else position
+
+
+def _has_trace(lines: Sequence[LogRecord], texts: Sequence[str], start: int, titles: Mapping[int, Deny]) -> bool:
+    """True if a line that any driver may print has a call trace below it, before another report begins."""
+    if start and texts[start - 1].startswith(_CUT_HERE):
+        return True
+    for position in range(start + 1, min(len(lines), start + 1 + _GAP_RECORDS)):
+        text = texts[position]
+        if lines[position].time_s - lines[position - 1].time_s > _PAUSE_S or text.startswith("sysrq: "):
+            return False
+        other = titles.get(position)
+        if other is not None and other.is_trouble:
+            # The oops that follows a BUG has its number there.
+            return titles[start].kind != "WARNING" and _OOPS_NUMBER.search(text) is not None
+        callers = {lines[start].caller, lines[position].caller} - {""}
+        if len(callers) < 2 and _TRACE_BEGINS.match(text):
+            return True
+    return False
+
+
+def _cause(
+    lines: Sequence[LogRecord], texts: Sequence[str], places: range, titles: Mapping[int, Deny]
+) -> tuple[str, Deny]:
+    """A report's title and rule: those of the message that a WARNING has below it, where it has one."""
+    start = places[0]
+    below = places[1 : 1 + _MESSAGE_RECORDS] if titles[start].kind == "WARNING" else ()
+    place = next((number for number in below if number in titles and titles[number].is_message), start)
+    title = texts[place].strip()
+    if title.endswith(":") and "panicked at " in title:
+        # Since Rust 1.73 the message is on a line of its own; a console makes a record of it, too.
+        behind = [*lines[place].text.split("\n")[1:], *texts[place + 1 : places.stop]]
+        title = f"{title} {behind[0].strip()}" if behind and not behind[0].startswith("---") else title
+    return title, titles[place]
+
+
+def _is_told(title: str, rule: Deny, told: set[str]) -> bool:
+    """True for what the kernel repeats of the same fault; remembers it otherwise."""
+    match = rule.pattern.search(title) if rule.pattern is not None else None
+    key = f"{rule.kind}\n{match[0] if match is not None else title}"
+    if key in told:
+        return True
+    told.add(key)
+    return False
+
+
+def _is_consequence(cause: Splat, splat: Splat, rule: Deny) -> bool:
+    """True if a report follows from the one before it."""
+    before = whole(cause)
+    if splat.time_s - before[-1].records[-1].time_s > _CONSEQUENCE_S:
+        return False
+    if "*" not in rule.follows and not any(each.kind in rule.follows for each in before):
+        return False
+    if rule.follows_process is not None:
+        return any(each.process.endswith(f"[{rule.follows_process}]") for each in before)
+    if rule.kind == "panic":
+        return True
+    # A sanitizer reports an access, and then the processor refuses it.
+    exact = next((frame for frame in splat.frames if frame.is_exact), None)
+    return exact is not None and splat.process == cause.process and f" in {exact.function}+" in cause.title
+
+
+def _end_of_report(lines: Sequence[LogRecord], texts: Sequence[str], start: int, titles: Mapping[int, Deny]) -> int:
+    """One past the report's last line: its end mark, or the last line of its kind before another report, a pause or
+    many lines that are nobody's."""
+    has_trace = False
+    time_s = lines[start].time_s
+    end = start + 1
+    for position in range(end, min(len(lines), start + _LONGEST_RECORDS)):
+        text = texts[position]
+        if lines[position].time_s - time_s > _PAUSE_S or position - end >= _GAP_RECORDS:
+            return end
+        time_s = lines[position].time_s
+        other = titles.get(position)
+        if other is not None and other.needs_trace:
+            # What another process prints between a report's lines is no report, unless a trace of its own follows.
+            other = other if has_trace and _has_trace(lines, texts, position, titles) else None
+        if other is not None and other.is_trouble:
+            is_message = other.is_message and titles[start].kind == "WARNING" and position - start <= _MESSAGE_RECORDS
+            if has_trace or not (is_message or other is titles[start] or _GOES_ON.search(text)):
+                return max(start + 1, min(end, _beginning(texts, position)))
+            end = position + 1
+        elif "+0x" in text:
+            end = position + 1
+        elif (evidence := _OF_A_REPORT.match(text)) is not None:
+            has_trace = has_trace or evidence["trace"] is not None
+            end = position + 1
+        elif "---" in text:
+            if _END_MARK.search(text):
+                return position + 1
+            if has_trace and text.startswith(_CUT_HERE):
+                return end
+        elif text.startswith("===") and _LAST_RULER.match(text):
+            return end if position + 1 in titles else position + 1
+    return end
+
+
+def _splat(rule: Deny, title: str, lines: Sequence[LogRecord]) -> Splat:
+    text = "\n".join(record.text for record in lines)
+    texts = text.split("\n")
+    frames = frames_of(texts) if rule.is_trouble and "+0x" in text else ()
+    return Splat(
+        kind=rule.kind,
+        title=title,
+        records=tuple(lines),
+        is_trouble=rule.is_trouble,
+        location=location_of([title, *texts]),
+        module=blamed_module(title, frames),
+        frames=frames,
+        registers=registers_of(texts) if "RIP: " in text or "pc : " in text else "",
+        process=process_of([title, *texts]),
+    )

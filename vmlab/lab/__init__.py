@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The wiring of the layers: a testbed per target, its boots, builds and snapshots."""

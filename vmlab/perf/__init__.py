@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The right to use perf: what the kernel's settings allow whom."""

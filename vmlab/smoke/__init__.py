@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: MIT
-"""Tests that any module can take: `pytest --pyargs vmlab.smoke --vmlab-module DIR`."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The content-addressed cache of images, snapshots, builds and downloads."""

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: MIT
+"""The content-addressed cache: published whole or not at all, built once, named by all that went into it.
+
+objects/<kind>/<digest>/    a sealed object: its files and manifest.json
+locks/                      one lock per object, so that parallel runs build it once
+tmp/                        work in progress; what no live builder holds is rubbish
+notes/                      small JSON facts with a date: verdicts on this host, resolved versions
+keys/                       the lab's own SSH keys
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from vmlab.errors import AssetError, hides_frames
+from vmlab.store.object import MANIFEST, check_object, load_object
+from vmlab.store.object import StoredObject as StoredObject
+from vmlab.store.object import digest_of as digest_of
+from vmlab.store.seal import survey, sync
+from vmlab.system.files import disk_error, remove_tree, replace_file
+
+__tracebackhide__ = hides_frames
+
+_HOST_BOUND = ("snapshot",)
+"""Kinds that belong to one host, its processor and its QEMU, which opens a snapshot's memory for writing even where it
+never writes to it (memory-backend-file without readonly=on)."""
+
+
+class Store:
+    """A directory of sealed objects. Cheap to make: it touches the disk only when asked for something.
+
+    It keeps to a budget: when an object is added, the least recently used ones make room. Without a figure it is
+    three quarters of what the store has and could have: the rest of a disk is not the lab's.
+
+    Beside it there may be a `shared` one, which many hosts read at once: nothing in it is written, locked or removed,
+    and what it has comes first, so that all hosts have the same.
+    """
+
+    def __init__(self, root: Path, *, budget_gib: float | None = None, shared: Path | None = None) -> None:
+        self.root = root
+        self.shared = shared
+        self._budget_gib = budget_gib
+
+    def find(self, kind: str, inputs: Mapping[str, Any]) -> StoredObject | None:
+        """The object with these inputs, if it is there whole; marks it used.
+
+        Raises `AssetError` when a file is not as it was sealed. A large file whose size and modification time are
+        as recorded is believed; any other is hashed.
+        """
+        digest = digest_of(inputs)
+        shared = self._shared_path(kind, digest)
+        if shared is not None:
+            known = load_object(shared, is_shared=True)
+            check_object(known, deep=False)
+            return known
+        path = self.object_path(kind, digest)
+        if not (path / MANIFEST).is_file():
+            return None
+        found = load_object(path)
+        check_object(found, deep=False)
+        with contextlib.suppress(OSError):
+            os.utime(path / MANIFEST)
+        return found
+
+    def obtain(
+        self,
+        kind: str,
+        inputs: Mapping[str, Any],
+        build: Callable[[Path], Mapping[str, Any]],
+        *,
+        waiting: Callable[[], None] = lambda: None,
+    ) -> StoredObject:
+        """The object with these inputs, built into a fresh directory by `build` if it is not there.
+
+        One process builds, the others wait (`waiting` is called once when that happens). `build` returns the
+        object's facts. When it raises, nothing is left behind. `is_new` tells whether it was built now.
+        """
+        found = self.find(kind, inputs)
+        if found is not None:
+            return found
+        digest = digest_of(inputs)
+        with self.lock(f"{kind}-{digest}", waiting=waiting):
+            found = self.find(kind, inputs)
+            if found is not None:
+                return found
+            work = self._fresh_directory(f"{kind}-{digest}")
+            try:
+                facts = build(work)
+                made = self._publish(kind, digest, inputs, facts, work)
+            except OSError as error:
+                raise disk_error(error, self.root) from error
+            finally:
+                remove_tree(work)
+        with self.hold(made.path):
+            self.keep_to(self.budget_bytes())
+        return made
+
+    @property
+    def is_there(self) -> bool:
+        """True where a store was begun: in any other directory nothing is the lab's to remove."""
+        return (self.root / "objects").is_dir() or (self.root / "locks").is_dir()
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Every sealed object, by kind and age, those of the shared store among them."""
+        found = self._own_objects()
+        for path in self.shared.glob(f"objects/*/*/{MANIFEST}") if self.shared is not None else ():
+            if path.parent.parent.name not in _HOST_BOUND:
+                found.append(load_object(path.parent, is_shared=True))
+        yield from sorted(found, key=lambda item: (item.kind, item.created))
+
+    def _own_objects(self) -> list[StoredObject]:
+        return [load_object(path.parent) for path in self.root.glob(f"objects/*/*/{MANIFEST}")]
+
+    def unreadable(self) -> Iterator[tuple[str, str]]:
+        """Kind and digest of the objects whose manifests cannot be read; `objects` raises for these."""
+        for path in sorted(self.root.glob(f"objects/*/*/{MANIFEST}")):
+            try:
+                load_object(path.parent)
+            except AssetError:
+                yield path.parent.parent.name, path.parent.name
+
+    def verify(self, item: StoredObject) -> None:
+        """Hash every file of an object; `AssetError` names the first that differs from when it was sealed."""
+        check_object(item, deep=True)
+
+    def remove(self, item: StoredObject) -> bool:
+        """Take an object away whole, renamed first, so that no reader sees half of it; False when it is held, or is
+        in the shared store."""
+        return not item.is_shared and self.discard(item.kind, item.digest)
+
+    def discard(self, kind: str, digest: str) -> bool:
+        """Like `remove`, for an object that may be too damaged to be read."""
+        path = self.object_path(kind, digest)
+        with self.lock(f"{kind}-{digest}"), contextlib.ExitStack() as stack:
+            try:
+                stack.callback(os.close, _locked(path / MANIFEST, fcntl.LOCK_EX))
+            except FileNotFoundError:
+                pass  # gone already, or an object that lost its manifest
+            except BlockingIOError:
+                return False
+            grave = self._fresh_directory(f"{kind}-{digest}") / "old"
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(grave)
+            remove_tree(grave.parent)
+        return True
+
+    @contextlib.contextmanager
+    def hold(self, path: Path) -> Iterator[None]:
+        """Keep an object, named by its directory, from being removed for the length of a `with` block.
+
+        Raises `AssetError` when it is gone. The kernel lets go of it when this process dies.
+        """
+        manifest = path / MANIFEST
+        if self.shared is not None and path.is_relative_to(self.shared):
+            # Locks of other hosts would not be seen, and a file system that is only read may know none.
+            yield
+            return
+        try:
+            descriptor = _locked(manifest, fcntl.LOCK_SH)
+        except (FileNotFoundError, BlockingIOError):
+            raise AssetError(f"{path.parent.name} {path.name} is being removed from the store") from None
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def keep_to(self, budget_bytes: int) -> list[StoredObject]:
+        """Remove the least recently used objects until the rest fits a budget, never one that is held; returns them."""
+        items = sorted(self._own_objects(), key=self.last_used)
+        excess = sum(item.size_bytes for item in items) - budget_bytes
+        removed = []
+        for item in items:
+            if excess <= 0:
+                break
+            if self.remove(item):
+                excess -= item.size_bytes
+                removed.append(item)
+        return removed
+
+    def budget_bytes(self) -> int:
+        """What all objects together may take on disk."""
+        if self._budget_gib is not None:
+            return int(self._budget_gib * 2**30)
+        used = sum(item.size_bytes for item in self._own_objects())
+        return (used + shutil.disk_usage(self._directory(".")).free) * 3 // 4
+
+    def last_used(self, item: StoredObject) -> float:
+        try:
+            return (item.path / MANIFEST).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    def remove_rubbish(self) -> int:
+        """Delete work that no live builder holds; returns how many directories that were."""
+        count = 0
+        for path in (self.root / "tmp").glob("*") if self.is_there else ():
+            name = path.name.rpartition(".")[0]
+            try:
+                with FileLock(self.root / "locks" / f"{name}.lock", timeout=0):
+                    remove_tree(path)
+                    count += 1
+            except Timeout:
+                continue
+        return count
+
+    @contextlib.contextmanager
+    def lock(self, name: str, *, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold the machine-wide lock of that name; the kernel frees it when its holder dies."""
+        directory = self._directory("locks")
+        held = FileLock(directory / f"{name}.lock")
+        try:
+            held.acquire(timeout=0)
+        except Timeout:
+            waiting()
+            held.acquire(poll_interval=0.2)
+        try:
+            yield
+        finally:
+            held.release()
+
+    def note(self, name: str) -> tuple[Any, float] | None:
+        """A remembered fact and its age in seconds; None when it is not there or not readable as JSON.
+
+        One of the shared store is never old: all its readers go by it until whoever keeps it asks anew.
+        """
+        if self.shared is not None:
+            with contextlib.suppress(OSError, ValueError):
+                return json.loads((self.shared / "notes" / f"{name}.json").read_text(encoding="utf-8")), 0.0
+        path = self.root / "notes" / f"{name}.json"
+        try:
+            return json.loads(path.read_text(encoding="utf-8")), max(0.0, time.time() - path.stat().st_mtime)
+        except (OSError, ValueError):
+            return None
+
+    def remember(self, name: str, fact: object) -> None:
+        """Keep a fact under a name, replacing the old one at once."""
+        path = self._directory("notes") / f"{name}.json"
+        replace_file(path, json.dumps(fact, indent=1))
+
+    def directory(self, name: str) -> Path:
+        """A directory of the store that is not content-addressed, such as `keys` or `downloads`."""
+        return self._directory(name)
+
+    def shared_directory(self, name: str) -> Path | None:
+        """The same of the shared store, where it has one."""
+        path = self.shared / name if self.shared is not None else None
+        return path if path is not None and path.is_dir() else None
+
+    def _shared_path(self, kind: str, digest: str) -> Path | None:
+        if self.shared is None or kind in _HOST_BOUND:
+            return None
+        path = self.shared / "objects" / kind / digest
+        return path if (path / MANIFEST).is_file() else None
+
+    def object_path(self, kind: str, digest: str) -> Path:
+        """Where an object lies, or will."""
+        return self.root / "objects" / kind / digest
+
+    def _directory(self, name: str) -> Path:
+        path = self.root / name
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise disk_error(error, self.root) from error
+        return path
+
+    def _fresh_directory(self, name: str) -> Path:
+        work = self._directory("tmp") / f"{name}.{os.getpid()}"
+        for old in work.parent.glob(f"{name}.*"):
+            remove_tree(old)
+        work.mkdir()
+        return work
+
+    def _publish(
+        self, kind: str, digest: str, inputs: Mapping[str, Any], facts: Mapping[str, Any], work: Path
+    ) -> StoredObject:
+        sync(work)  # first, since a file that has not reached the disk need not know yet what it takes there
+        manifest = {"schema": 1, "inputs": inputs, "facts": dict(facts), "created": time.time(), "files": survey(work)}
+        (work / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        sync(work)
+        final = self.object_path(kind, digest)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        remove_tree(final)  # an object that lost its manifest: `find` does not know it
+        work.rename(final)
+        return load_object(final, is_new=True)
+
+
+def _locked(path: Path, how: int) -> int:
+    """A descriptor that holds a file's lock; `BlockingIOError` when another holds it, `FileNotFoundError` when the
+    file was taken away meanwhile."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+        if path.stat().st_ino != os.fstat(descriptor).st_ino:
+            raise FileNotFoundError(path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""Directories for things that are large and short-lived: overlays, unpacked roots.
+
+They lie in /var/tmp, since /tmp is often a small tmpfs. Each is named after its process, by pid and start time, and
+locked as long as that process, or one that it handed the lock to, lives: what a killed one left is found and removed
+by the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from vmlab.errors import HostError
+from vmlab.system.files import remove_tree
+from vmlab.system.process import ProcessIdentity
+
+PARENT = Path("/var/tmp")
+
+Remove = Callable[[Path], None]
+
+
+class ScratchDirectory:
+    """A directory of this process, removed when it is closed; a context manager.
+
+    Raises `HostError` when there is not enough room for `what`.
+    """
+
+    def __init__(self, *, needed_mib: int, what: str, mode: int = 0o700, remove: Remove = remove_tree) -> None:
+        remove_left_behind(remove)
+        free_mib = shutil.disk_usage(PARENT).free // 2**20
+        if free_mib < needed_mib:
+            raise HostError(
+                f"no space left: {PARENT} has {free_mib} MiB free, {what} takes {needed_mib}",
+                hint="free some; `vmlab images prune` removes what the lab does not need",
+            )
+        self._remove = remove
+        owner = ProcessIdentity.of(os.getpid())
+        self.path = Path(tempfile.mkdtemp(prefix=f"vmlab-{owner.pid}-{owner.started}-", dir=PARENT))
+        self.path.chmod(mode)
+        self.lock_fd = _lock(self.path)
+        """Inherited by a child, it keeps the directory for as long as that lives."""
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove it and all that is in it; safe to call again."""
+        if self.lock_fd >= 0:
+            try:
+                self._remove(self.path)
+            finally:
+                self.release()
+
+    def release(self) -> None:
+        """Leave it to whoever inherited the lock."""
+        if self.lock_fd >= 0:
+            os.close(self.lock_fd)
+            self.lock_fd = -1
+
+
+def scratch_directories() -> Iterator[Path]:
+    """Those of this user's processes, alive or not."""
+    for path in sorted(PARENT.glob("vmlab-*-*")):
+        with contextlib.suppress(OSError):
+            if path.is_dir() and path.stat().st_uid == os.geteuid():
+                yield path
+
+
+def owner_of(path: Path) -> ProcessIdentity | None:
+    """The process that made a scratch directory, by its name."""
+    words = path.name.split("-")
+    if len(words) < 4 or not (words[1].isdigit() and words[2].isdigit()):
+        return None
+    return ProcessIdentity(pid=int(words[1]), started=int(words[2]))
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether nobody lives who has a use for a scratch directory: its lock is free and its owner is gone.
+
+    The owner alone does not tell: it may live in another container, under another pid. Nor does the lock alone:
+    between making a directory and locking it lies a moment.
+    """
+    owner = owner_of(path)
+    return owner is not None and not owner.is_alive() and not is_locked(path)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds a scratch directory, or it cannot be looked into."""
+    try:
+        os.close(_lock(path))
+    except OSError:
+        return True
+    return False
+
+
+def remove_left_behind(remove: Remove = remove_tree) -> list[Path]:
+    """Remove the directories of this user's processes that are gone; returns them."""
+    gone = []
+    for path in scratch_directories():
+        # What cannot be removed, such as files of an unshared mmdebstrap, is no reason not to go on.
+        with contextlib.suppress(OSError, HostError):
+            if is_abandoned(path):
+                remove(path)
+                gone.append(path)
+    return gone
+
+
+def _lock(path: Path) -> int:
+    """A descriptor that holds the directory's lock, which the kernel frees when it is closed everywhere;
+    `BlockingIOError` when it is held."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
