@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from forks import ROOT, new_forks
+from forks import ROOT, new_lab
 from rows import Limit, Measured
 from timing import timed_fork
 
@@ -132,9 +132,9 @@ def memory() -> Measured:
 
 
 def _in_guest(target: str, source: TimingSource, use: Callable[[Guest, str], Costs]) -> Costs:
-    with new_forks() as forks, timed_fork(forks, source, target) as found:
+    with new_lab() as lab, timed_fork(lab, source, target) as found:
         running = found.running
-        compiled = forks.lab.program(running.target, "test/fibbench.c", lambda: running.guest)
+        compiled = lab.testbed(running.target).program("test/fibbench.c")
         running.guest.put(compiled, "/tmp/fibbench")
         return use(running.guest, "/tmp/fibbench")
 
@@ -166,9 +166,9 @@ def kernel() -> Measured:
     """
     differences, unzeroed = {}, {}
     stats = Parts(request=0x8038FB03, size=56, offsets={"compute": 24})
-    with new_forks() as forks, timed_fork(forks, TimingSource.ICOUNT, _KERNEL_TARGET) as found:
+    with new_lab() as lab, timed_fork(lab, TimingSource.ICOUNT, _KERNEL_TARGET) as found:
         running = found.running
-        compiled = forks.lab.program(running.target, "test/fibbench.c", lambda: running.guest)
+        compiled = lab.testbed(running.target).program("test/fibbench.c")
         running.guest.put(compiled, "/tmp/fibbench")
         words = ["sudo", "/tmp/fibbench", *_words("fib", _KERNEL_INDICES, "--clock", "elapsed", "--own")]
         user = _parse(running.guest.succeed(" ".join(words), timeout_s=600))

@@ -14,8 +14,9 @@ from pathlib import Path
 from rows import Limit, Measured
 
 from vmlab.catalogue.target import Target
-from vmlab.lab.lab import Lab, Running
-from vmlab.lab.snapshots import Forks, Stage
+from vmlab.lab.freezer import Cargo
+from vmlab.lab.lab import Lab
+from vmlab.lab.machines import Running
 from vmlab.machine.machine import Machine
 from vmlab.machine.snapshot import SnapshotFiles
 from vmlab.settings import load_settings
@@ -27,10 +28,10 @@ _SETTLED_S = 5.0
 
 
 @contextlib.contextmanager
-def new_forks() -> Iterator[Forks]:
-    """Forks of a lab whose consoles are thrown away."""
+def new_lab() -> Iterator[Lab]:
+    """A lab whose consoles are thrown away."""
     with tempfile.TemporaryDirectory() as report:
-        yield Forks(Lab(load_settings({"report": report}, directory=ROOT)))
+        yield Lab(load_settings({"report": report}, directory=ROOT))
 
 
 def _first_command(running: Running, started: float) -> float:
@@ -40,7 +41,7 @@ def _first_command(running: Running, started: float) -> float:
 
 def _boot_s(lab: Lab, target: Target) -> float:
     """From the start of QEMU to the first answered command of a boot."""
-    with lab.boot(target) as running:
+    with lab.testbed(target).boot() as running:
         return _first_command(running, running.machine.started)
 
 
@@ -48,14 +49,15 @@ def running_guest() -> Measured:
     """A fork until its guest runs, as a share of a boot; the worst of the default targets."""
     ratios: dict[str, float] = {}
     conditions: dict[str, str] = {}
-    with new_forks() as forks:
-        for target in forks.lab.targets:
-            snapshot = forks.obtain(target, Stage.READY)
-            boot_s = _boot_s(forks.lab, target)
+    with new_lab() as lab:
+        for target in lab.targets:
+            snapshot = lab.testbed(target).snapshots.obtain(Cargo())
+            boot_s = _boot_s(lab, target)
             taken = []
             for _ in range(_TIMES):
+                files = SnapshotFiles(directory=snapshot.path).for_forks()
                 started = time.monotonic()
-                machine: Machine = forks.lab.machine(target, SnapshotFiles(directory=snapshot.path).for_forks())
+                machine: Machine = lab.testbed(target).machines.machine(files)
                 with machine:
                     taken.append(time.monotonic() - started)
             ratios[target.id] = statistics.median(taken) / boot_s
@@ -68,15 +70,15 @@ def first_command() -> Measured:
     of the default targets."""
     ratios: dict[str, float] = {}
     conditions: dict[str, str] = {}
-    with new_forks() as forks:
-        for target in forks.lab.targets:
-            with forks.fork(target):
+    with new_lab() as lab:
+        for target in lab.targets:
+            with lab.testbed(target).fork():
                 pass
-            boot_s = _boot_s(forks.lab, target)
+            boot_s = _boot_s(lab, target)
             taken = []
             for _ in range(_TIMES):
                 started = time.monotonic()
-                with forks.fork(target) as running:
+                with lab.testbed(target).fork() as running:
                     taken.append(_first_command(running, started))
             ratios[target.id] = statistics.median(taken) / boot_s
             conditions[target.id] = f"{statistics.median(taken):.2f} s against {boot_s:.1f} s"
@@ -86,21 +88,21 @@ def first_command() -> Measured:
 def private_memory() -> Measured:
     """What an idle fork has to itself; the most of the default targets."""
     taken: dict[str, int] = {}
-    with new_forks() as forks:
-        for target in forks.lab.targets:
-            with forks.fork(target) as running:
+    with new_lab() as lab:
+        for target in lab.targets:
+            with lab.testbed(target).fork() as running:
                 running.guest.succeed("true")
                 time.sleep(_SETTLED_S)
                 taken[target.id] = _field_mib(running.machine.pid, "status", "RssAnon")
-        accelerators = {facts.provenance.accelerator for facts in forks.lab.facts.values()}
+        accelerators = {testbed.rig.provenance.accelerator for testbed in lab.testbeds}
     conditions = {name: f"{mib} MiB" for name, mib in taken.items()}
     return Measured(value=max(taken.values()), conditions=conditions | {"accelerator": ", ".join(accelerators)})
 
 
 def twelve_at_once() -> Measured:
     """Twelve forks of the four default targets, all answering: their memory together, what they share counted once."""
-    with new_forks() as forks, contextlib.ExitStack() as stack:
-        running = [stack.enter_context(forks.fork(target)) for target in forks.lab.targets for _ in range(3)]
+    with new_lab() as lab, contextlib.ExitStack() as stack:
+        running = [stack.enter_context(lab.testbed(target).fork()) for target in lab.targets for _ in range(3)]
         for one in running:
             one.guest.succeed("true")
         total_mib = sum(_field_mib(one.machine.pid, "smaps_rollup", "Pss") for one in running)
@@ -109,11 +111,11 @@ def twelve_at_once() -> Measured:
 
 def two_hundred() -> Measured:
     """Two hundred forks in a row: what this process has more of after the last than after the twentieth."""
-    with new_forks() as forks:
-        target = forks.lab.matrix.select("debian12-6.1")[0]
+    with new_lab() as lab:
+        target = lab.matrix.select("debian12-6.1")[0]
         early: dict[str, int] = {}
         for number in range(200):
-            with forks.fork(target) as running:
+            with lab.testbed(target).fork() as running:
                 running.guest.succeed("true")
             if number == 19:
                 early = _belongings()

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from forks import new_forks
+from forks import new_lab
 from rows import Limit, Measured
 from timing import timed_fork
 
@@ -27,9 +27,9 @@ _DEVICE = "/dev/fibonacci"
 @contextmanager
 def _counted(program: str) -> Iterator[tuple[Guest, str]]:
     """A guest with the module loaded whose instructions are counted, and where a program of fibdrv's lies in it."""
-    with new_forks() as forks, timed_fork(forks, TimingSource.ICOUNT, TARGET) as found:
+    with new_lab() as lab, timed_fork(lab, TimingSource.ICOUNT, TARGET) as found:
         running = found.running
-        compiled = forks.lab.program(running.target, program, lambda: running.guest)
+        compiled = lab.testbed(running.target).program(program)
         running.guest.put(compiled, "/tmp/program")
         yield running.guest, "/tmp/program"
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from rows import Limit, Measured
 
 from vmlab import __version__
+from vmlab.plugin.balance import Load, costs, split
 from vmlab.report.durations import Expected, read_durations
 from vmlab.report.files import write_result
 from vmlab.report.model import SCHEMA, Outcome, RunResult, ShardFacts, TargetResult, TestResult
-from vmlab.shard import Load, costs, split
 
 RECORDED = Path(__file__).parents[1] / "durations.json"
 _SHARDS, _RESULTS, _TARGETS = 100, 1000, 4

@@ -18,13 +18,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from forks import ROOT, new_forks
+from forks import ROOT, new_lab
 from rows import Limit, Measured
 
+from vmlab.lab.freezer import Stage
 from vmlab.lab.interleaved import in_turns
 from vmlab.lab.lab import Lab
-from vmlab.lab.snapshots import Forks, Stage
-from vmlab.lab.timed import Timed, TimedGuests
+from vmlab.lab.timed import Timed, fork_timed
 from vmlab.settings import load_settings
 from vmlab.timing.compare import Verdict, compare
 from vmlab.timing.operation import Loop, Operation, Read
@@ -63,17 +63,17 @@ def _ppm(figures: list[float]) -> float:
 
 
 @contextlib.contextmanager
-def timed_fork(forks: Forks, source: TimingSource, target: str = TARGET) -> Iterator[Timed]:
-    (chosen,) = forks.lab.matrix.select(target)
-    with TimedGuests(forks).fork(chosen, Stage.LOADED, accepted=(source,)) as timed:
+def timed_fork(lab: Lab, source: TimingSource, target: str = TARGET) -> Iterator[Timed]:
+    (chosen,) = lab.matrix.select(target)
+    with fork_timed(lab, chosen, Stage.LOADED, accepted=(source,)) as timed:
         yield timed
 
 
 def _ten_forks(operation: Operation, batches: int) -> tuple[list[Measurement], dict[str, str]]:
     taken = []
-    with new_forks() as forks, _busy_host():
+    with new_lab() as lab, _busy_host():
         for _ in range(_FORKS):
-            with timed_fork(forks, TimingSource.ICOUNT) as timed:
+            with timed_fork(lab, TimingSource.ICOUNT) as timed:
                 taken.append(timed.stopwatch.measure(operation, batches=batches))
     return taken, {"forks": str(_FORKS), "batches": str(batches), "other work": f"{_SPINNERS} spinning processes"}
 
@@ -116,12 +116,12 @@ def _trials(nops: int, verdict: Verdict) -> Measured:
         for name, count in (("as it is", 0), ("changed", nops)):
             module = _variant(Path(directory), name, count)
             settings = load_settings({"report": directory, "module": str(module)}, directory=ROOT)
-            labs.append(Forks(Lab(settings)))
+            labs.append(Lab(settings))
         stack.enter_context(_busy_host())
         for _ in range(_TRIALS):
             sides: list[Series] = []
-            for forks in labs:
-                with timed_fork(forks, TimingSource.ICOUNT) as timed:
+            for lab in labs:
+                with timed_fork(lab, TimingSource.ICOUNT) as timed:
                     measured = timed.stopwatch.measure(READ, batches=100)
                     sides.append(timed.stopwatch.series("read", {READ.offset: measured}))
             found = compare(sides[0], sides[1])
@@ -133,7 +133,7 @@ def _trials(nops: int, verdict: Verdict) -> Measured:
 
 def icount_change() -> Measured:
     """0.5 % more instructions in the loop that computes F(1000): trials that did not say slower."""
-    with new_forks() as forks, timed_fork(forks, TimingSource.ICOUNT) as timed:
+    with new_lab() as lab, timed_fork(lab, TimingSource.ICOUNT) as timed:
         cost = timed.stopwatch.measure(READ, batches=100).best
     return _trials(math.ceil(_CHANGE * cost / _SQUARING_ROUNDS), Verdict.SLOWER)
 
@@ -146,9 +146,9 @@ def icount_no_change() -> Measured:
 def _clock_trials(other: Operation | None, operation: Operation) -> list[Verdict]:
     found = []
     with (
-        new_forks() as forks,
-        timed_fork(forks, TimingSource.CLOCK) as first,
-        timed_fork(forks, TimingSource.CLOCK) as second,
+        new_lab() as lab,
+        timed_fork(lab, TimingSource.CLOCK) as first,
+        timed_fork(lab, TimingSource.CLOCK) as second,
     ):
         for _ in range(_CLOCK_TRIALS):
             both = in_turns(first, second, operation, other)
@@ -181,9 +181,9 @@ def clock_slowdown() -> Measured:
 def emulated_pmu() -> Measured:
     """A loop of 2,000,000 instructions on arm64 in ten forks: how far the worst count is off."""
     counts = []
-    with new_forks() as forks, _busy_host():
+    with new_lab() as lab, _busy_host():
         for _ in range(_FORKS):
-            with timed_fork(forks, TimingSource.EMULATED_PMU, _ARM64_TARGET) as timed:
+            with timed_fork(lab, TimingSource.EMULATED_PMU, _ARM64_TARGET) as timed:
                 taken = timed.stopwatch.measure(Loop(1_000_000), batches=20, counter="instructions:u")
                 counts.append(taken.minimum)
     worst = max(abs(count / 2_000_000 - 1) for count in counts)
@@ -193,9 +193,9 @@ def emulated_pmu() -> Measured:
 def cost_of_counting() -> Measured:
     """A loop of 200 million instructions under `-icount`, as a multiple of plain TCG's; seconds of the host's."""
     took = {}
-    with new_forks() as forks:
+    with new_lab() as lab:
         for source in (TimingSource.ICOUNT, TimingSource.CLOCK):
-            with timed_fork(forks, source) as timed:
+            with timed_fork(lab, source) as timed:
                 started = time.monotonic()
                 timed.stopwatch.measure(Loop(10_000_000), batches=10, warmup=0)
                 took[source] = time.monotonic() - started
@@ -205,7 +205,7 @@ def cost_of_counting() -> Measured:
 
 def overhead() -> Measured:
     """What reading the counter before and after a batch costs, in instructions; it is taken off each sample."""
-    with new_forks() as forks, timed_fork(forks, TimingSource.ICOUNT) as timed:
+    with new_lab() as lab, timed_fork(lab, TimingSource.ICOUNT) as timed:
         return Measured(value=timed.stopwatch.measure(Loop(1)).overhead)
 
 

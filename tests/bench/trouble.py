@@ -6,7 +6,7 @@ from __future__ import annotations
 import statistics
 import time
 
-from forks import new_forks
+from forks import new_lab
 from rows import Limit, Measured
 
 from vmlab.guest.watch import KernelWatch
@@ -15,9 +15,9 @@ _TIMES = 20
 
 
 def _looking() -> Measured:
-    with new_forks() as forks:
-        target = forks.lab.matrix.select("debian12-6.1")[0]
-        with forks.fork(target) as running:
+    with new_lab() as lab:
+        target = lab.matrix.select("debian12-6.1")[0]
+        with lab.testbed(target).fork() as running:
             figures = []
             for number in range(_TIMES):
                 started = time.perf_counter()
@@ -25,7 +25,7 @@ def _looking() -> Measured:
                 watch.begin(f"test_{number}")
                 watch.end()
                 figures.append((time.perf_counter() - started) * 1000)
-            accelerator = forks.lab.facts[target.id].provenance.accelerator
+            accelerator = lab.testbed(target).rig.provenance.accelerator
     return Measured(value=statistics.median(figures), conditions={"of": str(_TIMES), "accelerator": accelerator})
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from forks import new_forks
+from forks import new_lab
 from rows import Limit, Measured
 
 from vmlab.image.image import Image
@@ -33,16 +33,16 @@ exec vng --disable-kvm --force-9p -r "$3" --cpus 2 --memory 1G -v -- uname -r
 def virtme_ng() -> Measured:
     """The time of a fork to its first command, its proof and login included, as a share of virtme-ng's."""
     _require_programs()
-    with new_forks() as forks, contextlib.ExitStack() as stack:
-        (target,) = forks.lab.matrix.select(TARGET)
-        image = forks.lab.image(target)
+    with new_lab() as lab, contextlib.ExitStack() as stack:
+        (target,) = lab.matrix.select(TARGET)
+        image = lab.testbed(target).image
         modules = stack.enter_context(_modules_of(image))
-        with forks.fork(target):
+        with lab.testbed(target).fork():
             pass
         ours, theirs = [], []
         for _ in range(_TIMES):
             started = time.monotonic()
-            with forks.fork(target) as running:
+            with lab.testbed(target).fork() as running:
                 assert running.guest.succeed("uname -r").strip() == image.release
                 ours.append(time.monotonic() - started)
             theirs.append(_virtme_s(image, modules))

@@ -48,7 +48,9 @@ class Bench:
 
     @contextlib.contextmanager
     def boot(self) -> Iterator[Site]:
-        with provision.first_guest(self.lab, self.work, self.directory / "overlay.qcow2", self.directory) as site:
+        with provision.first_guest(
+            self.lab.context, self.work, self.directory / "overlay.qcow2", self.directory
+        ) as site:
             yield site
 
 
@@ -68,7 +70,7 @@ def bench(disks: Disks, publisher: Publisher, tmp_path: Path, vmlab_lab: Lab) ->
     row = LockedImage(
         id=image.id, name=Path(there.file).name, size_bytes=1, algorithm=image.algorithm, digest="0" * 128
     )
-    work = provision.begin(lab, target, target.cloud, row, disk)
+    work = provision.begin(lab.context, lab.accelerators, target, target.cloud, row, disk)
     return Bench(lab=lab, work=work, directory=tmp_path, notices=notices)
 
 

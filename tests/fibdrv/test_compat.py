@@ -3,18 +3,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import pytest
 
-from vmlab.catalogue.target import Architecture, Target
+from vmlab.catalogue.target import Architecture
 from vmlab.guest.guest import Guest
 from vmlab.image.kernel_config import has_option
-from vmlab.lab.lab import Lab
+from vmlab.lab.testbed import Testbed
 
 from .oracle import fibonacci, record
-from .variants import place_for
 
 # A freestanding program needs no 32-bit C library, which the targets do not have; their compiler makes it.
 _COMPILE = (
@@ -24,16 +22,16 @@ _COMPILE = (
 
 
 @pytest.fixture
-def client(vmlab_lab: Lab, target: Target, shared_guest: Guest, tmp_path: Path) -> str:
+def client(vmlab_testbed: Testbed, shared_guest: Guest, tmp_path: Path) -> str:
     """Where the 32-bit program lies in the guest. Cost: a compilation."""
-    if target.architecture is not Architecture.AMD64:
+    if vmlab_testbed.target.architecture is not Architecture.AMD64:
         pytest.skip("the target's compiler makes no 32-bit programs")
-    if not has_option(vmlab_lab.image(target), "CONFIG_IA32_EMULATION"):
+    if not has_option(vmlab_testbed.image, "CONFIG_IA32_EMULATION"):
         pytest.skip("this kernel runs no 32-bit programs: CONFIG_IA32_EMULATION is off")
-    source, local = vmlab_lab.source, tmp_path / "fibcompat"
-    with contextlib.closing(place_for(vmlab_lab, target, shared_guest)()) as place:
+    source, local = vmlab_testbed.run.source, tmp_path / "fibcompat"
+    with vmlab_testbed.place() as place:
         place.put_tree(source.directory, list(source.files), "program")
-        outcome = place.run(_COMPILE, timeout_s=vmlab_lab.limits(target).build_s)
+        outcome = place.run(_COMPILE, timeout_s=vmlab_testbed.limits.build_s)
         assert outcome.status == 0, outcome.output
         place.get("out", local)
     local.chmod(0o755)

@@ -3,18 +3,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from vmlab.catalogue.target import Target
 from vmlab.guest.guest import Guest
 from vmlab.lab.lab import Lab
+from vmlab.lab.testbed import Testbed
 
 from .probe import DEVICE
-from .variants import place_for
 
 pytestmark = pytest.mark.thorough
 
@@ -29,14 +27,14 @@ _RELOAD = "udevadm control --reload && udevadm control --ping"
 
 
 def test_make_is_silent_at_w1_and_make_install_honours_install_mod_path(
-    vmlab_lab: Lab, target: Target, shared_guest: Guest
+    vmlab_testbed: Testbed, shared_guest: Guest
 ) -> None:
-    source, release = vmlab_lab.source, vmlab_lab.image(target).release
-    limit_s = vmlab_lab.limits(target).build_s
+    source, release = vmlab_testbed.run.source, vmlab_testbed.image.release
+    limit_s = vmlab_testbed.limits.build_s
     # Debian 13 has its modules compressed, and the lab's images have no xz.
     options = f"KERNELRELEASE={release} INSTALL_MOD_PATH=/build/tree CONFIG_MODULE_COMPRESS_XZ="
     make = f"make -C fibdrv {options}"
-    with contextlib.closing(place_for(vmlab_lab, target, shared_guest)()) as place:
+    with vmlab_testbed.place() as place:
         place.put_tree(source.directory, list(source.files), "fibdrv")
         listing = "cd /build/tree && find . -type f ! -name 'modules.*' | cut -c3-"
         # The kernel's makers turn on what W=1 warns of one by one: a driver that heeds it stays clean.

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from vmlab.catalogue.target import Target
 from vmlab.guest.guest import Guest
-from vmlab.lab.lab import Lab
+from vmlab.lab.testbed import Testbed
 from vmlab.module.build import Built
 from vmlab.module.load import insert
 
@@ -99,9 +98,9 @@ wait $reader && echo $mapped
 
 
 @pytest.fixture
-def faulty(vmlab_lab: Lab, target: Target, guest: Guest, tmp_path: Path) -> Built:
+def faulty(vmlab_testbed: Testbed, tmp_path: Path) -> Built:
     """The test build, not loaded."""
-    return build_faulty(vmlab_lab, target, guest, tmp_path)
+    return build_faulty(vmlab_testbed, tmp_path)
 
 
 @pytest.fixture

@@ -69,11 +69,11 @@ def find_other_compiler(lab: Lab, target: Target) -> Borrowed | None:
     """The compiler nearest in version to a target's own, the older of two, among the images that this run has anyway:
     those of its targets, and of the default matrix what is in the store. None when there is no other version."""
     chosen = {row.id for row in lab.targets}
-    own = _borrow(lab.image(target))
+    own = _borrow(lab.testbed(target).image)
     others: list[Borrowed] = []
     for row in lab.matrix.targets:
         if row.architecture is target.architecture and (row.is_default or row.id in chosen):
-            image = lab.image(row) if row.id in chosen else cached_image(row, lab.store)
+            image = lab.testbed(row).image if row.id in chosen else cached_image(row, lab.store)
             other = _borrow(image) if image is not None else None
             if own is not None and other is not None and other.major != own.major:
                 others.append(other)

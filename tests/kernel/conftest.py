@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from vmlab.catalogue.target import Target
 from vmlab.guest.guest import Guest
 from vmlab.lab.lab import Lab
-from vmlab.lab.snapshots import Forks
+from vmlab.lab.testbed import Testbed
 from vmlab.plugin.fixtures import used_guest
 
 from .bench import Bench
@@ -85,10 +84,10 @@ def start(shared_guest: Guest, busy_path: str) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="session")
-def workshop(vmlab_lab: Lab, vmlab_forks: Forks, vmlab_target: Target) -> Iterator[Workshop]:
+def workshop(vmlab_lab: Lab, vmlab_target: Target) -> Iterator[Workshop]:
     """Builds `smallest` for the target, with its own compiler and with another. Scope: session, once per target. Cost:
     one to two seconds a build; on hosts where modules are built in a guest, a fork and more."""
-    with open_workshop(vmlab_lab, vmlab_forks, vmlab_target) as opened:
+    with open_workshop(vmlab_lab, vmlab_target) as opened:
         yield opened
 
 
@@ -106,10 +105,9 @@ def bring(request: pytest.FixtureRequest, tmp_path: Path) -> Bring:
 
 
 @pytest.fixture(scope="session")
-def kit(vmlab_lab: Lab, vmlab_forks: Forks, vmlab_target: Target) -> Kit:
+def kit(vmlab_testbed: Testbed) -> Kit:
     """The modules that the experiments load, built for the target. Cost: nothing from the store, else half a minute."""
-    with ExitStack() as stack:
-        return obtain_kit(vmlab_lab, vmlab_target, lambda: stack.enter_context(vmlab_forks.fork(vmlab_target)).guest)
+    return obtain_kit(vmlab_testbed)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import itertools
@@ -12,20 +11,17 @@ import lzma
 import re
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vmlab.catalogue.target import Target
 from vmlab.errors import BuildError
-from vmlab.guest.guest import Guest
 from vmlab.image.image import Image
-from vmlab.lab.lab import Lab
+from vmlab.lab.testbed import Testbed
 from vmlab.module.build import find_compiler, make_command
-from vmlab.module.build_root import GuestPlace, HostPlace, Place
+from vmlab.module.build_root import Place
 from vmlab.module.compiler import kernel_compiler
-from vmlab.settings import BuildPlace
 
 from .license import LICENSES, License, relicensed
 
@@ -66,19 +62,19 @@ class Kit:
         return self.directory / "ko.tar.gz"
 
 
-def obtain_kit(lab: Lab, target: Target, guest: Callable[[], Guest]) -> Kit:
-    """The kit for a target's kernel, from the store or built now (half a minute of two cores; more in a guest, which
-    `guest` gives where it takes one). Raises `BuildError`."""
-    image = lab.image(target)
+def obtain_kit(testbed: Testbed) -> Kit:
+    """The kit for a target's kernel, from the store or built now (half a minute of two cores; more in a guest).
+
+    Raises `BuildError`.
+    """
+    image = testbed.image
 
     def build(work: Path) -> Mapping[str, Any]:
-        where = lab.build_place(image)
-        place = GuestPlace(guest()) if where is BuildPlace.GUEST else HostPlace(image)
-        with contextlib.closing(place), tempfile.TemporaryDirectory(prefix="vmlab-kit-") as scratch:
-            return _Build(image, place, lab.limits(target).build_s, Path(scratch), work).run()
+        with testbed.place() as place, tempfile.TemporaryDirectory(prefix="vmlab-kit-") as scratch:
+            return _Build(image, place, testbed.limits.build_s, Path(scratch), work).run()
 
     inputs = {"revision": _REVISION, "sources": _digest(), "licenses": [each.text for each in LICENSES]}
-    stored = lab.store.obtain("experiments", {**inputs, "image": image.digest}, build)
+    stored = testbed.run.store.obtain("experiments", {**inputs, "image": image.digest}, build)
     modpost: Mapping[str, str] = json.loads(stored.file("modpost.json").read_text(encoding="utf-8"))
     return Kit(directory=stored.path, release=image.release, modpost=modpost)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from vmlab.catalogue.target import Target
-from vmlab.lab.snapshots import Forks
+from vmlab.lab.testbed import Testbed
 
 from .bench import Bench, Step, transcript
 from .elf import Object
@@ -25,9 +25,9 @@ _PROPRIETARY = 1
 
 
 @pytest.fixture(scope="module")
-def tainted(vmlab_forks: Forks, vmlab_target: Target, kit: Kit) -> Iterator[Bench]:
+def tainted(vmlab_testbed: Testbed, kit: Kit) -> Iterator[Bench]:
     """A fork for the tests of this file alone: a kernel stays tainted. Cost: a fork, once per target."""
-    with vmlab_forks.fork(vmlab_target) as running:
+    with vmlab_testbed.fork() as running:
         yield Bench(running.guest, kit)
 
 

@@ -14,11 +14,9 @@ from pathlib import Path
 from vmlab.catalogue.target import Target
 from vmlab.image.image import Image
 from vmlab.lab.lab import Lab
-from vmlab.lab.snapshots import Forks
 from vmlab.module.build import find_compiler
-from vmlab.module.build_root import GuestPlace, HostPlace, Place
+from vmlab.module.build_root import Place
 from vmlab.module.compiler import Match, candidates, compare, kernel_compiler, parse_compiler
-from vmlab.settings import BuildPlace
 from vmlab.store.store import Store
 
 from .borrowed_compiler import Borrowed, find_other_compiler, put_into
@@ -167,17 +165,12 @@ class Workshop:
 
 
 @contextlib.contextmanager
-def open_workshop(lab: Lab, forks: Forks, target: Target) -> Iterator[Workshop]:
+def open_workshop(lab: Lab, target: Target) -> Iterator[Workshop]:
     """A target's workshop for the length of a `with` block: on the host, or in a fork where modules are built there."""
-    image = lab.image(target)
-    with contextlib.ExitStack() as stack:
-        if lab.build_place(image) is BuildPlace.HOST:
-            place: Place = HostPlace(image)
-        else:
-            place = GuestPlace(stack.enter_context(forks.fork(target)).guest)
-        stack.callback(place.close)
+    testbed = lab.testbed(target)
+    with testbed.place() as place:
         other = find_other_compiler(lab, target)
-        yield Workshop(place, image, other, store=lab.store, timeout_s=lab.limits(target).build_s)
+        yield Workshop(place, testbed.image, other, store=lab.store, timeout_s=testbed.limits.build_s)
 
 
 def unknown_options_in(output: str) -> set[str]:

@@ -24,13 +24,19 @@ ZOO = Path(__file__).parents[1] / "zoo"
 
 def _cold(lab: Lab, target: Target, source: Source, guest: Guest, name: BuildPlace, store: Path) -> Built:
     """Built in a place now, whatever the lab's own store holds."""
-    image = lab.image(target)
+    image = lab.testbed(target).image
 
     def place() -> Place:
         return HostPlace(image) if name is BuildPlace.HOST else GuestPlace(guest)
 
     return build_module(
-        source, image, place, name, Store(store), policy=CompilerPolicy.REFUSE, timeout_s=lab.limits(target).build_s
+        source,
+        image,
+        place,
+        name,
+        Store(store),
+        policy=CompilerPolicy.REFUSE,
+        timeout_s=lab.testbed(target).limits.build_s,
     )
 
 
@@ -57,7 +63,7 @@ def test_a_module_that_does_not_compile_names_file_line_and_error(
     source = read_source(ZOO / "no_compile")
     with pytest.raises(BuildError, match=r"no_compile\.c:9: .undeclared_name. undeclared") as caught:
         _cold(vmlab_lab, target, source, shared_guest, BuildPlace.HOST, tmp_path)
-    assert vmlab_lab.image(target).release in caught.value.message
+    assert vmlab_lab.testbed(target).image.release in caught.value.message
 
 
 def test_a_module_compiled_by_another_compiler_is_refused_before_insmod(

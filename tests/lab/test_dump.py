@@ -12,7 +12,6 @@ import pytest
 from vmlab.catalogue.target import Target
 from vmlab.errors import CommandHung
 from vmlab.lab.lab import Lab
-from vmlab.lab.snapshots import Forks
 from vmlab.machine.memory_dump import note_path
 from vmlab.module.load import insert
 
@@ -32,11 +31,10 @@ def test_a_dump_of_a_hung_guest_shows_the_line_that_it_hangs_in(vmlab_lab: Lab, 
     settings = dataclasses.replace(
         vmlab_lab.settings, module=ZOO / "mutex_deadlock", dump=True, report=tmp_path / "report"
     )
-    lab = Lab(settings)
-    forks = Forks(lab)
-    vmlinux = lab.vmlinux(target)
-    built = forks.built(target)
-    with forks.fork(target) as running:
+    testbed = Lab(settings).testbed(target)
+    vmlinux = testbed.vmlinux()
+    built = testbed.built()
+    with testbed.fork() as running:
         running.guest.limits = dataclasses.replace(running.guest.limits, load_s=10)
         with pytest.raises(CommandHung, match="mutex_deadlock is where it hangs") as caught:
             insert(running.guest, built)

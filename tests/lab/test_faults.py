@@ -88,7 +88,7 @@ def test_a_full_disk_is_told_with_what_is_free(start: Start, tmp_path: Path) -> 
 def test_a_damaged_image_is_refused_and_the_way_out_named(
     finish: Finish, vmlab_lab: Lab, target: Target, tmp_path: Path
 ) -> None:
-    image = vmlab_lab.image(target)
+    image = vmlab_lab.testbed(target).image
     store = tmp_path / "store"
     copy = store / "objects" / "image" / image.digest
     copy.parent.mkdir(parents=True)
@@ -143,8 +143,8 @@ def test_an_oops_in_read_turns_the_cell_red_though_the_test_itself_would_pass(fi
 def test_a_guest_that_never_answers_is_a_lost_machine_with_its_console(
     vmlab_lab: Lab, target: Target, tmp_path: Path
 ) -> None:
-    image = vmlab_lab.image(target)
-    verdict = vmlab_lab.verdict(image)
+    image = vmlab_lab.testbed(target).image
+    verdict = vmlab_lab.accelerators.verdict(image)
     spec = machine_spec(image, verdict.accelerator, cpus=1, memory_mib=512, cpu_model=verdict.cpu_model)
     with Machine(image, spec, console=tmp_path / "console") as machine:
         address = Address(port=machine.ssh_port, host_key=image.host_key, user_key=image.user_key)

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from vmlab.catalogue.target import Target
 from vmlab.errors import GuestError
 from vmlab.guest.guest import Guest
-from vmlab.lab.snapshots import Forks
+from vmlab.lab.testbed import Testbed
 from vmlab.module.build import Built
 
 from .conftest import own_directories
@@ -20,21 +19,19 @@ from .conftest import own_directories
 _BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
 
-def _both(forks: Forks, target: Target, command: str) -> list[str]:
+def _both(testbed: Testbed, command: str) -> list[str]:
     """What a command says in two forks that run at once."""
-    with forks.fork(target) as one, forks.fork(target) as other:
+    with testbed.fork() as one, testbed.fork() as other:
         return [running.guest.succeed(command).strip() for running in (one, other)]
 
 
-def test_forks_run_the_same_boot(vmlab_forks: Forks, target: Target) -> None:
-    one, other = _both(vmlab_forks, target, f"{_BOOT_ID}; cat /etc/machine-id; cat /sys/class/net/eth0/address")
+def test_forks_run_the_same_boot(vmlab_testbed: Testbed) -> None:
+    one, other = _both(vmlab_testbed, f"{_BOOT_ID}; cat /etc/machine-id; cat /sys/class/net/eth0/address")
     assert one == other
 
 
-def test_forks_draw_different_random_numbers(vmlab_forks: Forks, target: Target) -> None:
-    one, other = _both(
-        vmlab_forks, target, "head -c 32 /dev/urandom | od -An -v -tx1; cat /proc/sys/kernel/random/uuid"
-    )
+def test_forks_draw_different_random_numbers(vmlab_testbed: Testbed) -> None:
+    one, other = _both(vmlab_testbed, "head -c 32 /dev/urandom | od -An -v -tx1; cat /proc/sys/kernel/random/uuid")
     assert set(one.split()) != set(other.split())
     assert one.splitlines()[-1] != other.splitlines()[-1]
 
@@ -48,19 +45,19 @@ def test_a_forks_clock_is_the_hosts_and_its_uptime_goes_on(guest: Guest) -> None
     assert 1.9 <= later - float(uptime) <= time.monotonic() - started + 2
 
 
-def test_what_one_fork_writes_no_other_sees(vmlab_forks: Forks, target: Target) -> None:
-    with vmlab_forks.fork(target) as one:
+def test_what_one_fork_writes_no_other_sees(vmlab_testbed: Testbed) -> None:
+    with vmlab_testbed.fork() as one:
         one.guest.succeed("echo mine | sudo tee /etc/mine /dev/shm/mine && sync")
-        with vmlab_forks.fork(target) as other:
+        with vmlab_testbed.fork() as other:
             other.guest.fail("ls /etc/mine")
             other.guest.fail("ls /dev/shm/mine")
-    with vmlab_forks.fork(target) as later:
+    with vmlab_testbed.fork() as later:
         later.guest.fail("ls /etc/mine")
 
 
-def test_a_fork_leaves_no_process_no_directory_and_no_port(vmlab_forks: Forks, target: Target) -> None:
+def test_a_fork_leaves_no_process_no_directory_and_no_port(vmlab_testbed: Testbed) -> None:
     before = own_directories()
-    with vmlab_forks.fork(target) as running:
+    with vmlab_testbed.fork() as running:
         pid, port = running.machine.pid, running.machine.ssh_port
         assert len(own_directories() - before) == 1
     assert not Path("/proc", str(pid)).exists()

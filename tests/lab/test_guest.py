@@ -15,8 +15,8 @@ from vmlab.lab.lab import Lab
 
 
 def test_it_runs_the_kernel_that_its_image_was_made_for(any_guest: Guest, vmlab_lab: Lab, target: Target) -> None:
-    assert any_guest.succeed("uname -r").strip() == vmlab_lab.image(target).release
-    assert vmlab_lab.image(target).release.startswith(f"{target.line}.")
+    assert any_guest.succeed("uname -r").strip() == vmlab_lab.testbed(target).image.release
+    assert vmlab_lab.testbed(target).image.release.startswith(f"{target.line}.")
 
 
 def test_commands_run_as_an_ordinary_user_whose_sudo_asks_nothing(shared_guest: Guest) -> None:

@@ -23,7 +23,7 @@ _NAMED = {"EPYC": "AMD EPYC Processor", "Nehalem": "Intel Core i7 9xx (Nehalem C
 @pytest.fixture
 def kvm(vmlab_lab: Lab, target: Target) -> Verdict:
     """The verdict where KVM is proved; elsewhere the test skips with the verdict's own reason."""
-    verdict = vmlab_lab.verdict(vmlab_lab.image(target))
+    verdict = vmlab_lab.testbed(target).rig.host_verdict
     if verdict.accelerator is not Accelerator.KVM:
         pytest.skip(f"only real KVM shows this, and here it is {verdict.accelerator}: {verdict.reason}")
     return verdict
@@ -31,7 +31,7 @@ def kvm(vmlab_lab: Lab, target: Target) -> Verdict:
 
 def _processor_on_console(lab: Lab, target: Target, accelerator: Accelerator, model: str, console: Path) -> str:
     """What the kernel calls its first processor while it boots under a CPU model."""
-    image = lab.image(target)
+    image = lab.testbed(target).image
     spec = machine_spec(image, accelerator, cpus=1, memory_mib=512, cpu_model=model)
     with Machine(image, spec, console=console) as machine:
 
@@ -42,7 +42,7 @@ def _processor_on_console(lab: Lab, target: Target, accelerator: Accelerator, mo
 
         return wait_until(
             named,
-            timeout_s=lab.limits(target).boot_s,
+            timeout_s=lab.testbed(target).limits.boot_s,
             describe="the kernel to name its processor",
             evidence=machine.console.tail,
         )
@@ -56,7 +56,7 @@ def test_a_named_model_is_what_the_kernel_finds(model: str, vmlab_lab: Lab, targ
 
 
 def test_a_guest_has_the_processor_that_was_proved(kvm: Verdict, vmlab_lab: Lab, target: Target) -> None:
-    with vmlab_lab.boot(target) as running:
+    with vmlab_lab.testbed(target).boot() as running:
         guest = processor_of(running.guest.read("/proc/cpuinfo"), read_processor().architecture)
     host = read_processor()
     assert guest.vendor == host.vendor
@@ -64,7 +64,7 @@ def test_a_guest_has_the_processor_that_was_proved(kvm: Verdict, vmlab_lab: Lab,
         assert guest.model == _NAMED[kvm.cpu_model]
     else:
         assert (guest.model, guest.family) == (host.model, host.family)
-    assert vmlab_lab.facts[target.id].provenance.cpu_model.startswith(kvm.cpu_model)
+    assert vmlab_lab.testbed(target).rig.provenance.cpu_model.startswith(kvm.cpu_model)
 
 
 def test_every_step_of_the_ladder_below_the_proved_one_runs_as_well(

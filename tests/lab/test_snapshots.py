@@ -14,8 +14,9 @@ import pytest
 
 from vmlab.catalogue.target import Target
 from vmlab.errors import AssetError, HostError
+from vmlab.lab.freezer import Cargo
 from vmlab.lab.lab import Lab
-from vmlab.lab.snapshots import Forks
+from vmlab.lab.testbed import Testbed
 
 from .conftest import own_directories
 
@@ -33,19 +34,23 @@ class OwnStore:
     snapshot: Path
     notices: list[str] = field(default_factory=list)
 
+    def testbed(self) -> Testbed:
+        """A testbed that knows nothing yet."""
+        return Testbed(self.lab, self.target)
+
     def fork(self) -> str:
         """The boot that a new fork goes on from."""
-        with Forks(self.lab).fork(self.target) as running:
+        with self.testbed().fork() as running:
             return running.guest.succeed(_BOOT_ID)
 
 
 @pytest.fixture
-def own(target: Target, tmp_path: Path, vmlab_lab: Lab, vmlab_forks: Forks) -> OwnStore:
+def own(target: Target, tmp_path: Path, vmlab_lab: Lab, vmlab_testbed: Testbed) -> OwnStore:
     if target.id != ONE:
         pytest.skip(f"says nothing about a kernel: runs on {ONE} alone")
-    with vmlab_forks.fork(target):
+    with vmlab_testbed.fork():
         pass
-    image = vmlab_lab.image(target)
+    image = vmlab_testbed.image
     ready = max(
         (item for item in vmlab_lab.store.objects() if item.label == f"{ONE} ready"), key=vmlab_lab.store.last_used
     )
@@ -101,11 +106,13 @@ def test_a_state_that_qemu_refuses_costs_a_boot_and_is_said(own: OwnStore, monke
     # As if the damage were older than the seal.
     monkeypatch.setattr("vmlab.store.store.check_object", lambda *_, **__: None)
     _flip_everywhere(own.snapshot / "state")
-    with Forks(own.lab).fork(own.target) as running:
+    testbed = own.testbed()
+    with testbed.fork() as running:
         assert not running.is_fork
-        assert running.guest.succeed("uname -r").strip() == own.lab.image(own.target).release
+        assert running.guest.succeed("uname -r").strip() == testbed.image.release
     assert "a fork was thrown away and a boot took its place" in own.notices[0]
-    assert own.lab.facts[own.target.id].forks_discarded == 1
+    assert testbed.facts is not None
+    assert testbed.facts.forks_discarded == 1
     assert not own.snapshot.exists()
 
 
@@ -134,20 +141,20 @@ def test_no_room_for_an_overlay_is_a_clear_error_and_leaves_nothing(
 
 def test_no_memory_for_a_fork_is_a_clear_error(own: OwnStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vmlab.machine.machine.FORK_MIB", 10**9)
-    monkeypatch.setattr(Lab, "room_timeout_s", 0.0)
-    with pytest.raises(HostError, match="not enough memory"):
-        own.fork()
+    hasty = replace(own.lab.settings, patience=0.001)
+    with pytest.raises(HostError, match="not enough memory"), Testbed(Lab(hasty), own.target).fork():
+        pass
 
 
 def test_another_qemu_gets_another_snapshot(own: OwnStore) -> None:
     own.fork()
-    own.lab.__dict__["qemu_version"] = lambda _: "99.0"
-    forks = Forks(own.lab)
-    assert own.lab.store.find("snapshot", forks.inputs(own.target)) is None
+    inputs = own.testbed().freezer.inputs(Cargo())
+    assert own.lab.store.find("snapshot", inputs) is not None
+    assert own.lab.store.find("snapshot", {**inputs, "qemu": "99.0"}) is None
 
 
 def test_a_snapshot_in_use_is_not_removed_by_a_run_that_needs_room(own: OwnStore) -> None:
-    with Forks(own.lab).fork(own.target) as running:
+    with own.testbed().fork() as running:
         own.lab.store.keep_to(0)
         assert own.snapshot.exists()
         running.guest.succeed("true")

@@ -12,7 +12,8 @@ import pytest
 from vmlab.catalogue.target import Architecture, Target
 from vmlab.errors import GuestError
 from vmlab.guest.guest import Guest
-from vmlab.plugin import session_of
+from vmlab.lab.lab import Lab
+from vmlab.lab.timed import fork_timed
 from vmlab.timing.operation import Command, Loop, Read, SystemCall, Write
 from vmlab.timing.stopwatch import CounterUnusable, Stopwatch
 
@@ -21,12 +22,9 @@ _ROUNDS = 50_000
 
 
 @pytest.mark.timing(*EXACT)
-def test_two_forks_count_the_same_loop_to_the_instruction(
-    stopwatch: Stopwatch, target: Target, pytestconfig: pytest.Config
-) -> None:
-    timed = session_of(pytestconfig).timed
+def test_two_forks_count_the_same_loop_to_the_instruction(stopwatch: Stopwatch, target: Target, vmlab_lab: Lab) -> None:
     counts = [stopwatch.measure(Loop(_ROUNDS), batches=30).minimum]
-    with timed.fork(target, accepted=(stopwatch.source,)) as other:
+    with fork_timed(vmlab_lab, target, accepted=(stopwatch.source,)) as other:
         counts.append(other.stopwatch.measure(Loop(_ROUNDS), batches=30).minimum)
     assert counts[0] == counts[1]
     assert counts[0] == pytest.approx(2 * _ROUNDS, rel=1e-3)

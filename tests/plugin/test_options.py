@@ -46,8 +46,8 @@ def test_a_module_directory_without_a_kbuild_file_is_one_line(inner: Inner) -> N
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--vmlab-accel", "kmv"), "--vmlab-accel: 'kmv' is no auto|kvm|tcg (did you mean 'kvm'?)"),
-        (("--vmlab-cpus", "0"), "--vmlab-cpus: '0' is no N"),
+        (("--vmlab-accel", "kmv"), "--vmlab-accel must be auto, kvm or tcg, got 'kmv' (did you mean 'kvm'?)"),
+        (("--vmlab-cpus", "0"), "--vmlab-cpus must be between 1 and 64, got '0'"),
     ],
 )
 def test_a_wrong_value_is_one_line(inner: Inner, options: tuple[str, str], words: str) -> None:

@@ -135,11 +135,11 @@ def _only(inner: Inner, shard: str) -> RunResult:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (("--vmlab-shard", "4/3"), "--vmlab-shard: '4/3' is no I/N (of 3 shards the first is 1 and the last 3)"),
-        (("--vmlab-shard", "0/3"), "--vmlab-shard: '0/3' is no I/N"),
+        (("--vmlab-shard", "4/3"), "--vmlab-shard must be between 1/3 and 3/3, got '4/3'"),
+        (("--vmlab-shard", "0/3"), "--vmlab-shard must be between 1/3 and 3/3, got '0/3'"),
         (
             ("--vmlab-shard", "three"),
-            "--vmlab-shard: 'three' is no I/N (write the shard and how many there are, like 3/8)",
+            "--vmlab-shard must be a shard and how many there are, such as 3/8, got 'three'",
         ),
         (("--vmlab-shard", "1/99"), "15 tests cannot be split into 99 shards"),
         (("--vmlab-shard", "1/2", "--vmlab-durations", "none.json"), "cannot read "),

@@ -128,7 +128,7 @@ def test_timing_tests_run_alone_and_others_beside_each_other(inner: Inner, monke
 def test_a_shared_guest_stands_still_while_something_is_timed(inner: Inner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(PLACE)
     for kind in ("alone", "beside_others"):
-        monkeypatch.setattr(f"vmlab.host.alone.{kind}", lambda **_: contextlib.nullcontext())
+        monkeypatch.setattr(f"vmlab.host.exclusive.{kind}", lambda **_: contextlib.nullcontext())
     inner.tests(
         both="def test_before(shared_guest):\n    shared_guest.succeed('true')\n"
         f"{_TIMED}\n"

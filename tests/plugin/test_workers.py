@@ -204,7 +204,7 @@ def test_what_a_run_or_its_worker_leaves_behind_is_told_and_fails_it(inner: Inne
 
 
 def _patch(inner: Inner, module: str, name: str, value: str) -> None:
-    line = f'_PATCH.setattr(importlib.import_module("{module}"), "{name}", {value})\n'
+    line = f"import importlib\nsetattr(importlib.import_module({module!r}), {name!r}, {value})\n"
     inner.pytester.makeconftest(CONFTEST + "\n\n" + line)
 
 

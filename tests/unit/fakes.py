@@ -7,14 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vmlab.catalogue.matrix import load_matrix
-from vmlab.catalogue.target import Architecture, Target
+from vmlab.catalogue.target import Target
 from vmlab.guest.guest import Guest
 from vmlab.guest.hang import HangProbe
-from vmlab.guest.transport import Completed, TransportLost
+from vmlab.guest.transport import Completed, Transport, TransportLost
 from vmlab.host.accelerator import Accelerator
 from vmlab.host.limits import limits_for
-from vmlab.image.image import Image
 from vmlab.machine.console import Console
+from vmlab.testing import FakeConsole as FakeConsole
+from vmlab.testing import completed as completed
+from vmlab.testing import image as image
 
 Answer = Completed | str | Exception | Callable[[str], "Completed | str"]
 
@@ -23,32 +25,6 @@ def target(name: str) -> Target:
     """A row of the real catalogue."""
     (found,) = load_matrix().select(name)
     return found
-
-
-def image(
-    directory: Path, *, release: str = "6.1.0-56-cloud-amd64", architecture: Architecture = Architecture.AMD64
-) -> Image:
-    """An image whose files are not there."""
-    return Image(
-        target_id="debian12-6.1",
-        architecture=architecture,
-        digest="0" * 20,
-        seal="1" * 20,
-        release=release,
-        disk=directory / "disk.qcow2",
-        kernel=directory / "kernel",
-        initrd=directory / "initrd",
-        tool_root=directory / "tools",
-        packages={},
-        is_new=False,
-        size_bytes=0,
-        host_key="ssh-ed25519 AAAA",
-        user_key=directory / "user",
-    )
-
-
-def completed(command: str, *, status: int = 0, stdout: str = "", stderr: str = "") -> Completed:
-    return Completed(command=command, status=status, stdout=stdout, stderr=stderr, duration_s=0.0)
 
 
 class FakeTransport:
@@ -90,18 +66,15 @@ class FakeTransport:
         self.is_dead = True
 
 
-class FakeConsole(Console):
-    """A serial console that has said one thing, and says more when a test tells it to."""
-
-    def __init__(self, said: str = "") -> None:
-        super().__init__(Path("console"))
-        self.said = said
-
-    def text(self, *, after: int = 0, until: int | None = None) -> str:
-        return self.said[after:until]
-
-    def size(self) -> int:
-        return len(self.said)
+def guest_over(transport: Transport, *, is_emulated: bool) -> Guest:
+    """A real `Guest` over any transport, with KVM's limits and an empty console."""
+    return Guest(
+        transport,
+        root_transport=lambda: transport,
+        limits=limits_for(Accelerator.KVM),
+        console=FakeConsole(),
+        is_emulated=is_emulated,
+    )
 
 
 def guest(

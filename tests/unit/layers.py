@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 # Lowest first. A module belongs to the longest prefix that fits; it may import from its own layer and from below.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("vmlab.errors", "vmlab.decode", "vmlab.provenance", "vmlab.settings", "vmlab.shard"),
+    ("vmlab.errors", "vmlab.decode", "vmlab.provenance", "vmlab.settings"),
     ("vmlab.system", "vmlab.reason"),
     ("vmlab.store", "vmlab.catalogue"),
+    ("vmlab.context",),
     ("vmlab.host",),
     ("vmlab.image",),
     ("vmlab.klog",),
@@ -22,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vmlab.cloud",),
     ("vmlab.lab",),
     ("vmlab.report", "vmlab.doctor"),
-    ("vmlab.plugin", "vmlab.commands", "vmlab.__main__"),
+    ("vmlab.plugin", "vmlab.commands", "vmlab.testing", "vmlab.__main__"),
 )
 GUARDED = {
     "fabric": "vmlab.guest.ssh",
@@ -40,6 +42,24 @@ LONGEST_LINES = 400
 def breaches(root: Path) -> list[str]:
     """Every broken rule in the package below `root`, as `file:line: what`."""
     return [breach for path in sorted(root.rglob("*.py")) for breach in _breaches_of(path, root)]
+
+
+def circles(root: Path) -> list[str]:
+    """The modules on a circle of imports, if there is one: each could only be read together with the others."""
+    modules = {_module_name(path, root): path for path in root.rglob("*.py")}
+    graph = {name: set(_imported_modules(path, name, modules)) - {name, root.name} for name, path in modules.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def _imported_modules(path: Path, name: str, modules: Mapping[str, Path]) -> Iterator[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for _, imported in _imports(tree, name, is_package=path.name == "__init__.py"):
+        parts = imported.split(".")
+        yield from [".".join(parts[:n]) for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in modules][:1]
 
 
 def _breaches_of(path: Path, root: Path) -> Iterator[str]:

@@ -91,7 +91,7 @@ def test_every_error_survives_pickling_with_every_attribute(kind: type[VmlabErro
 
 
 def test_the_tree_has_errors_of_more_than_one_module() -> None:
-    assert {"vmlab.errors", "vmlab.timed", "vmlab.plugin.shared"} <= {kind.__module__ for kind in _all_kinds()}
+    assert {"vmlab.errors", "vmlab.lab.timed", "vmlab.plugin.shared"} <= {kind.__module__ for kind in _all_kinds()}
 
 
 def test_an_error_with_arguments_and_attributes_of_its_own_survives_pickling() -> None:

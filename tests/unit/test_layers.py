@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import vmlab
-from unit.layers import breaches
+from unit.layers import breaches, circles
 
 _PACKAGE = Path(vmlab.__file__).parent
 _SPDX = "# SPDX-License-Identifier: MIT\n"
@@ -18,6 +18,28 @@ def test_the_package_keeps_every_rule() -> None:
     assert breaches(_PACKAGE) == []
 
 
+def test_no_module_is_on_a_circle_of_imports() -> None:
+    assert circles(_PACKAGE) == []
+
+
+def test_a_circle_is_found(tmp_path: Path) -> None:
+    for name, code in (
+        ("a", "from vmlab.b import x"),
+        ("b", "def f():\n    from vmlab import a"),
+        ("c", "import json"),
+    ):
+        (tmp_path / "vmlab").mkdir(exist_ok=True)
+        (tmp_path / "vmlab" / f"{name}.py").write_text(code)
+
+    assert set(circles(tmp_path / "vmlab")) == {"vmlab.a", "vmlab.b"}
+
+
+def test_the_floor_alone_lies_loose_at_the_root() -> None:
+    loose = {path.stem for path in _PACKAGE.glob("*.py")} - {"__init__", "__main__", "testing"}
+
+    assert loose == {"context", "decode", "errors", "provenance"}
+
+
 def test_the_checker_reads_the_whole_package() -> None:
     assert len(list(_PACKAGE.rglob("*.py"))) > 30
 
@@ -25,21 +47,30 @@ def test_the_checker_reads_the_whole_package() -> None:
 @pytest.mark.parametrize(
     ("file", "code", "breach"),
     [
-        ("store.py", "from vmlab.guest.guest import Guest", "vmlab.store:2: imports vmlab.guest.guest.Guest"),
-        ("store.py", "def f():\n    from vmlab import lab", "vmlab.store:3: imports vmlab.lab"),
+        (
+            "store/store.py",
+            "from vmlab.guest.guest import Guest",
+            "vmlab.store.store:2: imports vmlab.guest.guest.Guest",
+        ),
+        ("store/store.py", "def f():\n    from vmlab import lab", "vmlab.store.store:3: imports vmlab.lab"),
         ("machine/argv.py", "import vmlab.module.build", "vmlab.machine.argv:2: imports vmlab.module.build"),
-        ("guest/guest.py", "from ..lab import Lab", "vmlab.guest.guest:2: imports vmlab.lab.lab.Lab"),
+        ("guest/guest.py", "from ..lab.lab import Lab", "vmlab.guest.guest:2: imports vmlab.lab.lab.Lab"),
         ("guest/__init__.py", "from ..report import model", "vmlab.guest:2: imports vmlab.report.model"),
         ("guest/guest.py", "import paramiko", "vmlab.guest.guest:2: imports paramiko"),
-        ("image/fetch.py", "import requests", "vmlab.image.fetch:2: imports requests, which is vmlab.image.web's"),
-        ("lab.py", "def f():\n    from fabric import Connection", "vmlab.lab:3: imports fabric.Connection"),
+        ("image/image.py", "import requests", "vmlab.image.image:2: imports requests, which is vmlab.cloud's"),
+        ("lab/lab.py", "def f():\n    from fabric import Connection", "vmlab.lab.lab:3: imports fabric.Connection"),
         ("report/junit.py", "import pytest", "vmlab.report.junit:2: imports pytest"),
         ("machine/qmp.py", "from qemu.qmp import legacy", "vmlab.machine.qmp:2: imports qemu.qmp.legacy"),
-        ("process.py", "run('ls', shell=True)", "vmlab.process:2: shell="),
-        ("process.py", "import os\nos.system('ls')", "vmlab.process:3: os.system"),
+        ("system/process.py", "run('ls', shell=True)", "vmlab.system.process:2: shell="),
+        ("system/process.py", "import os\nos.system('ls')", "vmlab.system.process:3: os.system"),
         ("__init__.py", "import json", "vmlab:2: imports json"),
         ("stray.py", "", "vmlab.stray:1: belongs to no layer"),
-        ("lab.py", "x = 1\n" * 400, "vmlab.lab:401: more than 400 lines"),
+        ("context.py", "x = 1\n" * 400, "vmlab.context:401: more than 400 lines"),
+        (
+            "store/store.py",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from vmlab.lab.lab import Lab",
+            "vmlab.store.store:4: imports vmlab.lab.lab.Lab",
+        ),
     ],
 )
 def test_a_breach_is_found(tmp_path: Path, file: str, code: str, breach: str) -> None:
@@ -51,20 +82,19 @@ def test_a_breach_is_found(tmp_path: Path, file: str, code: str, breach: str) ->
 
 def test_a_file_without_a_license_line_is_found(tmp_path: Path) -> None:
     (tmp_path / "vmlab").mkdir()
-    (tmp_path / "vmlab" / "lab.py").write_text("x = 1\n")
-    assert breaches(tmp_path / "vmlab") == ["vmlab.lab:1: no SPDX line"]
+    (tmp_path / "vmlab" / "context.py").write_text("x = 1\n")
+    assert breaches(tmp_path / "vmlab") == ["vmlab.context:1: no SPDX line"]
 
 
 @pytest.mark.parametrize(
     ("file", "code"),
     [
-        ("lab.py", "from vmlab.guest.guest import Guest"),
+        ("lab/lab.py", "from vmlab.guest.guest import Guest"),
         ("guest/ssh.py", "import paramiko"),
-        ("image/web/client.py", "import requests\nimport urllib3"),
-        ("plugin/session.py", "import pytest\nfrom vmlab.lab import Lab"),
+        ("cloud/http.py", "import requests\nimport urllib3"),
+        ("plugin/session.py", "import pytest\nfrom vmlab.lab.lab import Lab"),
         ("plugin/__init__.py", "from .session import GuestSession"),
         ("machine/qmp.py", "from qemu.qmp import QMPClient"),
-        ("store.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from vmlab.lab.lab import Lab"),
     ],
 )
 def test_an_import_downwards_is_no_breach(tmp_path: Path, file: str, code: str) -> None:

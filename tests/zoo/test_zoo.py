@@ -26,7 +26,7 @@ def test_the_lab_gives_the_right_verdict(
     request.node.user_properties += [("zoo.fault", fault.name), ("zoo.target", target.id), ("zoo.cell", cell)]
     assert is_right, f"{seen.verdict!r}, and should be {right.verdict!r}:\n{seen.evidence}"
     if right.verdict == NOT_VISIBLE:
-        image = vmlab_lab.image(target)
+        image = vmlab_lab.testbed(target).image
         assert has_option(image, "CONFIG_MODULES"), "the kernel's configuration cannot be read"
         stated = stated_options(right.reason)
         assert stated, f"{right.reason}: names no option"

@@ -14,8 +14,8 @@ from vmlab.errors import BuildError, CommandHung, GuestError, MachineLost, Vmlab
 from vmlab.guest.guest import Guest
 from vmlab.guest.watch import KernelWatch
 from vmlab.klog.findings import Findings
-from vmlab.lab.lab import Lab, Running
-from vmlab.lab.snapshots import Forks
+from vmlab.lab.lab import Lab
+from vmlab.lab.machines import Running
 from vmlab.module.build import Built
 from vmlab.module.load import insert, remove
 
@@ -35,13 +35,12 @@ class Seen:
 
 def try_out(fault: Fault, lab: Lab, target: Target, work: Path) -> Seen:
     """Build a bad module, load it into a fork of its own, do what it takes to provoke it."""
-    own = Lab(dataclasses.replace(lab.settings, module=fault.directory), notice=lab.notice)
-    forks = Forks(own)
+    own = Lab(dataclasses.replace(lab.settings, module=fault.directory), notice=lab.context.notice).testbed(target)
     try:
-        built = _spoiled(fault, forks.built(target), work)
+        built = _spoiled(fault, own.built(), work)
     except BuildError as error:
         return Seen(verdict="refused at build", evidence=str(error))
-    with forks.fork(target) as running:
+    with own.fork() as running:
         guest = running.guest
         guest.limits = dataclasses.replace(guest.limits, load_s=_LOAD_S, command_s=_LOAD_S, connect_s=_LOAD_S)
         for command in fault.before:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vmlab.catalogue.target import Target
+from vmlab.context import Context
 from vmlab.errors import AssetError, MachineLost
 from vmlab.guest.connect import reach
 from vmlab.guest.transport import CommandTooSlow, TransportLost
@@ -16,15 +16,13 @@ from vmlab.host.limits import Limits
 from vmlab.image.image import Image
 from vmlab.machine.argv import MachineSpec, machine_spec
 from vmlab.machine.machine import Machine
-from vmlab.system.naming import told_of
-
-if TYPE_CHECKING:
-    from vmlab.lab.lab import Lab
 
 _QUESTION = "uname -r; test -w /build && sudo -n true; echo $?"
 
 
-def prove_image(lab: Lab, target: Target, image: Image, verdict: Verdict, limits: Limits, *, console: Path) -> None:
+def prove_image(
+    context: Context, target: Target, image: Image, verdict: Verdict, limits: Limits, *, console: Path
+) -> None:
     """Boot an image that is about to be sealed, as every later guest of it will be; what it writes is thrown away.
 
     A boot that is lost is tried once more, and said. Raises `AssetError` when it does not come up, comes up with
@@ -33,24 +31,21 @@ def prove_image(lab: Lab, target: Target, image: Image, verdict: Verdict, limits
     spec = machine_spec(
         image,
         verdict.accelerator,
-        cpus=lab.settings.cpus,
-        memory_mib=lab.settings.memory_mib,
+        cpus=context.settings.cpus,
+        memory_mib=context.settings.memory_mib,
         cpu_model=verdict.cpu_model,
         kernel_parameters=target.kernel_parameters,
     )
-    lab.progress(f"{target.id}: booting what came out, directly")
+    context.progress(f"{target.id}: booting what came out, directly")
+    what = "the first direct boot of its image was lost"
     try:
-        answer = _answer(lab, image, spec, limits, console)
-    except MachineLost as lost:
-        lab.notice(told_of(target.id, "the first direct boot of its image was lost, and tried again", lost.message))
-        try:
-            answer = _answer(lab, image, spec, limits, console)
-        except MachineLost as again:
-            raise AssetError(
-                f"{target.id}: what was made of its cloud image does not come up when its kernel is started directly",
-                hint="its console is below",
-                detail=f"{again.message}\n{again.detail}",
-            ) from None
+        answer = context.retry_lost(target.id, what, lambda: _answer(image, spec, limits, console))
+    except MachineLost as again:
+        raise AssetError(
+            f"{target.id}: what was made of its cloud image does not come up when its kernel is started directly",
+            hint="its console is below",
+            detail=f"{again.message}\n{again.detail}",
+        ) from None
     require_answer(target.id, image.release, answer)
 
 
@@ -63,11 +58,10 @@ def require_answer(name: str, release: str, answer: str) -> None:
         )
 
 
-def _answer(lab: Lab, image: Image, spec: MachineSpec, limits: Limits, console: Path) -> str:
+def _answer(image: Image, spec: MachineSpec, limits: Limits, console: Path) -> str:
     """What its guest says over the lab's connection as the ordinary user; root's must open as well."""
     console.unlink(missing_ok=True)
-    room_timeout_s = lab.room_timeout_s * lab.settings.patience
-    machine = Machine(image, spec, console=console, room_timeout_s=room_timeout_s, monitor_s=limits.monitor_s)
+    machine = Machine(image, spec, console=console, room_timeout_s=limits.room_s, monitor_s=limits.monitor_s)
     try:
         with machine, contextlib.closing(reach(machine, image, limits.boot_s, limits)) as user:
             answer = user.run(_QUESTION, timeout_s=limits.command_s).stdout

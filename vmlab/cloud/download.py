@@ -21,8 +21,8 @@ from vmlab.cloud.lock import ImageLock, LockedImage
 from vmlab.cloud.partial import Part
 from vmlab.cloud.publisher import Offer, all_failed, find_offer
 from vmlab.cloud.qcow2 import read_qcow2
+from vmlab.context import Say, silent
 from vmlab.errors import AssetError
-from vmlab.image.mmdebstrap import Progress
 from vmlab.store.store import Store, StoredObject, digest_of
 from vmlab.system.naming import told_of
 
@@ -41,7 +41,7 @@ def fetch_cloud_image(
     store: Store,
     *,
     lock: ImageLock,
-    progress: Progress = lambda _: None,
+    progress: Say = silent,
     web: Web | None = None,
 ) -> StoredObject:
     """An image's file as it is locked, from the store or fetched now: an object of kind `cloud-image`, file `disk`.
@@ -73,7 +73,7 @@ def fetch_cloud_image(
 class _Fetching:
     """One image on its way."""
 
-    def __init__(self, image: CloudImage, row: LockedImage, part: Part, web: Web, progress: Progress) -> None:
+    def __init__(self, image: CloudImage, row: LockedImage, part: Part, web: Web, progress: Say) -> None:
         self._image = image
         self._row = row
         self._part = part

@@ -8,19 +8,18 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from vmlab.catalogue.cloud_image import Firmware
 from vmlab.catalogue.target import Architecture
+from vmlab.context import Context
 from vmlab.errors import AssetError
 from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.firmware import UefiFiles, find_uefi
+from vmlab.machine.accelerators import Accelerators
 from vmlab.machine.argv import MachineSpec, firmware_spec, proof_argv
+from vmlab.settings import Settings
 from vmlab.system.files import disk_error
 from vmlab.system.process import run
-
-if TYPE_CHECKING:
-    from vmlab.lab.lab import Lab
 
 LEAST_DISK_BYTES = 12 * 2**30
 """Publishers' disks have room for little more than themselves; cloud-init grows the root file system into this."""
@@ -40,35 +39,38 @@ def own_uefi(architecture: Architecture, firmware: Firmware, directory: Path) ->
     return UefiFiles(code=found.code, variables=variables)
 
 
-def provisioning_spec(lab: Lab, architecture: Architecture, verdict: Verdict, uefi: UefiFiles | None) -> MachineSpec:
+def provisioning_spec(
+    settings: Settings, architecture: Architecture, verdict: Verdict, uefi: UefiFiles | None
+) -> MachineSpec:
     """The machine that a publisher's disk is provisioned in."""
     return firmware_spec(
         architecture,
         verdict.accelerator,
-        cpus=lab.settings.cpus,
-        memory_mib=max(lab.settings.memory_mib, _LEAST_MEMORY_MIB),
+        cpus=settings.cpus,
+        memory_mib=max(settings.memory_mib, _LEAST_MEMORY_MIB),
         uefi=uefi,
         cpu_model=verdict.cpu_model,
     )
 
 
-def choose_by_disk(lab: Lab, architecture: Architecture, firmware: Firmware, disk: Path) -> Verdict:
+def choose_by_disk(
+    context: Context, accelerators: Accelerators, architecture: Architecture, firmware: Firmware, disk: Path
+) -> Verdict:
     """KVM or TCG: proved with a kernel of the lab's own where the store has one, else with the publisher's disk.
 
     The latter starts QEMU once per host boot and disk, and takes as long as the boot loader's menu waits.
     """
-    known = lab.any_cached_image(architecture)
+    known = accelerators.proof_image(architecture)
     if known is not None:
-        return lab.verdict(known)
-    settings = lab.settings
+        return accelerators.verdict(known)
+    settings = context.settings
     with tempfile.TemporaryDirectory(prefix="vmlab-firmware-") as directory:
         uefi = own_uefi(architecture, firmware, Path(directory))
         spec = firmware_spec(
             architecture, Accelerator.KVM, cpus=settings.cpus, memory_mib=settings.memory_mib, uefi=uefi
         )
-        return lab.accelerators.choose(
+        return accelerators.choose(
             architecture,
-            qemu_version=lab.qemu_version(architecture),
             kvm_argv=lambda model, console: proof_argv(spec, cpu_model=model, console=console, disk=disk),
             timeout_s=_PROOF_TIMEOUT_S,
         )

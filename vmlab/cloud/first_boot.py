@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vmlab.cloud import cloud_init
 from vmlab.cloud.cloud_init import Look, Verdict
+from vmlab.context import Say, silent
 from vmlab.errors import AssetError, MachineLost
 from vmlab.guest.transport import CommandTooSlow, Completed, Transport, TransportLost
 from vmlab.machine.console import Console
@@ -46,7 +47,7 @@ class FirstBoot:
         require_alive: Callable[[], None],
         has_powered_off: Callable[[], bool],
         return_s: float,
-        notice: Callable[[str], None] = lambda _: None,
+        notice: Say = silent,
         log: Path | None = None,
     ) -> None:
         self.name = name

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from vmlab.catalogue.cloud_image import CloudKernel
 from vmlab.catalogue.target import NEWEST, Target
 from vmlab.cloud.first_boot import FirstBoot, output_of
 from vmlab.cloud.recipe import CloudRecipe, Meaning, wanted_release
+from vmlab.context import Say
 from vmlab.errors import AssetError, BuildError
 from vmlab.guest.transport import Completed
 from vmlab.host.limits import Limits
@@ -44,8 +45,8 @@ class Site:
     limits: Limits
     serial: str
     """Its serial port, which a package manager's output goes to as well."""
-    progress: Callable[[str], None]
-    notice: Callable[[str], None]
+    progress: Say
+    notice: Say
 
     def ask(self, verb: str, *words: str, what: str) -> str:
         """Have a verb of the recipe's script done that only looks."""

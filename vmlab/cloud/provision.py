@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vmlab.catalogue.cloud_image import CloudKernel
 from vmlab.catalogue.target import Target
@@ -34,6 +34,7 @@ from vmlab.cloud.install import Installed, Site, install
 from vmlab.cloud.lock import LockedImage, lock_of
 from vmlab.cloud.recipe import CloudRecipe, load_cloud_recipe, write_settlement
 from vmlab.cloud.seed import write_seed
+from vmlab.context import Context
 from vmlab.errors import AssetError, MachineLost
 from vmlab.guest.connect import reach
 from vmlab.host.accelerator import Verdict
@@ -43,15 +44,12 @@ from vmlab.image.kernel_file import unpack_kernel
 from vmlab.image.keys import LabKeys, lab_keys
 from vmlab.image.mmdebstrap import fresh_log
 from vmlab.image.sealed import draft_image, installed_of_interest, stored_image, unpack_members
+from vmlab.machine.accelerators import Accelerators
 from vmlab.machine.argv import ExtraDisk
 from vmlab.machine.machine import Machine
 from vmlab.machine.snapshot import Origin
 from vmlab.store.store import Store, digest_of
-from vmlab.system.naming import told_of
 from vmlab.system.scratch import ScratchDirectory
-
-if TYPE_CHECKING:
-    from vmlab.lab.lab import Lab
 
 _SCRATCH_MIB = 4096
 _OUT, _SEED = "vmlab-out", "vmlab-seed"
@@ -74,36 +72,35 @@ class Work:
     console: Path
 
 
-def obtain_provisioned(lab: Lab, target: Target, cloud: CloudKernel) -> Image:
+def obtain_provisioned(context: Context, accelerators: Accelerators, target: Target, cloud: CloudKernel) -> Image:
     """A cloud target's image, from the store or made now: a download, three boots and an installation.
 
     What is in the store is taken without any connection. Raises `AssetError` when the publisher's image cannot be had
     or does not do what it should, or its package manager not what it is asked; `HostError` when this host cannot;
     `MachineLost` when two guests were lost over it. Nothing half made is left; the output is in the store's logs.
     """
-    lock = lock_of(lab.settings)
+    lock = lock_of(context.settings)
     row = lock.row(cloud.image)
-    recipe, keys = load_cloud_recipe(cloud.image.package_manager), lab_keys(lab.store)
+    recipe, keys = load_cloud_recipe(cloud.image.package_manager), lab_keys(context.store)
 
     def build(directory: Path) -> Mapping[str, Any]:
-        fetched = fetch_cloud_image(cloud.image, lab.store, lock=lock, progress=lab.progress)
-        with lab.store.hold(fetched.path):
+        fetched = fetch_cloud_image(cloud.image, context.store, lock=lock, progress=context.progress)
+        with context.store.hold(fetched.path):
 
             def attempt() -> Mapping[str, Any]:
-                _empty(directory)
-                work = begin(lab, target, cloud, row, fetched.file(DISK))
+                work = begin(context, accelerators, target, cloud, row, fetched.file(DISK))
                 try:
-                    return _twice(lab, work, directory)
+                    return _twice(context, work, directory)
                 except (AssetError, MachineLost) as error:
                     raise _with_log(error, work) from None
 
-            return lab.accelerators.despite_loss(attempt)
+            return accelerators.despite_loss(attempt)
 
     def waiting() -> None:
-        lab.progress(f"{target.id}: another run is provisioning this image, waiting for it")
+        context.progress(f"{target.id}: another run is provisioning this image, waiting for it")
 
-    inputs = image_inputs(target, cloud, row, recipe, keys, since=_wanted_since(lab.store, target))
-    stored = lab.store.obtain("image", inputs, build, waiting=waiting)
+    inputs = image_inputs(target, cloud, row, recipe, keys, since=_wanted_since(context.store, target))
+    stored = context.store.obtain("image", inputs, build, waiting=waiting)
     return stored_image(target, stored, keys)
 
 
@@ -146,32 +143,34 @@ def image_inputs(
     return inputs | {"since": since} if since else inputs
 
 
-def begin(lab: Lab, target: Target, cloud: CloudKernel, row: LockedImage, disk: Path) -> Work:
+def begin(
+    context: Context, accelerators: Accelerators, target: Target, cloud: CloudKernel, row: LockedImage, disk: Path
+) -> Work:
     """What there is to know before a guest is started on a publisher's disk; finds out what runs it."""
-    verdict = choose_by_disk(lab, target.architecture, cloud.image.firmware, disk)
-    log = fresh_log(lab.store, f"image-{target.id}")
+    verdict = choose_by_disk(context, accelerators, target.architecture, cloud.image.firmware, disk)
+    log = fresh_log(context.store, f"image-{target.id}")
     return Work(
         target=target,
         cloud=cloud,
         row=row,
         recipe=load_cloud_recipe(cloud.image.package_manager),
-        keys=lab_keys(lab.store),
+        keys=lab_keys(context.store),
         disk=disk,
         verdict=verdict,
-        limits=limits_for(verdict.accelerator, patience=lab.settings.patience),
+        limits=limits_for(verdict.accelerator, patience=context.settings.patience),
         log=log,
         console=log.with_suffix(".console"),
     )
 
 
-def _twice(lab: Lab, work: Work, directory: Path) -> Mapping[str, Any]:
-    """A guest that is lost says nothing of the image: once more, and said."""
-    try:
-        return _make(lab, work, directory)
-    except MachineLost as lost:
-        lab.notice(told_of(work.target.id, "a guest was lost while it was provisioned, and tried again", lost.message))
+def _twice(context: Context, work: Work, directory: Path) -> Mapping[str, Any]:
+    """Make it, and once more when a guest is lost, which says nothing about the image."""
+
+    def attempt() -> Mapping[str, Any]:
         _empty(directory)
-    return _make(lab, work, directory)
+        return _make(context, work, directory)
+
+    return context.retry_lost(work.target.id, "a guest was lost while it was provisioned", attempt)
 
 
 def _empty(directory: Path) -> None:
@@ -179,15 +178,15 @@ def _empty(directory: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _make(lab: Lab, work: Work, directory: Path) -> Mapping[str, Any]:
+def _make(context: Context, work: Work, directory: Path) -> Mapping[str, Any]:
     target, image = work.target, work.cloud.image
     started = time.monotonic()
     work.log.write_text(f"{target.id}: {image.id}, {work.row.name}, {work.row.digest}\n", encoding="utf-8")
     with ScratchDirectory(needed_mib=_SCRATCH_MIB, what="provisioning") as scratch:
-        installed = _in_guest(lab, work, directory / _OVERLAY, scratch)
-        lab.progress(f"{target.id}: unpacking its compiler")
+        installed = _in_guest(context, work, directory / _OVERLAY, scratch)
+        context.progress(f"{target.id}: unpacking its compiler")
         unpack_members(scratch / _OUT, directory)
-    facts = _seal(lab, work, installed, directory)
+    facts = _seal(context, work, installed, directory)
     with work.log.open("a", encoding="utf-8") as log:
         log.write(f"made in {time.monotonic() - started:.0f} s\n")
     shutil.copyfile(work.log, directory / "provisioning.log")
@@ -195,22 +194,22 @@ def _make(lab: Lab, work: Work, directory: Path) -> Mapping[str, Any]:
     return facts
 
 
-def _in_guest(lab: Lab, work: Work, overlay: Path, scratch: Path) -> Installed:
+def _in_guest(context: Context, work: Work, overlay: Path, scratch: Path) -> Installed:
     """All that happens in the guest: the overlay is as it is to be sealed then, and the second disk is written."""
     limits = work.limits
     archive, script = scratch / "settlement.tar", scratch / "guest.sh"
     write_settlement(archive, work.recipe, work.keys)
     script.write_text(work.recipe.script, encoding="utf-8")
-    with first_guest(lab, work, overlay, scratch) as site:
+    with first_guest(context, work, overlay, scratch) as site:
         site.guest.await_cloud_init(timeout_s=limits.first_boot_s, command_s=limits.command_s)
         installed = install(site, scripts=[script], archive=archive, device=f"/dev/disk/by-id/virtio-{_OUT}")
-        lab.progress(f"{work.target.id}: switching it off")
+        context.progress(f"{work.target.id}: switching it off")
         site.guest.power_off(timeout_s=limits.boot_s, command_s=limits.command_s)
     return installed
 
 
 @contextlib.contextmanager
-def first_guest(lab: Lab, work: Work, overlay: Path, scratch: Path) -> Iterator[Site]:
+def first_guest(context: Context, work: Work, overlay: Path, scratch: Path) -> Iterator[Site]:
     """A guest that is at its first boot, on a publisher's disk, for the length of a `with` block.
 
     What it writes to its disk goes to `overlay`, what it writes to its second one to `vmlab-out` in `scratch`.
@@ -222,19 +221,21 @@ def first_guest(lab: Lab, work: Work, overlay: Path, scratch: Path) -> Iterator[
     with out.open("wb") as file:
         file.truncate(LEAST_DISK_BYTES)
     work.console.unlink(missing_ok=True)
-    spec = provisioning_spec(lab, target.architecture, work.verdict, own_uefi(target.architecture, firmware, scratch))
-    lab.progress(f"{target.id}: booting {work.cloud.image.id} by {firmware} ({spec.accelerator})")
+    spec = provisioning_spec(
+        context.settings, target.architecture, work.verdict, own_uefi(target.architecture, firmware, scratch)
+    )
+    context.progress(f"{target.id}: booting {work.cloud.image.id} by {firmware} ({spec.accelerator})")
     host_key = keys.public(keys.host)
     machine = Machine(
         Draft(target_id=target.id, disk=work.disk, host_key=host_key, user_key=keys.user),
         spec,
         console=work.console,
         origin=Origin(base=work.disk, overlay=overlay),
-        room_timeout_s=lab.room_timeout_s * lab.settings.patience,
+        room_timeout_s=work.limits.room_s,
         extra=(ExtraDisk(file=seed, serial=_SEED, is_read_only=True), ExtraDisk(file=out, serial=_OUT)),
         monitor_s=work.limits.monitor_s,
     )
-    with machine, contextlib.closing(_first_boot(lab, work, machine)) as guest:
+    with machine, contextlib.closing(_first_boot(context, work, machine)) as guest:
         yield Site(
             guest=guest,
             target=target,
@@ -242,12 +243,12 @@ def first_guest(lab: Lab, work: Work, overlay: Path, scratch: Path) -> Iterator[
             recipe=work.recipe,
             limits=work.limits,
             serial=spec.board.console,
-            progress=lab.progress,
-            notice=lab.notice,
+            progress=context.progress,
+            notice=context.notice,
         )
 
 
-def _first_boot(lab: Lab, work: Work, machine: Machine) -> FirstBoot:
+def _first_boot(context: Context, work: Work, machine: Machine) -> FirstBoot:
     draft, limits, user = machine.image, work.limits, work.cloud.image.user
     return FirstBoot(
         lambda: reach(machine, draft, limits.first_boot_s, limits, user=user, is_first_boot=True),
@@ -256,15 +257,15 @@ def _first_boot(lab: Lab, work: Work, machine: Machine) -> FirstBoot:
         require_alive=machine.require_alive,
         has_powered_off=machine.has_powered_off,
         return_s=2 * limits.command_s,
-        notice=lab.notice,
+        notice=context.notice,
         log=work.log,
     )
 
 
-def _seal(lab: Lab, work: Work, installed: Installed, directory: Path) -> Mapping[str, Any]:
+def _seal(context: Context, work: Work, installed: Installed, directory: Path) -> Mapping[str, Any]:
     """Make the object's files of what the guest left, and prove that they boot."""
     target, image, row = work.target, work.cloud.image, work.row
-    lab.progress(f"{target.id}: writing its disk")
+    context.progress(f"{target.id}: writing its disk")
     flatten(directory / _OVERLAY, directory / "disk.qcow2")
     (directory / _OVERLAY).unlink()
     unpack_kernel(directory / "kernel", target.architecture)
@@ -280,7 +281,7 @@ def _seal(lab: Lab, work: Work, installed: Installed, directory: Path) -> Mappin
         "cloud_image": f"{image.id}: {row.name}, {row.algorithm} {row.digest}",
     }
     draft = draft_image(target, directory, facts, work.keys)
-    prove_image(lab, target, draft, work.verdict, work.limits, console=work.console.with_suffix(".direct-console"))
+    prove_image(context, target, draft, work.verdict, work.limits, console=work.console.with_suffix(".direct-console"))
     return facts
 
 

@@ -7,7 +7,6 @@ import fnmatch
 import html.parser
 import posixpath
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +16,7 @@ from vmlab.cloud.http import Web
 from vmlab.cloud.http_fault import WebFault
 from vmlab.cloud.lock import LockedImage, is_name
 from vmlab.cloud.signature import check_signature, find_keyring, require_signed
+from vmlab.context import Say, silent
 from vmlab.errors import AssetError
 from vmlab.system.naming import told_of
 
@@ -34,7 +34,7 @@ class Offer:
     """The fingerprint of the key that signed the list; empty when that was not checked."""
 
 
-def look(image: CloudImage, web: Web, *, notice: Callable[[str], None] = lambda _: None) -> LockedImage:
+def look(image: CloudImage, web: Web, *, notice: Say = silent) -> LockedImage:
     """What an image's publisher offers now, as a row of the lock, by the first of its addresses that answers.
 
     Two small requests to four; the file itself is not fetched. `notice` hears what is known of the list's signature.

@@ -10,10 +10,10 @@ from pathlib import Path
 from vmlab.catalogue.target import Target
 from vmlab.errors import UsageError
 from vmlab.host.exclusive import alone
+from vmlab.lab.freezer import Stage
 from vmlab.lab.interleaved import time_both
 from vmlab.lab.lab import Lab
-from vmlab.lab.snapshots import Forks, Stage
-from vmlab.lab.timed import TimedGuests
+from vmlab.lab.timed import fork_timed, require_possible
 from vmlab.module.source import read_source
 from vmlab.report.comparison import STATUS, print_comparison
 from vmlab.report.measurements import print_series
@@ -48,9 +48,8 @@ def time_alone(lab: Lab, question: Question, *, out: Path | None) -> int:
     """Time an operation in a fork of each chosen target, print what it costs, and write it to `out`."""
     _require_sound(question)
     _ = lab.source
-    timed = TimedGuests(Forks(lab))
-    timed.require_possible(lab.targets)
-    document = new_document([_measure(lab, timed, target, question) for target in lab.targets])
+    require_possible(lab.settings, lab.targets)
+    document = new_document([_measure(lab, target, question) for target in lab.targets])
     _keep(document, out)
     print_series(document)
     return 0
@@ -63,7 +62,7 @@ def time_against(lab: Lab, before: Path, question: Question, rules: Rules, *, ou
     modules = (before, lab.settings.module)
     for module in modules:
         read_source(module)  # a wrong one is told before anything is built for the other
-    TimedGuests(Forks(lab)).require_possible(lab.targets)
+    require_possible(lab.settings, lab.targets)
     both = [time_both(lab, modules, target, question.operation, at, question.sizes) for target in lab.targets]
     documents = [new_document(side) for side in zip(*both, strict=True)]
     _keep(documents[1], out)
@@ -79,14 +78,14 @@ def _require_sound(question: Question) -> None:
         at(size)
 
 
-def _measure(lab: Lab, timed: TimedGuests, target: Target, question: Question) -> Series:
+def _measure(lab: Lab, target: Target, question: Question) -> Series:
     at = parse_operation(question.operation)
     wait = f"{target.id}: waiting for other guests' tests to end"
-    with alone(on_wait=lambda: lab.progress(wait)), timed.fork(target, Stage.LOADED) as found:
+    with alone(on_wait=lambda: lab.context.progress(wait)), fork_timed(lab, target, Stage.LOADED) as found:
         watch = found.stopwatch
-        lab.notice(f"{target.id}: timed by {watch.source}: {watch.proof}")
+        lab.context.notice(f"{target.id}: timed by {watch.source}: {watch.proof}")
         for refused in found.refused:
-            lab.notice(f"{target.id}: not by {refused}")
+            lab.context.notice(f"{target.id}: not by {refused}")
         taken = {n: watch.measure(at(n), batches=question.batches) for n in question.sizes}
         return watch.series(question.operation, taken)
 

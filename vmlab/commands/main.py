@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from vmlab import __version__
 from vmlab.commands.command_line import CommandParser, add_settings, parse
 from vmlab.commands.report import add_report_commands
+from vmlab.context import Say
 from vmlab.errors import UsageError, VmlabError
 from vmlab.settings import SETTINGS, Settings, load_settings
 
@@ -147,7 +148,7 @@ def _lab(settings: Settings) -> Lab:
     return Lab(settings, progress=_progress(), notice=lambda text: print(f"note: {text}", file=sys.stderr))
 
 
-def _progress() -> Callable[[str], None]:
+def _progress() -> Say:
     shown = ""
     is_terminal = sys.stderr.isatty()
 
@@ -218,7 +219,7 @@ def _shell(chosen: argparse.Namespace, settings: Settings) -> int:
 def _symbols(chosen: argparse.Namespace, settings: Settings) -> int:
     lab = _lab(settings)
     for target in lab.matrix.select(chosen.name):
-        print(lab.vmlinux(target))
+        print(lab.testbed(target).vmlinux())
     return 0
 
 

@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from vmlab.catalogue.cloud_image import CloudImage
 from vmlab.catalogue.matrix import Matrix
 from vmlab.cloud.http import Web
 from vmlab.cloud.lock import LockedImage, lock_of, write_lock
 from vmlab.cloud.publisher import look
+from vmlab.context import Say
 from vmlab.errors import AssetError, UsageError
 from vmlab.settings import Settings
-
-Say = Callable[[str], None]
 
 
 def chosen_images(matrix: Matrix, words: Iterable[str]) -> tuple[CloudImage, ...]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from vmlab.errors import HostError, MachineLost, UsageError, nearest
 from vmlab.guest.ssh import Address, connect
 from vmlab.image.sealed import cached_image
+from vmlab.lab.freezer import Stage
 from vmlab.lab.lab import Lab
-from vmlab.lab.snapshots import Forks, Stage
 from vmlab.machine.console import Console
 from vmlab.machine.registry import kept_machines
 
@@ -28,9 +28,9 @@ def into_target(lab: Lab, name: str, command: str, *, is_loaded: bool, is_booted
         raise UsageError(f"{name!r} names {len(targets)} targets", hint="a shell takes one")
     if is_loaded:
         _ = lab.source  # a wrong directory is told before an image is made
-    forks = Forks(lab)
+    testbed = lab.testbed(targets[0])
     stage = Stage.LOADED if is_loaded else Stage.READY
-    with forks.booted(targets[0], stage) if is_booted else forks.fork(targets[0], stage) as running:
+    with testbed.booted(stage) if is_booted else testbed.fork(stage) as running:
         print(file=sys.stderr)
         return running.open_shell(command)
 

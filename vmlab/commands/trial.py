@@ -5,17 +5,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vmlab.catalogue.target import Target
+from vmlab.context import Say
 from vmlab.decode import unstructure
 from vmlab.errors import UsageError, VmlabError
 from vmlab.lab.lab import Lab
-from vmlab.lab.snapshots import Forks
 from vmlab.system.naming import told_of
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +37,7 @@ def build_images(lab: Lab, targets: Sequence[Target], *, say: Say) -> bool:
     for target in dict.fromkeys(target.stock for target in targets):
         started = time.monotonic()
         try:
-            image = lab.image(target)
+            image = lab.testbed(target).image
         except VmlabError as error:
             is_whole = False
             say(f"failed  {told_of(target.id, type(error).__name__, str(error))}")
@@ -79,8 +77,8 @@ def _try(lab: Lab, target: Target) -> Trial:
         if item.kind in ("image", "snapshot") and item.facts.get("target") == target.id:
             lab.store.remove(item)
     try:
-        image = lab.image(target)
-        with Forks(lab).fork(target) as running:
+        image = lab.testbed(target).image
+        with lab.testbed(target).fork() as running:
             release = running.guest.succeed("uname -r").strip()
     except VmlabError as error:
         return Trial(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from vmlab.catalogue.target import Architecture, Boot, Target
 from vmlab.cloud.download import KIND as CLOUD_IMAGE
@@ -12,6 +12,7 @@ from vmlab.cloud.lock import lock_of
 from vmlab.cloud.partial import remove_parts
 from vmlab.cloud.provision import want_anew
 from vmlab.cloud.recipe import load_cloud_recipe
+from vmlab.context import Say
 from vmlab.decode import unstructure
 from vmlab.errors import AssetError, HostError, UsageError, VmlabError
 from vmlab.image.kernel_line import resolve
@@ -20,8 +21,6 @@ from vmlab.lab.lab import Lab
 from vmlab.machine import registry as running
 from vmlab.store.store import Store, StoredObject, digest_of
 from vmlab.system.files import remove_tree
-
-Say = Callable[[str], None]
 
 
 def chosen_objects(store: Store, targets: Sequence[Target]) -> list[StoredObject]:
@@ -197,7 +196,7 @@ def refresh(lab: Lab, targets: Sequence[Target], *, say: Say) -> None:
             say(f"{target.id}: the next run installs it anew, on {image.id} {how}")
             continue
         recipe = load_recipe(target.suite.distribution)
-        found = resolve(target, recipe, lab.store, lab.settings, progress=lab.progress, refresh=True)
+        found = resolve(target, recipe, lab.context, refresh=True)
         say(f"{target.id}: {found.kernel.release} ({found.kernel.version})")
 
 

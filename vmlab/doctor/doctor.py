@@ -76,14 +76,14 @@ def _named(topic: str, architecture: Architecture) -> str:
 def _accelerator(lab: Lab, architecture: Architecture, host: TimingHost) -> list[Fact]:
     """KVM is proved with a kernel of the lab's own: without an image there is none to prove it with."""
     topic = _named("accelerator", architecture)
-    image = lab.any_cached_image(architecture)
+    image = lab.accelerators.proof_image(architecture)
     if image is None:
         finding = "not known yet: KVM is proved by booting a kernel, and no image is in the store"
         first = next(target for target in lab.targets if target.architecture is architecture)
         advice = f"vmlab shell {first.id} true"
         return [Fact(topic=topic, grade=Grade.SLOW, finding=finding, advice=advice)]
     try:
-        verdict = lab.verdict(image)
+        verdict = lab.accelerators.verdict(image)
     except VmlabError as error:
         return [Fact(topic=topic, grade=Grade.BAD, finding=error.message, advice=error.hint)]
     return accelerator_facts(verdict, topic=topic, advice="" if _KVM_DEVICE.exists() else kvm_advice(host))

@@ -42,7 +42,7 @@ def await_booted(guest: Guest) -> None:
     guest.root("systemctl is-system-running --wait", timeout_s=guest.limits.boot_s)
 
 
-def root_opener(machine: Machine, image: Reachable, limits: Limits, *, has_line: bool) -> Callable[[], Commands]:
+def root_opener(machine: Machine, image: Reachable, limits: Limits, *, has_root_shell: bool) -> Callable[[], Commands]:
     """What gives a guest its connections as root: the line first, which a boot needs started; then SSH, since a line
     that a slow command blocks stays so."""
     is_first = True
@@ -51,7 +51,7 @@ def root_opener(machine: Machine, image: Reachable, limits: Limits, *, has_line:
         nonlocal is_first
         if is_first and machine.line is not None:
             is_first = False
-            if not has_line:
+            if not has_root_shell:
                 # It still boots, as far as its sshd can tell: one that was met late may be as late once more.
                 with contextlib.closing(reach(machine, image, limits.boot_s, limits, user="root")) as root:
                     start_line(root, LINE_NAME, timeout_s=limits.command_s)

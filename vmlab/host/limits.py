@@ -21,7 +21,6 @@ class Limits:
     command_s: float
     build_s: float
     load_s: float
-    power_off_s: float
     probe_s: float
     """How long a hung guest has for each answer."""
     first_boot_s: float
@@ -32,6 +31,8 @@ class Limits:
     """The time for an answer of QEMU's monitor; what moves a guest's memory has a multiple of it."""
     dying_s: float
     """The time that a guest that stopped answering has for its first word on the console."""
+    room_s: float
+    """How long a machine waits for others to give their memory back."""
 
 
 def limits_for(accelerator: Accelerator, *, patience: float = 1.0) -> Limits:
@@ -43,10 +44,10 @@ def limits_for(accelerator: Accelerator, *, patience: float = 1.0) -> Limits:
         command_s=30 * factor,
         build_s=120 * factor,
         load_s=30 * factor,
-        power_off_s=15 * factor,
         probe_s=2 * factor,
         first_boot_s=180 * factor,
         install_s=300 * factor,
         monitor_s=30 * factor,
         dying_s=0.3 * factor,
+        room_s=300 * patience,
     )

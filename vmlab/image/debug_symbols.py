@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from vmlab.catalogue.target import Target
+from vmlab.context import Context
 from vmlab.errors import AssetError
 from vmlab.image.image import Image
 from vmlab.image.mirrors import find_mirrors, index_options
-from vmlab.image.mmdebstrap import Progress, fresh_log, mmdebstrap
-from vmlab.settings import Settings
-from vmlab.store.store import Store
+from vmlab.image.mmdebstrap import fresh_log, mmdebstrap
 from vmlab.system.process import run
 
 _TIMEOUT_S = 1800
@@ -22,9 +21,7 @@ _TIMEOUT_S = 1800
 _PLACES = ("./usr/lib/debug/boot/vmlinux-{}", "./usr/lib/debug/lib/modules/{}/vmlinux")
 
 
-def obtain_vmlinux(
-    target: Target, image: Image, store: Store, settings: Settings, *, progress: Progress = lambda _: None
-) -> Path:
+def obtain_vmlinux(target: Target, image: Image, context: Context) -> Path:
     """The vmlinux with debug information of the kernel in an image, from the store or fetched now: 260 to 860 MB to
     download, and 0.4 to 0.6 GB in the store for a cloud kernel.
 
@@ -40,21 +37,22 @@ def obtain_vmlinux(
     version = image.packages.get(f"linux-image-{image.release}", "")
 
     def fetch(work: Path) -> Mapping[str, Any]:
-        _download(target, f"{package}={version}", work, store, settings, progress)
+        _download(target, f"{package}={version}", work, context)
         archives = sorted(work.glob("*.deb"))
         if not archives:
             raise AssetError(f"the archive gave no {package} {version}", hint="its suite may hold a newer one only")
-        progress(f"{target.id}: unpacking its debug symbols")
+        context.progress(f"{target.id}: unpacking its debug symbols")
         _unpack(archives[0], image.release, work / "vmlinux")
         for archive in archives:
             archive.unlink()
         return {"target": target.id, "name": f"{target.id} symbols", "release": image.release}
 
-    stored = store.obtain("vmlinux", {"package": package, "version": version}, fetch)
+    stored = context.store.obtain("vmlinux", {"package": package, "version": version}, fetch)
     return stored.file("vmlinux")
 
 
-def _download(target: Target, package: str, work: Path, store: Store, settings: Settings, progress: Progress) -> None:
+def _download(target: Target, package: str, work: Path, context: Context) -> None:
+    settings = context.settings
     mirrors = find_mirrors(settings.mirror)
     fetch = f'cd {shlex.quote(str(work))} && APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get download {package}'
     mmdebstrap(
@@ -69,9 +67,9 @@ def _download(target: Target, package: str, work: Path, store: Store, settings: 
         ],
         architecture=target.architecture,
         directory=work,
-        log=fresh_log(store, f"symbols-{target.id}"),
+        log=fresh_log(context.store, f"symbols-{target.id}"),
         what=f"{target.id}: fetching its debug symbols",
-        progress=progress,
+        progress=context.progress,
         timeout_s=_TIMEOUT_S * settings.patience,
     )
 

@@ -7,11 +7,12 @@ is made once and shared by its targets. A target's image is the base with its ke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from vmlab.catalogue.target import Architecture, Target
+from vmlab.context import Context
 from vmlab.decode import unstructure
 from vmlab.image.debian_index import KernelPackages
 from vmlab.image.image import GUEST_USER, Image
@@ -19,33 +20,26 @@ from vmlab.image.kernel_file import unpack_kernel
 from vmlab.image.kernel_line import Resolution, resolve
 from vmlab.image.keys import LabKeys, lab_keys
 from vmlab.image.mirrors import find_mirrors, index_options
-from vmlab.image.mmdebstrap import Progress, fresh_log, mmdebstrap
+from vmlab.image.mmdebstrap import fresh_log, mmdebstrap
 from vmlab.image.recipe import Recipe, guest_packages, load_recipe, write_overlay
 from vmlab.image.sealed import installed_of_interest, stored_image, unpack_tools
-from vmlab.settings import Settings, StaleIndex
-from vmlab.store.store import Store, StoredObject, digest_of
+from vmlab.settings import StaleIndex
+from vmlab.store.store import StoredObject, digest_of
 
 _DISK_SIZE = "4G"
 _BASE_TIMEOUT_S = 1800
 _IMAGE_TIMEOUT_S = 1800
 
 
-def obtain_image(
-    target: Target,
-    store: Store,
-    settings: Settings,
-    *,
-    progress: Progress = lambda _: None,
-    notice: Callable[[str], None] = lambda _: None,
-) -> Image:
+def obtain_image(target: Target, context: Context) -> Image:
     """The target's image, from the store or built now (minutes, network).
 
     Raises `AssetError` when the line is gone, the mirror is away or a stored file is damaged; `HostError` when
-    this host cannot build. `notice` hears what the user should know, such as an index that could not be asked.
+    this host cannot build. An index that could not be asked is a notice.
     """
     recipe = load_recipe(target.suite.distribution)
-    resolution = resolve(target, recipe, store, settings, progress=progress, notice=notice)
-    keys = lab_keys(store)
+    resolution = resolve(target, recipe, context)
+    keys = lab_keys(context.store)
     of_base = base_inputs(target, recipe, resolution)
     inputs = {
         "base": digest_of(of_base),
@@ -57,13 +51,13 @@ def obtain_image(
     }
 
     def build(work: Path) -> Mapping[str, Any]:
-        base = _obtain_base(target, recipe, of_base, store, settings, progress)
-        return _build_image(target, resolution.kernel, recipe, base, keys, work, store, settings, progress)
+        base = _obtain_base(target, recipe, of_base, context)
+        return _build_image(target, resolution.kernel, recipe, base, keys, work, context)
 
     def waiting() -> None:
-        progress(f"{target.id}: another run is building this image, waiting for it")
+        context.progress(f"{target.id}: another run is building this image, waiting for it")
 
-    stored = store.obtain("image", inputs, build, waiting=waiting)
+    stored = context.store.obtain("image", inputs, build, waiting=waiting)
     return stored_image(target, stored, keys)
 
 
@@ -77,19 +71,17 @@ def base_inputs(target: Target, recipe: Recipe, resolution: Resolution) -> Mappi
     }
 
 
-def _obtain_base(
-    target: Target, recipe: Recipe, inputs: Mapping[str, Any], store: Store, settings: Settings, progress: Progress
-) -> StoredObject:
+def _obtain_base(target: Target, recipe: Recipe, inputs: Mapping[str, Any], context: Context) -> StoredObject:
     suite, name = target.suite, suite_name(target)
 
     def build(work: Path) -> Mapping[str, Any]:
-        mirrors = find_mirrors(settings.mirror)
+        mirrors = find_mirrors(context.settings.mirror)
         write_overlay(work / "overlay.tar", {**recipe.overlay, "setup": recipe.setup}, executable=("setup",))
         mmdebstrap(
             [
                 "--variant=apt",
                 '--aptopt=APT::Install-Recommends "false"',
-                *index_options(settings.stale_index),
+                *index_options(context.settings.stale_index),
                 "--dpkgopt=force-unsafe-io",
                 "--dpkgopt=path-exclude=/usr/share/man/*",
                 "--dpkgopt=path-exclude=/usr/share/locale/*",
@@ -104,15 +96,17 @@ def _obtain_base(
             ],
             architecture=target.architecture,
             directory=work,
-            log=fresh_log(store, f"base-{name}"),
+            log=fresh_log(context.store, f"base-{name}"),
             what=f"{name}: making the suite's base",
-            progress=progress,
-            timeout_s=_BASE_TIMEOUT_S * settings.patience,
+            progress=context.progress,
+            timeout_s=_BASE_TIMEOUT_S * context.settings.patience,
         )
         (work / "overlay.tar").unlink()
         return {}
 
-    return store.obtain("base", inputs, build, waiting=lambda: progress(f"{name}: waiting for its base"))
+    return context.store.obtain(
+        "base", inputs, build, waiting=lambda: context.progress(f"{name}: waiting for its base")
+    )
 
 
 def suite_name(target: Target) -> str:
@@ -128,11 +122,9 @@ def _build_image(
     base: StoredObject,
     keys: LabKeys,
     work: Path,
-    store: Store,
-    settings: Settings,
-    progress: Progress,
+    context: Context,
 ) -> Mapping[str, Any]:
-    mirrors = find_mirrors(settings.mirror)
+    mirrors = find_mirrors(context.settings.mirror)
     (work / "base.tar").symlink_to(base.file("base.tar"))
     write_overlay(
         work / "keys.tar",
@@ -143,12 +135,12 @@ def _build_image(
         },
         private=("etc/ssh/ssh_host_ed25519_key",),
     )
-    downloads = store.directory(f"downloads/{suite_name(target)}")
+    downloads = context.store.directory(f"downloads/{suite_name(target)}")
     sources = "\n".join(map(mirrors.source_line, target.pockets))
     # A backported kernel may need a newer linux-base, which apt takes from backports only when told to.
     extra = target.pockets[len(target.suite.pockets) :]
     release = f"-t {extra[-1]} " if extra else ""
-    is_fresh = "false" if settings.stale_index is StaleIndex.ACCEPT else "true"
+    is_fresh = "false" if context.settings.stale_index is StaleIndex.ACCEPT else "true"
     chroot = 'DEBIAN_FRONTEND=noninteractive chroot "$1"'
     mmdebstrap(
         [
@@ -178,12 +170,12 @@ def _build_image(
         ],
         architecture=target.architecture,
         directory=work,
-        log=fresh_log(store, f"image-{target.id}"),
+        log=fresh_log(context.store, f"image-{target.id}"),
         what=f"{target.id}: making the image of {kernel.release}",
-        progress=progress,
-        timeout_s=_IMAGE_TIMEOUT_S * settings.patience,
+        progress=context.progress,
+        timeout_s=_IMAGE_TIMEOUT_S * context.settings.patience,
     )
-    progress(f"{target.id}: unpacking its compiler")
+    context.progress(f"{target.id}: unpacking its compiler")
     unpack_tools(work / "tools.tar", work / "tools")
     unpack_kernel(work / "kernel", target.architecture)
     installed = installed_of_interest(work / "packages")

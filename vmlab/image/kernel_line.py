@@ -4,19 +4,19 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from vmlab.catalogue.target import Target
+from vmlab.context import Context
 from vmlab.decode import structure, unstructure
 from vmlab.errors import AssetError
 from vmlab.image.debian_index import KernelPackages, newest_kernel, parse_packages, version_key
 from vmlab.image.mirrors import find_mirrors, index_options
-from vmlab.image.mmdebstrap import Progress, fresh_log, mmdebstrap
+from vmlab.image.mmdebstrap import fresh_log, mmdebstrap
 from vmlab.image.recipe import Recipe, guest_packages
-from vmlab.settings import Settings
-from vmlab.store.store import Store, digest_of
+from vmlab.store.store import digest_of
 from vmlab.system.naming import told_of
 
 _INDEX_TIMEOUT_S = 600
@@ -31,34 +31,25 @@ class Resolution:
     """The newest version in the suite of every package that its guests have."""
 
 
-def resolve(
-    target: Target,
-    recipe: Recipe,
-    store: Store,
-    settings: Settings,
-    *,
-    progress: Progress = lambda _: None,
-    notice: Callable[[str], None] = lambda _: None,
-    refresh: bool = False,
-) -> Resolution:
+def resolve(target: Target, recipe: Recipe, context: Context, *, refresh: bool = False) -> Resolution:
     """What the index offers for a target; asked again when the last answer is older than `index_days`.
 
-    When the mirror is away and there is an older answer, that one is taken and `notice` says so.
+    When the mirror is away and there is an older answer, that one is taken, with a notice.
     """
     name = f"resolved-{target.id}-{digest_of({'packages': guest_packages(target.suite, recipe)})}"
-    known = store.note(name)
-    if known is not None and not refresh and known[1] < settings.index_days * 86400:
+    known = context.store.note(name)
+    if known is not None and not refresh and known[1] < context.settings.index_days * 86400:
         return structure(known[0], Resolution, where=name)
     try:
-        index = _read_index(target, settings, store, progress)
+        index = _read_index(target, context)
         resolution = choose(target, index, guest_packages(target.suite, recipe))
     except AssetError as error:
         if known is None or refresh or "no kernel of line" in error.message:
             raise
         older = f"going on with what was resolved {known[1] / 86400:.0f} days ago"
-        notice(f"{told_of(target.id, error.message)}; {older}")
+        context.notice(f"{told_of(target.id, error.message)}; {older}")
         return structure(known[0], Resolution, where=name)
-    store.remember(name, unstructure(resolution))
+    context.store.remember(name, unstructure(resolution))
     return resolution
 
 
@@ -78,8 +69,9 @@ def choose(target: Target, index: Mapping[str, str], names: tuple[str, ...]) -> 
     return Resolution(kernel=newest_kernel(target, kernels), versions=versions)
 
 
-def _read_index(target: Target, settings: Settings, store: Store, progress: Progress) -> dict[str, str]:
+def _read_index(target: Target, context: Context) -> dict[str, str]:
     """The texts of the Packages files, by pocket."""
+    settings, store = context.settings, context.store
     mirrors = find_mirrors(settings.mirror)
     # Named and locked as `Store.remove_rubbish` expects, which takes away what no live run holds.
     name = f"index-{target.id}"
@@ -101,7 +93,7 @@ def _read_index(target: Target, settings: Settings, store: Store, progress: Prog
             directory=work,
             log=fresh_log(store, f"index-{target.id}"),
             what=f"{target.id}: asking the package index",
-            progress=progress,
+            progress=context.progress,
             timeout_s=_INDEX_TIMEOUT_S * settings.patience,
         )
         return {

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from vmlab.catalogue.target import Architecture
+from vmlab.context import Say
 from vmlab.errors import AssetError, HostError
 from vmlab.host.binfmt import native_architecture, require_programs_of
 from vmlab.store.store import Store
@@ -16,7 +17,6 @@ from vmlab.system.files import remove_tree
 from vmlab.system.process import find_program, run
 from vmlab.system.scratch import PARENT, ScratchDirectory
 
-Progress = Callable[[str], None]
 """Told what is being done now, in a few words."""
 
 _NEEDED_MIB = 3072
@@ -40,7 +40,7 @@ def mmdebstrap(
     directory: Path,
     log: Path,
     what: str,
-    progress: Progress,
+    progress: Say,
     timeout_s: float,
 ) -> None:
     """Run mmdebstrap in `directory` (where its special hooks read and write); its output goes to `log`.
@@ -102,7 +102,7 @@ def _keyring() -> list[str]:
     return [f"--keyring={keyring}"] if keyring.is_file() else []
 
 
-def _report(line: str, what: str, progress: Progress) -> None:
+def _report(line: str, what: str, progress: Say) -> None:
     for mark, doing in (("Get:", "downloading"), ("Unpacking ", "unpacking"), ("Setting up ", "setting up")):
         if line.startswith(mark):
             progress(f"{what}: {doing} {' '.join(line.removeprefix(mark).split()[:5])[:60]}")

@@ -12,9 +12,9 @@ from pathlib import Path
 from vmlab.catalogue.target import Target
 from vmlab.errors import UsageError
 from vmlab.host.exclusive import alone
+from vmlab.lab.freezer import Stage
 from vmlab.lab.lab import Lab
-from vmlab.lab.snapshots import Forks, Stage
-from vmlab.lab.timed import Timed, TimedGuests
+from vmlab.lab.timed import Timed, fork_timed
 from vmlab.timing.compare import ROUNDS, TURNS_A_ROUND
 from vmlab.timing.operation import Operation
 from vmlab.timing.series import Series
@@ -34,7 +34,9 @@ def time_both(
     snapshots that they lack, and for a source in turns about ten seconds a size.
     """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(alone(on_wait=lambda: lab.progress(f"{target.id}: waiting for other guests' tests to end")))
+        stack.enter_context(
+            alone(on_wait=lambda: lab.context.progress(f"{target.id}: waiting for other guests' tests to end"))
+        )
         first, second = (stack.enter_context(_timed(lab, module, target)) for module in modules)
         if first.stopwatch.source is not second.stopwatch.source:
             raise UsageError(
@@ -45,7 +47,7 @@ def time_both(
         interleaving = "" if is_exact else new_interleaving()
         taken: tuple[dict[int, Measurement], dict[int, Measurement]] = ({}, {})
         for n in sizes:
-            lab.progress(f"{target.id}: timing {name} at {n}")
+            lab.context.progress(f"{target.id}: timing {name} at {n}")
             both = _each(first, second, at(n)) if is_exact else in_turns(first, second, at(n))
             for side, measured in zip(taken, both, strict=True):
                 side[n] = measured
@@ -77,8 +79,10 @@ def in_turns(
 
 @contextlib.contextmanager
 def _timed(lab: Lab, module: Path, target: Target) -> Iterator[Timed]:
-    theirs = Lab(dataclasses.replace(lab.settings, module=module), progress=lab.progress, notice=lab.notice)
-    with TimedGuests(Forks(theirs)).fork(target, Stage.LOADED) as timed:
+    theirs = Lab(
+        dataclasses.replace(lab.settings, module=module), progress=lab.context.progress, notice=lab.context.notice
+    )
+    with fork_timed(theirs, target, Stage.LOADED) as timed:
         yield timed
 
 

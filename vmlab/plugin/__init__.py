@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from vmlab.errors import VmlabError
+from vmlab.plugin import hooks
 from vmlab.plugin.again import RERUN, run_again
+from vmlab.plugin.current import has_session, session_of
 from vmlab.plugin.fixtures import (
     STARTS,
     any_guest,
@@ -26,18 +28,15 @@ from vmlab.plugin.fixtures import (
     program,
     shared_guest,
     target,
-    vmlab_forks,
     vmlab_lab,
     vmlab_shared,
     vmlab_start,
     vmlab_target,
+    vmlab_testbed,
 )
 from vmlab.plugin.perf import perf_access
 from vmlab.plugin.timing import MARKER, NO_PLACE, room_on_the_host, series, stopwatch, timed_guest, vmlab_timed
 from vmlab.settings import SETTINGS, check_environment
-
-if TYPE_CHECKING:
-    from vmlab.plugin.session import GuestSession
 
 __all__ = [
     "any_guest",
@@ -53,17 +52,20 @@ __all__ = [
     "stopwatch",
     "target",
     "timed_guest",
-    "vmlab_forks",
     "vmlab_lab",
     "vmlab_shared",
     "vmlab_start",
     "vmlab_target",
+    "vmlab_testbed",
     "vmlab_timed",
 ]
 
-_SESSION = pytest.StashKey["GuestSession"]()
 _REFUSAL = "vmlab.refusal"
 """What a worker of xdist's refused to run, in words."""
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(hooks)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -150,7 +152,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     uses_guests = any(_uses_a_target(item) for item in session.items)
-    is_shard = _SESSION in config.stash and session_of(config).shard is not None
+    is_shard = has_session(config) and session_of(config).shard is not None
     if _REFUSAL in getattr(config, "workeroutput", {}):
         return  # the controller tells why there is nothing to run
     if _is_asked(config) and not config.option.collectonly and not uses_guests and not is_shard:
@@ -164,7 +166,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_runtestloop(session: pytest.Session) -> None:
     config = session.config
     # With xdist it is the workers who know that there are tests with a guest.
-    if not config.option.collectonly and not config.pluginmanager.hasplugin("dsession") and _SESSION in config.stash:
+    if not config.option.collectonly and not config.pluginmanager.hasplugin("dsession") and has_session(config):
         session_of(config).forget_last_run(config)
 
 
@@ -173,7 +175,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    words = session_of(config).shard_words if _SESSION in config.stash else ""
+    words = session_of(config).shard_words if has_session(config) else ""
     return [words] if words else []
 
 
@@ -299,15 +301,6 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
     if report.failed and ("vmlab.outcome", "unavailable") in getattr(report, "user_properties", ()):
         return "unavailable", "U", "UNAVAILABLE"
     return None
-
-
-def session_of(config: pytest.Config) -> GuestSession:
-    """This run's lab and what it found so far; made, with all its imports, when first asked for."""
-    if _SESSION not in config.stash:
-        from vmlab.plugin.session import GuestSession
-
-        config.stash[_SESSION] = GuestSession(config)
-    return config.stash[_SESSION]
 
 
 def _is_asked(config: pytest.Config) -> bool:

@@ -32,19 +32,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vmlab.errors import hides_frames
+from vmlab.plugin.current import session_of
+from vmlab.plugin.needs import GUESTS
 
 if TYPE_CHECKING:
     from vmlab.catalogue.target import Target
     from vmlab.guest.guest import Guest
-    from vmlab.lab.lab import Lab, Running
-    from vmlab.lab.snapshots import Forks, Stage
+    from vmlab.lab.freezer import Stage
+    from vmlab.lab.lab import Lab
+    from vmlab.lab.machines import Running
+    from vmlab.lab.testbed import Testbed
     from vmlab.module.build import Built
     from vmlab.plugin.shared import SharedGuest
 
 __tracebackhide__ = hides_frames
 
-GUESTS = ("timed_guest", "guest", "any_guest", "booted_guest", "shared_guest")
-"""The fixtures that give a guest; of several in one test, `loaded_module` and `program` work in the first of these."""
 STARTS = ("booted", "forked")
 _ONE_PROCESSOR = "for cpu in /sys/devices/system/cpu/cpu[1-9]*/online; do [ ! -w $cpu ] || echo 0 >$cpu; done"
 
@@ -52,17 +54,7 @@ _ONE_PROCESSOR = "for cpu in /sys/devices/system/cpu/cpu[1-9]*/online; do [ ! -w
 @pytest.fixture(scope="session")
 def vmlab_lab(pytestconfig: pytest.Config) -> Lab:
     """The run's lab. Scope: session. Cost: none by itself."""
-    from vmlab.plugin import session_of
-
     return session_of(pytestconfig).lab
-
-
-@pytest.fixture(scope="session")
-def vmlab_forks(pytestconfig: pytest.Config) -> Forks:
-    """What makes snapshots and forks. Scope: session. Cost: none by itself."""
-    from vmlab.plugin import session_of
-
-    return session_of(pytestconfig).forks
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +62,13 @@ def vmlab_target(request: pytest.FixtureRequest) -> Target:
     """What the plugin parametrizes every test with that uses a guest. Scope: session, once per target. Cost: none."""
     chosen: Target = request.param
     return chosen
+
+
+@pytest.fixture(scope="session")
+def vmlab_testbed(vmlab_lab: Lab, vmlab_target: Target) -> Testbed:
+    """What the run has of the target: its image, boots, forks and builds. Scope: session, once per target. Cost: none
+    by itself."""
+    return vmlab_lab.testbed(vmlab_target)
 
 
 @pytest.fixture
@@ -86,22 +85,21 @@ def target(vmlab_target: Target) -> Target:
 
 
 @pytest.fixture(scope="session")
-def vmlab_shared(pytestconfig: pytest.Config, vmlab_forks: Forks, vmlab_target: Target) -> Iterator[SharedGuest]:
+def vmlab_shared(pytestconfig: pytest.Config, vmlab_testbed: Testbed) -> Iterator[SharedGuest]:
     """The target's shared guest, not yet started. Scope: session, one per target. Cost: none until asked."""
-    from vmlab.plugin import session_of
     from vmlab.plugin.shared import SharedGuest
 
-    with contextlib.closing(SharedGuest(vmlab_forks, vmlab_target)) as shared:
+    with contextlib.closing(SharedGuest(vmlab_testbed)) as shared:
         session_of(pytestconfig).shared = shared
         yield shared
         session_of(pytestconfig).shared = None
 
 
 @pytest.fixture
-def guest(request: pytest.FixtureRequest, vmlab_forks: Forks, vmlab_target: Target) -> Iterator[Guest]:
+def guest(request: pytest.FixtureRequest, vmlab_testbed: Testbed) -> Iterator[Guest]:
     """A guest of this test's own, forked from the target's snapshot. Scope: test. Cost: a fork, about a second under
     TCG on two idle cores; for a target's first test, a boot as well."""
-    with vmlab_forks.fork(vmlab_target, stage_for(request)) as running, lent(request, running):
+    with vmlab_testbed.fork(stage_for(request)) as running, lent(request, running):
         yield running.guest
 
 
@@ -109,8 +107,6 @@ def guest(request: pytest.FixtureRequest, vmlab_forks: Forks, vmlab_target: Targ
 def shared_guest(request: pytest.FixtureRequest, vmlab_shared: SharedGuest) -> Iterator[Guest]:
     """A guest that all tests of a target with this fixture share. Scope: one per target; replaced by a fork when its
     kernel reported trouble or got an unexpected taint, when it hung, or was lost. Cost: a fork for the first test."""
-    from vmlab.plugin import session_of
-
     running = vmlab_shared.get(stage_for(request))
     session = session_of(request.config)
     session.lend(request.node, running, vmlab_shared)
@@ -119,9 +115,9 @@ def shared_guest(request: pytest.FixtureRequest, vmlab_shared: SharedGuest) -> I
 
 
 @pytest.fixture
-def booted_guest(request: pytest.FixtureRequest, vmlab_lab: Lab, vmlab_target: Target) -> Iterator[Guest]:
+def booted_guest(request: pytest.FixtureRequest, vmlab_testbed: Testbed) -> Iterator[Guest]:
     """A guest booted for this test alone. Scope: test. Cost: a boot, 11 to 105 s under TCG on two cores."""
-    with vmlab_lab.boot(vmlab_target) as running, lent(request, running):
+    with vmlab_testbed.boot() as running, lent(request, running):
         yield running.guest
 
 
@@ -134,10 +130,10 @@ def any_guest(request: pytest.FixtureRequest, vmlab_target: Target, vmlab_start:
 
 
 @pytest.fixture
-def module(vmlab_forks: Forks, vmlab_target: Target) -> Built:
+def module(vmlab_testbed: Testbed) -> Built:
     """The module of --vmlab-module, built for the target. Scope: test, one build per target. Cost: the build; seconds
     on the host, a minute in a guest under TCG, nothing from the cache."""
-    return vmlab_forks.built(vmlab_target)
+    return vmlab_testbed.built()
 
 
 @pytest.fixture
@@ -147,7 +143,6 @@ def loaded_module(request: pytest.FixtureRequest, module: Built) -> Built:
     trouble."""
     from vmlab.errors import ModuleError
     from vmlab.module.load import insert, is_loaded
-    from vmlab.plugin import session_of
 
     where = used_guest(request)
     if not is_loaded(where, module.info.name):
@@ -160,9 +155,7 @@ def loaded_module(request: pytest.FixtureRequest, module: Built) -> Built:
 
 
 @pytest.fixture
-def program(
-    request: pytest.FixtureRequest, vmlab_lab: Lab, vmlab_forks: Forks, vmlab_target: Target
-) -> Callable[[str | Path], str]:
+def program(request: pytest.FixtureRequest, vmlab_testbed: Testbed) -> Callable[[str | Path], str]:
     """Compile a C program and copy it into the guest that the test uses; returns its path in the guest. A text names
     one among the module's sources, a `Path` one anywhere, with the headers that lie beside it. Scope: test. Cost: a
     compilation the first time, then a copy."""
@@ -173,10 +166,7 @@ def program(
     def prepare(main: str | Path) -> str:
         tree = read_programs(main.parent) if isinstance(main, Path) else None
         name = main.name if isinstance(main, Path) else main
-        with contextlib.ExitStack() as stack:
-            compiled = vmlab_lab.program(
-                vmlab_target, name, lambda: stack.enter_context(vmlab_forks.fork(vmlab_target)).guest, tree=tree
-            )
+        compiled = vmlab_testbed.program(name, tree=tree)
         path = f"/tmp/{Path(name).stem}-{compiled.parent.name}"
         if not where.root(f"[ -x {path} ]").ok:
             where.put(compiled, path)
@@ -197,7 +187,7 @@ def one_processor(request: pytest.FixtureRequest) -> None:
 
 def stage_for(request: pytest.FixtureRequest) -> Stage:
     """The latest snapshot that a test's fixtures ask for."""
-    from vmlab.lab.snapshots import Stage
+    from vmlab.lab.freezer import Stage
 
     names = request.fixturenames
     return Stage.LOADED if "loaded_module" in names else Stage.BUILT if "module" in names else Stage.READY
@@ -217,8 +207,6 @@ def _guest_named(request: pytest.FixtureRequest, name: str) -> Guest:
 @contextlib.contextmanager
 def lent(request: pytest.FixtureRequest, running: Running) -> Iterator[None]:
     """A guest that is one test's own: its console is kept only when there is something to look for in it."""
-    from vmlab.plugin import session_of
-
     session = session_of(request.config)
     session.lend(request.node, running)
     yield

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from vmlab.catalogue.target import Target
-from vmlab.plugin import fixtures
-from vmlab.plugin.fixtures import GUESTS
 
+GUESTS = ("timed_guest", "guest", "any_guest", "booted_guest", "shared_guest")
+"""The fixtures that give a guest; of several in one test, `loaded_module` and `program` work in the first of these."""
 _NEED_AN_IMAGE = (*GUESTS, "module", "program", "perf_access")
 """The fixtures that lead to a target's image; the others of the plugin's do so through one of these."""
 
@@ -46,4 +46,4 @@ def _is_ours(item: pytest.Item, name: str) -> bool:
     """Whether a test uses this fixture, and not a project's own that goes by the same name."""
     found = getattr(item, "_fixtureinfo", None)
     definitions: Sequence[Any] = found.name2fixturedefs.get(name, ()) if found is not None else ()
-    return bool(definitions) and definitions[-1].func.__module__.startswith(fixtures.__package__ or "")
+    return bool(definitions) and definitions[-1].func.__module__.startswith(__package__ or "")

@@ -9,7 +9,6 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 
 import vmlab
+from vmlab.context import Say
 from vmlab.decode import structure, unstructure
 from vmlab.errors import VmlabError
 from vmlab.lab.facts import TargetFacts
@@ -112,7 +112,7 @@ class Reporter:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
-            facts = {key: unstructure(row) for key, row in self._lab.facts.items()}
+            facts = {key: unstructure(row) for key, row in self._lab_facts().items()}
             series = [unstructure(row) for row in self._series]
             shard = unstructure(self._shard) if self._shard is not None else None
             output[_WORKER_OUTPUT] = json.dumps(
@@ -166,7 +166,7 @@ class Reporter:
 
     def result(self) -> RunResult:
         """The run so far."""
-        facts = self._facts | self._lab.facts
+        facts = self._facts | self._lab_facts()
         order = [target.id for target in self._lab.matrix.variants]
         seen = sorted({target for target, _ in self._tests}, key=order.index)
         settings = self._lab.settings
@@ -189,6 +189,10 @@ class Reporter:
             source=self._source_digest(),
             shard=self._shard,
         )
+
+    def _lab_facts(self) -> dict[str, TargetFacts]:
+        known = {testbed.target.id: testbed.facts for testbed in self._lab.testbeds}
+        return {name: facts for name, facts in known.items() if facts is not None}
 
     def _source_digest(self) -> str:
         try:
@@ -225,7 +229,7 @@ def _keep_junit_apart(config: pytest.Config) -> None:
         file.write_text(keep_apart(file.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def show_progress(config: pytest.Config) -> Callable[[str], None]:
+def show_progress(config: pytest.Config) -> Say:
     """A line per step on a terminal, at most a few a second, and each new step on a pipe."""
     if hasattr(config, "workerinput"):
         return _show_from_worker(config)
@@ -253,7 +257,7 @@ def _uncaptured(config: pytest.Config) -> contextlib.AbstractContextManager[None
     return capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
 
 
-def _show_from_worker(config: pytest.Config) -> Callable[[str], None]:
+def _show_from_worker(config: pytest.Config) -> Say:
     """Each new step on the standard error that xdist's workers share with their controller."""
     shown_step = ""
 

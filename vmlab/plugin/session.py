@@ -27,9 +27,9 @@ from vmlab.errors import (
 from vmlab.guest.guest import Guest
 from vmlab.host.accelerator import Verdict, ladder_words, without_proof
 from vmlab.host.binfmt import native_architecture
-from vmlab.lab.lab import Lab, Running
-from vmlab.lab.snapshots import Forks
-from vmlab.lab.timed import TimedGuests
+from vmlab.lab.lab import Lab
+from vmlab.lab.machines import Running
+from vmlab.lab.timed import require_possible
 from vmlab.plugin.again import RERUN, discount
 from vmlab.plugin.needs import needs_the_module, target_of_item, targets_with_an_image
 from vmlab.plugin.reporting import Reporter, show_progress
@@ -71,15 +71,14 @@ class GuestSession:
         self.series: list[Series] = []
         with usage_errors():
             settings = load_settings(options, directory=config.rootpath)
-        self.lab = Lab(settings, progress=show_progress(config), notice=self._notice)
-        self.forks = Forks(self.lab)
-        self.timed = TimedGuests(self.forks)
+        voices = {"progress": show_progress(config), "notice": self._notice}
+        made: Lab | None = config.hook.pytest_vmlab_make_lab(settings=settings, **voices)
+        self.lab = made or Lab(settings, **voices)
         self.shard: ShardFacts | None = None
         """Which part of the run this is, once the tests are known."""
         self.shard_words = ""
         self.shared: SharedGuest | None = None
         """The one that this process has, while it has one."""
-        self._lost_in_a_row: dict[str, list[str]] = {}
         self._told: dict[str, str] = {}
         """Errors that were shown whole, and with which test."""
         self._reporter: Reporter | None = None
@@ -90,7 +89,7 @@ class GuestSession:
             _ = self.lab.targets, self.lab.rules
             if self.lab.settings.origin["module"] != "default":
                 _ = self.lab.source
-            self.timed.require_possible(self.lab.targets)
+            require_possible(self.lab.settings, self.lab.targets)
             if self.lab.settings.durations is not None:
                 read_durations(self.lab.settings.durations)
 
@@ -127,8 +126,8 @@ class GuestSession:
         if architecture is None or architecture not in there:
             return without_proof(self.lab.settings.accel, there[0])
         early = without_proof(self.lab.settings.accel, architecture)
-        image = None if early is not None else self.lab.any_cached_image(architecture)
-        return early if image is None else self.lab.verdict(image)
+        image = None if early is not None else self.lab.accelerators.proof_image(architecture)
+        return early if image is None else self.lab.accelerators.verdict(image)
 
     def keep_own_part(self, items: list[pytest.Item]) -> list[pytest.Item]:
         """Leave in a run's tests those of the shard that was asked for; returns the others.
@@ -182,7 +181,7 @@ class GuestSession:
 
     def say_waiting(self, item: pytest.Item) -> None:
         """Tell the user why nothing happens."""
-        self.lab.progress(f"{item.name}: waiting for other guests' tests to end, to be timed alone")
+        self.lab.context.progress(f"{item.name}: waiting for other guests' tests to end, to be timed alone")
 
     @contextlib.contextmanager
     def shared_guest_at_rest(self) -> Iterator[None]:
@@ -210,7 +209,7 @@ class GuestSession:
     def require_unbroken(self, item: pytest.Item) -> None:
         """Raise `GivenUp` for a test of a target whose machines were lost again and again."""
         target = target_of_item(item)
-        lost = self._lost_in_a_row.get(target.id, []) if target is not None else []
+        lost = self.lab.testbed(target).losses if target is not None else []
         if target is not None and len(lost) >= _MOST_LOST:
             raise GivenUp(f"{target.id} is broken: {_MOST_LOST} tests in a row lost their machine, first by: {lost[0]}")
 
@@ -303,7 +302,7 @@ class GuestSession:
 
     def _describe_target(self, target: Target, item: pytest.Item, report: pytest.TestReport) -> None:
         properties = {"vmlab.target": target.id}
-        facts = self.lab.facts.get(target.id)
+        facts = self.lab.testbed(target).facts
         if facts is not None:
             properties["vmlab.kernel"] = facts.provenance.release
             properties["vmlab.accelerator"] = facts.provenance.accelerator
@@ -319,9 +318,9 @@ class GuestSession:
     def _count_lost(self, target: Target, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         error = call.excinfo.value if call.excinfo is not None else None
         if isinstance(error, MachineLost):
-            self._lost_in_a_row.setdefault(target.id, []).append(error.message)
+            self.lab.testbed(target).losses.append(error.message)
         elif report.when == "call":
-            self._lost_in_a_row.pop(target.id, None)
+            self.lab.testbed(target).losses.clear()
 
     def _notice(self, text: str) -> None:
         if text not in self.notices:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 import pytest
 
 from vmlab.catalogue.target import Target
+from vmlab.plugin.balance import Load, costs, own_part, run_digest
 from vmlab.plugin.node_ids import short_name
 from vmlab.report.durations import NOTHING_TIMED, Expected, read_durations
 from vmlab.report.model import ShardFacts
-from vmlab.settings import Settings
-from vmlab.shard import Load, Shard, costs, own_part, run_digest
+from vmlab.settings import Settings, Shard
 
 _NO_GUEST_S = 0.1
 """What a test without a guest is taken for; nobody recorded one, since it stands in no result."""

@@ -6,10 +6,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from vmlab.catalogue.target import Target
 from vmlab.errors import MachineLost, ModuleError, VmlabError, hides_frames
-from vmlab.lab.lab import Running
-from vmlab.lab.snapshots import Forks, Stage
+from vmlab.lab.freezer import Stage
+from vmlab.lab.machines import Running
+from vmlab.lab.testbed import Testbed
+from vmlab.system.once import LastingFault
 
 __tracebackhide__ = hides_frames
 
@@ -23,15 +24,14 @@ class GivenUp(VmlabError):
 class SharedGuest:
     """Forks when first asked for a guest, and again after the old one was marked dirty, a few times."""
 
-    def __init__(self, forks: Forks, target: Target) -> None:
-        self._forks = forks
-        self._target = target
+    def __init__(self, testbed: Testbed) -> None:
+        self._testbed = testbed
         self._stack = contextlib.ExitStack()
         self._running: Running | None = None
         self._dirt = ""
         self._first_dirt = ""
         self._guests = 0
-        self._refusal: VmlabError | None = None
+        self._fault = LastingFault(VmlabError, except_for=(MachineLost, ModuleError))
 
     def get(self, stage: Stage = Stage.READY) -> Running:
         """A guest to be trusted; costs a fork the first time and after each mishap, from a snapshot of that stage.
@@ -39,19 +39,18 @@ class SharedGuest:
         Raises `GivenUp` after several, and again what the first start raised: an image that cannot be built is not
         tried anew for each test.
         """
-        if self._refusal is not None:
-            raise self._refusal
-        if self._running is not None and not self._dirt:
-            return self._running
-        self.close()
+        if self._running is None or self._dirt:
+            self.close()
+            self._running = self._fault.guard(lambda: self._start(stage))
+        return self._running
+
+    def _start(self, stage: Stage) -> Running:
         if self._guests == _MOST_GUESTS:
-            self._refusal = GivenUp(
-                f"{self._target.id} was given up: its guest broke {_MOST_GUESTS} times, first by: {self._first_dirt}"
-            )
-            raise self._refusal
+            name = self._testbed.target.id
+            raise GivenUp(f"{name} was given up: its guest broke {_MOST_GUESTS} times, first by: {self._first_dirt}")
         self._guests += 1
         try:
-            self._running = self._stack.enter_context(self._forks.fork(self._target, stage))
+            return self._stack.enter_context(self._testbed.fork(stage))
         except MachineLost as lost:
             self.mark_dirty(lost.message)
             raise
@@ -59,10 +58,6 @@ class SharedGuest:
             # Only for tests that want the module: others may still have a guest.
             self._guests -= 1
             raise
-        except VmlabError as error:
-            self._refusal = error
-            raise
-        return self._running
 
     def mark_dirty(self, why: str, *, is_meant: bool = False) -> None:
         """Do not use this guest for another test. What a test did to it on purpose (`is_meant`) does not count against

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vmlab.errors import hides_frames
+from vmlab.plugin.current import session_of
 
 if TYPE_CHECKING:
     from vmlab.catalogue.target import Target
     from vmlab.guest.guest import Guest
-    from vmlab.lab.snapshots import Forks
+    from vmlab.lab.lab import Lab
     from vmlab.lab.timed import Timed
     from vmlab.plugin.session import GuestSession
     from vmlab.timing.series import Series, TimingSource
@@ -30,21 +31,19 @@ MARKER = "timing(*sources): timed by these sources only, where one can be had; r
 
 
 @pytest.fixture
-def vmlab_timed(request: pytest.FixtureRequest, vmlab_forks: Forks, vmlab_target: Target) -> Iterator[Timed]:
+def vmlab_timed(request: pytest.FixtureRequest, vmlab_lab: Lab, vmlab_target: Target) -> Iterator[Timed]:
     """The test's guest with its stopwatch. Scope: test. Cost: a fork and the proof of its timing source."""
-    from vmlab.lab.timed import SourceUnusable
-    from vmlab.plugin import session_of
+    from vmlab.lab.timed import SourceUnusable, fork_timed
     from vmlab.plugin.fixtures import lent, stage_for
     from vmlab.timing.series import TimingSource
 
     accepted = accepted_sources(request.node)
-    settings = vmlab_forks.lab.settings
+    settings = vmlab_lab.settings
     if accepted and settings.timing not in ("auto", *accepted):
         pytest.skip(f"this test is timed by {' or '.join(accepted)} only, and --vmlab-timing is {settings.timing}")
-    timed = session_of(request.config).timed
     with contextlib.ExitStack() as stack:
         try:
-            found = stack.enter_context(timed.fork(vmlab_target, stage_for(request), accepted=accepted))
+            found = stack.enter_context(fork_timed(vmlab_lab, vmlab_target, stage_for(request), accepted=accepted))
         except SourceUnusable as error:
             if not accepted or settings.timing != "auto":
                 raise
@@ -74,8 +73,6 @@ def stopwatch(vmlab_timed: Timed, timed_guest: Guest) -> Stopwatch:
 def series(pytestconfig: pytest.Config, stopwatch: Stopwatch) -> Callable[[str, Mapping[int, Measurement]], Series]:
     """Keep measurements by size under a name, with all that they depended on, in the result file. Scope: test. Cost:
     that of `stopwatch`."""
-    from vmlab.plugin import session_of
-
     kept = session_of(pytestconfig).series
 
     def keep(name: str, measurements: Mapping[int, Measurement]) -> Series:

@@ -15,7 +15,8 @@ from vmlab.guest.watch import KernelWatch
 from vmlab.klog.findings import Findings
 from vmlab.klog.splat import Splat, describe
 from vmlab.klog.verdict import Judgement, judge, source_of, taint_line
-from vmlab.lab.lab import Lab, Running
+from vmlab.lab.lab import Lab
+from vmlab.lab.machines import Running
 from vmlab.module.hang_source import locate_hang
 from vmlab.module.symbols import Symbols, with_sources
 from vmlab.plugin.shared import SharedGuest
@@ -100,7 +101,7 @@ class ItemWatch:
         return trouble
 
     def _locate(self, hung: CommandHung) -> None:
-        built = self.lab.built_already(self.running.target)
+        built = self.lab.testbed(self.running.target).built_already
         if built is not None:
             locate_hang(hung, Symbols(built.ko, root=built.directory), built.info.name)
 
@@ -119,7 +120,7 @@ class ItemWatch:
         if is_end:
             judgement = replace(judgement, missing=())
         for _, entry in judgement.allowed:
-            self.lab.notice(f"{self.running.target.id}: a known report was let pass: {entry}")
+            self.lab.context.notice(f"{self.running.target.id}: a known report was let pass: {entry}")
         if judgement.trouble or judgement.taints:
             _mark_dirty(self.shared, judgement.reason)
         elif (judgement.expected or judgement.meant_taints) and self.shared is not None:
@@ -150,7 +151,7 @@ class ItemWatch:
         self.item.user_properties += [pair for pair in properties.items() if pair[0] not in known]
 
     def _resolved(self, splats: Sequence[Splat]) -> list[Splat]:
-        built = self.lab.built_already(self.running.target)
+        built = self.lab.testbed(self.running.target).built_already
         if built is None or not any(frame.module == built.info.name for splat in splats for frame in splat.frames):
             return list(splats)
         return with_sources(splats, Symbols(built.ko, root=built.directory), built.info.name)

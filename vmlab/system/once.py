@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a run makes once for each target: the thing itself, or the fault for which there is none."""
+"""What is made once, and what failed once."""
 
 from __future__ import annotations
 
@@ -13,27 +13,37 @@ __tracebackhide__ = hides_frames
 T = TypeVar("T")
 
 
-class Once(Generic[T]):
-    """Makes each thing when it is first asked for; a fault of the `lasting` kinds is not tried anew but told again."""
+class LastingFault:
+    """Remembers a failure of the given kinds, and raises it again instead of trying again."""
 
-    def __init__(self, *lasting: type[VmlabError]) -> None:
-        self._lasting = lasting
-        self._made: dict[str, T] = {}
-        self._faults: dict[str, VmlabError] = {}
+    def __init__(self, *kinds: type[VmlabError], except_for: tuple[type[VmlabError], ...] = ()) -> None:
+        self._kinds = kinds
+        self._except_for = except_for
+        self._fault: VmlabError | None = None
 
-    def obtain(self, name: str, make: Callable[[], T]) -> T:
-        """The thing of that name, made now if it never was; raises what `make` raised, each time it is asked for."""
-        if name in self._faults:
+    def guard(self, act: Callable[[], T]) -> T:
+        """Return what `act` returns; raises what it raised, now or at an earlier time."""
+        if self._fault is not None:
             # Without the traceback of the time before, or it would grow with each.
-            raise self._faults[name].with_traceback(None)
-        if name not in self._made:
-            try:
-                self._made[name] = make()
-            except self._lasting as fault:
-                self._faults[name] = fault
-                raise
-        return self._made[name]
+            raise self._fault.with_traceback(None)
+        try:
+            return act()
+        except self._kinds as fault:
+            if not isinstance(fault, self._except_for):
+                self._fault = fault
+            raise
 
-    def there_already(self, name: str) -> T | None:
-        """The thing of that name if it was made."""
-        return self._made.get(name)
+
+class Once(Generic[T]):
+    """Makes a thing when it is first asked for; a failure of the given kinds is raised again, not tried again."""
+
+    def __init__(self, *kinds: type[VmlabError]) -> None:
+        self._fault = LastingFault(*kinds)
+        self.made: T | None = None
+        """The thing, if it was made."""
+
+    def obtain(self, make: Callable[[], T]) -> T:
+        """The thing, made now if it never was; raises what `make` raised, each time."""
+        if self.made is None:
+            self.made = self._fault.guard(make)
+        return self.made

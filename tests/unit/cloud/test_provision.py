@@ -33,15 +33,16 @@ _ROW = LockedImage(id="ubuntu22.04-amd64", name="jammy.img", size_bytes=1, algor
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
+def notices() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def lab(tmp_path: Path, notices: list[str]) -> Lab:
     lock = tmp_path / "lock.toml"
     write_lock(ImageLock(path=lock, rows={_ROW.id: _ROW}))
     given = {"store": str(tmp_path / "store"), "lock": str(lock), "report": str(tmp_path / "report")}
-    lab = Lab(load_settings(given, directory=tmp_path, environment={}))
-    lab.__dict__["qemu_version"] = lambda _: "7.2"
-    lab.notices = []  # type: ignore[attr-defined]
-    lab.notice = lab.notices.append  # type: ignore[attr-defined]
-    return lab
+    return Lab(load_settings(given, directory=tmp_path, environment={}), notice=notices.append)
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_what_is_in_the_store_is_taken_without_asking_anybody(
 
     monkeypatch.setattr(provision, "fetch_cloud_image", refuse)
     digest = _seal(lab, target)
-    image = provision.obtain_provisioned(lab, target, _cloud(target))
+    image = provision.obtain_provisioned(lab.context, lab.accelerators, target, _cloud(target))
     assert image.digest == digest
     assert image.root == "root=LABEL=x"
 
@@ -110,22 +111,22 @@ def test_one_that_is_wanted_anew_is_made_once_more_and_the_old_one_stays_until_t
     provision.want_anew(lab.store, target)
     fetched([AssetError("its package archives cannot be reached")])
     with pytest.raises(AssetError, match="cannot be reached"):
-        provision.obtain_provisioned(lab, target, _cloud(target))
+        provision.obtain_provisioned(lab.context, lab.accelerators, target, _cloud(target))
     assert [item.digest for item in lab.store.objects() if item.kind == "image"] == [old]
     fetched([])
-    made = provision.obtain_provisioned(lab, target, _cloud(target))
+    made = provision.obtain_provisioned(lab.context, lab.accelerators, target, _cloud(target))
     assert made.is_new
     assert made.digest != old
-    again = provision.obtain_provisioned(lab, target, _cloud(target))
+    again = provision.obtain_provisioned(lab.context, lab.accelerators, target, _cloud(target))
     assert (again.is_new, again.digest) == (False, made.digest)
     other = replace(target, id="another-row")
-    assert provision.obtain_provisioned(lab, other, _cloud(target)).digest == old
+    assert provision.obtain_provisioned(lab.context, lab.accelerators, other, _cloud(target)).digest == old
 
 
 def test_an_image_that_is_not_locked_is_told_before_anything_is_made(lab: Lab, target: Target, tmp_path: Path) -> None:
     (tmp_path / "lock.toml").unlink()
     with pytest.raises(AssetError, match="is not locked"):
-        provision.obtain_provisioned(lab, target, _cloud(target))
+        provision.obtain_provisioned(lab.context, lab.accelerators, target, _cloud(target))
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ def test_what_comes_out_is_recorded_with_what_the_guest_printed(
     lab: Lab, target: Target, fetched: Callable[[list[Exception]], None]
 ) -> None:
     fetched([])
-    image = provision.obtain_provisioned(lab, target, _cloud(target))
+    image = provision.obtain_provisioned(lab.context, lab.accelerators, target, _cloud(target))
     assert image.release == "5.15.0-1-generic"
     assert image.packages == {"gcc-12": "12.3.0"}
     assert image.cloud_image == f"ubuntu22.04-amd64: jammy.img, sha256 {'a' * 64}"
@@ -180,11 +181,11 @@ def test_what_comes_out_is_recorded_with_what_the_guest_printed(
 
 
 def test_a_guest_that_is_lost_is_tried_once_more_and_said(
-    lab: Lab, target: Target, fetched: Callable[[list[Exception]], None]
+    lab: Lab, target: Target, fetched: Callable[[list[Exception]], None], notices: list[str]
 ) -> None:
     fetched([MachineLost("QEMU ended with status -9")])
-    assert provision.obtain_provisioned(lab, target, _cloud(target)).is_new
-    assert lab.notices == [  # type: ignore[attr-defined]
+    assert provision.obtain_provisioned(lab.context, lab.accelerators, target, _cloud(target)).is_new
+    assert notices == [
         f"{target.id}: a guest was lost while it was provisioned, and tried again: QEMU ended with status -9"
     ]
 
@@ -194,21 +195,21 @@ def test_a_second_one_is_a_lost_machine_and_nothing_is_left(
 ) -> None:
     fetched([MachineLost("gone"), MachineLost("gone again")])
     with pytest.raises(MachineLost, match="gone again") as caught:
-        provision.obtain_provisioned(lab, target, _cloud(target))
+        provision.obtain_provisioned(lab.context, lab.accelerators, target, _cloud(target))
     assert f"image-{target.id}.log" in caught.value.detail
     assert [item.kind for item in lab.store.objects()] == ["cloud-image"]
     assert list((lab.store.root / "tmp").iterdir()) == []
 
 
 def test_an_images_fault_is_not_tried_again_and_tells_where_the_output_is(
-    lab: Lab, target: Target, fetched: Callable[[list[Exception]], None]
+    lab: Lab, target: Target, fetched: Callable[[list[Exception]], None], notices: list[str]
 ) -> None:
     fetched([AssetError("cloud-init failed", hint="its log is below", detail="the log")])
     with pytest.raises(AssetError, match="cloud-init failed") as caught:
-        provision.obtain_provisioned(lab, target, _cloud(target))
+        provision.obtain_provisioned(lab.context, lab.accelerators, target, _cloud(target))
     assert caught.value.detail.splitlines()[0] == "the log"
     assert f"image-{target.id}.console" in caught.value.detail
-    assert lab.notices == []  # type: ignore[attr-defined]
+    assert notices == []
 
 
 # --- what comes out
@@ -279,12 +280,12 @@ def _prove(lab: Lab, target: Target, tmp_path: Path, answers: list[str | Machine
         from vmlab.host.limits import limits_for
 
         limits = limits_for(verdict.accelerator)
-        direct_boot.prove_image(lab, target, made, verdict, limits, console=tmp_path / "console")
+        direct_boot.prove_image(lab.context, target, made, verdict, limits, console=tmp_path / "console")
 
 
-def test_one_lost_direct_boot_is_tried_again(lab: Lab, target: Target, tmp_path: Path) -> None:
+def test_one_lost_direct_boot_is_tried_again(lab: Lab, target: Target, tmp_path: Path, notices: list[str]) -> None:
     _prove(lab, target, tmp_path, [MachineLost("gone"), "5.15.0-1-generic 0"])
-    assert len(lab.notices) == 1  # type: ignore[attr-defined]
+    assert len(notices) == 1
 
 
 def test_an_image_that_does_not_come_up_directly_is_the_images_fault(lab: Lab, target: Target, tmp_path: Path) -> None:

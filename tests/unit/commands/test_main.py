@@ -100,7 +100,7 @@ def test_a_glob_that_names_several_targets_is_no_shell(capsys: pytest.CaptureFix
 
 def test_a_setting_out_of_range_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["doctor", "--vmlab-memory-mib", "12"]) == 2
-    assert "must lie between 256 and 65536" in capsys.readouterr().err
+    assert "must be between 256 and 65536" in capsys.readouterr().err
 
 
 def test_the_doctors_json_has_a_grade_for_each_topic(

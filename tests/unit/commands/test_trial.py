@@ -3,54 +3,71 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import cast
 
 import pytest
 
-from unit.fakes import image
 from vmlab.catalogue.matrix import load_matrix
 from vmlab.catalogue.target import Boot, Target
 from vmlab.commands import trial
-from vmlab.errors import AssetError, MachineLost, UsageError
+from vmlab.errors import AssetError, MachineLost, UsageError, VmlabError
+from vmlab.guest.transport import Completed
 from vmlab.image.image import Image
 from vmlab.lab.lab import Lab
-from vmlab.settings import load_settings
+from vmlab.lab.testbed import Testbed
+from vmlab.settings import Settings, load_settings
+from vmlab.testing import FakeLab, FakeRig, FakeTestbed, FakeTransport, image
 
 
-class TriedLab(Lab):
-    """Has an image for each target, or the fault that a test tells."""
+class TriedRig(FakeRig):
+    """Has an image, unless its row is at fault."""
 
-    faults: dict[str, Exception]
-    runs: str
+    def obtain_image(self) -> Image:
+        lab = cast("TriedLab", self.run)
+        if self.target.id in lab.faults:
+            raise lab.faults[self.target.id]
+        made = image(Path("nowhere"), target_id=self.target.id, release="5.15.0-1-generic")
+        return replace(made, is_new=True, compiler="gcc-11 11.4.0")
 
-    def image(self, target: Target) -> Image:
-        if target.id in self.faults:
-            raise self.faults[target.id]
-        made = image(Path("nowhere"), release="5.15.0-1-generic")
-        return replace(made, target_id=target.id, is_new=True, compiler="gcc-11 11.4.0")
+
+class TriedTransport(FakeTransport):
+    """A guest that says which kernel it runs."""
+
+    def __init__(self, release: str) -> None:
+        self._release = release
+        super().__init__()
+
+    def answer(self, command: str) -> Completed | str:
+        return f"{self._release}\n" if command == "uname -r" else super().answer(command)
+
+
+class TriedTestbed(FakeTestbed):
+    """Forks at once."""
+
+    def __init__(self, lab: TriedLab, target: Target) -> None:
+        super().__init__(lab, target, lambda _: TriedTransport(lab.runs))
+        self.rig = TriedRig(lab, target)
+
+
+class TriedLab(FakeLab):
+    """Some of its rows are at fault."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.faults: dict[str, VmlabError] = {}
+        self.runs = "5.15.0-1-generic"
+
+    def make_testbed(self, target: Target) -> Testbed:
+        return TriedTestbed(self, target)
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TriedLab:
-    lab = TriedLab(load_settings({"store": str(tmp_path / "store")}, directory=tmp_path, environment={}))
-    lab.faults, lab.runs = {}, "5.15.0-1-generic"
-
-    class FakeForks:
-        def __init__(self, _: Lab) -> None:
-            pass
-
-        @contextlib.contextmanager
-        def fork(self, _: Target) -> Iterator[Any]:
-            yield SimpleNamespace(guest=SimpleNamespace(succeed=lambda _: f"{lab.runs}\n"))
-
-    monkeypatch.setattr(trial, "Forks", FakeForks)
-    return lab
+def lab(tmp_path: Path) -> TriedLab:
+    return TriedLab(load_settings({"store": str(tmp_path / "store")}, directory=tmp_path, environment={}))
 
 
 @pytest.fixture

@@ -10,23 +10,22 @@ from typing import Any
 import pytest
 
 from vmlab.catalogue.cloud_image import Algorithm
+from vmlab.catalogue.target import Architecture
 from vmlab.cloud.lock import ImageLock, LockedImage
 from vmlab.commands import upkeep
-from vmlab.errors import AssetError, UsageError
-from vmlab.host.accelerator import qemu_version
+from vmlab.errors import AssetError, HostError, UsageError
 from vmlab.image.sealed import cached_image
 from vmlab.lab.lab import Lab
 from vmlab.settings import load_settings
 from vmlab.store.store import StoredObject
+from vmlab.testing import FakeLab
 
 QEMU = "7.2.22"
 
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:
-    lab = Lab(load_settings({"store": str(tmp_path / "store")}, directory=tmp_path, environment={}))
-    lab.__dict__["qemu_version"] = lambda _: QEMU
-    return lab
+    return FakeLab(load_settings({"store": str(tmp_path / "store")}, directory=tmp_path, environment={}))
 
 
 def _add(lab: Lab, kind: str, facts: Mapping[str, Any], **inputs: str) -> StoredObject:
@@ -88,13 +87,15 @@ def test_what_is_in_use_stays_and_is_said(lab: Lab) -> None:
     assert said[0].split() == ["in", "use", "image", "debian12-6.1"]
 
 
-def test_a_store_without_qemu_can_be_pruned(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+class _LabWithoutQemu(FakeLab):
+    def qemu_version(self, architecture: Architecture) -> str:
+        raise HostError(f"there is no QEMU for {architecture}")
+
+
+def test_a_store_without_qemu_can_be_pruned(lab: Lab) -> None:
     image = _image(lab, "6.1.1")
     _snapshot(lab, image)
-    del lab.__dict__["qemu_version"]
-    qemu_version.cache_clear()
-    monkeypatch.setattr("vmlab.host.accelerator.find_program", lambda _: None)
-    assert _left_after_prune(lab) == {image.digest}
+    assert _left_after_prune(_LabWithoutQemu(lab.settings)) == {image.digest}
 
 
 def test_a_strict_boots_snapshots_are_its_targets(lab: Lab) -> None:

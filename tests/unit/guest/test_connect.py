@@ -13,10 +13,10 @@ from vmlab.errors import HostError
 from vmlab.guest import connect as reach
 from vmlab.host.accelerator import PROOF_TIMEOUT_S, Accelerator
 from vmlab.host.limits import limits_for
-from vmlab.lab.lab import Lab
 from vmlab.machine.argv import machine_spec
 from vmlab.machine.machine import Machine
 from vmlab.settings import load_settings
+from vmlab.testing import FakeLab
 
 _LIMITS = limits_for(Accelerator.TCG, patience=3)
 
@@ -47,7 +47,7 @@ def test_root_of_a_boot_has_as_long_as_the_boot_and_later_ones_as_a_connection(
 ) -> None:
     machine = _machine(tmp_path)
     machine.line = object()  # type: ignore[assignment]
-    open_root = reach.root_opener(machine, image(tmp_path), _LIMITS, has_line=False)
+    open_root = reach.root_opener(machine, image(tmp_path), _LIMITS, has_root_shell=False)
 
     open_root()
     open_root()
@@ -64,10 +64,9 @@ def test_the_proof_of_kvm_has_more_time_with_more_patience(tmp_path: Path, monke
         raise HostError("enough seen")
 
     monkeypatch.setattr("vmlab.machine.accelerators.choose_accelerator", choose)
-    lab = Lab(load_settings({"patience": "4"}, directory=tmp_path, environment={}))
-    monkeypatch.setattr(lab, "qemu_version", lambda _: "7.2.22")
+    lab = FakeLab(load_settings({"patience": "4"}, directory=tmp_path, environment={}))
 
     with pytest.raises(HostError, match="enough seen"):
-        lab.verdict(image(tmp_path))
+        lab.accelerators.verdict(image(tmp_path))
 
     assert asked == [4 * PROOF_TIMEOUT_S]

@@ -11,12 +11,13 @@ import pytest
 
 from unit.fakes import target
 from vmlab.catalogue.matrix import catalogue_directory
+from vmlab.context import Context, Say, silent
 from vmlab.errors import AssetError, UsageError
 from vmlab.image import from_packages as packages
 from vmlab.image import kernel_line as resolving
 from vmlab.image.kernel_line import choose, resolve
 from vmlab.image.recipe import Recipe, load_recipe
-from vmlab.settings import Settings, load_settings
+from vmlab.settings import load_settings
 from vmlab.store.store import Store
 
 _INDEX = """\
@@ -55,8 +56,8 @@ def recipe() -> Recipe:
     return load_recipe("debian")
 
 
-def _settings(directory: Path, **options: str) -> Settings:
-    return load_settings(options, directory=directory, environment={})
+def _context(store: Store, directory: Path, *, notice: Say = silent, **options: str) -> Context:
+    return Context(settings=load_settings(options, directory=directory, environment={}), store=store, notice=notice)
 
 
 class Index:
@@ -105,25 +106,25 @@ def test_each_architecture_has_a_base_and_downloads_of_its_own(recipe: Recipe) -
 
 
 def test_a_resolved_line_is_not_asked_for_again(store: Store, recipe: Recipe, index: Index, tmp_path: Path) -> None:
-    first = resolve(TARGET, recipe, store, _settings(tmp_path))
+    first = resolve(TARGET, recipe, _context(store, tmp_path))
     index.text = _NEWER
-    assert resolve(TARGET, recipe, store, _settings(tmp_path)) == first
+    assert resolve(TARGET, recipe, _context(store, tmp_path)) == first
     assert index.asked == 1
 
 
 def test_an_old_answer_is_asked_for_again(store: Store, recipe: Recipe, index: Index, tmp_path: Path) -> None:
-    resolve(TARGET, recipe, store, _settings(tmp_path))
+    resolve(TARGET, recipe, _context(store, tmp_path))
     index.text = _NEWER
-    assert resolve(TARGET, recipe, store, _settings(tmp_path, index_days="0")).kernel.version == "6.1.170-1"
+    assert resolve(TARGET, recipe, _context(store, tmp_path, index_days="0")).kernel.version == "6.1.170-1"
 
 
 def test_an_old_answer_is_taken_with_a_notice_when_the_mirror_is_away(
     store: Store, recipe: Recipe, index: Index, tmp_path: Path
 ) -> None:
     notices: list[str] = []
-    first = resolve(TARGET, recipe, store, _settings(tmp_path))
+    first = resolve(TARGET, recipe, _context(store, tmp_path))
     index.text = AssetError("the package mirror cannot be reached")
-    assert resolve(TARGET, recipe, store, _settings(tmp_path, index_days="0"), notice=notices.append) == first
+    assert resolve(TARGET, recipe, _context(store, tmp_path, notice=notices.append, index_days="0")) == first
     assert len(notices) == 1
     assert "the package mirror cannot be reached" in notices[0]
 
@@ -133,16 +134,16 @@ def test_without_an_old_answer_a_mirror_that_is_away_is_an_error(
 ) -> None:
     index.text = AssetError("the package mirror cannot be reached")
     with pytest.raises(AssetError, match="cannot be reached"):
-        resolve(TARGET, recipe, store, _settings(tmp_path))
+        resolve(TARGET, recipe, _context(store, tmp_path))
 
 
 def test_a_line_that_has_gone_is_not_papered_over_by_an_old_answer(
     store: Store, recipe: Recipe, index: Index, tmp_path: Path
 ) -> None:
-    resolve(TARGET, recipe, store, _settings(tmp_path))
+    resolve(TARGET, recipe, _context(store, tmp_path))
     index.text = ""
     with pytest.raises(AssetError, match="no kernel of line"):
-        resolve(TARGET, recipe, store, _settings(tmp_path, index_days="0"))
+        resolve(TARGET, recipe, _context(store, tmp_path, index_days="0"))
 
 
 def test_work_on_the_index_is_no_rubbish_to_another_run(
@@ -155,8 +156,8 @@ def test_work_on_the_index_is_no_rubbish_to_another_run(
         (directory / "lists" / "example.org_debian_dists_bookworm_main_binary-amd64_Packages").write_text(_NEWER)
 
     monkeypatch.setattr(resolving, "mmdebstrap", mmdebstrap)
-    settings = _settings(tmp_path, mirror="http://mirror.invalid/debian")
-    resolution = resolve(TARGET, load_recipe("debian"), store, settings)
+    context = _context(store, tmp_path, mirror="http://mirror.invalid/debian")
+    resolution = resolve(TARGET, load_recipe("debian"), context)
     assert resolution.kernel.version == "6.1.170-1"
     assert not list((store.root / "tmp").iterdir())
 

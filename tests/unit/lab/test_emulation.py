@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from vmlab.catalogue.target import Architecture
 from vmlab.host.accelerator import Accelerator, Verdict
-from vmlab.image.image import Image
-from vmlab.lab.lab import Lab
 from vmlab.settings import load_settings
+from vmlab.testing import FakeLab, FakeRig
 
 _FALLEN = Verdict(accelerator=Accelerator.TCG, reason="there is no /dev/kvm")
 _TRIED = Verdict(
@@ -21,24 +19,12 @@ _ASKED = Verdict(accelerator=Accelerator.TCG, reason="asked for")
 _KVM = Verdict(accelerator=Accelerator.KVM, cpu_model="host", reason="proved")
 
 
-def _image() -> Image:
-    nowhere = Path("/nonexistent")
-    return Image(
-        target_id="debian12-6.1",
-        architecture=Architecture.AMD64,
-        digest="0" * 20,
-        seal="1" * 20,
-        release="6.1.0-56-cloud-amd64",
-        disk=nowhere,
-        kernel=nowhere,
-        initrd=nowhere,
-        tool_root=nowhere,
-        packages={},
-        is_new=False,
-        size_bytes=0,
-        host_key="",
-        user_key=nowhere,
-    )
+class _Rig(FakeRig):
+    """Runs under the accelerator that this host is said to have."""
+
+    @property
+    def host_verdict(self) -> Verdict:
+        return self.run.accelerators.verdict(self.image)
 
 
 @pytest.mark.parametrize(
@@ -57,10 +43,9 @@ def test_a_fall_to_emulation_is_told(
     monkeypatch.delenv("RUNNER_ENVIRONMENT", raising=False)
     monkeypatch.setattr("vmlab.machine.accelerators.choose_accelerator", lambda *_, **__: verdict)
     notices: list[str] = []
-    lab = Lab(load_settings({"target": target}, directory=tmp_path, environment={}), notice=notices.append)
-    monkeypatch.setattr(lab, "qemu_version", lambda _: "7.2.22")
-    monkeypatch.setattr(lab, "image", lambda _: _image())
+    lab = FakeLab(load_settings({"target": target}, directory=tmp_path, environment={}), notice=notices.append)
     (chosen,) = lab.targets
-    lab._learn_image(chosen, _image(), "7.2.22", 0.0)
+    rig = _Rig(lab, chosen)
+    _ = rig.image
     assert notices == told
-    assert lab.facts[target].provenance.accelerator == str(lab.accelerator(chosen).accelerator)
+    assert rig.provenance.accelerator == str(rig.accelerator.accelerator)

@@ -194,9 +194,8 @@ def test_looking_after_the_store_shows_what_is_shared_and_removes_none_of_it(tmp
 
 
 def test_a_directory_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"--vmlab-shared-store: '.*none' is no DIR") as caught:
+    with pytest.raises(UsageError, match=r"--vmlab-shared-store must be a directory that exists, got '.*none'"):
         load_settings({"shared_store": str(tmp_path / "none")}, directory=tmp_path, environment={})
-    assert caught.value.hint == "there is no such directory"
 
 
 def test_a_store_that_cannot_be_written_names_the_other_option() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from vmlab.errors import AssetError, BuildError, MachineLost, VmlabError
-from vmlab.system.once import Once
+from vmlab.system.once import LastingFault, Once
 
 
 def _maker(*ends: str | VmlabError) -> tuple[Callable[[], str], list[str]]:
@@ -25,13 +25,13 @@ def _maker(*ends: str | VmlabError) -> tuple[Callable[[], str], list[str]]:
     return make, calls
 
 
-def test_a_thing_is_made_once_and_each_name_has_its_own() -> None:
+def test_a_thing_is_made_once() -> None:
     once = Once[str](BuildError)
     make, calls = _maker("first", "second")
-    assert [once.obtain(name, make) for name in ("a", "a", "b", "a")] == ["first", "first", "second", "first"]
-    assert len(calls) == 2
-    assert once.there_already("a") == "first"
-    assert once.there_already("c") is None
+    assert once.made is None
+    assert [once.obtain(make), once.obtain(make)] == ["first", "first"]
+    assert len(calls) == 1
+    assert once.made == "first"
 
 
 def test_a_lasting_fault_is_told_each_time_and_met_once() -> None:
@@ -40,17 +40,26 @@ def test_a_lasting_fault_is_told_each_time_and_met_once() -> None:
     depths = []
     for _ in range(4):
         with pytest.raises(AssetError, match="gone") as caught:
-            once.obtain("a", make)
+            once.obtain(make)
         depths.append(len(traceback.extract_tb(caught.tb)))
     assert calls == ["make"]
     assert max(depths[1:]) == min(depths[1:])
-    assert once.there_already("a") is None
+    assert once.made is None
 
 
 def test_what_may_pass_is_tried_again() -> None:
     once = Once[str](AssetError)
     make, calls = _maker(MachineLost("QEMU ended"), "made")
     with pytest.raises(MachineLost):
-        once.obtain("a", make)
-    assert once.obtain("a", make) == "made"
+        once.obtain(make)
+    assert once.obtain(make) == "made"
+    assert len(calls) == 2
+
+
+def test_a_fault_that_is_exempt_is_not_remembered() -> None:
+    fault = LastingFault(VmlabError, except_for=(MachineLost,))
+    act, calls = _maker(MachineLost("QEMU ended"), AssetError("gone"), "never reached")
+    for kind in (MachineLost, AssetError, AssetError):
+        with pytest.raises(kind):
+            fault.guard(act)
     assert len(calls) == 2

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vmlab.errors import UsageError
-from vmlab.shard import Load, Shard, costs, own_part, parse_shard, run_digest, split
+from vmlab.plugin.balance import Load, costs, own_part, run_digest, split
+from vmlab.settings import Shard
 
 _TARGETS = ("debian11-5.10", "debian12-6.1", "debian13-6.12", "debian13-7.3")
 
@@ -29,34 +30,6 @@ def _loads(*, targets: int = 4, tests: int = 30, seed: int = 1) -> list[Load]:
 
 def _setups(setup_s: float = 40.0) -> dict[str, float]:
     return dict.fromkeys(_TARGETS, setup_s)
-
-
-@pytest.mark.parametrize(("text", "index", "count"), [("1/1", 1, 1), ("3/8", 3, 8), ("100/100", 100, 100)])
-def test_a_shard_is_read_as_it_is_written(text: str, index: int, count: int) -> None:
-    assert parse_shard(text) == Shard(index=index, count=count)
-    assert str(parse_shard(text)) == text
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("0/4", "the first is 1 and the last 4"),
-        ("5/4", "the first is 1 and the last 4"),
-        ("1/0", "there may be 1 to 10000 shards"),
-        ("1/99999", "there may be 1 to 10000 shards"),
-        ("-1/4", "like 3/8"),
-        ("1", "like 3/8"),
-        ("1/2/3", "like 3/8"),
-        ("1/ 2", "like 3/8"),
-        ("a/b", "like 3/8"),
-        ("", "like 3/8"),
-        ("١/٢", "like 3/8"),
-        ("9999999/9999999", "like 3/8"),
-    ],
-)
-def test_what_is_no_shard_is_told_why(text: str, why: str) -> None:
-    with pytest.raises(ValueError, match=why):
-        parse_shard(text)
 
 
 _LOADS = st.lists(
@@ -91,8 +64,8 @@ def test_the_order_of_collection_decides_nothing(rows: list[tuple[str, float, in
 _SCRIPT = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from unit.test_shard import _loads, _setups
-from vmlab.shard import split
+from unit.plugin.test_balance import _loads, _setups
+from vmlab.plugin.balance import split
 print(split(_loads(), 5, setups=_setups()))
 """
 

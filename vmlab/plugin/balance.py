@@ -15,25 +15,11 @@ Nothing but names and costs decides: no clock, no hash of the process, no order 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vmlab.errors import UsageError
-
-_MOST_SHARDS = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shard:
-    """Which part of a run this is."""
-
-    index: int
-    """From 1."""
-    count: int
-
-    def __str__(self) -> str:
-        return f"{self.index}/{self.count}"
+from vmlab.settings import Shard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,19 +52,6 @@ class _Group:
     @property
     def total(self) -> int:
         return self.setup + sum(cost for _, cost in self.tests)
-
-
-def parse_shard(text: str) -> Shard:
-    """`3/8` as a shard; `ValueError` says what is wrong with anything else."""
-    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
-    if match is None:
-        raise ValueError("write the shard and how many there are, like 3/8")
-    index, count = int(match[1]), int(match[2])
-    if not 1 <= count <= _MOST_SHARDS:
-        raise ValueError(f"there may be 1 to {_MOST_SHARDS} shards")
-    if not 1 <= index <= count:
-        raise ValueError(f"of {count} shards the first is 1 and the last {count}")
-    return Shard(index=index, count=count)
 
 
 def split(loads: Iterable[Load], count: int, *, setups: Mapping[str, float]) -> tuple[tuple[str, ...], ...]:

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: MIT
+"""Snapshots of one target's guests: made when they are first asked for, kept in the store, resumed from there.
+
+A guest is booted once, frozen when its SSH answers (*ready*), frozen again with the module's sources and the module
+built from them in it (*built*), and again with the module inserted (*loaded*).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from vmlab.decode import structure, unstructure
+from vmlab.errors import AssetError, HostError, hides_frames
+from vmlab.guest.connect import await_booted
+from vmlab.guest.fork_check import ForkUnproved, Mark, make_mark
+from vmlab.guest.guest import Guest
+from vmlab.host.accelerator import Accelerator
+from vmlab.host.facts import processor_model
+from vmlab.host.kvm import kvm_parameters
+from vmlab.lab.machines import Machines, Running
+from vmlab.lab.rig import Rig
+from vmlab.machine.argv import guest_visible_words
+from vmlab.machine.snapshot import SnapshotFiles, freeze
+from vmlab.module.build import Built
+from vmlab.module.load import bring, insert
+from vmlab.module.source import Source
+from vmlab.store.store import StoredObject, digest_of
+
+__tracebackhide__ = hides_frames
+
+_DISK_MIB = 512
+"""Room for a frozen guest's disk: a margin for what a boot and a module's build write, not a measurement."""
+_SESSION = "pgrep -f '^sshd(-session)?: .*@' >/dev/null"
+_REVISION = 2
+"""Raised when what is done to a guest before it is frozen changes: snapshots made the old way are then not taken."""
+
+
+class Stage(StrEnum):
+    """How far a guest was taken before it was frozen; each begins with the one before."""
+
+    READY = "ready"
+    BUILT = "built"
+    LOADED = "loaded"
+
+
+UNUSABLE = (ForkUnproved, AssetError)
+"""A fork that is not the guest that was frozen, or a snapshot that QEMU refuses."""
+_BEFORE = {Stage.BUILT: Stage.READY, Stage.LOADED: Stage.BUILT}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cargo:
+    """What is brought into a guest: nothing, the module's sources and build, or these and the module inserted."""
+
+    stage: Stage = Stage.READY
+    source: Source | None = None
+    built: Built | None = None
+
+    def bring(self, guest: Guest) -> None:
+        """Take a running guest to the stage; raises `ModuleError` when the module does not load."""
+        if self.source is not None and self.built is not None:
+            bring(guest, self.source, self.built)
+            if self.stage is Stage.LOADED:
+                insert(guest, self.built)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """What is remembered with a snapshot."""
+
+    target: str
+    name: str
+    stage: Stage
+    release: str
+    boot_s: float
+    mark: Mark
+
+
+class Freezer:
+    """Makes a target's snapshots and resumes guests from them; each call is one attempt."""
+
+    def __init__(self, rig: Rig, machines: Machines) -> None:
+        self._rig = rig
+        self._machines = machines
+        self._context = rig.run.context
+
+    def inputs(self, cargo: Cargo) -> Mapping[str, Any]:
+        """Everything that a snapshot depends on: where one of these differs, it is not the same snapshot.
+
+        The processor counts under TCG too: a guest measures once how fast its time stamp counter runs, which is the
+        host's, and believes it from then on. The host's kernel is what KVM's part of a machine's state comes from, and
+        KVM's settings, which change when it is loaded anew, say what its guests have: `enable_pmu` among them.
+        """
+        rig = self._rig
+        is_kvm = rig.accelerator.accelerator is Accelerator.KVM
+        return {
+            "revision": _REVISION,
+            "stage": str(cargo.stage),
+            "image": rig.image.digest,
+            "image_seal": rig.image.seal,
+            "qemu": rig.run.qemu_version(rig.target.architecture),
+            "machine": guest_visible_words(rig.spec),
+            "processor": processor_model(),
+            "host_kernel": platform.release() if is_kvm else "",
+            "kvm": dict(kvm_parameters()) if is_kvm else {},
+            "module": cargo.built.sha256 if cargo.built else "",
+            "source": cargo.source.digest if cargo.source else "",
+        }
+
+    def obtain(self, cargo: Cargo) -> StoredObject:
+        """A snapshot, from the store or made now: a boot, and what its stage takes.
+
+        Raises `ModuleError` when the module does not load, `MachineLost`, and `HostError` when there is no room.
+        """
+        inputs, target = self.inputs(cargo), self._rig.target
+        store, digest = self._context.store, digest_of(inputs)
+        try:
+            found = store.find("snapshot", inputs)
+        except AssetError as error:
+            self._context.tell(target.id, "made a snapshot anew", error.message)
+            store.discard("snapshot", digest)
+            found = None
+        if found is not None:
+            return found
+        return store.obtain(
+            "snapshot",
+            inputs,
+            lambda work: self._make(cargo, work, final=store.object_path("snapshot", digest)),
+            waiting=lambda: self._context.progress(f"{target.id}: another run is making this snapshot, waiting for it"),
+        )
+
+    @contextlib.contextmanager
+    def resume(self, snapshot: StoredObject) -> Iterator[Running]:
+        """A fork of a snapshot, for the length of a `with` block; raises as `Machines.resume`."""
+        files = SnapshotFiles(directory=snapshot.path)
+        with (
+            self._context.store.hold(snapshot.path),
+            self._machines.resume(files.for_forks(), _facts_of(snapshot).mark) as running,
+        ):
+            self._rig.learn_fork(running.start_s)
+            yield running
+
+    def _make(self, cargo: Cargo, work: Path, *, final: Path) -> Mapping[str, Any]:
+        files, image, target = SnapshotFiles(directory=work), self._rig.image, self._rig.target
+        self._require_room(work)
+        with contextlib.ExitStack() as stack:
+            if cargo.stage is Stage.READY:
+                running = stack.enter_context(self._machines.boot(files.for_making(image.disk)))
+                boot_s = running.start_s
+                # What is frozen does nothing of its own.
+                await_booted(running.guest)
+            else:
+                before = self.obtain(_before(cargo))
+                facts = _facts_of(before)
+                boot_s = facts.boot_s
+                with self._context.store.hold(before.path):
+                    files.copy_from(SnapshotFiles(directory=before.path), base=image.disk)
+                try:
+                    running = stack.enter_context(self._machines.resume(files.for_remaking(image.disk), facts.mark))
+                except UNUSABLE:
+                    self._context.store.remove(before)
+                    raise
+                cargo.bring(running.guest)
+            self._context.progress(f"{target.id}: freezing it {cargo.stage}")
+            running.guest.log_out()
+            _await_logout(running.guest)
+            mark = make_mark(running.guest)
+            freeze(running.machine.monitor, files.state)
+        files.seal(os.path.relpath(image.disk, final))
+        name = " ".join(filter(None, (target.id, cargo.stage, cargo.source.name if cargo.source else "")))
+        made = _Facts(target=target.id, name=name, stage=cargo.stage, release=image.release, boot_s=boot_s, mark=mark)
+        return dict(unstructure(made))
+
+    def _require_room(self, directory: Path) -> None:
+        """A disk that fills while a guest writes to its memory kills the guest without a word."""
+        needed_mib = self._context.settings.memory_mib + _DISK_MIB
+        free_mib = shutil.disk_usage(directory).free // 2**20
+        if free_mib < needed_mib:
+            raise HostError(
+                f"no space left for a snapshot: {free_mib} MiB free in the store, making one takes {needed_mib}",
+                hint="vmlab images prune, or --vmlab-store DIR",
+            )
+
+
+def _before(cargo: Cargo) -> Cargo:
+    stage = _BEFORE[cargo.stage]
+    return Cargo() if stage is Stage.READY else replace(cargo, stage=stage)
+
+
+def _facts_of(snapshot: StoredObject) -> _Facts:
+    return structure(snapshot.facts, _Facts, where=f"snapshot {snapshot.digest}")
+
+
+def _await_logout(guest: Guest) -> None:
+    """Wait until no SSH session is left that would wake up in a fork to a connection that is gone."""
+    tries = round(10 * guest.limits.connect_s)
+    guest.as_root(f"i=0; while {_SESSION} && [ $i -lt {tries} ]; do i=$((i + 1)); sleep 0.1; done")

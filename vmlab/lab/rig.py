@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""What a target's machines are made of, and what was learned while they were made."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from pathlib import Path
+
+from vmlab.catalogue.target import Boot, Target
+from vmlab.cloud.provision import obtain_provisioned
+from vmlab.errors import AssetError, HostError, hides_frames
+from vmlab.host.accelerator import ONLY_TCG_COUNTS, Accelerator, Verdict
+from vmlab.host.limits import Limits, limits_for
+from vmlab.host.nested import known_words
+from vmlab.image.from_packages import obtain_image
+from vmlab.image.image import Image
+from vmlab.image.kernel_config import has_option
+from vmlab.lab.facts import TargetFacts, emulated, with_boot, with_build
+from vmlab.lab.run import Run
+from vmlab.machine.argv import PAGE_OWNER, MachineSpec, machine_spec
+from vmlab.module.build import Built
+from vmlab.provenance import Provenance
+from vmlab.system.once import Once
+from vmlab.timing.document import host_words
+from vmlab.timing.series import TimingSource
+
+__tracebackhide__ = hides_frames
+
+
+class Rig:
+    """One target's image, accelerator, machine specification and time limits. Cheap to make."""
+
+    def __init__(self, run: Run, target: Target) -> None:
+        self.run = run
+        self.target = target
+        self._image = Once[Image](AssetError, HostError)
+        self._facts: TargetFacts | None = None
+
+    @property
+    def image(self) -> Image:
+        """The target's image; made if it is not in the store (minutes, network).
+
+        Raises `AssetError` or `HostError` when it cannot be made, each time it is asked for; it is tried once.
+        """
+        if self._image.made is not None:
+            return self._image.made
+        version = self.run.qemu_version(self.target.architecture)  # without QEMU there is no point in making anything
+        started = time.monotonic()
+        image = self._image.obtain(self.obtain_image)
+        self.hold(image)
+        self._learn_image(image, version, time.monotonic() - started)
+        return image
+
+    def hold(self, image: Image) -> None:
+        """Keep an image from being removed by another run that needs room, as long as this one lives."""
+        self.run.held.enter_context(self.run.store.hold(image.disk.parent))
+
+    def obtain_image(self) -> Image:
+        """One attempt at the image, from the store or made now."""
+        stock, run = self.target.stock, self.run
+        if stock.cloud is not None:
+            return obtain_provisioned(run.context, run.accelerators, stock, stock.cloud)
+        return obtain_image(stock, run.context)
+
+    @property
+    def host_verdict(self) -> Verdict:
+        """KVM or TCG, whichever this host runs the target's kernel by."""
+        return self.run.accelerators.verdict(self.image)
+
+    @property
+    def accelerator(self) -> Verdict:
+        """What runs the target's guests: the host's best, or TCG for a guest whose instructions are counted."""
+        if self.target.boot is Boot.ICOUNT:
+            return Verdict(accelerator=Accelerator.TCG, reason=ONLY_TCG_COUNTS)
+        return self.host_verdict
+
+    @property
+    def limits(self) -> Limits:
+        """The time limits of the target's guests."""
+        return limits_for(self.accelerator.accelerator, patience=self.run.settings.patience)
+
+    @property
+    def spec(self) -> MachineSpec:
+        """The machine that this run gives the target."""
+        parameters, settings = self.target.kernel_parameters, self.run.settings
+        if self.target.boot is Boot.STRICT and has_option(self.image, "CONFIG_PAGE_OWNER"):
+            parameters = (PAGE_OWNER, *parameters)
+        # Instructions are counted on one processor, unless --vmlab-cpus was given.
+        is_single = self.target.boot is Boot.ICOUNT and settings.origin["cpus"] == "default"
+        verdict = self.accelerator
+        return machine_spec(
+            self.image,
+            verdict.accelerator,
+            cpus=1 if is_single else settings.cpus,
+            memory_mib=settings.memory_mib,
+            cpu_model=verdict.cpu_model,
+            kernel_parameters=parameters,
+            boot=self.target.boot,
+        )
+
+    @property
+    def facts(self) -> TargetFacts | None:
+        """What is known of the target so far; None before its image was obtained."""
+        lost = self.run.accelerators.lost
+        return self._facts if self._facts is None or lost is None else emulated(self._facts, lost)
+
+    @property
+    def provenance(self) -> Provenance:
+        """What the results of the target's guests depend on; its image was obtained before."""
+        return self._known().provenance
+
+    def learn_boot(self, boot_s: float, console: Path) -> None:
+        """Remember a boot, how long it took to its first answer, and its console's file."""
+        self._facts = with_boot(self._known(), boot_s, console)
+
+    def learn_fork(self, fork_s: float) -> None:
+        """Remember a fork, and of the first how long it took to answer."""
+        known = self._known()
+        self._facts = dataclasses.replace(known, fork_s=known.fork_s or fork_s, forks=known.forks + 1)
+
+    def learn_discarded_fork(self, why: str) -> None:
+        """Remember, and tell the user, that a fork was thrown away."""
+        known = self._known()
+        self._facts = dataclasses.replace(known, forks_discarded=known.forks_discarded + 1)
+        self.run.context.tell(self.target.id, "a fork was thrown away and a boot took its place", why)
+
+    def learn_build(self, built: Built) -> None:
+        """Remember how the module was built."""
+        self._facts = with_build(self._known(), built)
+
+    def _known(self) -> TargetFacts:
+        _ = self.image  # what makes the facts
+        facts = self.facts
+        assert facts is not None
+        return facts
+
+    def _learn_image(self, image: Image, version: str, took_s: float) -> None:
+        verdict, spec = self.accelerator, self.spec
+        if verdict.is_fallback:
+            self.run.context.notice(f"guests are emulated, and slow: {verdict.short_reason}{known_words(os.environ)}")
+        provenance = Provenance(
+            release=image.release,
+            kernel_package=image.kernel_package,
+            image=image.digest,
+            cloud_image=image.cloud_image,
+            qemu=version,
+            accelerator=str(verdict.accelerator),
+            accelerator_reason=verdict.reason,
+            cpu_model=spec.cpu_model,
+            cpus=spec.cpus,
+            memory_mib=spec.memory_mib,
+            timing_source=str(TimingSource.CLOCK),
+            host=host_words(),
+        )
+        state = "built" if image.is_new else "cached"
+        self._facts = TargetFacts(provenance=provenance, image=state, image_s=took_s, boot_s=0.0, boots=0)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""What all testbeds of a run share."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import cached_property
+
+from vmlab.catalogue.matrix import Matrix, load_matrix
+from vmlab.catalogue.target import Architecture
+from vmlab.context import Context
+from vmlab.host.accelerator import qemu_version
+from vmlab.klog.rules import Rules, known_rules, known_splats_file, load_rules
+from vmlab.machine.accelerators import Accelerators
+from vmlab.module.source import Source, none_named, read_source
+
+
+class Run:
+    """The context of a run, and what is read once for it: matrix, module, rules. Cheap to make."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.settings = context.settings
+        self.store = context.store
+        self.held = contextlib.ExitStack()
+        """Objects of the store that no other run may remove as long as this one lives."""
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        """The catalogue's rows and the user's own; `UsageError` for a wrong one."""
+        return load_matrix(own=self.settings.catalogue)
+
+    @cached_property
+    def source(self) -> Source:
+        """The module's sources; `UsageError` when there are none, or no module was named."""
+        if self.settings.origin["module"] == "default" and not self.settings.module.is_dir():
+            raise none_named(self.settings.module)
+        return read_source(self.settings.module)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """The rules that find trouble in a kernel log: vmlab's, preceded by the user's."""
+        own = self.settings.known_splats
+        return load_rules(own, known_splats_file()) if own is not None else known_rules()
+
+    def qemu_version(self, architecture: Architecture) -> str:
+        """The version of the QEMU that runs an architecture's guests; `HostError` when there is none."""
+        return qemu_version(architecture)
+
+    @cached_property
+    def accelerators(self) -> Accelerators:
+        """KVM or TCG, proved on this host."""
+        return Accelerators(self.context, self.matrix, qemu_version=self.qemu_version)

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: MIT
+"""A testbed: all that a run knows and holds of one target."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from vmlab.catalogue.target import Target
+from vmlab.errors import BuildError, HostError, hides_frames
+from vmlab.host.accelerator import Accelerator, Verdict
+from vmlab.host.limits import Limits
+from vmlab.image.debug_symbols import obtain_vmlinux
+from vmlab.image.image import Image
+from vmlab.lab.facts import TargetFacts
+from vmlab.lab.freezer import Cargo, Freezer, Stage
+from vmlab.lab.machines import Machines, Running
+from vmlab.lab.rig import Rig
+from vmlab.lab.run import Run
+from vmlab.lab.snapshots import Snapshots
+from vmlab.module.build import Built, build_module, compile_program
+from vmlab.module.build_root import GuestPlace, HostPlace, Place, require_host_place
+from vmlab.module.source import Source
+from vmlab.settings import BuildPlace
+from vmlab.system.once import Once
+from vmlab.timing.series import TimingSource
+from vmlab.timing.source import Proof
+
+__tracebackhide__ = hides_frames
+
+
+class Testbed:
+    """Boots and forks a target's guests, and builds the module for them. Cheap to make.
+
+    Images, boots and builds happen when they are asked for; what failed for good is not tried again, but told again.
+    """
+
+    __test__ = False  # pytest takes a class of this name for tests
+
+    def __init__(
+        self,
+        run: Run,
+        target: Target,
+        *,
+        rig: Rig | None = None,
+        machines: Machines | None = None,
+        freezer: Freezer | None = None,
+    ) -> None:
+        """`rig`, `machines` and `freezer` are made for the target unless they are given."""
+        self.run = run
+        self.target = target
+        self.rig = rig or Rig(run, target)
+        self.machines = machines or Machines(self.rig)
+        self.freezer = freezer or Freezer(self.rig, self.machines)
+        self.snapshots = Snapshots(self.rig, self.freezer)
+        self.unusable_sources: dict[TimingSource, Proof] = {}
+        """The timing sources that were found not to count here."""
+        self.losses: list[str] = []
+        """How each of the target's latest tests lost its machine, one after the other."""
+        self._built = Once[Built](BuildError)
+
+    @property
+    def image(self) -> Image:
+        """The target's image; made if it is not in the store (minutes, network). Raises `AssetError`, `HostError`."""
+        return self.rig.image
+
+    @property
+    def accelerator(self) -> Verdict:
+        """What runs the target's guests."""
+        return self.rig.accelerator
+
+    @property
+    def limits(self) -> Limits:
+        """The time limits of the target's guests."""
+        return self.rig.limits
+
+    @property
+    def facts(self) -> TargetFacts | None:
+        """What is known of the target so far; None before its image was obtained."""
+        return self.rig.facts
+
+    @contextlib.contextmanager
+    def boot(self) -> Iterator[Running]:
+        """A freshly booted guest for the length of a `with` block. Costs a boot.
+
+        A boot that is lost before the guest answers is retried once, with a notice: the module was not loaded yet. One
+        whose QEMU is refused KVM is done by emulation. Raises `MachineLost` when the second is lost too.
+        """
+        run = self.run
+        with contextlib.ExitStack() as stack:
+
+            def attempt() -> Running:
+                return run.accelerators.despite_loss(lambda: stack.enter_context(self.machines.boot()))
+
+            yield run.context.retry_lost(self.target.id, "a boot was lost", attempt)
+
+    @contextlib.contextmanager
+    def booted(self, stage: Stage = Stage.READY) -> Iterator[Running]:
+        """A freshly booted guest that was taken to a stage, for the length of a `with` block."""
+        cargo = self.cargo(stage)
+        with self.boot() as running:
+            cargo.bring(running.guest)
+            yield running
+
+    @contextlib.contextmanager
+    def fork(self, stage: Stage = Stage.READY) -> Iterator[Running]:
+        """A guest of its own for the length of a `with` block, resumed from a snapshot of that stage.
+
+        Costs a second or two under TCG, and the making of the snapshot the first time: a boot, and for the module's
+        stages its build. A fork that fails its proof is replaced by a boot, with a notice. Raises `ModuleError` when
+        the module does not build or load, each time it is asked for; `MachineLost` when boots are lost.
+        """
+        _ = self.image  # without one there is nothing to fork and nothing to boot
+        with contextlib.ExitStack() as stack:
+            running = stack.enter_context(self.snapshots.fork(self.cargo(stage)))
+            yield running or stack.enter_context(self.booted(stage))
+
+    def cargo(self, stage: Stage) -> Cargo:
+        """What guests of a stage have in them; builds the module for it. Raises `BuildError`, each time."""
+        if stage is Stage.READY:
+            return Cargo()
+        return Cargo(stage=stage, source=self.run.source, built=self.built())
+
+    def built(self) -> Built:
+        """The module built for the target: once a run, from the cache or now; in a fork where the build takes a guest.
+
+        Raises `BuildError` when it does not compile or does not fit, each time it is asked for.
+        """
+        return self._built.obtain(self._build_own)
+
+    def _build_own(self) -> Built:
+        built = self.build(self.run.source)
+        self.rig.learn_build(built)
+        return built
+
+    @property
+    def built_already(self) -> Built | None:
+        """The module that was built for the target in this run, if it was."""
+        return self._built.made
+
+    def build(self, source: Source) -> Built:
+        """A module built for the target from other sources than the run's, from the cache or now; raises as `built`."""
+        where = self.build_place
+        with contextlib.ExitStack() as stack:
+
+            def begin() -> Place:
+                # Called for a build that is not in the store.
+                self.run.context.progress(f"{self.target.id}: building {source.name} ({where})")
+                return stack.enter_context(self.place())
+
+            return build_module(
+                source,
+                self.image,
+                begin,
+                where,
+                self.run.store,
+                policy=self.run.settings.compiler,
+                timeout_s=self.limits.build_s,
+            )
+
+    def program(self, main: str, *, tree: Source | None = None) -> Path:
+        """A C program among the module's sources, or those of `tree`, compiled for the target's user space; cached.
+
+        Raises `BuildError`; costs a fork where programs are compiled in a guest.
+        """
+        source = tree or self.run.source
+        inputs = {"source": source.digest, "main": main, "image": self.image.digest}
+
+        def build(work: Path) -> dict[str, str]:
+            with self.place() as place:
+                compile_program(source, main, self.image, place, work / "program", timeout_s=self.limits.build_s)
+            return {"name": main}
+
+        return self.run.store.obtain("program", inputs, build).file("program")
+
+    @property
+    def build_place(self) -> BuildPlace:
+        """Where to compile: as asked, else on the host under TCG when it can be, else in the guest."""
+        asked = self.run.settings.build
+        if asked is BuildPlace.GUEST:
+            return asked
+        if asked is BuildPlace.AUTO and self.rig.host_verdict.accelerator is Accelerator.KVM:
+            return BuildPlace.GUEST
+        try:
+            require_host_place(self.image)
+        except HostError as error:
+            if asked is BuildPlace.HOST:
+                raise
+            self.run.context.notice(f"modules are built in the guest: {error.message}")
+            return BuildPlace.GUEST
+        return BuildPlace.HOST
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[Place]:
+        """The target's compiler for the length of a `with` block: on the host, or in a fork where it compiles there."""
+        with contextlib.ExitStack() as stack:
+            if self.build_place is BuildPlace.GUEST:
+                place: Place = GuestPlace(stack.enter_context(self.fork()).guest)
+            else:
+                place = HostPlace(self.image)
+            yield stack.enter_context(contextlib.closing(place))
+
+    def vmlinux(self) -> Path:
+        """The debug symbols of the target's kernel, for drgn; fetched when they are not in the store (minutes)."""
+        return obtain_vmlinux(self.target.stock, self.image, self.run.context)

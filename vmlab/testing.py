@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: MIT
+"""Stand-ins for tests of fixtures and plugins that use vmlab: a lab whose guests are no machines.
+
+A conftest.py makes a run use one:
+
+    def pytest_vmlab_make_lab(settings, progress, notice):
+        return FakeLab(settings, progress=progress, notice=notice)
+
+Its guests are real `Guest`s over a `FakeTransport`; a subclass of that answers what a test's guest is asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+from vmlab.catalogue.target import Architecture, Target
+from vmlab.context import Say, silent
+from vmlab.errors import MachineLost
+from vmlab.guest.guest import Guest
+from vmlab.guest.transport import Completed, TransportLost
+from vmlab.host.accelerator import Accelerator, Verdict
+from vmlab.host.limits import limits_for
+from vmlab.image.image import Image
+from vmlab.lab.freezer import Stage
+from vmlab.lab.lab import Lab
+from vmlab.lab.machines import Running
+from vmlab.lab.rig import Rig
+from vmlab.lab.run import Run
+from vmlab.lab.testbed import Testbed
+from vmlab.machine.console import Console
+from vmlab.machine.machine import Machine
+from vmlab.machine.qmp import Monitor
+from vmlab.module.source import Source
+from vmlab.settings import Settings
+
+RELEASE = "6.1.0-56-cloud-amd64"
+"""What the kernel of a fake guest calls itself, unless its image says otherwise."""
+
+
+class FakeConsole(Console):
+    """A serial console that has said `said`."""
+
+    def __init__(self, said: str = "") -> None:
+        super().__init__(Path("console"))
+        self.said = said
+
+    def text(self, *, after: int = 0, until: int | None = None) -> str:
+        """What was said, or the part between two places."""
+        return self.said[after:until]
+
+    def size(self) -> int:
+        """The length of what was said."""
+        return len(self.said)
+
+
+class FakeTransport:
+    """A guest's shell and its kernel log. Any command succeeds and prints nothing, unless `answer` says otherwise."""
+
+    def __init__(self) -> None:
+        self.console = FakeConsole()
+        self.taint = 0
+        """The kernel's taint value."""
+        self.kernel_log: list[str] = []
+        """What is left of the log, as lines of /dev/kmsg."""
+        self.on_death: Callable[[], None] = lambda: None
+        self._next = 0
+        self._is_dead = False
+        self.say("Linux version 6.1.0")
+
+    def answer(self, command: str) -> Completed | str:
+        """What a command prints, or how it ends; may raise `CommandTooSlow` or `TransportLost`. For a subclass."""
+        return command.removeprefix("echo ") + "\n" if command.startswith("echo ") else ""
+
+    def say(self, text: str, *, prefix: int = 4) -> None:
+        """Have the kernel log a line; `prefix` is its level, and 8 times its facility."""
+        self.kernel_log.append(f"{prefix},{self._next},{self._next}00000,-;{text}")
+        self.console.said += f"[{self._next / 10:12.6f}] {text}\n"
+        self._next += 1
+
+    def die(self) -> None:
+        """Lose the guest: nothing answers any more."""
+        self._is_dead = True
+        self.on_death()
+
+    def run(self, command: str, *, timeout_s: float) -> Completed:
+        """Run a command: reads and writes of /dev/kmsg here, any other by `answer`."""
+        del timeout_s
+        answer = self.answer(command) if not self._is_dead and "/dev/kmsg" not in command else ""
+        if self._is_dead:
+            raise TransportLost("EOFError")
+        if "/dev/kmsg" in command:
+            answer = self._use_log(command)
+        if isinstance(answer, Completed):
+            return answer
+        return completed(command, stdout=answer)
+
+    def _use_log(self, command: str) -> str:
+        if command.startswith("echo "):
+            self.say(shlex.split(command)[1].removeprefix("<6>"), prefix=14)
+        is_read = "dd " in command or "cat " in command
+        return "\n".join([str(self.taint), *(self.kernel_log if is_read else ())]) + "\n"
+
+    def put(self, local: Path, remote: str, *, timeout_s: float) -> None:
+        """Take a file and forget it."""
+        self.run(f"put {local} {remote}", timeout_s=timeout_s)
+
+    def get(self, remote: str, local: Path, *, timeout_s: float) -> None:
+        """Give no file."""
+        self.run(f"get {remote} {local}", timeout_s=timeout_s)
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+    def cut(self) -> None:
+        """Do nothing: there is no connection."""
+
+
+class FakeMonitor:
+    """QEMU's monitor, which remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.executed: list[str] = []
+
+    def execute(self, command: str) -> None:
+        """Remember a command."""
+        self.executed.append(command)
+
+
+class FakeMachine(Machine):
+    """A machine that is no process."""
+
+    is_dead = False
+
+    @property
+    def monitor(self) -> Monitor:
+        """What remembers its commands."""
+        return cast("Monitor", self.__dict__.setdefault("_monitor", FakeMonitor()))
+
+    def require_alive(self) -> None:
+        """Raise `MachineLost` when its guest has died."""
+        if self.is_dead:
+            raise MachineLost("the kernel panicked: sysrq triggered crash")
+
+
+class FakeRig(Rig):
+    """Has an image without making one, and runs it by emulation."""
+
+    image_files = Path("none")
+    """The directory in which the image's files are not."""
+
+    def obtain_image(self) -> Image:
+        """An image whose files are not there."""
+        target = self.target
+        return image(self.image_files, target_id=target.id, architecture=target.architecture)
+
+    def hold(self, image: Image) -> None:
+        """Hold nothing: the image is in no store."""
+
+    @property
+    def host_verdict(self) -> Verdict:
+        """Emulation, as asked for."""
+        return Verdict(accelerator=Accelerator.TCG, reason="asked for")
+
+
+class FakeTestbed(Testbed):
+    """A testbed whose guests answer at once; each has a transport of its own from `make_transport`."""
+
+    def __init__(self, run: Run, target: Target, make_transport: Callable[[str], FakeTransport]) -> None:
+        super().__init__(run, target, rig=FakeRig(run, target))
+        self._make_transport = make_transport
+
+    @contextlib.contextmanager
+    def boot(self) -> Iterator[Running]:
+        """A guest that was `booted`."""
+        with self.start("booted") as running:
+            yield running
+
+    @contextlib.contextmanager
+    def fork(self, stage: Stage = Stage.READY) -> Iterator[Running]:
+        """A guest that was `forked`, and from which stage."""
+        with self.start(f"forked {stage}") as running:
+            yield running
+
+    def program(self, main: str, *, tree: Source | None = None) -> Path:
+        """The path that a compiled program would have."""
+        del tree
+        return Path(main).with_suffix("")
+
+    @contextlib.contextmanager
+    def start(self, how: str) -> Iterator[Running]:
+        """A guest of its own; `how` is what `make_transport` hears."""
+        machine = self.machine()
+        self.rig.learn_boot(1.0, machine.console.path)
+        transport = self._make_transport(how)
+        transport.on_death = lambda: setattr(machine, "is_dead", True)
+        is_fork = how != "booted"
+        yield Running(
+            target=self.target,
+            guest=self.guest_over(transport),
+            machine=machine,
+            start_s=1.0,
+            open_shell=lambda _: 0,
+            is_fork=is_fork,
+        )
+
+    def machine(self) -> FakeMachine:
+        """A machine that is no process; what a testbed of another kind overrides."""
+        known = self.facts
+        return FakeMachine(self.image, self.rig.spec, console=Path(f"console-{known.boots + 1 if known else 1}.log"))
+
+    def guest_over(self, transport: FakeTransport) -> Guest:
+        """A real guest over a fake transport, with the time limits of KVM."""
+        return Guest(
+            transport,
+            root_transport=lambda: transport,
+            limits=limits_for(Accelerator.KVM),
+            console=transport.console,
+            rules=self.run.rules,
+            release=self.image.release,
+            is_emulated=True,
+        )
+
+
+class FakeLab(Lab):
+    """A lab without machines."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        progress: Say = silent,
+        notice: Say = silent,
+        make_transport: Callable[[str], FakeTransport] = lambda _: FakeTransport(),
+    ) -> None:
+        """`make_transport` makes each guest's, and hears how the guest was started: `booted`, `forked ready`."""
+        super().__init__(settings, progress=progress, notice=notice)
+        self.make_transport = make_transport
+
+    def qemu_version(self, architecture: Architecture) -> str:
+        """A version, without asking any QEMU."""
+        del architecture
+        return "7.2.22"
+
+    def make_testbed(self, target: Target) -> Testbed:
+        """A testbed whose guests answer at once."""
+        return FakeTestbed(self, target, self.make_transport)
+
+
+def completed(command: str, *, status: int = 0, stdout: str = "", stderr: str = "") -> Completed:
+    """A command that ended."""
+    return Completed(command=command, status=status, stdout=stdout, stderr=stderr, duration_s=0.0)
+
+
+def image(
+    directory: Path,
+    *,
+    target_id: str = "debian12-6.1",
+    release: str = RELEASE,
+    architecture: Architecture = Architecture.AMD64,
+) -> Image:
+    """An image whose files are not there."""
+    return Image(
+        target_id=target_id,
+        architecture=architecture,
+        digest="0" * 20,
+        seal="1" * 20,
+        release=release,
+        disk=directory / "disk.qcow2",
+        kernel=directory / "kernel",
+        initrd=directory / "initrd",
+        tool_root=directory / "tools",
+        packages={},
+        is_new=False,
+        size_bytes=0,
+        host_key="ssh-ed25519 AAAA",
+        user_key=directory / "user",
+    )
