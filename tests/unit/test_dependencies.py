@@ -19,7 +19,7 @@ _EXTRAS = _PROJECT["optional-dependencies"]
 # Modules of distributions that a test environment need not have.
 _ABSENT = {"drgn": "drgn", "nox": "nox", "sphinx": "sphinx", "virtme": "virtme-ng", "gmpy2": "gmpy2"}
 # What a session installs besides, by the tree that it runs.
-_OF_SESSIONS = {"tests/bench": {"virtme-ng"}, "fibdrv/test": {"gmpy2"}}
+_OF_SESSIONS = {"tools/bench": {"virtme-ng"}, "fibdrv/test": {"gmpy2"}}
 
 
 def _declared(rows: list[str]) -> set[str]:
@@ -67,10 +67,10 @@ def test_the_package_declares_only_what_it_imports() -> None:
     assert _declared(_PROJECT["dependencies"]) - needed.keys() == set()
 
 
-@pytest.mark.parametrize("tree", ["tests", "docs/explain/builder", "fibdrv/test"])
+@pytest.mark.parametrize("tree", ["tests", "tools", "docs/explain/builder", "fibdrv/test"])
 def test_tests_and_pages_import_only_what_their_session_installs(tree: str) -> None:
     files = sorted((_ROOT / tree).rglob("*.py"))
-    needed = _needed(files, _own_modules("tests", "docs/explain/builder", "fibdrv/test") | {"vmlab"})
+    needed = _needed(files, _own_modules("tests", "tools", "docs/explain/builder", "fibdrv/test") | {"vmlab"})
     allowed = _declared([*_PROJECT["dependencies"], *_EXTRAS["test"], *_EXTRAS["dump"]])
     for place, names in _OF_SESSIONS.items():
         allowed |= names if place.startswith(tree) else set()

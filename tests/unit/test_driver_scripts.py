@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-_SCRIPTS = Path(__file__).parents[1] / "driver"
+_SCRIPTS = Path(__file__).parents[2] / "tools" / "driver"
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ TURNS_A_ROUND = 5
 """How many rounds of how many turns find a slowdown of 20 % on a busy host; the round's figure is the least of its
 turns, since whatever else a host does only ever adds time. On two cores with a load of 5, batches of 0.2 to 4 ms and
 20 % more work: 30 single turns found it 9 to 19 times of 30, 30 rounds of 5 turns 28 to 30 times, and neither saw a
-difference where there was none. tests/bench/comparison.py measures both again."""
+difference where there was none. tools/bench/comparison.py measures both again."""
 SAMPLES = ROUNDS * TURNS_A_ROUND
 """How many samples in turns a side of a point should have."""
 

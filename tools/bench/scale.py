@@ -17,7 +17,7 @@ from vmlab.report.durations import Expected, read_durations
 from vmlab.report.files import write_result
 from vmlab.report.model import SCHEMA, Outcome, RunResult, ShardFacts, TargetResult, TestResult
 
-RECORDED = Path(__file__).parents[1] / "durations.json"
+RECORDED = Path(__file__).parents[2] / "tests" / "durations.json"
 _SHARDS, _RESULTS, _TARGETS = 100, 1000, 4
 _REPETITIONS = 3
 _COUNTS = (2, 3, 4, 5, 6, 8)
