@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import errno
-import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,14 +10,11 @@ from pathlib import Path
 from vmlab.catalogue.cloud_image import Firmware
 from vmlab.catalogue.target import Architecture
 from vmlab.context import Context
-from vmlab.errors import AssetError
 from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.firmware import UefiFiles, find_uefi
 from vmlab.machine.accelerators import Accelerators
 from vmlab.machine.argv import MachineSpec, firmware_spec, proof_argv
 from vmlab.settings import Settings
-from vmlab.system.files import disk_error
-from vmlab.system.process import run
 
 LEAST_DISK_BYTES = 12 * 2**30
 """Publishers' disks have room for little more than themselves; cloud-init grows the root file system into this."""
@@ -74,28 +69,3 @@ def choose_by_disk(
             kvm_argv=lambda model, console: proof_argv(spec, cpu_model=model, console=console, disk=disk),
             timeout_s=_PROOF_TIMEOUT_S,
         )
-
-
-def make_overlay(base: Path, overlay: Path) -> None:
-    """A disk on top of the publisher's, with room to install in."""
-    told = run(["qemu-img", "info", "--output=json", str(base)], timeout_s=60)
-    try:
-        size = int(json.loads(told.output)["virtual-size"])
-    except (ValueError, KeyError):
-        raise AssetError(f"qemu-img cannot read {str(base)!r}", hint="vmlab images verify", detail=told.tail) from None
-    words = ["-f", "qcow2", "-F", "qcow2", "-b", str(base), str(overlay), str(max(size, LEAST_DISK_BYTES))]
-    _must(["qemu-img", "create", "-q", *words], overlay, timeout_s=60)
-
-
-def flatten(overlay: Path, disk: Path) -> None:
-    """Make an overlay with what lies below it a disk of its own: the publisher's may leave the store."""
-    _must(["qemu-img", "convert", "-O", "qcow2", str(overlay), str(disk)], disk, timeout_s=1800)
-
-
-def _must(argv: list[str], written: Path, *, timeout_s: float) -> None:
-    done = run(argv, timeout_s=timeout_s)
-    if done.ok:
-        return
-    if "No space left" in done.output:
-        raise disk_error(OSError(errno.ENOSPC, ""), written.parent)
-    raise AssetError(f"{argv[0]} {argv[1]} failed", hint="its output is below", detail=done.tail)

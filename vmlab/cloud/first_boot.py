@@ -11,7 +11,7 @@ from vmlab.cloud import cloud_init
 from vmlab.cloud.cloud_init import Look, Verdict
 from vmlab.context import Say, silent
 from vmlab.errors import AssetError, MachineLost
-from vmlab.guest.transport import CommandTooSlow, Completed, Transport, TransportLost
+from vmlab.guest.transport import CommandTooSlow, Completed, Transport, TransportLost, output_of
 from vmlab.machine.console import Console
 from vmlab.reason.command import with_words
 from vmlab.system.wait import wait_until
@@ -19,7 +19,6 @@ from vmlab.system.wait import wait_until
 _MOST_REBOOTS = 3
 """So many of its own, and it is not going to come to rest."""
 _LOOK_S = 1.0
-_LOG_LINES = 30
 _LOGS = (
     "sudo -n sh -c '"
     "tail -n 20 /var/log/cloud-init-output.log; echo ...; "
@@ -252,12 +251,6 @@ class FirstBoot:
         if self._log is not None:
             with self._log.open("a", encoding="utf-8") as log:
                 log.write(f"$ {command}\n{done.stdout}{done.stderr}\n")
-
-
-def output_of(done: Completed) -> str:
-    """The end of what a command printed, as evidence below an error."""
-    lines = [line for part in (done.stdout, done.stderr) for line in part.rstrip().splitlines()]
-    return "\n".join(lines[-_LOG_LINES:])
 
 
 def _line(text: str) -> str:

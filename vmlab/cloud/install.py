@@ -10,11 +10,11 @@ from pathlib import Path
 
 from vmlab.catalogue.cloud_image import CloudKernel
 from vmlab.catalogue.target import NEWEST, Target
-from vmlab.cloud.first_boot import FirstBoot, output_of
+from vmlab.cloud.first_boot import FirstBoot
 from vmlab.cloud.recipe import CloudRecipe, Meaning, wanted_release
 from vmlab.context import Say
 from vmlab.errors import AssetError, BuildError
-from vmlab.guest.transport import Completed
+from vmlab.guest.transport import Completed, output_of
 from vmlab.host.limits import Limits
 from vmlab.module.compiler import Compiler, Match, candidates, compare, kernel_compiler, parse_compiler
 from vmlab.reason.command import with_words

@@ -24,8 +24,6 @@ from vmlab.cloud.download import DISK, fetch_cloud_image
 from vmlab.cloud.firmware_boot import (
     LEAST_DISK_BYTES,
     choose_by_disk,
-    flatten,
-    make_overlay,
     own_uefi,
     provisioning_spec,
 )
@@ -47,6 +45,7 @@ from vmlab.image.sealed import draft_image, installed_of_interest, stored_image,
 from vmlab.machine.accelerators import Accelerators
 from vmlab.machine.argv import ExtraDisk
 from vmlab.machine.machine import Machine
+from vmlab.machine.overlay import flatten, make_overlay
 from vmlab.machine.snapshot import Origin
 from vmlab.store.store import Store, digest_of
 from vmlab.system.scratch import ScratchDirectory
@@ -216,7 +215,7 @@ def first_guest(context: Context, work: Work, overlay: Path, scratch: Path) -> I
     """
     target, keys, firmware = work.target, work.keys, work.cloud.image.firmware
     seed, out = scratch / "seed.iso", scratch / _OUT
-    make_overlay(work.disk, overlay)
+    make_overlay(work.disk, overlay, least_bytes=LEAST_DISK_BYTES)
     write_seed(seed, keys, user=work.cloud.image.user, instance=f"vmlab-{time.time_ns()}")
     with out.open("wb") as file:
         file.truncate(LEAST_DISK_BYTES)

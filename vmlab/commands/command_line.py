@@ -4,11 +4,21 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from vmlab.errors import UsageError, nearest
-from vmlab.settings import SETTINGS
+from vmlab.settings import SETTINGS, Settings
+
+Act = Callable[[argparse.Namespace, Settings], int]
+"""Does what a command line asks for; returns the exit status."""
+
+# The settings that a command's help lists: those that it depends on.
+CATALOGUE = ("target", "catalogue")
+STORE = ("store", "store_gib", "shared_store")
+IMAGES = (*STORE, "mirror", "stale_index", "lock", "index_days", "patience")
+GUESTS = (*IMAGES, "accel", "memory_mib", "cpus", "known_splats", "report")
+BUILDS = ("module", "build", "compiler")
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -51,10 +61,37 @@ class CommandParser(argparse.ArgumentParser):
             raise UsageError(f"unknown {what} {value!r}", hint=nearest(str(value), known, listing=listing))
 
 
-def add_settings(parser: CommandParser, *, is_shown: bool) -> None:
-    """Give a parser an option for each setting; one that is not given is missing from what is parsed."""
-    group = parser.add_argument_group("settings") if is_shown else parser
+class Commands:
+    """The commands of a parser, which are added one by one."""
+
+    def __init__(self, parser: CommandParser, *, metavar: str) -> None:
+        self._added = parser.add_subparsers(metavar=metavar, required=True)
+
+    def add(
+        self, name: str, act: Act, text: str, *, settings: Iterable[str] = (), is_mixed: bool = True
+    ) -> CommandParser:
+        """A command that `act` does; its help lists these settings, and it takes all."""
+        made: CommandParser = self._added.add_parser(name, help=text, description=text, is_mixed=is_mixed)
+        made.set_defaults(act=act, parser=made)
+        add_settings(made, shown=frozenset(settings))
+        return made
+
+    def group(self, name: str, text: str) -> Commands:
+        """A command that has actions."""
+        made: CommandParser = self._added.add_parser(name, help=text, description=text)
+        made.set_defaults(parser=made)
+        add_settings(made)
+        return Commands(made, metavar="ACTION")
+
+
+def add_settings(parser: CommandParser, *, shown: frozenset[str] = frozenset()) -> None:
+    """Give a parser an option for each setting, of which its help lists the `shown` ones.
+
+    One that is not given is missing from what is parsed.
+    """
+    group = parser.add_argument_group("settings") if shown else parser
     for setting in SETTINGS:
+        is_shown = setting.name in shown
         text = f"{setting.help} [{setting.variable}]".replace("%", "%%") if is_shown else argparse.SUPPRESS
         value: dict[str, Any] = (
             {"action": "store_const", "const": "yes"} if setting.is_flag else {"metavar": setting.metavar}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`vmlab report`: what is done with result files after the runs that wrote them. No logic of its own."""
+"""`vmlab report`: what is done with result files after the runs that wrote them."""
 
 from __future__ import annotations
 
@@ -9,32 +9,43 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from vmlab.commands.command_line import CATALOGUE, CommandParser, Commands
 from vmlab.errors import UsageError
 from vmlab.settings import Settings
 
-Command = Callable[..., argparse.ArgumentParser]
+if TYPE_CHECKING:
+    from vmlab.report.model import RunResult
 
 
-def add_report_commands(command: Command) -> None:
-    """Make `report` and its actions known; `command` makes one of vmlab's commands."""
-    report = command("report", _report, "join results, and hand them on: merge, summary, annotate, …")
-    report.add_argument("action", metavar="ACTION", choices=tuple(_ACTIONS), help="one of %(choices)s")
-    report.add_argument(
-        "places",
-        nargs="*",
-        default=[],
-        type=Path,
-        metavar="DIR",
-        help="report directories, or those that hold them; or files",
+def add_commands(commands: Commands) -> None:
+    """Make the command and its actions known."""
+    report = commands.group("report", "join results, and hand them on")
+    read = ("report",)
+    merge = report.add(
+        "merge",
+        _merge,
+        "join results of several hosts, and say which shard is missing",
+        settings=(*read, *CATALOGUE),
     )
-    report.add_argument("--out", type=Path, metavar="PATH", help="merge: the directory, durations: the file to write")
+    _places(merge)
+    merge.add_argument("--out", type=Path, metavar="DIR", help="the directory to write")
+    _places(report.add("summary", _summary, "print results as Markdown", settings=read))
+    annotate = report.add("annotate", _annotate, "print annotations for GitHub Actions", settings=(*read, "module"))
+    _places(annotate)
+    _places(report.add("outputs", _outputs, "print the outputs of a step of GitHub Actions", settings=read))
+    durations = report.add("durations", _durations, "keep what tests took, to split later runs by", settings=read)
+    _places(durations)
+    durations.add_argument("--out", type=Path, metavar="FILE", required=True, help="the file to write")
+    report.add("schema", _schema, "print the JSON Schema of results.json")
 
 
-def _report(chosen: argparse.Namespace, settings: Settings) -> int:
-    return _ACTIONS[chosen.action](chosen, settings)
+def _places(parser: CommandParser) -> None:
+    text = "report directories, or those that hold them; or files"
+    parser.add_argument("places", nargs="*", default=[], type=Path, metavar="DIR", help=text)
 
 
 def _merge(chosen: argparse.Namespace, settings: Settings) -> int:
@@ -42,8 +53,10 @@ def _merge(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.report.measured import measured_lines, shown_path
     from vmlab.report.merge import merge, read_parts
 
+    if not chosen.places:
+        raise UsageError("nothing to merge", hint="name the --vmlab-report directories of the runs")
     with _without_collector():
-        result = merge(read_parts(_places(chosen, settings)), targets=_demanded(settings))
+        result = merge(read_parts(chosen.places), targets=_demanded(settings))
         path = write_result(result, chosen.out or settings.report)
     _show(result)
     for line in measured_lines(result.series, report=shown_path(path.parent.absolute())):
@@ -58,7 +71,7 @@ def _summary(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.report.markdown import summary
     from vmlab.report.merge import read_parts
 
-    for part in read_parts(_places(chosen, settings)):
+    for part in read_parts(chosen.places or [settings.report]):
         print(summary(part.result))
     return 0
 
@@ -67,7 +80,7 @@ def _annotate(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.report.github import annotate
     from vmlab.report.merge import read_parts
 
-    for part in read_parts(_places(chosen, settings)):
+    for part in read_parts(chosen.places or [settings.report]):
         module = _module_of(part.result.settings.get("module", ""), settings)
         directory = os.path.relpath(module, _checkout(module, os.environ.get("GITHUB_WORKSPACE", "")))
         for line in annotate(part.result, directory=directory):
@@ -97,7 +110,7 @@ def _outputs(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.report.github import outputs
     from vmlab.report.merge import merge, read_parts
 
-    for name, value in outputs(merge(read_parts(_places(chosen, settings)))).items():
+    for name, value in outputs(merge(read_parts(chosen.places or [settings.report]))).items():
         print(f"{name}={value}")
     return 0
 
@@ -106,9 +119,7 @@ def _durations(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.report.durations import durations_of, write_durations
     from vmlab.report.merge import read_parts
 
-    if chosen.out is None:
-        raise UsageError("durations are written to a file", hint="--out durations.json")
-    durations = durations_of([part.result for part in read_parts(_places(chosen, settings))])
+    durations = durations_of([part.result for part in read_parts(chosen.places or [settings.report])])
     write_durations(durations, chosen.out)
     print(f"{sum(len(row.tests) for row in durations.targets.values())} durations: {chosen.out}")
     return 0
@@ -122,23 +133,6 @@ def _schema(chosen: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-_ACTIONS: dict[str, Callable[[argparse.Namespace, Settings], int]] = {
-    "merge": _merge,
-    "summary": _summary,
-    "annotate": _annotate,
-    "outputs": _outputs,
-    "durations": _durations,
-    "schema": _schema,
-}
-
-
-def _places(chosen: argparse.Namespace, settings: Settings) -> list[Path]:
-    places: list[Path] = chosen.places
-    if not places and chosen.action == "merge":
-        raise UsageError("nothing to merge", hint="name the --vmlab-report directories of the runs")
-    return places or [settings.report]
-
-
 def _demanded(settings: Settings) -> list[str]:
     """The targets that a merged result must have: those that were named, if any were."""
     if settings.origin["target"] == "default":
@@ -148,15 +142,12 @@ def _demanded(settings: Settings) -> list[str]:
     return [target.id for target in Lab(settings).targets]
 
 
-def _show(result: object) -> None:
-    from rich.console import Console
-
-    from vmlab.report.model import RunResult
+def _show(result: RunResult) -> None:
+    from vmlab.report.console import open_console
     from vmlab.report.terminal import render
 
-    assert isinstance(result, RunResult)
-    console = Console()
-    print(render(result, width=console.width if console.is_terminal else 170, color=console.is_terminal), end="")
+    console = open_console()
+    print(render(result, width=console.width, color=console.is_terminal), end="")
 
 
 @contextlib.contextmanager

@@ -1,21 +1,60 @@
 # SPDX-License-Identifier: MIT
-"""A person's way into a guest: `vmlab shell`."""
+"""`vmlab shell`: a person's way into a guest."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import dataclasses
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from vmlab.commands.command_line import BUILDS, GUESTS, Commands
+from vmlab.commands.open_lab import open_lab
 from vmlab.errors import HostError, MachineLost, UsageError, nearest
-from vmlab.guest.ssh import Address, connect
-from vmlab.image.sealed import cached_image
-from vmlab.lab.freezer import Stage
-from vmlab.lab.lab import Lab
-from vmlab.machine.console import Console
-from vmlab.machine.registry import kept_machines
+from vmlab.settings import Settings
+
+if TYPE_CHECKING:
+    from vmlab.lab.lab import Lab
 
 _CONNECT_S = 60.0
+
+
+def add_commands(commands: Commands) -> None:
+    """Make the command known."""
+    shell = commands.add(
+        "shell",
+        _shell,
+        "open a shell in a fork of a target's guest, or in a guest that was kept",
+        settings=("catalogue", *(name for name in BUILDS if name != "module"), *GUESTS),
+        is_mixed=False,
+    )
+    shell.usage = "vmlab shell TARGET [--loaded DIR] [--booted] [SETTING ...] [--] [COMMAND ...]"
+    shell.add_argument("name", metavar="TARGET", help="a target, or the name of a kept guest: kept-4711")
+    shell.add_argument("--loaded", metavar="DIR", help="with the module in this directory built and loaded")
+    shell.add_argument("--booted", action="store_true", help="boot it instead of forking it")
+    words = shell.add_argument(
+        "words",
+        # Unlike REMAINDER it begins with a word, so options may stand before that.
+        nargs=argparse.PARSER,
+        default=[],
+        metavar="COMMAND",
+        help="run this instead, and end with its status; what follows its first word, or --, belongs to it",
+    )
+    words.required = False
+
+
+def _shell(chosen: argparse.Namespace, settings: Settings) -> int:
+    # Python 3.11 leaves the -- in front of the words, later ones do not.
+    command = " ".join(chosen.words[1:] if chosen.words[:1] == ["--"] else chosen.words)
+    if chosen.name.startswith("kept-"):
+        return into_kept(open_lab(settings), chosen.name, command)
+    if chosen.loaded is not None:
+        settings = dataclasses.replace(settings, module=Path(chosen.loaded).absolute())
+    return into_target(
+        open_lab(settings), chosen.name, command, is_loaded=chosen.loaded is not None, is_booted=chosen.booted
+    )
 
 
 def into_target(lab: Lab, name: str, command: str, *, is_loaded: bool, is_booted: bool) -> int:
@@ -23,6 +62,8 @@ def into_target(lab: Lab, name: str, command: str, *, is_loaded: bool, is_booted
 
     Costs a fork, and a boot the first time, or always when it `is_booted`; with `is_loaded` the module's build.
     """
+    from vmlab.lab.freezer import Stage
+
     targets = lab.matrix.select(name)
     if len(targets) != 1:
         raise UsageError(f"{name!r} names {len(targets)} targets", hint="a shell takes one")
@@ -37,6 +78,11 @@ def into_target(lab: Lab, name: str, command: str, *, is_loaded: bool, is_booted
 
 def into_kept(lab: Lab, name: str, command: str) -> int:
     """A shell, or one command, in the guest that a failing test left running; returns its exit status."""
+    from vmlab.guest.ssh import Address, connect
+    from vmlab.image.sealed import cached_image
+    from vmlab.machine.console import Console
+    from vmlab.machine.registry import kept_machines
+
     kept = {record.name: record for record in kept_machines()}
     record = kept.get(name)
     if record is None:

@@ -18,7 +18,6 @@ from vmlab.errors import AssetError, HostError, UsageError, VmlabError
 from vmlab.image.kernel_line import resolve
 from vmlab.image.recipe import load_recipe
 from vmlab.lab.lab import Lab
-from vmlab.machine import registry as running
 from vmlab.store.store import Store, StoredObject, digest_of
 from vmlab.system.files import remove_tree
 
@@ -170,18 +169,6 @@ def _is_whole(store: Store, item: StoredObject) -> bool:
     except VmlabError:
         return False
     return True
-
-
-def reap(lab: Lab, *, say: Say) -> None:
-    """End kept guests and whatever lost its owner; remove what killed runs left here and in the store."""
-    said = running.reap()
-    rubbish = lab.store.remove_rubbish()
-    for line in said:
-        say(line)
-    if rubbish:
-        say(f"removed  {rubbish} unfinished works in the store")
-    if not said and not rubbish:
-        say("nothing was left behind")
 
 
 def refresh(lab: Lab, targets: Sequence[Target], *, say: Say) -> None:

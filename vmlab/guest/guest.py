@@ -14,7 +14,7 @@ from pathlib import Path
 from vmlab.errors import CommandHung, GuestError, MachineLost, hides_frames
 from vmlab.guest.hang import HangProbe, HangReport
 from vmlab.guest.kernel_log import KernelLog
-from vmlab.guest.transport import Commands, CommandTooSlow, Completed, Transport, TransportLost
+from vmlab.guest.transport import Commands, CommandTooSlow, Completed, Transport, TransportLost, output_of
 from vmlab.host.limits import Limits
 from vmlab.klog.emulator_fault import emulator_fault, spurious_breakpoint
 from vmlab.klog.rules import Rules, known_rules
@@ -24,7 +24,6 @@ from vmlab.system.wait import wait_until
 
 __tracebackhide__ = hides_frames
 
-_SHOWN_LINES = 30
 _UNLOADS = re.compile(r"\brmmod\b|\bmodprobe\s+(?:-\w+\s+)*(?:-\w*r|--remove)")
 _LOOK_S = 0.5
 _LAST_WORDS = 30
@@ -152,7 +151,7 @@ class Guest:
     def _demand(self, done: Completed) -> str:
         if not done.ok:
             message = _told(f"{_short(done.command)!r} ended with status {done.status}", done)
-            raise GuestError(message, detail=_output(done))
+            raise GuestError(message, detail=output_of(done))
         return done.stdout
 
     def fail(self, command: str, *, timeout_s: float | None = None) -> Completed:
@@ -160,7 +159,7 @@ class Guest:
         done = self.run(command, timeout_s=timeout_s)
         if done.ok:
             message = _told(f"{_short(command)!r} succeeded and should have failed", done)
-            raise GuestError(message, detail=_output(done))
+            raise GuestError(message, detail=output_of(done))
         return done
 
     def wait_until(self, command: str, *, timeout_s: float | None = None) -> str:
@@ -177,7 +176,7 @@ class Guest:
         except MachineLost as error:
             # The guest answered every time: what failed is what the test waited for.
             message = _told(error.message, last[0]) if last else error.message
-            raise GuestError(message, detail=_output(last[0]) if last else "") from None
+            raise GuestError(message, detail=output_of(last[0]) if last else "") from None
         return done.stdout
 
     def put(self, local: Path, remote: str, *, timeout_s: float | None = None) -> None:
@@ -295,8 +294,3 @@ def _short(command: str) -> str:
 
 def _told(message: str, done: Completed) -> str:
     return with_words(message, done.stderr, done.stdout)
-
-
-def _output(done: Completed) -> str:
-    lines = [line for part in (done.stdout, done.stderr) for line in part.rstrip().splitlines()]
-    return "\n".join(lines[-_SHOWN_LINES:])

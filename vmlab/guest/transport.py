@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+_SHOWN_LINES = 30
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
@@ -23,6 +25,12 @@ class Completed:
     @property
     def ok(self) -> bool:
         return self.status == 0
+
+
+def output_of(done: Completed) -> str:
+    """The end of what a command printed, as evidence below an error."""
+    lines = [line for part in (done.stdout, done.stderr) for line in part.rstrip().splitlines()]
+    return "\n".join(lines[-_SHOWN_LINES:])
 
 
 class CommandTooSlow(Exception):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmlab.catalogue.matrix import catalogue_directory
+from vmlab.catalogue.release import line_of
 from vmlab.decode import read_toml, structure
 from vmlab.errors import UsageError, nearest
 
@@ -60,8 +61,8 @@ class Allow:
         """Whether it speaks of such a report on such a kernel, expired or not."""
         if kind != self.kind or self.text not in text:
             return False
-        line = _line(release)
-        return (not self.since or line >= _line(self.since)) and (not self.until or line <= _line(self.until))
+        line = line_of(release)
+        return (not self.since or line >= line_of(self.since)) and (not self.until or line <= line_of(self.until))
 
     def is_expired(self, today: datetime.date) -> bool:
         return today >= self.expires
@@ -182,7 +183,7 @@ def _allow(row: _AllowRow, path: Path) -> Allow:
         word = getattr(row, name)
         if word and not re.fullmatch(r"\d+\.\d+", word):
             raise UsageError(f"{where}: {name}: {word!r} is no kernel line", hint="like '6.12'")
-    if row.since and row.until and _line(row.since) > _line(row.until):
+    if row.since and row.until and line_of(row.since) > line_of(row.until):
         raise UsageError(f"{where}: since {row.since} is after until {row.until}", hint="no kernel is between them")
     return Allow(
         kind=row.kind,
@@ -194,9 +195,3 @@ def _allow(row: _AllowRow, path: Path) -> Allow:
         since=row.since,
         until=row.until,
     )
-
-
-def _line(release: str) -> tuple[int, int]:
-    """(6, 12) of `6.12` and of `6.12.117+deb13-cloud-amd64`."""
-    match = re.match(r"(\d{1,4})\.(\d{1,4})", release)
-    return (int(match[1]), int(match[2])) if match else (0, 0)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import socket
@@ -17,13 +16,13 @@ from vmlab.host.accelerator import Accelerator
 from vmlab.image.image import Reachable
 from vmlab.machine.argv import ExtraDisk, MachineSpec, Wiring, qemu_argv
 from vmlab.machine.console import Console
+from vmlab.machine.overlay import make_overlay
 from vmlab.machine.probes import Probes
 from vmlab.machine.qemu import QemuProcess
 from vmlab.machine.qmp import CALL_TIMEOUT_S, Monitor
 from vmlab.machine.registry import MachineRecord, room_for, write_record
 from vmlab.machine.snapshot import Origin, thaw
-from vmlab.system.files import disk_error
-from vmlab.system.process import ProcessIdentity, run
+from vmlab.system.process import ProcessIdentity
 from vmlab.system.scratch import ScratchDirectory
 
 _OVERLAY_MIB = 512
@@ -159,7 +158,7 @@ class Machine:
         stack.callback(scratch.close)
         overlay = self.origin.overlay or scratch.path / "disk.qcow2"
         if not overlay.exists():
-            _make_overlay(self.origin.base, overlay)
+            make_overlay(self.origin.base, overlay)
         ours, theirs = socket.socketpair()
         stack.callback(ours.close)
         self.line, far_end = socket.socketpair()
@@ -247,12 +246,3 @@ def _make_serial(directory: Path, console: Path) -> Path:
 
 def _keyboard(directory: Path) -> Path:
     return directory / f"{_SERIAL}.in"
-
-
-def _make_overlay(base: Path, overlay: Path) -> None:
-    made = run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(base), str(overlay)], timeout_s=60)
-    if made.ok:
-        return
-    if "No space left" in made.output:
-        raise disk_error(OSError(errno.ENOSPC, ""), overlay.parent)
-    raise AssetError(f"cannot make a disk on top of {str(base)!r}", hint="vmlab images verify", detail=made.tail)

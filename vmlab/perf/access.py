@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from vmlab.catalogue.matrix import catalogue_directory
+from vmlab.catalogue.release import line_of
 from vmlab.decode import read_toml, structure
 from vmlab.errors import GuestError, UsageError, hides_frames
 from vmlab.guest.guest import Guest
@@ -125,7 +126,7 @@ def expected_errno(operation: Operation, *, level: int, privilege: Privilege, ke
         return _number(restriction.errno)
     if operation.refused_from is not None and level >= operation.refused_from:
         since = operation.perfmon_since or _table().perfmon_since
-        is_enough = privilege is Privilege.PERFMON and _line(kernel.release) >= _line(since)
+        is_enough = privilege is Privilege.PERFMON and line_of(kernel.release) >= line_of(since)
         if privilege is not Privilege.ROOT and not is_enough:
             return _number(operation.errno)
     if operation.needs_pmu and not kernel.has_pmu:
@@ -228,8 +229,3 @@ def _lifts(privilege: Privilege, restriction: Restriction) -> bool:
 
 def _number(name: str) -> int:
     return next(number for number, known in errno.errorcode.items() if known == name)
-
-
-def _line(release: str) -> tuple[int, int]:
-    match = re.match(r"(\d{1,4})\.(\d{1,4})", release)
-    return (int(match[1]), int(match[2])) if match else (0, 0)

@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import sys
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +14,6 @@ from typing import Any
 import pytest
 
 import vmlab
-from vmlab.context import Say
 from vmlab.decode import structure, unstructure
 from vmlab.errors import VmlabError
 from vmlab.lab.facts import TargetFacts
@@ -25,6 +21,7 @@ from vmlab.lab.lab import Lab
 from vmlab.plugin.again import RERUN
 from vmlab.plugin.node_ids import short_name, target_of, target_pattern
 from vmlab.plugin.unfinished import Unfinished
+from vmlab.report.console import LOG_WIDTH
 from vmlab.report.files import write_result
 from vmlab.report.github import notices
 from vmlab.report.junit import keep_apart
@@ -34,7 +31,6 @@ from vmlab.report.terminal import render
 from vmlab.timing.series import Series
 
 _WORKER_OUTPUT = "vmlab"
-_LOG_WIDTH = 170
 
 
 class Reporter:
@@ -152,7 +148,7 @@ class Reporter:
         writer.section("kernels")
         color = bool(writer.config.get_terminal_writer().hasmarkup)
         # A log has no width of its own: only a terminal may fold the table.
-        width = writer.config.get_terminal_writer().fullwidth if color else _LOG_WIDTH
+        width = writer.config.get_terminal_writer().fullwidth if color else LOG_WIDTH
         writer.write(render(result, width=width, color=color))
         for line in measured_lines(result.series, report=shown_path(self._lab.settings.report)):
             writer.write_line(line)
@@ -227,57 +223,6 @@ def _keep_junit_apart(config: pytest.Config) -> None:
     if path and Path(path).is_file():
         file = Path(path)
         file.write_text(keep_apart(file.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-def show_progress(config: pytest.Config) -> Say:
-    """A line per step on a terminal, at most a few a second, and each new step on a pipe."""
-    if hasattr(config, "workerinput"):
-        return _show_from_worker(config)
-    shown_step, shown_at = "", 0.0
-
-    def progress(text: str) -> None:
-        nonlocal shown_step, shown_at
-        reporter = config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is None or config.option.verbose < 0:
-            return
-        step = ":".join(text.split(":")[:2])
-        is_terminal = bool(config.get_terminal_writer().hasmarkup)
-        if step == shown_step and (not is_terminal or time.monotonic() - shown_at < 0.3):
-            return
-        with _uncaptured(config):
-            _write(reporter, text if is_terminal else step, same_line=is_terminal and step == shown_step)
-        shown_step, shown_at = step, time.monotonic()
-
-    return progress
-
-
-def _uncaptured(config: pytest.Config) -> contextlib.AbstractContextManager[None]:
-    """Let what is printed now reach the user, also in the middle of a test."""
-    capture = config.pluginmanager.get_plugin("capturemanager")
-    return capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
-
-
-def _show_from_worker(config: pytest.Config) -> Say:
-    """Each new step on the standard error that xdist's workers share with their controller."""
-    shown_step = ""
-
-    def progress(text: str) -> None:
-        nonlocal shown_step
-        step = ":".join(text.split(":")[:2])
-        if step != shown_step and sys.__stderr__ is not None:
-            with _uncaptured(config):
-                print(f"  {step}", file=sys.__stderr__, flush=True)
-        shown_step = step
-
-    return progress
-
-
-def _write(reporter: pytest.TerminalReporter, text: str, *, same_line: bool) -> None:
-    if same_line:
-        reporter.rewrite(f"  {text}", erase=True)
-    else:
-        reporter.ensure_newline()
-        reporter.write(f"  {text}" if reporter.config.get_terminal_writer().hasmarkup else f"  {text}\n", flush=True)
 
 
 def _outcome(report: pytest.TestReport, marked: str) -> Outcome:

@@ -32,7 +32,8 @@ from vmlab.lab.machines import Running
 from vmlab.lab.timed import require_possible
 from vmlab.plugin.again import RERUN, discount
 from vmlab.plugin.needs import needs_the_module, target_of_item, targets_with_an_image
-from vmlab.plugin.reporting import Reporter, show_progress
+from vmlab.plugin.progress import show_progress
+from vmlab.plugin.reporting import Reporter
 from vmlab.plugin.sharding import keep_own
 from vmlab.plugin.shared import GivenUp, SharedGuest
 from vmlab.plugin.watch import ItemWatch

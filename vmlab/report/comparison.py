@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from vmlab.decode import unstructure
+from vmlab.report.console import open_console
 from vmlab.report.figures import figure, percent, signed, unit_words
 from vmlab.report.series_files import read_series
 from vmlab.timing.compare import Comparison, Difference, PointComparison, Rules, Verdict
@@ -21,7 +21,7 @@ STATUS = {Verdict.SAME: 0, Verdict.FASTER: 0, Verdict.SLOWER: 1, Verdict.INCONCL
 """2 is wrong usage. Inconclusive has a status of its own: what was not decided may not pass for what is fine."""
 JSON_SCHEMA = 1
 _STYLE = {Verdict.SAME: "", Verdict.FASTER: "green", Verdict.SLOWER: "red", Verdict.INCONCLUSIVE: "yellow"}
-_LOG_WIDTH, _LEAST_WIDTH = 170, 110
+_LEAST_WIDTH = 110
 
 
 def compare_files(before: Path, after: Path, rules: Rules, *, as_json: bool) -> int:
@@ -36,10 +36,8 @@ def print_comparison(compared: DocumentComparison, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(comparison_data(compared), indent=1))
         return
-    console = Console(highlight=False)
     # A figure is never cut: a terminal too narrow for a row wraps it.
-    width = max(console.width, _LEAST_WIDTH) if console.is_terminal else _LOG_WIDTH
-    console = Console(highlight=False, width=width)
+    console = open_console(least_width=_LEAST_WIDTH)
     console.print(_table(compared))
     for line in _notes(compared):
         console.print(line, soft_wrap=True)

@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from vmlab.catalogue.matrix import Matrix
@@ -15,9 +14,8 @@ from vmlab.catalogue.target import Target
 from vmlab.cloud.lock import ImageLock
 from vmlab.decode import unstructure
 from vmlab.host.facts import Fact, Grade
+from vmlab.report.console import open_console
 from vmlab.store.store import Store, StoredObject
-
-_LOG_WIDTH = 160
 
 
 def print_targets(matrix: Matrix, store: Store, lock: ImageLock, *, chosen: Sequence[Target]) -> None:
@@ -88,7 +86,4 @@ def _table(*headings: str) -> Table:
 
 
 def _print(table: Table) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_LOG_WIDTH)
-    console.print(table)
+    open_console().print(table)

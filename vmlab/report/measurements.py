@@ -7,10 +7,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vmlab.report.console import open_console
 from vmlab.report.figures import cost, figure, unit_words
 from vmlab.report.plot.groups import pictures_of
 from vmlab.report.plot.svg import svg
@@ -20,7 +20,6 @@ from vmlab.system.files import replace_file
 from vmlab.timing.document import SeriesDocument
 from vmlab.timing.statistics import quartiles
 
-_LOG_WIDTH = 160
 _WIDEST_PLOT = 100
 _PLOT_ROWS = 16
 
@@ -40,9 +39,7 @@ def print_series(document: SeriesDocument) -> None:
             cells = (*head, str(point.n), figure(cost(row, point)), middle, str(len(point.samples)))
             table.add_row(*(Text(cell) for cell in cells))
             head = ("", "", "")
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_LOG_WIDTH)
+    console = open_console()
     console.print(table)
     host = "; ".join(document.host.values()) or "a host that was not recorded"
     console.print(Text(f"measured {document.date} by vmlab {document.vmlab} on {host}"), soft_wrap=True)

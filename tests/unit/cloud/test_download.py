@@ -10,7 +10,7 @@ import pytest
 from publisher import Publisher
 
 from unit.cloud.offers import LIST, NAME, PATH, Offered, qcow2, refusal
-from vmlab.commands import main as cli
+from vmlab.system.progress import Progress
 
 _OTHER = qcow2(seed=2)
 SIZE = len(qcow2())
@@ -44,23 +44,17 @@ def test_progress_tells_how_far_it_is(made: Offered) -> None:
     assert "left" not in told[-1]
 
 
-def test_progress_is_one_line_on_a_terminal_and_a_line_a_step_elsewhere(
-    made: Offered, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_progress_is_a_line_a_step_where_there_is_no_terminal(made: Offered) -> None:
     made.publisher.order(PATH, faults.slow(400_000))
     made.fetch()
-    say = cli._progress()
+    shown: list[str] = []
+    say = Progress(lambda text, _: shown.append(text), is_terminal=lambda: False)
+
     for line in made.progress:
         say(line)
+
     steps = ["reading its publisher's checksums", f"fetching {NAME}", f"verifying {NAME}"]
-    assert capsys.readouterr().err.splitlines() == [f"{made.image.id}: {step}" for step in steps]
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    say = cli._progress()
-    for line in made.progress:
-        say(line)
-    shown = capsys.readouterr().err
-    assert "\n" not in shown
-    assert shown.split("\r\x1b[K")[1:] == made.progress
+    assert shown == [f"{made.image.id}: {step}" for step in steps]
 
 
 @pytest.mark.parametrize("tenth", range(1, 10))

@@ -20,7 +20,7 @@ from vmlab.cloud.direct_boot import require_answer
 from vmlab.cloud.install import Installed
 from vmlab.cloud.lock import ImageLock, LockedImage, write_lock
 from vmlab.cloud.recipe import load_cloud_recipe
-from vmlab.errors import AssetError, HostError, MachineLost
+from vmlab.errors import AssetError, MachineLost
 from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.firmware import UefiFiles
 from vmlab.image.keys import lab_keys
@@ -294,7 +294,7 @@ def test_an_image_that_does_not_come_up_directly_is_the_images_fault(lab: Lab, t
     assert "dracut: no root" in caught.value.detail
 
 
-# --- firmware and disks
+# --- firmware
 
 
 def test_uefi_variables_are_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,28 +309,3 @@ def test_uefi_variables_are_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert files.variables.parent == own
     assert files.variables.read_text() == "variables"
     assert firmware_boot.own_uefi(Architecture.AMD64, Firmware.BIOS, own) is None
-
-
-@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="there is no qemu-img")
-def test_an_overlay_has_room_and_a_publishers_larger_disk_keeps_its_size(tmp_path: Path) -> None:
-    for size_gib, expected_gib in ((3, 12), (40, 40)):
-        base, overlay = tmp_path / f"base{size_gib}", tmp_path / f"overlay{size_gib}"
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(base), f"{size_gib}G"], check=True)
-        firmware_boot.make_overlay(base, overlay)
-        told = subprocess.run(["qemu-img", "info", str(overlay)], capture_output=True, text=True, check=True).stdout
-        assert f"virtual size: {expected_gib} GiB" in told
-
-
-@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="there is no qemu-img")
-def test_a_publishers_disk_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(AssetError, match="qemu-img cannot read"):
-        firmware_boot.make_overlay(tmp_path / "none", tmp_path / "overlay")
-
-
-def test_no_room_while_a_disk_is_written_is_the_hosts_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vmlab.system.process import Finished
-
-    words = "qemu-img: error while writing at byte 0: No space left on device"
-    monkeypatch.setattr(firmware_boot, "run", lambda argv, **_: Finished(argv=tuple(argv), status=1, output=words))
-    with pytest.raises(HostError, match="no space left"):
-        firmware_boot.flatten(tmp_path / "overlay", tmp_path / "disk")

@@ -23,7 +23,7 @@ _ORDERS = {
     "time": (["time", "pread x {n} 1"], [["--n", "1,2"], ["--against", "d"], ["--out", "f"], ["--json"]]),
     "merge": (["report", "merge", "a", "b", "c"], [["--out", "o"], ["--vmlab-target", "debian12-6.1"]]),
     "summary": (["report", "summary"], [["--vmlab-report", "r"]]),
-    "durations": (["report", "durations", "a"], [["--out", "o"]]),
+    "durations": (["report", "durations", "a", "--out=o"], [["--vmlab-report", "r"]]),
     "ls": (["images", "ls"], [["--vmlab-store", "s"]]),
     "prune": (["images", "prune", "debian12-6.1", "debian13-7.3"], [["--damaged"], ["--vmlab-store", "s"]]),
     "lock": (["images", "lock", "ubuntu22.04-6.8", "ubuntu24.04-6.8"], [["--vmlab-lock", "l"]]),
@@ -57,7 +57,9 @@ def test_options_stand_anywhere_behind_the_command(words: list[str], options: li
     flat = [word for option in options for word in option]
     expected = _parsed([*words, *flat])
 
-    for place in range(1, len(words) + 1):
+    # The options of an action follow it.
+    first = 2 if words[0] in ("images", "report") else 1
+    for place in range(first, len(words) + 1):
         assert _parsed([*words[:place], *flat, *words[place:]]) == expected
         backwards = [word for option in reversed(options) for word in option]
         assert _parsed([*words[:place], *backwards, *words[place:]]) == expected

@@ -161,7 +161,7 @@ def test_ctrl_c_is_one_line_and_status_130(monkeypatch: pytest.MonkeyPatch, caps
     def interrupt(*_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_targets", interrupt)
+    monkeypatch.setattr("vmlab.commands.targets.open_lab", interrupt)
     assert cli.main(["targets"]) == 130
     assert capsys.readouterr().err == "vmlab: interrupted\n"
 

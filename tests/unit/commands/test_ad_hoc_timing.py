@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vmlab.commands.ad_hoc import sizes_of
+from vmlab.commands.ad_hoc_timing import sizes_of
 from vmlab.commands.main import main
 from vmlab.errors import UsageError
 

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""`vmlab doctor`, `vmlab setup` and `vmlab reap`: what concerns this host."""
+
+from __future__ import annotations
+
+import argparse
+
+from vmlab.commands.command_line import CATALOGUE, STORE, Commands
+from vmlab.commands.open_lab import open_lab
+from vmlab.settings import Settings
+
+
+def add_commands(commands: Commands) -> None:
+    """Make the commands known."""
+    doctor = commands.add(
+        "doctor",
+        _doctor,
+        "say what this host can do, and what to type to improve it",
+        settings=(*CATALOGUE, *STORE, "accel", "memory_mib", "cpus", "patience"),
+    )
+    doctor.add_argument("--json", action="store_true", help="for a bug report")
+    commands.add(
+        "setup",
+        _setup,
+        "install what the chosen targets need on this host, as root or with passwordless sudo",
+        settings=CATALOGUE,
+    )
+    commands.add("reap", _reap, "end kept guests, and remove what killed runs and power cuts left", settings=("store",))
+
+
+def _doctor(chosen: argparse.Namespace, settings: Settings) -> int:
+    from vmlab.doctor.doctor import examine
+    from vmlab.report.listing import print_facts
+
+    facts, is_usable = examine(open_lab(settings))
+    print_facts(facts, as_json=chosen.json)
+    return 0 if is_usable else 1
+
+
+def _setup(_: argparse.Namespace, settings: Settings) -> int:
+    from vmlab.catalogue.matrix import load_matrix
+    from vmlab.catalogue.target import architectures_of, uefi_architectures_of
+    from vmlab.host.install import set_up
+
+    chosen = load_matrix(own=settings.catalogue).select(settings.target)
+    set_up(
+        lambda text: print(f"vmlab: {text}", flush=True),
+        architectures_of(chosen),
+        uefi=uefi_architectures_of(chosen),
+    )
+    return 0
+
+
+def _reap(_: argparse.Namespace, settings: Settings) -> int:
+    from vmlab.machine import registry
+
+    store = open_lab(settings).store
+    said = registry.reap()
+    rubbish = store.remove_rubbish()
+    for line in said:
+        print(line)
+    if rubbish:
+        print(f"removed  {rubbish} unfinished works in the store")
+    if not said and not rubbish:
+        print("nothing was left behind")
+    return 0

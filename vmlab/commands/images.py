@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""`vmlab images`: looking after the store, making images, asking publishers."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from vmlab.commands.command_line import BUILDS, CATALOGUE, GUESTS, IMAGES, STORE, CommandParser, Commands
+from vmlab.commands.open_lab import open_lab
+from vmlab.settings import Settings
+
+if TYPE_CHECKING:
+    from vmlab.catalogue.target import Target
+    from vmlab.lab.lab import Lab
+
+_TARGETS = "only these targets' images"
+
+
+def add_commands(commands: Commands) -> None:
+    """Make the command and its actions known."""
+    images = commands.group("images", "look after the store, make images, ask the publishers of cloud images")
+    held = ("catalogue", *STORE)
+    _named(images.add("ls", _ls, "list what the store holds", settings=held), _TARGETS)
+    _named(images.add("verify", _verify, "hash what the store holds; 1 when something is damaged", settings=held))
+    prune = images.add("prune", _prune, "remove what no run takes again", settings=held)
+    _named(prune, "remove all of these targets instead")
+    only = prune.add_mutually_exclusive_group()
+    only.add_argument("--all", action="store_true", help="remove everything, also what the matrix uses")
+    only.add_argument("--damaged", action="store_true", help="remove only what is damaged")
+    _named(
+        images.add("rm", _rm, "remove all that the store holds of targets, or objects by their digest", settings=held),
+        "a target, a digest of `vmlab images ls`, or a publisher's image",
+    )
+    _named(
+        images.add(
+            "refresh",
+            _refresh,
+            "ask the package index again; the next run makes the images that changed",
+            settings=(*CATALOGUE, *IMAGES),
+        )
+    )
+    build = images.add("build", _build, "make the images that are not there", settings=(*CATALOGUE, *GUESTS))
+    _named(build, "these targets; default: those that run now")
+    key = images.add("key", _key, "print what a cache of images goes by", settings=(*CATALOGUE, "lock"))
+    _named(key, "these targets; default: those that run now")
+    which = "targets on cloud images, or publishers' images; default: all"
+    lock = images.add("lock", _lock, "write down which files publishers offer now", settings=("catalogue", "lock"))
+    _named(lock, which)
+    check = images.add("check", _check, "say which locked files moved since", settings=("catalogue", "lock"))
+    _named(check, which)
+    attempt = images.add(
+        "try",
+        _try,
+        "make the image of a cloud target anew, boot it and say how far it came",
+        settings=(*CATALOGUE, *GUESTS, *BUILDS),
+    )
+    _named(attempt, "these targets; default: all on cloud images")
+    attempt.add_argument("--json", action="store_true", help="for a program")
+
+
+def _named(parser: CommandParser, text: str = _TARGETS) -> None:
+    parser.add_argument("names", nargs="*", default=[], metavar="TARGET", help=text)
+
+
+def _stock(lab: Lab, chosen: argparse.Namespace) -> tuple[Target, ...]:
+    """The targets that are named, however they are started: an image does not know that."""
+    return tuple({target.stock: None for target in lab.matrix.select(",".join(chosen.names))}) if chosen.names else ()
+
+
+def _ls(chosen: argparse.Namespace, settings: Settings) -> int:
+    from vmlab.commands.upkeep import chosen_objects
+    from vmlab.report.listing import print_objects
+
+    lab = open_lab(settings)
+    print_objects(lab.store, chosen_objects(lab.store, _stock(lab, chosen)))
+    return 0
+
+
+def _verify(chosen: argparse.Namespace, settings: Settings) -> int:
+    from vmlab.commands import upkeep
+
+    lab = open_lab(settings)
+    return 0 if upkeep.verify(lab.store, _stock(lab, chosen), say=print) else 1
+
+
+def _prune(chosen: argparse.Namespace, settings: Settings) -> int:
+    from vmlab.commands import upkeep
+
+    lab = open_lab(settings)
+    upkeep.prune(lab, _stock(lab, chosen), is_all=chosen.all, is_damaged_only=chosen.damaged, say=print)
+    return 0
+
+
+def _rm(chosen: argparse.Namespace, settings: Settings) -> int:
+    from vmlab.commands import upkeep
+
+    return 0 if upkeep.remove(open_lab(settings), chosen.names, say=print) else 1
+
+
+def _refresh(chosen: argparse.Namespace, settings: Settings) -> int:
+    from vmlab.commands import upkeep
+
+    lab = open_lab(settings)
+    upkeep.refresh(lab, _stock(lab, chosen) or lab.targets, say=print)
+    return 0
+
+
+def _key(chosen: argparse.Namespace, settings: Settings) -> int:
+    from vmlab.commands import upkeep
+
+    lab = open_lab(settings)
+    print(upkeep.cache_key(lab, _stock(lab, chosen) or lab.targets))
+    return 0
+
+
+def _build(chosen: argparse.Namespace, settings: Settings) -> int:
+    from vmlab.commands import trial
+
+    lab = open_lab(settings)
+    targets = lab.matrix.select(",".join(chosen.names)) if chosen.names else lab.targets
+    return 0 if trial.build_images(lab, targets, say=print) else 1
+
+
+def _try(chosen: argparse.Namespace, settings: Settings) -> int:
+    from vmlab.commands import trial
+
+    lab = open_lab(settings)
+    rows = trial.cloud_targets(lab.matrix.select(",".join(chosen.names) or "cloud"))
+    return 0 if trial.try_rows(lab, rows, say=print, as_json=chosen.json) else 1
+
+
+def _lock(chosen: argparse.Namespace, settings: Settings) -> int:
+    from vmlab.cloud.lock import lock_of
+    from vmlab.commands import publishers
+
+    images = publishers.chosen_images(open_lab(settings).matrix, chosen.names)
+    is_whole = publishers.lock_images(images, settings, say=print)
+    path = lock_of(settings).path
+    if path.exists():
+        print(f"lock: {path}")
+    return 0 if is_whole else 1
+
+
+def _check(chosen: argparse.Namespace, settings: Settings) -> int:
+    from vmlab.commands import publishers
+
+    images = publishers.chosen_images(open_lab(settings).matrix, chosen.names)
+    return 0 if publishers.check_images(images, settings, say=print) else 1

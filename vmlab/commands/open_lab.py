@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""The lab of a command, which says on standard error what it does."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from vmlab.settings import Settings
+from vmlab.system.progress import Progress
+
+if TYPE_CHECKING:
+    from vmlab.lab.lab import Lab
+
+
+def open_lab(settings: Settings) -> Lab:
+    """A lab for one command; imports what that takes."""
+    from vmlab.lab.lab import Lab
+
+    return Lab(settings, progress=Progress(_show, is_terminal=sys.stderr.isatty), notice=_notice)
+
+
+def _show(text: str, is_same_step: bool) -> None:
+    del is_same_step
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+    else:
+        print(text, file=sys.stderr, flush=True)
+
+
+def _notice(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)

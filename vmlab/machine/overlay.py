@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""Disks as qemu-img makes them."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+from vmlab.errors import AssetError
+from vmlab.system.files import disk_error
+from vmlab.system.process import run
+
+
+def make_overlay(base: Path, overlay: Path, *, least_bytes: int = 0) -> None:
+    """Make a disk on top of another, as large as that one, and at least of the given size.
+
+    Raises `HostError` when there is no room, `AssetError` when qemu-img does not take the base.
+    """
+    size = [str(max(_size_bytes(base), least_bytes))] if least_bytes else []
+    words = ["-f", "qcow2", "-F", "qcow2", "-b", str(base), str(overlay), *size]
+    _convert(["create", "-q", *words], base, overlay, timeout_s=60)
+
+
+def flatten(overlay: Path, disk: Path) -> None:
+    """Copy an overlay with what lies below it into a disk of its own. Raises as `make_overlay`."""
+    _convert(["convert", "-O", "qcow2", str(overlay), str(disk)], overlay, disk, timeout_s=1800)
+
+
+def _size_bytes(disk: Path) -> int:
+    told = run(["qemu-img", "info", "--output=json", str(disk)], timeout_s=60)
+    try:
+        return int(json.loads(told.output)["virtual-size"])
+    except (ValueError, KeyError):
+        raise AssetError(f"qemu-img cannot read {str(disk)!r}", hint="vmlab images verify", detail=told.tail) from None
+
+
+def _convert(words: list[str], read: Path, written: Path, *, timeout_s: float) -> None:
+    done = run(["qemu-img", *words], timeout_s=timeout_s)
+    if done.ok:
+        return
+    if "No space left" in done.output:
+        raise disk_error(OSError(errno.ENOSPC, ""), written.parent)
+    message = f"qemu-img {words[0]} failed on {str(read)!r}"
+    raise AssetError(message, hint="vmlab images verify", detail=done.tail)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""What the lab does while a test waits, shown in pytest's output."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+
+import pytest
+
+from vmlab.context import Say
+from vmlab.system.progress import Progress
+
+
+def show_progress(config: pytest.Config) -> Say:
+    """A line per step on a terminal, at most a few a second, and each new step on a pipe."""
+    if hasattr(config, "workerinput"):
+        return Progress(_WorkerOutput(config).show, is_terminal=lambda: False)
+    writer = config.get_terminal_writer
+    return Progress(_Output(config).show, is_terminal=lambda: bool(writer().hasmarkup))
+
+
+class _Output:
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def show(self, text: str, is_same_step: bool) -> None:
+        """Write into pytest's own lines, in place of the last one where it is of the same step."""
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is None or self._config.option.verbose < 0:
+            return
+        end = "" if self._config.get_terminal_writer().hasmarkup else "\n"
+        with _uncaptured(self._config):
+            if is_same_step:
+                reporter.rewrite(f"  {text}", erase=True)
+            else:
+                reporter.ensure_newline()
+                reporter.write(f"  {text}{end}", flush=True)
+
+
+class _WorkerOutput:
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def show(self, text: str, is_same_step: bool) -> None:
+        """Write to the standard error that xdist's workers share with their controller."""
+        del is_same_step
+        if sys.__stderr__ is not None:
+            with _uncaptured(self._config):
+                print(f"  {text}", file=sys.__stderr__, flush=True)
+
+
+def _uncaptured(config: pytest.Config) -> contextlib.AbstractContextManager[None]:
+    """Let what is printed now reach the user, also in the middle of a test."""
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    return capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()
