@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The sessions: `nox -s matrix`, `tests`, `lint`, `types`, `docs`, `bench`, `lab`, `soak`, `zoo`, `cloud`, `explain`,
-`driver`, `arithmetic`, `mutants`."""
+"""The sessions: `nox -s matrix`, `tests`, `lint`, `types`, `api`, `docs`, `bench`, `lab`, `soak`, `zoo`, `cloud`,
+`explain`, `driver`, `arithmetic`, `mutants`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import nox
 from nox.command import CommandFailed
 
 nox.needs_version = ">=2024.4.15"
-nox.options.sessions = ["lint", "types", "tests"]
+nox.options.sessions = ["lint", "types", "api", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
 # What fibdrv is tested on in CI: the oldest, the most used and the newest line.
@@ -62,6 +62,7 @@ def tests(session: nox.Session) -> None:
     """Lint, types, unit tests, and guest tests: fibdrv's on three kernels, the others on one."""
     session.notify("lint")
     session.notify("types")
+    session.notify("api")
     _prepare(session)
     session.run("pytest", "tests/unit", "tests/plugin", "-q")
     session.run("pytest", "tests/fibdrv", *SIDE_BY_SIDE, "--vmlab-target", CI_TARGETS, *session.posargs)
@@ -155,6 +156,16 @@ def types(session: nox.Session) -> None:
     """mypy --strict."""
     _install(session, "mypy", "nox", "types-requests", "types-PyYAML", "types-jsonschema")
     session.run("mypy")
+
+
+@nox.session
+def api(session: nox.Session) -> None:
+    """What users may import, as mypy sees it in the installed wheel."""
+    session.install(".", "mypy", "pytest")
+    example = Path("tests/typing/api.py").resolve()
+    # From elsewhere, and with no settings of the project: only the wheel can be found.
+    session.chdir(session.create_tmp())
+    session.run("mypy", "--strict", "--config-file", "", str(example))
 
 
 @nox.session

@@ -76,7 +76,9 @@ def test_a_run_without_guests_has_no_header_of_ours(pytester: pytest.Pytester) -
 def test_on_actions_a_notice_is_one_of_the_runners_too(
     inner: Inner, workers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inner.tests(all="def test_good(guest, vmlab_lab): vmlab_lab.notice('guests are emulated: 50%\\nof ::them')\n")
+    inner.tests(
+        all="def test_good(guest, vmlab_lab): vmlab_lab.context.notice('guests are emulated: 50%\\nof ::them')\n"
+    )
     told = "::notice title=vmlab::guests are emulated: 50%25%0Aof ::them"
     assert told not in inner.run(*workers).outlines
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
