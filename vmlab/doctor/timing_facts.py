@@ -5,15 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vmlab.doctor.perf_event import PmuObservations, observe_pmu
-from vmlab.doctor.pmu import (
-    PARANOID_ADVICE,
-    HostPmu,
-    PmuState,
-    is_bound_by_paranoid,
-    judge_pmu,
-    paranoid_forbids,
-)
+from vmlab.doctor.pmu import PARANOID_ADVICE, HostPmu, paranoid_forbids, read_host_pmu
 from vmlab.host.facts import Fact, Grade
 from vmlab.host.kvm import VENDOR_MODULES, Kvm, read_kvm, reload_with
 from vmlab.host.processor import Processor, Surroundings, read_processor, read_surroundings
@@ -36,21 +28,17 @@ class TimingHost:
     processor: Processor
     surroundings: Surroundings
     kvm: Kvm
-    observations: PmuObservations
-
-    @property
-    def pmu(self) -> HostPmu:
-        return judge_pmu(self.observations)
+    pmu: HostPmu
 
 
 def read_timing_host() -> TimingHost:
-    """This host; some 50 ms, starts nothing."""
+    """Read this host; starts nothing."""
     processor = read_processor()
     return TimingHost(
         processor=processor,
         surroundings=read_surroundings(processor),
         kvm=read_kvm(),
-        observations=observe_pmu(),
+        pmu=read_host_pmu(),
     )
 
 
@@ -74,33 +62,24 @@ def _virtualisation(host: TimingHost) -> Fact:
 
 
 def _pmu(host: TimingHost) -> Fact:
-    pmu = host.pmu
-    advice, guests = pmu.advice, ""
-    if pmu.state is PmuState.FORBIDDEN:
-        guests = "; a guest may have one all the same"
-    elif pmu.is_absent:
-        advice = "; ".join(
-            word for word in (_PROVIDER_ADVICE.get(host.surroundings.provider, ""), ICOUNT_ADVICE) if word
+    pmu, sources = host.pmu, " ".join(host.pmu.event_sources) or "none"
+    if pmu.is_absent:
+        words = (_PROVIDER_ADVICE.get(host.surroundings.provider, ""), ICOUNT_ADVICE)
+        finding = f"absent: the kernel's event sources are {sources}, and none is the processor's"
+        return Fact(
+            topic="PMU", grade=Grade.NOTE, finding=finding, advice="; ".join(filter(None, words)), seen=pmu.seen
         )
-    elif pmu.state is not PmuState.COUNTS and not advice:
-        advice = ICOUNT_ADVICE
-    return Fact(
-        topic="PMU",
-        grade=Grade.GOOD if pmu.state is PmuState.COUNTS else Grade.NOTE,
-        finding=f"{pmu.state}: {pmu.finding}{guests}",
-        advice=advice,
-        seen={"state": str(pmu.state), **pmu.seen},
-    )
+    return Fact(topic="PMU", grade=Grade.GOOD, finding=f"there; the kernel's event sources: {sources}", seen=pmu.seen)
 
 
 def _paranoid(host: TimingHost) -> Fact:
     """The setting binds this process, and no guest: KVM's counters are the kernel's own
     (perf_event_create_kernel_counter), which asks nobody."""
-    level = host.observations.paranoid
+    level = host.pmu.paranoid
     if level is None:
         finding = "there is no /proc/sys/kernel/perf_event_paranoid: the kernel has no perf"
         return Fact(topic="perf_event_paranoid", grade=Grade.NOTE, finding=finding, seen={"value": ""})
-    is_bound = is_bound_by_paranoid(host.observations)
+    is_bound = host.pmu.is_bound_by_paranoid
     who = "this process too" if is_bound else "not this process"
     return Fact(
         topic="perf_event_paranoid",
@@ -128,7 +107,7 @@ def _enable_pmu(host: TimingHost) -> Fact:
         # KVM clears it by itself then, and setting it again would change nothing.
         finding = f"off{backend}: no guest gets a PMU, and the host has none to give"
         return Fact(topic="kvm.enable_pmu", grade=Grade.NOTE, finding=finding, seen=seen)
-    if "cpu_core" in host.observations.devices:
+    if host.pmu.is_hybrid:
         finding = f"off{backend}: KVM gives no PMU on hybrid processors (Linux 4d7404e5ee00)"
         return Fact(topic="kvm.enable_pmu", grade=Grade.NOTE, finding=finding, advice=ICOUNT_ADVICE, seen=seen)
     return Fact(
@@ -142,7 +121,7 @@ def _enable_pmu(host: TimingHost) -> Fact:
 
 def kvm_advice(host: TimingHost) -> str:
     """What to type where there is no /dev/kvm; empty where nothing is known to help. Pure."""
-    if host.kvm.modules and host.observations.container:
+    if host.kvm.modules and host.pmu.container:
         return "start the container with --device /dev/kvm"
     module = VENDOR_MODULES.get(host.processor.vendor, "")
     if not module:

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import errno
 from typing import Any
 
 import pytest
 
-from unit.doctor.test_pmu import observations
+from vmlab.doctor.pmu import HostPmu, read_host_pmu
 from vmlab.doctor.timing_facts import TimingHost, kvm_advice, timing_facts
 from vmlab.host.facts import Fact, Grade, is_usable
 from vmlab.host.kvm import Kvm
@@ -24,10 +23,12 @@ def _facts(
     processor: Processor = _INTEL,
     surroundings: Surroundings = _METAL,
     kvm: Kvm = _KVM,
-    code: int = 0,
+    sources: tuple[str, ...] = ("cpu", "software"),
+    paranoid: int | None = 1,
     **seen: Any,
 ) -> dict[str, Fact]:
-    host = TimingHost(processor=processor, surroundings=surroundings, kvm=kvm, observations=observations(code, **seen))
+    pmu = HostPmu(event_sources=sources, paranoid=paranoid, **seen)
+    host = TimingHost(processor=processor, surroundings=surroundings, kvm=kvm, pmu=pmu)
     facts = timing_facts(host)
     assert is_usable(facts), "no fact on timing may stop the lab"
     return {fact.topic: fact for fact in facts}
@@ -49,13 +50,12 @@ def test_a_virtual_machine_with_kvm_and_no_pmu_is_told_what_counts_instead() -> 
     facts = _facts(
         surroundings=_cloud("Hyper-V or Azure"),
         kvm=Kvm(modules=("kvm", "kvm_intel"), parameters={"kvm.enable_pmu": "N"}),
-        code=errno.ENOENT,
-        devices=("software",),
+        sources=("msr", "software", "uprobe"),
     )
     assert facts["virtualisation"].grade is Grade.NOTE
     assert "a virtual machine of Hyper-V or Azure, its guests are nested" in facts["virtualisation"].finding
     assert facts["PMU"].grade is Grade.NOTE
-    assert facts["PMU"].finding.startswith("absent: perf_event_open(instructions:u) says ENOENT")
+    assert facts["PMU"].finding.startswith("absent: the kernel's event sources are msr software uprobe")
     assert "none was seen on Azure so far; --vmlab-timing icount" in facts["PMU"].advice
     # KVM cleared the switch itself: setting it again would change nothing.
     assert facts["kvm.enable_pmu"].advice == ""
@@ -71,7 +71,7 @@ def test_a_virtual_machine_with_kvm_and_no_pmu_is_told_what_counts_instead() -> 
     ],
 )
 def test_a_virtual_host_without_a_pmu_is_told_who_can_give_one(provider: str, word: str) -> None:
-    assert word in _facts(surroundings=_cloud(provider), code=errno.ENOENT)["PMU"].advice
+    assert word in _facts(surroundings=_cloud(provider), sources=("software",))["PMU"].advice
 
 
 def test_a_kvm_switched_off_is_loaded_anew() -> None:
@@ -83,7 +83,7 @@ def test_a_kvm_switched_off_is_loaded_anew() -> None:
 
 def test_a_hybrid_processor_is_not_told_to_load_kvm_anew() -> None:
     kvm = Kvm(modules=("kvm", "kvm_intel"), parameters={"kvm.enable_pmu": "N"})
-    fact = _facts(kvm=kvm, devices=("cpu_atom", "cpu_core"))["kvm.enable_pmu"]
+    fact = _facts(kvm=kvm, sources=("cpu_atom", "cpu_core"))["kvm.enable_pmu"]
     assert "hybrid" in fact.finding
     assert "modprobe" not in fact.advice
 
@@ -110,13 +110,22 @@ def test_the_mediated_pmu_is_told_where_the_kernel_has_it(value: str, word: str)
     assert fact.seen == {"kvm_intel.enable_mediated_pmu": value}
 
 
-def test_a_forbidden_pmu_says_that_guests_are_not_bound() -> None:
-    facts = _facts(code=errno.EACCES, paranoid=3)
-    assert facts["PMU"].finding.startswith("forbidden: ")
-    assert facts["PMU"].finding.endswith("; a guest may have one all the same")
-    assert facts["PMU"].advice == facts["perf_event_paranoid"].advice == "sudo sysctl kernel.perf_event_paranoid=1"
-    assert facts["perf_event_paranoid"].grade is Grade.NOTE
-    assert "a guest's PMU does not ask it" in facts["perf_event_paranoid"].finding
+def test_whoever_is_bound_by_paranoid_is_told_that_guests_are_not() -> None:
+    fact = _facts(paranoid=3)["perf_event_paranoid"]
+    assert (fact.grade, fact.advice) == (Grade.NOTE, "sudo sysctl kernel.perf_event_paranoid=1")
+    assert "forbids ordinary processes any counting" in fact.finding
+    assert "a guest's PMU does not ask it" in fact.finding
+
+
+@pytest.mark.parametrize(("level", "has_perfmon", "is_bound"), [(1, False, False), (2, False, True), (2, True, False)])
+def test_a_process_is_bound_as_its_capabilities_say(level: int, has_perfmon: bool, is_bound: bool) -> None:
+    assert HostPmu(paranoid=level, has_perfmon=has_perfmon).is_bound_by_paranoid is is_bound
+
+
+def test_this_hosts_counters_are_read() -> None:
+    seen = read_host_pmu()
+    assert seen.seen["event_sources"].split() == list(seen.event_sources)
+    assert "software" in seen.event_sources or not seen.event_sources
 
 
 def test_root_is_not_bound_by_paranoid() -> None:
@@ -126,16 +135,16 @@ def test_root_is_not_bound_by_paranoid() -> None:
 
 
 def test_a_kernel_without_perf_has_no_paranoid() -> None:
-    assert _facts(code=errno.ENOSYS, paranoid=None)["perf_event_paranoid"].grade is Grade.NOTE
+    assert _facts(paranoid=None)["perf_event_paranoid"].grade is Grade.NOTE
 
 
 def test_an_arm64_host_is_told_the_same_facts() -> None:
     arm = Processor(architecture="aarch64", vendor="Arm", model="Arm part 0xd0c", family="0xd0c")
-    facts = _facts(processor=arm, kvm=Kvm(), devices=("armv8_pmuv3_0",))
+    facts = _facts(processor=arm, kvm=Kvm(), sources=("armv8_pmuv3_0",))
     assert facts["PMU"].grade is Grade.GOOD
     assert facts["kvm.enable_pmu"].finding == "KVM is not loaded"
 
 
 def test_a_container_without_the_device_is_told_to_take_it_along() -> None:
-    host = TimingHost(processor=_INTEL, surroundings=_METAL, kvm=_KVM, observations=observations(container="docker"))
+    host = TimingHost(processor=_INTEL, surroundings=_METAL, kvm=_KVM, pmu=HostPmu(container="docker"))
     assert kvm_advice(host) == "start the container with --device /dev/kvm"
