@@ -124,11 +124,11 @@ def test_many_records_are_what_each_would_be_by_itself() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"ratio": "1"}, "flat[2].ratio: expected a number, got '1'"),
-        ({"ratio": True}, "flat[2].ratio: expected a number, got True"),
+        ({"ratio": "1"}, "flat[2].ratio: expected float, got '1'"),
+        ({"ratio": True}, "flat[2].ratio: expected float, got True"),
         ({"name": 3}, "flat[2].name: expected str, got 3"),
         ({"fruit": "appel"}, "flat[2].fruit: unknown word 'appel'"),
-        ({"fruit": ["apple"]}, "flat[2].fruit: unknown word ['apple']"),
+        ({"fruit": ["apple"]}, "flat[2].fruit: expected str, got ['apple']"),
         ({"size": 1}, "flat[2].size: unknown key"),
     ],
 )

@@ -4,19 +4,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
-from operator import attrgetter
+from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from vmlab import __version__
-from vmlab.decode import structure, unstructure
+from vmlab.decode import structure
 from vmlab.errors import UsageError
-from vmlab.report.model import READABLE, SCHEMA, RunResult, TargetResult, TestResult
+from vmlab.report.model import READABLE, SCHEMA, RunResult, TargetResult
 from vmlab.system.files import disk_error, replace_file
 
 RESULT_FILE = "results.json"
+_ENCODER = msgspec.json.Encoder(enc_hook=str)
 
 
 def write_result(result: RunResult, directory: Path) -> Path:
@@ -45,7 +46,7 @@ def remove_result(directory: Path, *others: Path) -> None:
 
 def result_text(result: RunResult) -> str:
     """A result as JSON with a line for each test and each measured series."""
-    return "".join(_lines(unstructure(replace(result, targets=())) | {"targets": result.targets}))
+    return "".join(_lines(result))
 
 
 def read_result(path: Path) -> RunResult:
@@ -85,36 +86,26 @@ def _author(data: object) -> str:
     return f"; vmlab {version} wrote it" if isinstance(version, str) and version.isprintable() else ""
 
 
-def _lines(data: dict[str, Any]) -> Iterator[str]:
-    # With an indentation Python's encoder is not the one in C: five times slower, and every sample has a line.
-    encode = json.JSONEncoder().encode
+def _lines(result: RunResult) -> Iterator[str]:
+    """A field a line, and of targets, tests and series one each: readable, and small beside an indentation."""
     yield "{"
-    for number, (key, value) in enumerate(data.items()):
-        yield ",\n " if number else "\n "
-        yield f"{encode(key)}: "
-        if key == "targets":
-            yield from _list([_target(row, encode) for row in value], " ")
-        elif isinstance(value, list):
-            yield from _list([encode(row) for row in value], " ")
+    for number, field in enumerate(fields(result)):
+        value = getattr(result, field.name)
+        yield f'{"," if number else ""}\n "{field.name}": '
+        if isinstance(value, tuple):
+            yield from _list([_target(row) if isinstance(row, TargetResult) else _json(row) for row in value], " ")
         else:
-            yield encode(value)
+            yield _json(value)
     yield "\n}\n"
 
 
-def _target(row: TargetResult, encode: Any) -> str:
-    data = unstructure(replace(row, tests=()))
-    head = ",\n   ".join(f"{encode(key)}: {encode(value)}" for key, value in data.items() if key != "tests")
-    return f'{{\n   {head},\n   "tests": {"".join(_list(_tests(row.tests), "   "))}\n  }}'
+def _target(row: TargetResult) -> str:
+    tests = "".join(_list(list(map(_json, row.tests)), "   "))
+    return f'{{\n   "target": {_json(row.target)},\n   "facts": {_json(row.facts)},\n   "tests": {tests}\n  }}'
 
 
-def _tests(tests: Sequence[TestResult]) -> list[str]:
-    """Tests as JSON, by columns: there may be a hundred thousand, and a call of the encoder for each takes five times
-    as long. All their fields are single values, and no encoded one has a line's end in it."""
-    encode = json.JSONEncoder(separators=("\n", ": ")).encode
-    names = [field.name for field in fields(TestResult)]
-    columns = [encode(list(map(attrgetter(name), tests)))[1:-1].split("\n") for name in names]
-    form = ", ".join(f"{json.dumps(name)}: %s" for name in names)
-    return list(map(f"{{{form}}}".__mod__, zip(*columns, strict=True))) if tests else []
+def _json(value: object) -> str:
+    return _ENCODER.encode(value).decode()
 
 
 def _list(rows: list[str], indent: str) -> Iterator[str]:

@@ -41,7 +41,7 @@ def test_each_test_has_a_line_of_its_own_whatever_its_words_are(tmp_path: Path) 
     result = run(row(*((words, Outcome.FAILED, words) for words in hard)), row(target="x"))
     path = write_result(result, tmp_path)
     assert read_result(path) == result
-    lines = [line for line in path.read_text().splitlines() if line.lstrip().startswith('{"test": ')]
+    lines = [line for line in path.read_text().split("\n") if line.lstrip().startswith('{"test":')]
     assert [json.loads(line.rstrip(","))["test"] for line in lines] == [f"{words}" for words in hard]
 
 
