@@ -19,8 +19,6 @@ A lost machine is never a failed test, and a failed test never a lost machine.
 
 from __future__ import annotations
 
-import difflib
-import pickle
 from collections.abc import Iterable
 from typing import Self, TypeVar
 
@@ -84,6 +82,8 @@ def _portable(value: object) -> object:
 
 
 def _is_portable(value: object) -> bool:
+    import pickle
+
     try:
         # Many an exception is written and cannot be read: its class takes other arguments than its `args`.
         pickle.loads(pickle.dumps(value))
@@ -168,6 +168,8 @@ def nearest(word: str, words: Iterable[str], *, listing: str = "") -> str:
 
     `listing` is the command that lists them all, for when a guess is of no use.
     """
+    import difflib
+
     known = sorted(set(words))
     close = [candidate for candidate in known if word and candidate.startswith(word)]
     close = close or difflib.get_close_matches(word, known, n=1, cutoff=0.6)

@@ -18,6 +18,7 @@ false    the command ends with status 1, alone or as another's argument
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -25,6 +26,7 @@ import vmlab
 from vmlab.catalogue.target import Target
 from vmlab.context import Say
 from vmlab.guest.transport import CommandTooSlow, Completed
+from vmlab.lab.facts import TargetFacts
 from vmlab.machine.qmp import Monitor
 from vmlab.machine.registry import MachineRecord
 from vmlab.settings import Settings
@@ -103,7 +105,15 @@ class LoggedMonitor:
 
 
 class CountedTestbed(FakeTestbed):
-    """Boots at once; its machines can be kept."""
+    """Boots at once; its machines can be kept, and its module was built."""
+
+    @property
+    def facts(self) -> TargetFacts | None:
+        known = super().facts
+        if known is None:
+            return None
+        provenance = replace(known.provenance, compiler="gcc-12 (Debian 12.2.0-14) 12.2.0")
+        return replace(known, provenance=provenance)
 
     def machine(self) -> FakeMachine:
         made = cast("CountedLab", self.run).guests

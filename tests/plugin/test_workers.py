@@ -164,7 +164,7 @@ def test_workers_that_keep_dying_leave_tests_whose_loss_is_told(inner: Inner) ->
 
 @_ALONE_AND_WITH_WORKERS
 def test_a_test_that_was_never_reported_is_named_and_fails_the_run(inner: Inner, workers: tuple[str, ...]) -> None:
-    skip_it = "\n\n@pytest.hookimpl(tryfirst=True)\ndef pytest_runtest_protocol(item):\n"
+    skip_it = "\n\nimport pytest\n\n\n@pytest.hookimpl(tryfirst=True)\ndef pytest_runtest_protocol(item):\n"
     inner.pytester.makeconftest(CONFTEST + skip_it + "    return True if '1_good' in item.name else None\n")
     _tests(inner, "good good good")
     result = _run(inner, *workers, target=_OLD)

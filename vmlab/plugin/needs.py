@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from vmlab.catalogue.target import Target
+if TYPE_CHECKING:
+    from vmlab.catalogue.target import Target
 
 GUESTS = ("timed_guest", "guest", "any_guest", "booted_guest", "shared_guest")
 """The fixtures that give a guest; of several in one test, `loaded_module` and `program` work in the first of these."""
@@ -18,6 +19,8 @@ _NEED_AN_IMAGE = (*GUESTS, "module", "program", "perf_access")
 
 def target_of_item(item: pytest.Item) -> Target | None:
     """The target that a collected test runs on; None for one that uses none."""
+    from vmlab.catalogue.target import Target
+
     callspec = getattr(item, "callspec", None)
     target = callspec.params.get("vmlab_target") if callspec is not None else None
     return target if isinstance(target, Target) else None
