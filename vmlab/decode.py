@@ -8,10 +8,11 @@ unknown keys, which msgspec passes over in a dataclass, and turns its findings i
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import enum
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
@@ -51,7 +52,7 @@ def structure(data: object, kind: type[T], *, where: str) -> T:
             at = f"{place}.{key}" if place else key
             raise UsageError(f"{where}: {at}: unknown key", hint=nearest(key, list(known)))
     try:
-        return msgspec.convert(data, kind, dec_hook=_from_text)
+        return msgspec.convert(data, kind, dec_hook=_from_text, builtin_types=(datetime.date,))
     except msgspec.ValidationError as error:
         raise _refusal(str(error), data, kind, where) from None
 
@@ -74,7 +75,7 @@ def _fields(kind: Any) -> Mapping[str, Any] | None:
 
 
 def _nodes(data: object, kind: Any, place: str, *, is_quick: bool) -> Iterator[tuple[str, Any, Any]]:
-    """Every value with its place, as msgspec writes it, and its kind; `is_quick` leaves out rows without stray keys."""
+    """Every value with its place, as msgspec writes it, and its kind; if `is_quick`, not the rows that are fine."""
     yield place, data, kind
     origin, inner, fields = get_origin(kind), get_args(kind), _fields(kind)
     if origin in (Union, UnionType):
@@ -85,26 +86,25 @@ def _nodes(data: object, kind: Any, place: str, *, is_quick: bool) -> Iterator[t
             below = f"{place}.{name}" if place else name
             yield from _nodes(data[name], fields[name], below, is_quick=is_quick)
     elif origin is tuple and inner[1:] == (Ellipsis,) and isinstance(data, list | tuple):
-        if not (is_quick and _has_only_single_values(data, inner[0])):
-            for number, row in enumerate(data):
-                yield from _nodes(row, inner[0], f"{place}[{number}]", is_quick=is_quick)
+        for number, row in _suspects(data, inner[0]) if is_quick else enumerate(data):
+            yield from _nodes(row, inner[0], f"{place}[{number}]", is_quick=is_quick)
     elif origin in (dict, Mapping) and isinstance(data, dict):
         for value in data.values():
             yield from _nodes(value, inner[1], f"{place}[...]", is_quick=is_quick)
 
 
-def _has_only_single_values(rows: Any, kind: Any) -> bool:
-    """True for rows that have no rows below them and no unknown key; of a hundred thousand in a moment."""
+def _suspects(rows: Any, kind: Any) -> Iterable[tuple[int, Any]]:
+    """The rows, with their numbers, in or below which an unknown key may stand; of a hundred thousand in a moment."""
     fields = _fields(kind)
     if fields is None:
-        return get_origin(kind) is None
-    if any(get_origin(hint) is not None or _fields(hint) is not None for hint in fields.values()):
-        return False
+        return enumerate(rows) if get_origin(kind) is not None else ()
     try:
-        # Rows that are no tables are msgspec's to refuse.
-        return set().union(*rows) <= fields.keys()
+        if not set().union(*rows) <= fields.keys():
+            return enumerate(rows)
     except TypeError:
-        return True
+        return ()  # rows that are no tables: msgspec refuses them
+    deep = [name for name, hint in fields.items() if get_origin(hint) is not None or _fields(hint) is not None]
+    return [(number, row) for number, row in enumerate(rows) if isinstance(row, dict) and any(map(row.get, deep))]
 
 
 def _refusal(said: str, data: object, kind: Any, where: str) -> UsageError:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from vmlab.plugin.accounting import exit_status
-from vmlab.report.model import LOST_STATUS, NOT_RUN_STATUS, UNAVAILABLE_STATUS
+from vmlab.report.model import LOST_STATUS, NOT_RUN_STATUS, UNAVAILABLE_STATUS, Outcome
 
 from .inner import Inner
 
@@ -174,7 +174,7 @@ def test_one_target_that_is_given_up_leaves_the_others_alone(inner: Inner) -> No
     ],
 )
 def test_the_exit_status_is_that_of_the_worst(status: int, outcomes: list[str], is_faulty: bool, expected: int) -> None:
-    assert exit_status(status, outcomes, is_faulty=is_faulty) == expected
+    assert exit_status(status, [Outcome(word) for word in outcomes], is_faulty=is_faulty) == expected
 
 
 def test_what_cannot_be_collected_is_no_lost_machine(inner: Inner) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -158,3 +159,51 @@ def test_where_a_fault_lies_is_kept_also_when_a_fixture_met_it(inner: Inner, wor
     properties = _properties(inner)
     assert properties["test_unbuilt"]["vmlab.source"] == "read.c:7"
     assert properties["test_warned"]["vmlab.fingerprint"] == "01234567"
+
+
+_REPORTED = """
+import pytest
+
+def test_quiet(guest):
+    guest.succeed("true")
+
+def test_trouble(guest):
+    guest.succeed("splat")
+
+@pytest.mark.expect_splat("WARNING")
+def test_expected(guest):
+    guest.succeed("splat")
+    guest.succeed("splat")
+"""
+
+
+@_ALONE_AND_WITH_WORKERS
+def test_the_result_file_and_junit_have_every_report_of_the_kernel(inner: Inner, workers: tuple[str, ...]) -> None:
+    inner.tests(all=_REPORTED)
+
+    inner.run(*workers, "--junitxml", "junit.xml")
+
+    (row,) = inner.result()["targets"]
+    tests = {name.partition("[")[0]: test for name, test in row["tests"].items()}
+    splats = {name: test["splats"] for name, test in tests.items()}
+    standings = {name: [splat["standing"] for splat in found] for name, found in splats.items()}
+    assert standings == {"test_quiet": [], "test_trouble": ["trouble"], "test_expected": ["expected"] * 2}
+    (splat,) = splats["test_trouble"]
+    assert (splat["kind"], splat["module"], splat["location"]) == ("WARNING", "fibdrv", "fibdrv_main.c:42")
+    assert splat["fingerprint"] == tests["test_trouble"]["fingerprint"]
+    properties = _properties(inner)
+    assert json.loads(properties["test_expected"]["vmlab.splats"]) == splats["test_expected"]
+    assert "vmlab.splats" not in properties["test_quiet"]
+
+
+def test_a_report_that_is_allowed_is_in_the_result_file(inner: Inner) -> None:
+    rules = inner.pytester.path / "known.toml"
+    allowed = 'kind = "WARNING"\ntext = "fib_read"\nreason = "it warns"\nlink = "https://example.org/1"\n'
+    rules.write_text(f"[[allow]]\n{allowed}expires = 2999-01-01\n")
+    inner.tests(all="def test_warns(guest):\n    guest.succeed('splat')\n")
+
+    inner.run("--vmlab-known-splats", str(rules))
+
+    (row,) = inner.result()["targets"]
+    (test,) = row["tests"].values()
+    assert (test["outcome"], [splat["standing"] for splat in test["splats"]]) == ("passed", ["allowed"])

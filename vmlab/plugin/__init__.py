@@ -224,7 +224,7 @@ class _Controller:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         # xdist itself reports the test in which a worker crashed, without a phase and without properties.
         is_crash = report.when not in ("setup", "call", "teardown") and _means_guests(self._config)
-        is_ours = is_crash or any(name == "vmlab.target" for name, _ in report.user_properties)
+        is_ours = is_crash or hasattr(report, "vmlab_account")
         if not self._is_reporting and is_ours:
             self._is_reporting = True
             # A plugin that is registered during a hook's call does not hear that call.
@@ -294,13 +294,12 @@ def pytest_runtest_makereport(
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
     if str(report.outcome) == RERUN:
         return RERUN, "R", "RERUN"
-    if report.failed and ("vmlab.outcome", "lost") in getattr(report, "user_properties", ()):
-        return "lost", "L", "LOST"
-    if report.failed and ("vmlab.outcome", "not run") in getattr(report, "user_properties", ()):
-        return "not run", "N", "NOT RUN"
-    if report.failed and ("vmlab.outcome", "unavailable") in getattr(report, "user_properties", ()):
-        return "unavailable", "U", "UNAVAILABLE"
-    return None
+    if not report.failed or not hasattr(report, "vmlab_account"):
+        return None
+    from vmlab.plugin.account import account_on
+
+    outcome = account_on(report).outcome
+    return (str(outcome), outcome[0].upper(), outcome.upper()) if outcome is not None else None
 
 
 def _is_asked(config: pytest.Config) -> bool:

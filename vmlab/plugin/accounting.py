@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from vmlab.machine.registry import left_by
+from vmlab.plugin.account import account_on
 from vmlab.plugin.unfinished import collected
 from vmlab.report.model import UNKNOWN, Outcome, unknown_status
 from vmlab.system.process import ProcessIdentity
@@ -27,7 +28,7 @@ class Accounting:
     def __init__(self, expired: Sequence[str] = ()) -> None:
         """`expired` are entries of the allow list that are out of date: the run fails over them."""
         self._expired = expired
-        self._outcomes: list[str] = []
+        self._outcomes: list[Outcome] = []
         """Of each report that failed."""
         self._reported: set[str] = set()
         self._lost: list[str] = []
@@ -36,7 +37,7 @@ class Accounting:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._reported.add(report.nodeid)
         if report.failed:
-            self._outcomes.append(str(dict(report.user_properties).get("vmlab.outcome", "failed")))
+            self._outcomes.append(account_on(report).outcome or Outcome.FAILED)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -54,7 +55,7 @@ class Accounting:
         if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not _was_stopped(session):
             self._lost = [nodeid for nodeid in collected(session) if nodeid not in self._reported]
         # What failed to be collected was no report of a test, and counts.
-        others = ["failed"] * (session.testsfailed - len(self._outcomes))
+        others = [Outcome.FAILED] * (session.testsfailed - len(self._outcomes))
         session.exitstatus = exit_status(
             session.exitstatus, [*self._outcomes, *others], is_faulty=bool(self._lost or self._left or self._expired)
         )
@@ -76,7 +77,7 @@ class Accounting:
             _write(terminalreporter, self._left)
 
 
-def exit_status(status: int, outcomes: Sequence[str], *, is_faulty: bool) -> int:
+def exit_status(status: int, outcomes: Sequence[Outcome], *, is_faulty: bool) -> int:
     """The status of a run that pytest would end with `status`, by the outcomes of all that failed in it. A run that is
     faulty in itself never passes, and only one in which nothing else went wrong is one that lost machines
     or lacked what its tests need."""
@@ -84,7 +85,7 @@ def exit_status(status: int, outcomes: Sequence[str], *, is_faulty: bool) -> int
         return pytest.ExitCode.TESTS_FAILED if status == pytest.ExitCode.OK else status
     if status != pytest.ExitCode.TESTS_FAILED or not outcomes or not {*outcomes} <= {*UNKNOWN}:
         return status
-    return unknown_status({Outcome(outcome) for outcome in outcomes})
+    return unknown_status(set(outcomes))
 
 
 def _write(reporter: pytest.TerminalReporter, lines: list[str]) -> None:

@@ -18,6 +18,7 @@ from vmlab.decode import structure, unstructure
 from vmlab.errors import VmlabError
 from vmlab.lab.facts import TargetFacts
 from vmlab.lab.lab import Lab
+from vmlab.plugin.account import account_on
 from vmlab.plugin.again import RERUN
 from vmlab.plugin.node_ids import short_name, target_of, target_pattern
 from vmlab.plugin.unfinished import Unfinished
@@ -58,17 +59,17 @@ class Reporter:
         self._unfinished.stop(excinfo.value)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        properties = dict(report.user_properties)
+        account = account_on(report)
         # A worker that crashed could put nothing on its test's report.
-        target = properties.get("vmlab.target") or target_of(report.nodeid, self._target)
-        if not isinstance(target, str) or not target:
+        target = account.target or target_of(report.nodeid, self._target)
+        if not target:
             return
         if str(report.outcome) == RERUN:
             self._unfinished.spend(report.nodeid, report.duration)
             return
         key = (target, report.nodeid)
         before = self._tests.get(key)
-        outcome = _outcome(report, str(properties.get("vmlab.outcome", "")))
+        outcome = _outcome(report, account.outcome)
         if before is None and outcome is Outcome.PASSED and report.when != "call":
             # No test passes by its setup: the run may be interrupted in its call.
             self._unfinished.spend(report.nodeid, report.duration)
@@ -76,17 +77,18 @@ class Reporter:
         spent = report.duration + (before.duration_s if before else self._unfinished.end(report.nodeid))
         if before is not None and (outcome is Outcome.PASSED or before.outcome not in (Outcome.PASSED,)):
             # What a later phase says of a test adds nothing to why it failed.
-            self._tests[key] = replace(before, duration_s=spent)
+            self._tests[key] = replace(before, duration_s=spent, splats=account.splats)
             return
-        reason = str(properties.get("vmlab.reason") or _reason(report)) if outcome is not Outcome.PASSED else ""
+        is_fault = outcome is not Outcome.PASSED
         self._tests[key] = TestResult(
             test=short_name(report.nodeid, target),
             target=target,
             outcome=outcome,
             duration_s=spent,
-            reason=reason,
-            fingerprint=str(properties.get("vmlab.fingerprint", "")) if outcome is not Outcome.PASSED else "",
-            source=str(properties.get("vmlab.source", "")) if outcome is not Outcome.PASSED else "",
+            reason=(account.reason or _reason(report)) if is_fault else "",
+            fingerprint=account.fingerprint if is_fault else "",
+            source=account.source if is_fault else "",
+            splats=account.splats,
         )
 
     @pytest.hookimpl(optionalhook=True)
@@ -225,13 +227,13 @@ def _keep_junit_apart(config: pytest.Config) -> None:
         file.write_text(keep_apart(file.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def _outcome(report: pytest.TestReport, marked: str) -> Outcome:
+def _outcome(report: pytest.TestReport, marked: Outcome | None) -> Outcome:
     if report.passed:
         return Outcome.PASSED
     if report.skipped:
         return Outcome.SKIPPED
-    if marked:
-        return Outcome(marked)
+    if marked is not None:
+        return marked
     # xdist reports the test in which a worker crashed, and does not know when in it.
     return Outcome.FAILED if report.when not in ("setup", "teardown") else Outcome.ERROR
 

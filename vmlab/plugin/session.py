@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +31,8 @@ from vmlab.host.binfmt import native_architecture
 from vmlab.lab.lab import Lab
 from vmlab.lab.machines import Running
 from vmlab.lab.timed import require_possible
-from vmlab.plugin.again import RERUN, discount
+from vmlab.plugin.account import Account, account_of, attach, forget_account, note
+from vmlab.plugin.again import discount
 from vmlab.plugin.needs import needs_the_module, target_of_item, targets_with_an_image
 from vmlab.plugin.progress import show_progress
 from vmlab.plugin.reporting import Reporter
@@ -39,13 +41,12 @@ from vmlab.plugin.shared import GivenUp, SharedGuest
 from vmlab.plugin.watch import ItemWatch
 from vmlab.report.durations import read_durations
 from vmlab.report.files import remove_result
-from vmlab.report.model import ShardFacts
+from vmlab.report.model import Outcome, ShardFacts
 from vmlab.settings import SETTINGS, load_settings
 from vmlab.timing.series import Series
 
 __tracebackhide__ = hides_frames
 
-_OUTCOME = "vmlab.outcome"
 _FAILED = pytest.StashKey[bool]()
 
 
@@ -206,6 +207,7 @@ class GuestSession:
     def forget(self, item: pytest.Item) -> None:
         """A test begins anew, with no guest and no fault."""
         item.stash[_LENT], item.stash[_WATCHES], item.stash[_FAILED] = {}, {}, False
+        forget_account(item)
 
     def require_unbroken(self, item: pytest.Item) -> None:
         """Raise `GivenUp` for a test of a target whose machines were lost again and again."""
@@ -227,11 +229,15 @@ class GuestSession:
         """Put on a test's report what a reader needs: target, kernel, and the lab's own words for a fault."""
         target = target_of_item(item)
         if target is not None:
-            self._describe_target(target, item, report)
             self._count_lost(target, call, report)
+        self._describe_end(item, call, report)
+        account = account_of(item)
+        attach(account if target is None else self._with_target(account, target, item, report), report)
+
+    def _describe_end(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         error = call.excinfo.value if call.excinfo is not None else None
         if isinstance(error, EmulatorFault) and discount(item, report):
-            _add_properties({_OUTCOME: RERUN}, item, report)
+            note(item, is_rerun=True)
             self.mark_dirty(item, error.message)
             self._notice(f"{item.name}: run again in a fresh guest: {error.message}")
             return
@@ -245,20 +251,21 @@ class GuestSession:
                 self._keep_guests(item)
         if call.excinfo is None:
             return
-        error = call.excinfo.value
         if not isinstance(error, VmlabError):
-            _head_summary(dict(item.user_properties).get("vmlab.reason"), report)
+            _head_summary(account_of(item).reason, report)
             return
         if isinstance(error, GivenUp):
-            _add_properties({_OUTCOME: "not run"}, item, report)
+            note(item, outcome=Outcome.NOT_RUN)
         elif isinstance(error, MachineLost):
-            _add_properties({_OUTCOME: "lost"}, item, report)
+            note(item, outcome=Outcome.LOST)
             # Also when a fixture lost it, before or after the test: the next test gets another guest.
             self.mark_dirty(item, error.message)
         elif isinstance(error, ModuleError):
-            self._describe_fault(error, item, report)
-        elif isinstance(error, AssetError | HostError) and not _has_trouble(item):
-            _add_properties({_OUTCOME: "unavailable"}, item, report)
+            fingerprint = error.fingerprint if isinstance(error, KernelTrouble) else ""
+            note(item, source=self.lab.source.place(error.source) if error.source else "", fingerprint=fingerprint)
+        elif isinstance(error, AssetError | HostError) and not account_of(item).reason:
+            # Where the kernel reported trouble, that is the verdict, whatever else went wrong.
+            note(item, outcome=Outcome.UNAVAILABLE)
         is_the_labs = call.when == "setup" or isinstance(error, MachineLost | KernelTrouble | CommandHung)
         if is_the_labs and not item.config.option.fulltrace:
             # The traceback would lead through the lab, where the fault is not, and a cause's words stand in the error.
@@ -266,9 +273,9 @@ class GuestSession:
         crash = getattr(report.longrepr, "reprcrash", None)
         if crash is not None:
             crash.message = error.one_line
-        reason = dict(item.user_properties).get("vmlab.reason")
+        reason = account_of(item).reason
         if isinstance(error, CommandHung):
-            _add_properties({"vmlab.reason": error.message, "vmlab.kind": "hang"}, item, report)
+            note(item, reason=error.message, kind="hang")
         if reason and not isinstance(error, KernelTrouble):
             _head_summary(reason, report)
 
@@ -281,12 +288,6 @@ class GuestSession:
             return caught
         retold = error.retold(detail=f"(its output is with {first})")
         return pytest.ExceptionInfo.from_exc_info((type(retold), retold, caught.tb))
-
-    def _describe_fault(self, error: ModuleError, item: pytest.Item, report: pytest.TestReport) -> None:
-        found = {"vmlab.source": self.lab.source.place(error.source)} if error.source else {}
-        if isinstance(error, KernelTrouble) and error.fingerprint:
-            found["vmlab.fingerprint"] = error.fingerprint
-        _add_properties(found, item, report)
 
     def _keep_guests(self, item: pytest.Item) -> None:
         for guest, lent in _lent_to(item).items():
@@ -301,20 +302,22 @@ class GuestSession:
             self.mark_dirty(item, "it was kept", guest)
             self._notice(f"{item.name} failed, and its guest was kept: vmlab shell {record.name}")
 
-    def _describe_target(self, target: Target, item: pytest.Item, report: pytest.TestReport) -> None:
-        properties = {"vmlab.target": target.id}
+    def _with_target(self, account: Account, target: Target, item: pytest.Item, report: pytest.TestReport) -> Account:
+        """The account with what the test ran on, as far as that is known by now."""
         facts = self.lab.testbed(target).facts
-        if facts is not None:
-            properties["vmlab.kernel"] = facts.provenance.release
-            properties["vmlab.accelerator"] = facts.provenance.accelerator
-            properties["vmlab.compiler"] = facts.provenance.compiler
-            consoles = [str(lent.running.machine.console.path) for lent in _lent_to(item).values()]
-            # A fork's console begins where it was forked, and is kept when its test failed.
-            if consoles and (report.failed or self.has_failed(item)):
-                properties["vmlab.console"] = consoles[0]
-            elif facts.consoles:
-                properties["vmlab.console"] = facts.consoles[-1]
-        _add_properties(properties, report)
+        if facts is None:
+            return replace(account, target=target.id)
+        consoles = [str(lent.running.machine.console.path) for lent in _lent_to(item).values()]
+        # A fork's console begins where it was forked, and is kept when its test failed.
+        is_kept = consoles and (report.failed or self.has_failed(item))
+        return replace(
+            account,
+            target=target.id,
+            kernel=facts.provenance.release,
+            accelerator=facts.provenance.accelerator,
+            compiler=facts.provenance.compiler,
+            console=consoles[0] if is_kept else facts.consoles[-1] if facts.consoles else "",
+        )
 
     def _count_lost(self, target: Target, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         error = call.excinfo.value if call.excinfo is not None else None
@@ -328,23 +331,11 @@ class GuestSession:
             self.notices.append(text)
 
 
-def _has_trouble(item: pytest.Item) -> bool:
-    """True if the kernel reported trouble in a test's guest: whatever else went wrong, that is the verdict."""
-    return "vmlab.reason" in dict(item.user_properties)
-
-
-def _head_summary(reason: object, report: pytest.TestReport) -> None:
+def _head_summary(reason: str, report: pytest.TestReport) -> None:
     """Let the short summary begin with what the kernel said, where that is not the error itself."""
     crash = getattr(report.longrepr, "reprcrash", None)
     if reason and crash is not None:
         crash.message = f"{reason}; {crash.message}"
-
-
-def _add_properties(properties: Mapping[str, str], *places: pytest.Item | pytest.TestReport) -> None:
-    """What is there already stays. An item's own reach its later reports: JUnit XML is made from the teardown's."""
-    for place in places:
-        known = {name for name, _ in place.user_properties}
-        place.user_properties += [pair for pair in properties.items() if pair[0] not in known]
 
 
 def _lent_to(item: pytest.Item) -> dict[Guest, Lent]:

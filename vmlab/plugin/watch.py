@@ -19,7 +19,10 @@ from vmlab.lab.lab import Lab
 from vmlab.lab.machines import Running
 from vmlab.module.hang_source import locate_hang
 from vmlab.module.symbols import Symbols, with_sources
+from vmlab.plugin.account import note
 from vmlab.plugin.shared import SharedGuest
+from vmlab.report.model import Standing
+from vmlab.report.splats import splat_results
 
 __tracebackhide__ = hides_frames
 
@@ -121,6 +124,7 @@ class ItemWatch:
             judgement = replace(judgement, missing=())
         for _, entry in judgement.allowed:
             self.lab.context.notice(f"{self.running.target.id}: a known report was let pass: {entry}")
+        self._record(judgement)
         if judgement.trouble or judgement.taints:
             _mark_dirty(self.shared, judgement.reason)
         elif (judgement.expected or judgement.meant_taints) and self.shared is not None:
@@ -140,15 +144,30 @@ class ItemWatch:
         if body:
             self.item.add_report_section("call", str(findings.witness), body)
         self.item.add_report_section("call", "about the kernel", "\n".join(facts))
-        properties = {"vmlab.reason": judgement.reason}
-        if splats:
-            first = splats[0]
-            properties |= {"vmlab.splat": first.title, "vmlab.fingerprint": first.fingerprint, "vmlab.kind": first.kind}
-            properties |= {"vmlab.blamed": first.module} if first.module else {}
-            source = source_of(splats)
-            properties |= {"vmlab.source": self.lab.source.place(source)} if source else {}
-        known = {name for name, _ in self.item.user_properties}
-        self.item.user_properties += [pair for pair in properties.items() if pair[0] not in known]
+        first = splats[0] if splats else None
+        source = source_of(splats)
+        note(
+            self.item,
+            reason=judgement.reason,
+            splat=first.title if first else "",
+            fingerprint=first.fingerprint if first else "",
+            kind=first.kind if first else "",
+            blamed=first.module if first else "",
+            source=self.lab.source.place(source) if source else "",
+        )
+
+    def _record(self, judgement: Judgement) -> None:
+        """Keep every report for the result file, whatever it means for the test."""
+        allowed = [splat for splat, _ in judgement.allowed]
+        for standing, splats in (
+            (Standing.TROUBLE, judgement.trouble),
+            (Standing.EXPECTED, judgement.expected),
+            (Standing.ALLOWED, allowed),
+        ):
+            note(self.item, splats=splat_results(self._resolved(splats), standing, place=self._place))
+
+    def _place(self, source: str) -> str:
+        return self.lab.source.place(source)
 
     def _resolved(self, splats: Sequence[Splat]) -> list[Splat]:
         built = self.lab.testbed(self.running.target).built_already

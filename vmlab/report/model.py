@@ -10,10 +10,11 @@ from enum import StrEnum
 from vmlab.lab.facts import TargetFacts
 from vmlab.timing.series import Series
 
-SCHEMA = 2
-"""Raised when a field changes its meaning or goes away; a new field is no new version. 2: what an image or the host is
-at fault for is `unavailable`, and was `error`."""
-READABLE = (1, SCHEMA)
+SCHEMA = 3
+"""Raised when a field changes its meaning or goes away, and for a field that other programs wait for.
+
+2: a fault of an image or the host is `unavailable`, and was `error`. 3: a test has the kernel's reports."""
+READABLE = (1, 2, SCHEMA)
 """The versions that are read; an older file's outcomes are taken as they stand."""
 
 LOST_STATUS = 6
@@ -50,6 +51,50 @@ def unknown_status(outcomes: Collection[Outcome]) -> int:
     return NOT_RUN_STATUS if Outcome.NOT_RUN in outcomes else UNAVAILABLE_STATUS
 
 
+class Standing(StrEnum):
+    """What a report of the kernel meant for the test that it was made in."""
+
+    TROUBLE = "trouble"
+    """Nobody expected it: the test has failed."""
+    EXPECTED = "expected"
+    """The test said that it would provoke it."""
+    ALLOWED = "allowed"
+    """An entry of the allow list covers it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplatFrame:
+    """A frame of a report's call trace."""
+
+    function: str
+    module: str = ""
+    """Empty for the kernel proper."""
+    source: str = ""
+    """`read.c:42`, in the module's directory or in the kernel's tree; empty when it is not known."""
+    is_guess: bool = False
+    """True for an address that was on the stack, which proves no call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplatResult:
+    """A report in the kernel log."""
+
+    kind: str
+    title: str
+    standing: Standing
+    location: str = ""
+    """`mm/slub.c:305`, where the kernel names one."""
+    process: str = ""
+    """`insmod[94]`."""
+    module: str = ""
+    """The module to blame; empty when none is in the trace."""
+    frames: tuple[SplatFrame, ...] = ()
+    source: str = ""
+    """`read.c:42`, the innermost line in the module's directory; empty when it is not known."""
+    fingerprint: str = ""
+    """The same for each report of one fault."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestResult:
     """One test on one target."""
@@ -66,6 +111,8 @@ class TestResult:
     """The same for each report of one fault by the kernel; empty where it reported none."""
     source: str = ""
     """`read.c:42`: where in the module's directory the fault lies, if that is known."""
+    splats: tuple[SplatResult, ...] = ()
+    """What the kernel reported during the test, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -208,8 +208,8 @@ def test_a_damaged_result_file_ends_the_merge(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"schema": 3}, "another schema than 1 or 2; vmlab 0.1.0 wrote it"),
-        ({"schema": True}, "another schema than 1 or 2"),
+        ({"schema": 4}, "another schema than 1 or 2 or 3; vmlab 0.1.0 wrote it"),
+        ({"schema": True}, "another schema than 1 or 2 or 3"),
         ({"vmlab": "9.9", "colour": "red"}, "colour: unknown key; vmlab 9.9 wrote it, and this is"),
         ({"colour": "red"}, "colour: unknown key"),
         ({"targets": [{"target": "x", "facts": None}]}, r"targets\[0\].tests: this key is missing"),
