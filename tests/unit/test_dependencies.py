@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parents[2]
-_PROJECT = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+_FILE = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+_PROJECT = _FILE["project"]
 _EXTRAS = _PROJECT["optional-dependencies"]
+_GROUPS = _FILE["dependency-groups"]
 # Modules of distributions that a test environment need not have.
 _ABSENT = {"drgn": "drgn", "nox": "nox", "sphinx": "sphinx", "virtme": "virtme-ng", "gmpy2": "gmpy2"}
 # What a session installs besides, by the tree that it runs.
@@ -71,7 +73,7 @@ def test_the_package_declares_only_what_it_imports() -> None:
 def test_tests_and_pages_import_only_what_their_session_installs(tree: str) -> None:
     files = sorted((_ROOT / tree).rglob("*.py"))
     needed = _needed(files, _own_modules("tests", "tools", "docs/explain/builder", "fibdrv/test") | {"vmlab"})
-    allowed = _declared([*_PROJECT["dependencies"], *_EXTRAS["test"], *_EXTRAS["dump"]])
+    allowed = _declared([*_PROJECT["dependencies"], *_GROUPS["test"], *_EXTRAS["dump"]])
     for place, names in _OF_SESSIONS.items():
         allowed |= names if place.startswith(tree) else set()
 
