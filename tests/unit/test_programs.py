@@ -34,7 +34,7 @@ _EXPECTED = {"python3": "python3", "git": "git", "sudo": "sudo", "mount": "mount
 # Programs of the packages that `vmlab setup` installs, besides those that their requirements are named by.
 _BROUGHT = {"qemu-img": "qemu-utils", "qemu-io": "qemu-utils"}
 # Console scripts of Python packages that the sessions of noxfile.py install.
-_SCRIPTS = {"codespell", "mypy", "pytest", "python", "ruff", "shellcheck", "sphinx-build", "vmlab", "zizmor"}
+_SCRIPTS = {"codespell", "mypy", "pytest", "python", "ruff", "shellcheck", "sphinx-build", "twine", "vmlab", "zizmor"}
 # What is merely better: what happens without it.
 _BETTER = {
     "gpgv": "a publisher's signature is not checked, and the lock says so",

@@ -59,9 +59,12 @@ def test_nothing_is_permitted_but_to_read(path: Path) -> None:
     assert data["permissions"] == {}
     text = path.read_text(encoding="utf-8")
     assert text.index("\npermissions: {}\n") < text.index("\njobs:")
-    assert {
+    more = {
         name: job["permissions"] for name, job in data["jobs"].items() if job["permissions"] != {"contents": "read"}
-    } == {}
+    }
+    # A trusted publisher shows its identity, and no job has a secret.
+    assert more == ({"publish": {"id-token": "write"}} if path.name == "release.yml" else {})
+    assert "secrets." not in text
 
 
 @pytest.mark.parametrize("path", _WORKFLOWS, ids=lambda path: path.name)
