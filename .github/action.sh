@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# What action.yml does, stage by stage, in the environment of a GitHub Actions runner: its files and directories come
-# from RUNNER_TEMP, GITHUB_WORKSPACE, GITHUB_OUTPUT and GITHUB_STEP_SUMMARY, the action's inputs from INPUT_*, and what
-# one stage leaves for the next from STATE_*. Nothing is put into shell text: inputs are words, and checked.
+# The stages of action.yml, run in the environment of a GitHub Actions runner. Files and directories come from
+# RUNNER_TEMP, GITHUB_WORKSPACE, GITHUB_OUTPUT and GITHUB_STEP_SUMMARY, the action's inputs from INPUT_*, and state from
+# earlier stages from STATE_*. Inputs are validated and passed as words, never as shell text.
 set -euo pipefail
 
 readonly source="${GITHUB_ACTION_PATH:?}"
 readonly kvm="${KVM_DEVICE:-/dev/kvm}"
 
 fail() {
-	# One line, whatever an input holds: the runner takes commands from the beginnings of lines.
+	# Print one line, whatever the input: the runner reads commands at the beginning of lines.
 	printf '::error title=vmlab::%s\n' "$(printf '%s' "$1" | tr -d '\r' | tr '\n' ' ')"
 	exit 2
 }
@@ -24,8 +24,8 @@ require_minutes() {
 	esac
 }
 
-# COMMAND…: it, for as long as is allowed. A guest's words are in what it prints, and the runner takes commands from
-# there: none until the token comes again.
+# Usage: limited COMMAND…. Run it with the timeout. Its output contains text from a guest: until the token is printed
+# again, the runner accepts no commands from it.
 limited() {
 	local token status=0
 	token=$(cat /proc/sys/kernel/random/uuid)
@@ -38,7 +38,7 @@ limited() {
 	return "$status"
 }
 
-# An interpreter that has vmlab: the one that was named, or one of a fresh environment.
+# Select an interpreter that has vmlab: the input `python`, or that of a new environment.
 prepare_python() {
 	local python="${INPUT_PYTHON:-}"
 	if [ -n "$python" ]; then
@@ -57,13 +57,13 @@ prepare_python() {
 	STATE_PYTHON="$python"
 }
 
-# A runner may have the device and not the permission: it is looked at, and nothing depends on which runner it is. The
-# rule, not a chmod: udev may set it again at any time.
+# Give access to /dev/kvm if the device exists but may not be opened, on any kind of runner. A udev rule, not chmod:
+# udev may reset the mode at any time.
 open_kvm() {
 	if [ "$INPUT_ACCEL" = tcg ] || [ ! -e "$kvm" ] || { [ -r "$kvm" ] && [ -w "$kvm" ]; }; then
 		return
 	fi
-	sudo -n true 2>/dev/null || return 0 # vmlab says what is missing
+	sudo -n true 2>/dev/null || return 0 # vmlab reports what is missing
 	printf '%s\n' 'KERNEL=="kvm", GROUP="kvm", MODE="0666", OPTIONS+="static_node=kvm"' |
 		sudo tee /etc/udev/rules.d/99-vmlab-kvm.rules >/dev/null
 	sudo udevadm control --reload-rules
@@ -71,16 +71,16 @@ open_kvm() {
 	sudo udevadm settle --timeout=10
 }
 
-# Whether KVM runs a kernel is proved with the first image. Without the device there is nothing to prove, and images
-# would be made for minutes before that is said.
+# Fail early if KVM is required and there is no device: vmlab proves KVM with the first image, after minutes of
+# building.
 require_kvm() {
 	if [ "$INPUT_ACCEL" = kvm ] && ! { [ -r "$kvm" ] && [ -w "$kvm" ]; }; then
 		fail "accel: kvm is demanded, and this runner has no $kvm that may be opened"
 	fi
 }
 
-# Ubuntu 24.04 lets no program without a profile of its own have a user namespace, which images are made in
-# (kernel.apparmor_restrict_unprivileged_userns). A hosted runner is thrown away after the job; another's owner decides.
+# Building images needs user namespaces. Ubuntu 24.04 denies them to programs without an AppArmor profile
+# (kernel.apparmor_restrict_unprivileged_userns). Lift that only on a hosted runner, which is discarded after the job.
 open_user_namespaces() {
 	local restricted=/proc/sys/kernel/apparmor_restrict_unprivileged_userns
 	if [ "${RUNNER_ENVIRONMENT:-}" = github-hosted ] && [ "$(cat "$restricted" 2>/dev/null)" = 1 ]; then
@@ -88,15 +88,15 @@ open_user_namespaces() {
 	fi
 }
 
-# The images of a job: what they are made from (rows, recipes, and the lock with the publishers' digests, the user's own
-# among them), on which architecture.
+# The cache key of a job's images: the architecture, and a digest of their targets, recipes and locked files, including
+# those of the user's catalogue.
 cache_prefix() {
 	local made_from
 	made_from=$("$STATE_PYTHON" -m vmlab images key --vmlab-target="$INPUT_TARGETS")
 	printf 'vmlab-%s-%s-' "${RUNNER_ARCH:-$(uname -m)}" "$made_from"
 }
 
-# What stands for a run in the name of an artifact, of which each job needs another.
+# The name of the artifact, which must differ between jobs.
 run_name() {
 	local module="${INPUT_MODULE:-.}" of="${INPUT_TARGETS:-default}${INPUT_SHARD:+-$INPUT_SHARD}"
 	module="${module#./}"
@@ -116,10 +116,10 @@ prepare() {
 	"$STATE_PYTHON" -m vmlab setup --vmlab-target="$INPUT_TARGETS"
 	prefix=$(cache_prefix)
 	output report "$place/report"
-	# A fixed place: what is cached comes back to where it was.
+	# A fixed path: the cache restores files to the path that they were saved from.
 	output store "${INPUT_STORE:-$RUNNER_TEMP/vmlab-store}"
 	output cache-prefix "$prefix"
-	# And the week: what lines of packages are at is asked once in it.
+	# The week is part of the key, so that the package index is read once a week.
 	output cache-key "$prefix$(date -u +%G-%V)"
 	output artifact "$(run_name)"
 }
@@ -128,21 +128,21 @@ images() {
 	require_minutes
 	local status=0
 	local -a chosen=(--vmlab-target="$INPUT_TARGETS" --vmlab-store="$STATE_STORE")
-	# An earlier week's came out of the cache. Not to ask now would leave this week's with what is old on its first day,
-	# and each later run would make anew what is a week old by then.
+	# The cache held an earlier week's images. Without a refresh, this week's cache would start with old images, and
+	# every later run would build new ones.
 	if [ "${STATE_CACHE_HIT:-}" = false ]; then
 		limited "$STATE_PYTHON" -m vmlab images refresh "${chosen[@]}" ||
 			printf '::warning title=vmlab::what is newest was not asked: going on with the images of an earlier week\n'
 	fi
 	limited "$STATE_PYTHON" -m vmlab images build "${chosen[@]}" --vmlab-accel="$INPUT_ACCEL" || status=$?
-	# One kernel that a distribution has withdrawn is no reason to say nothing of the others: the run tries it once
-	# more, and its row is red with the reason. What is not whole is no week's cache.
+	# A kernel that a distribution has withdrawn must not hide the results of the others. The run retries its image, and
+	# its row is red with the reason. An incomplete set of images is not cached.
 	case "$status" in
 	0) output whole true ;;
 	1) printf '::warning title=vmlab::not every image could be made: the log of this step tells which and why\n' ;;
 	*) exit "$status" ;;
 	esac
-	# What was superseded is not to be cached week after week. A store that was named is its owner's to clean.
+	# Do not cache superseded images every week. A store from the input `store` is pruned by its owner.
 	if [ "${STATE_CACHE_HIT:-}" = false ] && [ -z "${INPUT_STORE:-}" ]; then
 		"$STATE_PYTHON" -m vmlab images prune --vmlab-store="$STATE_STORE"
 	fi
@@ -153,7 +153,7 @@ run() {
 	local status=0
 	local -a tests=(--pyargs -- vmlab.plugin.smoke)
 	if [ -n "${INPUT_TESTS:-}" ]; then
-		# pytest with workers would not say so: they collect nothing, each for itself.
+		# pytest with workers would not report a missing path: each worker would collect nothing.
 		[ -e "$GITHUB_WORKSPACE/${INPUT_TESTS%%::*}" ] || [ -e "${INPUT_TESTS%%::*}" ] ||
 			fail "tests: there is no such file or directory: $INPUT_TESTS"
 		tests=(-- "$INPUT_TESTS")

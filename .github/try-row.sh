@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Tries one row of the catalogue against its publisher, as untried.yml does: TARGET is the row, PYTHON has vmlab. Leaves
-# the lock and the trial in tried/, and tells the outcome in the step's summary and as a notice or an error.
+# Try one target against its publisher, for untried.yml. TARGET is its id, PYTHON an interpreter that has vmlab. Leave
+# the lock and the log in tried/, and report the outcome in the step's summary and as a notice or an error.
 set -euo pipefail
 
 mkdir -p tried
 export VMLAB_LOCK="$PWD/tried/lock.toml"
 status=0
-# A guest's words are in what is told of it, and the runner takes commands from there: none until the token comes again.
+# The output contains text from a guest. Until the token is printed again, the runner accepts no commands from it.
 token=$(cat /proc/sys/kernel/random/uuid)
 printf '::stop-commands::%s\n' "$token"
 {
