@@ -91,7 +91,7 @@ def _breaches_of(path: Path, root: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.keyword) and node.arg == "shell" and not _is_false(node.value):
             yield f"{name}:{node.value.lineno}: shell="
-        if isinstance(node, ast.Attribute) and (ast.unparse(node) in ("os.system", "os.popen")):
+        if isinstance(node, ast.Attribute) and node.attr in ("system", "popen") and ast.unparse(node.value) == "os":
             yield f"{name}:{node.lineno}: {ast.unparse(node)}"
 
 

@@ -36,11 +36,13 @@ def started_in(path: Path) -> list[Started]:
 def started_by(text: str, path: Path) -> list[Started]:
     """The same for a file's text."""
     tree = ast.parse(text)
+    starts = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args and _is_start(node)]
+    if not starts:
+        return []
     lists = _Lists(tree)
     found = [
         Started(program=program, path=path, line=node.lineno)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and node.args and _is_start(node)
+        for node in starts
         for program in lists.all_programs(node.args[0])
     ]
     return [each for each in found if re.fullmatch(r"\w[\w.+-]*", each.program)]

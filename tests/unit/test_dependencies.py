@@ -8,6 +8,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -28,9 +29,12 @@ def _declared(rows: list[str]) -> set[str]:
     return {re.split(r"[\s<>=!~;\[]", row)[0].lower() for row in rows}
 
 
+_distributions = cache(packages_distributions)
+
+
 def _needed(files: list[Path], own: set[str]) -> dict[str, str]:
     """The distributions that files import from, each with a place where."""
-    known = packages_distributions()
+    known = _distributions()
     needed: dict[str, str] = {}
     for path in files:
         for line, module in _imports(ast.parse(path.read_text(encoding="utf-8"))):

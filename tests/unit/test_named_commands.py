@@ -24,6 +24,7 @@ from vmlab.errors import UsageError
 from vmlab.settings import SETTINGS
 
 _MODULES = sorted((ROOT / "vmlab").rglob("*.py"))
+_PARSER = cli.command_parser()
 _INCOMPLETE = ("arguments are required", "expected one argument")
 # Options of other programs that messages name.
 _OTHERS = {
@@ -37,7 +38,7 @@ _OTHERS = {
 def _wrong(command: str) -> str:
     """What vmlab says against a command line; empty when it takes it."""
     try:
-        parse(cli.command_parser(), words_of(command))
+        parse(_PARSER, words_of(command))
     except SystemExit:
         return ""  # --help
     except UsageError as error:
@@ -105,9 +106,8 @@ def test_a_command_that_vmlab_does_not_have_is_found(command: str) -> None:
 
 
 def _options() -> set[str]:
-    parser = cli.command_parser()
-    commands: list[CommandParser] = [parse(parser, words).parser for words in _ONE_OF_EACH]
-    return {option for command in (parser, *commands) for option in command.options}
+    commands: list[CommandParser] = [parse(_PARSER, words).parser for words in _ONE_OF_EACH]
+    return {option for command in (_PARSER, *commands) for option in command.options}
 
 
 _ONE_OF_EACH = (

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,7 @@ _SKIPPING = re.compile(
 )
 
 
+@cache
 def _started() -> list[Started]:
     files = [path for tree in _TREES for path in sorted((_ROOT / tree).rglob("*.py"))]
     return [each for path in files for each in started_in(path)]
