@@ -109,7 +109,7 @@ def test_cloud_init_that_hangs_is_told_with_its_stage(bench: Bench, seeded: Seed
     with bench.boot() as site:
         site.guest.run("true", timeout_s=site.limits.command_s, what="a look")
         # Its last stage begins a moment after SSH does.
-        with pytest.raises(AssetError, match="its stage modules-final does not end"):
+        with pytest.raises(AssetError, match="its stage 'modules-final' is still running"):
             _await(site, patience=0.1)
 
 
@@ -118,7 +118,7 @@ def test_a_guest_that_reboots_on_its_own_is_waited_for_and_said(bench: Bench, se
     with bench.boot() as site:
         _await(site)
         site.guest.succeed("true", timeout_s=site.limits.command_s, what="a look")
-    assert bench.notices == [f"{site.target.id}: it rebooted on its own while cloud-init ran"]
+    assert bench.notices == [f"{site.target.id}: the guest rebooted on its own while cloud-init ran"]
 
 
 def test_what_an_installation_can_meet(bench: Bench) -> None:
@@ -134,17 +134,19 @@ def test_what_an_installation_can_meet(bench: Bench) -> None:
         _await(site)
         limits = site.limits
         gone = replace(site.cloud, kernel="linux-image-9.9-cloud-amd64")
-        with pytest.raises(AssetError, match="no such package: Unable to locate package linux-image-9") as caught:
+        with pytest.raises(
+            AssetError, match="a package is missing from its archives: Unable to locate package linux-image-9"
+        ) as caught:
             try_to(site, gone)
-        assert "the kernel line is gone" in caught.value.hint
+        assert "the kernel line was removed" in caught.value.hint
 
         site.guest.succeed(_STAY, timeout_s=limits.command_s, what="a preference")
-        with pytest.raises(AssetError, match=r"asked for 6\.1\.\S+-cloud-amd64, and the guest came back with 6\.1"):
+        with pytest.raises(AssetError, match=r"rebooted into '6\.1\S+', expected '6\.1\.\S+-cloud-amd64'"):
             try_to(site, site.cloud)
 
         away = "s,http[s]*://[^/]*,http://127.0.0.1:9,"
         sources = f"sudo sed -i '{away}' /etc/apt/sources.list"
         site.guest.succeed(sources, timeout_s=limits.command_s, what="a mirror that is gone")
-        with pytest.raises(AssetError, match=r"its package archives cannot be reached: .*127\.0\.0\.1") as caught:
+        with pytest.raises(AssetError, match=r"its package archives are unreachable: .*127\.0\.0\.1") as caught:
             try_to(site, site.cloud)
         assert "network" in caught.value.hint

@@ -65,7 +65,7 @@ def test_an_unreachable_mirror_is_named_as_such(finish: Finish, tmp_path: Path) 
     mirror = "http://127.0.0.1:9/debian"
     finished = finish("vmlab", "shell", "--vmlab-mirror", mirror, ONE, "true", store=tmp_path / "store")
     assert finished.status == 1
-    assert "mirror cannot be reached" in _line(finished)
+    assert "mirror is unreachable" in _line(finished)
     assert "--vmlab-mirror" in _line(finished)
     assert not list((tmp_path / "store" / "tmp").iterdir())
 
@@ -182,7 +182,7 @@ def test_nothing_half_made_is_left_when_an_image_build_is_ended(
 ) -> None:
     store = tmp_path / "store"
     running = start("vmlab", "shell", ONE, "true", store=store)
-    running.wait_for("making the suite's base")
+    running.wait_for("building the suite's base")
     running.child.send_signal(number)
     assert running.child.wait(timeout=60) != 0
     assert running.left_behind() == []

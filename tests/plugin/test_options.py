@@ -150,8 +150,8 @@ def test_the_slow_marker_is_known(inner: Inner) -> None:
 
 _CLOUD = "ubuntu22.04-6.8"
 _NOT_LOCKED = (
-    f"ERROR: vmlab: {_CLOUD} (image ubuntu22.04-amd64) is not locked: lock.toml does not say which file to fetch "
-    f"(`vmlab images lock {_CLOUD}` asks the publisher and writes it down)"
+    f"ERROR: vmlab: {_CLOUD} (image ubuntu22.04-amd64) is not locked: lock.toml does not name the file to fetch "
+    f"(`vmlab images lock {_CLOUD}` queries the publisher and writes the lock)"
 )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A publisher's cloud image, and the kernel that a target has on it, as images/targets/*.toml tells them."""
+"""Publishers' cloud images, and the kernels that targets install on them, as declared in images/targets/*.toml."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from enum import StrEnum
 
 
 class Firmware(StrEnum):
-    """What an image's own bootloader starts from."""
+    """Firmware that starts an image's boot loader."""
 
     BIOS = "bios"
     UEFI = "uefi"
 
 
 class PackageManager(StrEnum):
-    """How a distribution installs."""
+    """Package manager of a distribution."""
 
     APT = "apt"
     DNF = "dnf"
@@ -23,7 +23,7 @@ class PackageManager(StrEnum):
 
 
 class Algorithm(StrEnum):
-    """What a publisher's checksum list is made with."""
+    """Hash algorithm of a publisher's checksum list."""
 
     SHA256 = "sha256"
     SHA512 = "sha512"
@@ -31,40 +31,40 @@ class Algorithm(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudImage:
-    """A disk with cloud-init on it, as its publisher offers it."""
+    """A publisher's disk image with cloud-init."""
 
     id: str
-    """Its name in `images/lock.toml`."""
+    """Name in `images/lock.toml`."""
     urls: tuple[str, ...]
-    """Where the file is, the first choice first. A `*` in the last component stands for a build's number, which the
-    checksum list tells."""
+    """Addresses of the file, in order of preference. A `*` in the last component stands for a build number, which is
+    taken from the checksum list."""
     checksums: tuple[str, ...]
-    """Where the list with its checksum is, for each of `urls`. A `*` in the last component is looked up in the index
-    page of its directory."""
+    """Address of the checksum list for each of `urls`. A `*` in the last component is resolved from the index page of
+    its directory."""
     algorithm: Algorithm
     signature: str = ""
-    """Where the list's signature is: `inside`, or what follows the list's address, as `.gpg`; empty where its publisher
-    signs none, or it is not known by which key."""
+    """Location of the list's signature: `inside`, or a suffix of the list's address such as `.gpg`. Empty if the
+    publisher does not sign the list, or the key is unknown."""
     keyrings: tuple[str, ...] = ()
-    """Files with the key that signs the list, as packages install them; the first that a host has is used."""
+    """Paths of the key that signs the list, as packages install it; the first that exists on the host is used."""
     firmware: Firmware
     user: str
-    """The ordinary user that its cloud-init makes by default."""
+    """Ordinary user that its cloud-init creates by default."""
     package_manager: PackageManager
     note: str = ""
-    """What of the row could not be learned from its publisher, or is to be known before it is used."""
+    """Facts that the publisher does not state, or that a user must know."""
     is_tried: bool = False
-    """Whether a guest was made of it, from its publisher, by whoever wrote the row or by the scheduled workflow."""
+    """True if the author of the row or the scheduled workflow has built a guest from the publisher's file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudKernel:
-    """What a target takes from a cloud image, and installs in it."""
+    """A target's cloud image and the packages to install in it."""
 
     image: CloudImage
     kernel: str
-    """The package that brings its kernel line; empty for the kernel that the image boots with."""
+    """Package of the kernel line; empty for the kernel that the image boots."""
     headers: str
-    """The package with its headers; `{release}` in it is what `uname -r` says."""
+    """Package of the kernel headers; `{release}` stands for the output of `uname -r`."""
     compiler: str
-    """The package with the compiler that built it; empty where the kernel's own configuration tells which."""
+    """Package of the compiler that built the kernel; empty to derive it from the kernel's configuration."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The matrix: all targets there are, read strictly from images/targets/*.toml, and choosing among them."""
+"""The matrix: all targets, read strictly from images/targets/*.toml, and their selection by glob."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vmlab.errors import UsageError, nearest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _TargetRow:
-    """A target as people write it; the last four keys are a cloud image's."""
+    """A target as written in TOML; the last four keys are for cloud images."""
 
     id: str
     suite: str
@@ -49,22 +49,21 @@ class Matrix:
 
     @property
     def variants(self) -> tuple[Target, ...]:
-        """Every target in every way it can be started."""
+        """Every target in every boot mode."""
         return tuple(target.started(boot) for target in self.targets for boot in Boot)
 
     @property
     def images(self) -> tuple[CloudImage, ...]:
-        """The cloud images that targets come from, each once."""
+        """Cloud images of the targets, without duplicates."""
         return tuple({target.cloud.image.id: target.cloud.image for target in self.targets if target.cloud}.values())
 
     def select(self, globs: str) -> tuple[Target, ...]:
-        """The targets that `globs` (comma-separated, exact) names; the default matrix for an empty string.
+        """Return the targets that match `globs` (comma-separated, exact), or the default matrix for an empty string.
 
-        'default' is the default matrix, 'all' every target of amd64, 'packages' and 'cloud' its two halves by where
-        guests come from; `+strict`, `+kfence` or `+icount` behind a glob starts it so. A `*` stands for neither another
-        architecture nor a cloud image beside the same suite's packages, unless the glob has the word, as `*-arm64` and
-        `*-cloudimg-*` do: what runs on any host is not to need emulators or downloads by accident. Raises `UsageError`
-        for a glob that matches none, with the nearest id.
+        'default' is the default matrix and 'all' every amd64 target. 'packages' and 'cloud' are the amd64 targets whose
+        guests are built from packages or from cloud images. A suffix `+strict`, `+kfence` or `+icount` selects a boot
+        mode. A glob matches an id with `arm64` or `cloudimg` only if it contains that word, as `*-arm64` does: `*` must
+        not need emulation or downloads by accident. Raises `UsageError` with the nearest id for a glob without a match.
         """
         words = [word.strip() for word in globs.split(",") if word.strip()]
         if not words:
@@ -82,7 +81,7 @@ class Matrix:
                 more = "" if _LISTING in hint else f" `{_LISTING}` lists all"
                 raise UsageError(f"unknown target {word!r}", hint=f"{hint}{more}")
             if plus and suffix not in _WAYS:
-                raise UsageError(f"unknown way to start a target: {word!r}", hint=nearest(suffix, _WAYS))
+                raise UsageError(f"unknown boot mode {suffix!r} in target {word!r}", hint=nearest(suffix, _WAYS))
             chosen.update(f"{name}{plus}{suffix}" for name in matched)
         return tuple(target for target in self.variants if target.id in chosen)
 
@@ -97,7 +96,7 @@ def _is_amd64(target: Target) -> bool:
 
 _PACKAGED = "_images"
 _SAID = (str(Architecture.ARM64), "cloudimg")
-"""What a glob must say to mean a row that has it in its id."""
+"""Words that a glob must contain to match an id that contains them."""
 _LISTING = "vmlab targets"
 _WAYS = [str(boot) for boot in Boot if boot is not Boot.STOCK]
 _NAMED: Mapping[str, Callable[[Target], bool]] = {
@@ -109,21 +108,21 @@ _NAMED: Mapping[str, Callable[[Target], bool]] = {
 
 
 def catalogue_directory() -> Path:
-    """Where images/ lies: beside the package in a checkout, inside it when installed from a wheel."""
+    """Return the path of images/: beside the package in a checkout, inside it when installed from a wheel."""
     package = Path(__file__).parents[1]
     beside = package.parent / "images"
     return beside if (beside / "targets").is_dir() else package / _PACKAGED
 
 
 def is_packaged(directory: Path) -> bool:
-    """True for the catalogue inside an installed package, which belongs to the package manager."""
+    """True for the catalogue inside an installed package, which only the package manager may change."""
     return directory.name == _PACKAGED
 
 
 def load_matrix(directory: Path | None = None, *, own: Path | None = None) -> Matrix:
-    """Read every targets/*.toml under `directory`, vmlab's catalogue unless given, and under `own`, the user's.
+    """Read every targets/*.toml under `directory` (default: vmlab's catalogue) and under `own`, the user's catalogue.
 
-    Raises `UsageError` that names file, key and the nearest valid word, or an id that is there twice.
+    Raises `UsageError` for an unknown key, with file and nearest valid word, and for a duplicated id.
     """
     files = [path for folder in (directory or catalogue_directory(), own) if folder for path in _target_files(folder)]
     targets: list[Target] = []
@@ -138,7 +137,7 @@ def _target_files(directory: Path) -> list[Path]:
     files = sorted(folder.glob("*.toml"))
     if not files:
         raise UsageError(
-            f"no target files in {folder}", hint="a checkout or an installed vmlab has some; so has a catalogue"
+            f"no target files in {folder}", hint="a catalogue needs *.toml files in targets/, as images/targets has"
         )
     return files
 
@@ -149,7 +148,7 @@ def _read_catalogue(path: Path) -> list[Target]:
     images = {image.id: image for image in catalogue.image}
     for image in catalogue.image:
         if len(image.urls) != len(image.checksums) or not image.urls:
-            raise UsageError(f"{path}: image {image.id!r}: urls and checksums go in pairs", hint="list one for each")
+            raise UsageError(f"{path}: image {image.id!r}: urls and checksums differ in number", hint="list pairs")
     return [_target(row, suites, images, path) for row in catalogue.target]
 
 
@@ -161,12 +160,12 @@ def _target(row: _TargetRow, suites: dict[str, Suite], images: dict[str, CloudIm
         )
     cloud = _cloud_kernel(row, images, path)
     if not re.fullmatch(r"\d+\.\d+", row.line) and not (row.line == NEWEST and cloud is not None):
-        raise UsageError(f"{path}: target {row.id!r}: line: {row.line!r} is no kernel line", hint="like '6.12'")
+        raise UsageError(f"{path}: target {row.id!r}: line must be a kernel line such as '6.12', got {row.line!r}")
     suffix = "" if row.flavour is Flavour.CLOUD or cloud is not None else f"-{row.flavour}"
     architecture = "" if row.architecture is Architecture.AMD64 else f"-{row.architecture}"
     expected = f"{suite.id}-{row.line}{suffix}{architecture}"
     if row.id != expected:
-        raise UsageError(f"{path}: target {row.id!r}: id does not say what it is", hint=f"name it {expected!r}")
+        raise UsageError(f"{path}: target {row.id!r}: id does not match its row", hint=f"rename it to {expected!r}")
     return Target(
         id=row.id,
         suite=suite,
@@ -185,8 +184,8 @@ def _cloud_kernel(row: _TargetRow, images: dict[str, CloudImage], path: Path) ->
     if not row.image:
         if row.kernel or row.headers or row.compiler:
             raise UsageError(
-                f"{path}: target {row.id!r}: kernel, headers and compiler are for targets with an image",
-                hint="out of packages, the line says which kernel",
+                f"{path}: target {row.id!r}: kernel, headers and compiler need an image",
+                hint="add `image`, or remove the three keys: without an image, `line` selects the kernel",
             )
         return None
     image = images.get(row.image)
@@ -195,7 +194,7 @@ def _cloud_kernel(row: _TargetRow, images: dict[str, CloudImage], path: Path) ->
             f"{path}: target {row.id!r}: image: unknown image {row.image!r}", hint=nearest(row.image, images)
         )
     if not row.headers:
-        raise UsageError(f"{path}: target {row.id!r}: a target with an image names its headers", hint="headers = …")
+        raise UsageError(f"{path}: target {row.id!r}: a target with an image needs headers", hint="add `headers = …`")
     return CloudKernel(image=image, kernel=row.kernel, headers=row.headers, compiler=row.compiler)
 
 
@@ -203,5 +202,5 @@ def _refuse_duplicates(targets: list[Target]) -> None:
     seen: set[str] = set()
     for target in targets:
         if target.id in seen:
-            raise UsageError(f"target {target.id!r} is there twice", hint="remove one row from images/targets/")
+            raise UsageError(f"target {target.id!r} is duplicated", hint="remove one row from images/targets/")
         seen.add(target.id)

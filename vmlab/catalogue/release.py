@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernel releases in order."""
+"""Order of kernel releases."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ import re
 
 
 def line_of(release: str) -> tuple[int, int]:
-    """(6, 12) of `6.12` and of `6.12.117+deb13-cloud-amd64`; (0, 0) of what is no release."""
+    """Return (6, 12) for `6.12` and for `6.12.117+deb13-cloud-amd64`; (0, 0) if the text is not a release."""
     match = re.match(r"(\d{1,4})\.(\d{1,4})", release)
     return (int(match[1]), int(match[2])) if match else (0, 0)

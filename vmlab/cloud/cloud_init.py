@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What cloud-init says of itself. Pure.
+"""Parser of cloud-init's status. Pure.
 
-`/run/cloud-init/result.json` is there when its last stage has ended, and every version since 0.7 writes it;
-`status.json` beside it tells the stage. `cloud-init status --format json` came with 22.4, its exit status 2 for
-"recoverable errors" with 23.4 (cloud-init, explanation/failure_states): Debian 11 has 20.4, which has only the files.
+cloud-init writes `/run/cloud-init/result.json` when its last stage ends, in every version since 0.7; `status.json`
+beside it names the stage. `cloud-init status --format json` came with 22.4, its exit status 2 for "recoverable errors"
+with 23.4 (cloud-init, explanation/failure_states). Debian 11 has 20.4, which has only the files.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ LOOK = (
     "cat /proc/sys/kernel/random/boot_id; "
     f"for f in {RESULT_FILE} {STATUS_FILE}; do echo '{_MARK}'; cat $f 2>/dev/null; done; true"
 )
-"""A look that costs no interpreter: the boot's identity and both files, whichever are there."""
+"""Command that prints the boot id and both files, if they exist; cheap, because it starts no Python."""
 VERDICT = "cloud-init status --wait --format json"
-"""Asked once the result is there; under emulation each such question costs seconds."""
+"""Command for the outcome, once the result file exists; under emulation it takes seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What a guest said at a look."""
+    """A guest's answer to `LOOK`."""
 
     boot_id: str
     is_finished: bool
     stage: str
-    """The one that runs; empty between two, and before the first."""
+    """Running stage; empty between two stages, and before the first."""
     errors: tuple[str, ...]
 
 
 def read_look(text: str) -> Look:
-    """The answer to `LOOK`; a file that is being written, or is not there, tells nothing yet."""
+    """Parse the answer to `LOOK`; a missing or incomplete file counts as empty."""
     boot_id, result, status = [*text.split(_MARK), "", ""][:3]
     finished, stages = _version_1(result), _version_1(status)
     errors = finished.get("errors")
@@ -52,11 +52,11 @@ def read_look(text: str) -> Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """How cloud-init ended."""
+    """Outcome of cloud-init."""
 
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    """What it calls recoverable."""
+    """Errors that cloud-init calls recoverable."""
 
     @property
     def is_well(self) -> bool:
@@ -64,10 +64,10 @@ class Verdict:
 
 
 def read_verdict(status: int, output: str, look: Look) -> Verdict:
-    """How it ended: by its own command where that knows the option, else by the result file alone.
+    """Return the outcome: from cloud-init's command if it supports the option, else from the result file alone.
 
-    `status` and `output` are those of `VERDICT`. An option that argparse does not know ends with 2 and no JSON, which
-    is not the 2 that stands for recoverable errors.
+    `status` and `output` are those of `VERDICT`. For an unknown option argparse also exits with 2, the status for
+    recoverable errors, but prints no JSON.
     """
     told = _json(output)
     if not told:
@@ -75,7 +75,7 @@ def read_verdict(status: int, output: str, look: Look) -> Verdict:
     errors = tuple(map(str, told.get("errors") or look.errors))
     word = str(told.get("status", ""))
     if not errors and (word not in ("done", "") or status == 1):
-        errors = (f"its status is {word or 'unknown'!r}: {told.get('detail') or 'no detail'}",)
+        errors = (f"status {word or 'unknown'!r}: {told.get('detail') or 'no detail'}",)
     recoverable = told.get("recoverable_errors")
     warnings = (
         tuple(f"{kind}: {text}" for kind, texts in recoverable.items() for text in texts)
@@ -91,7 +91,7 @@ def _version_1(text: str) -> Mapping[str, Any]:
 
 
 def _json(text: str) -> Mapping[str, Any]:
-    """The first JSON object in a text; empty when there is none, or only a part of one."""
+    """Return the first JSON object in a text; empty when there is none, or an incomplete one."""
     start = text.find("{")
     try:
         found, _ = json.JSONDecoder().raw_decode(text[start:]) if start >= 0 else ({}, 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The proof before an image is sealed: its kernel is started directly, and its guest is the lab's."""
+"""Direct boot of an image before it is sealed, to prove that kernel and guest work."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _QUESTION = "uname -r; test -w /build && sudo -n true; echo $?"
 def prove_image(
     context: Context, target: Target, image: Image, verdict: Verdict, limits: Limits, *, console: Path
 ) -> None:
-    """Boot an image that is about to be sealed, as every later guest of it will be; what it writes is thrown away.
+    """Boot an image that is about to be sealed, in the same way as later guests; its writes are discarded.
 
-    A boot that is lost is tried once more, and said. Raises `AssetError` when it does not come up, comes up with
-    another kernel than the one that was asked for, or without what the lab's user has in every guest.
+    A lost boot is retried once, with a notice. Raises `AssetError` when the guest does not boot, runs another kernel
+    than requested, or lacks the lab's user, /build or sudo.
     """
     spec = machine_spec(
         image,
@@ -36,30 +36,30 @@ def prove_image(
         cpu_model=verdict.cpu_model,
         kernel_parameters=target.kernel_parameters,
     )
-    context.progress(f"{target.id}: booting what came out, directly")
+    context.progress(f"{target.id}: booting the new image directly")
     what = "the first direct boot of its image was lost"
     try:
         answer = context.retry_lost(target.id, what, lambda: _answer(image, spec, limits, console))
     except MachineLost as again:
         raise AssetError(
-            f"{target.id}: what was made of its cloud image does not come up when its kernel is started directly",
-            hint="its console is below",
+            f"{target.id}: the image made from its cloud image does not boot when QEMU starts its kernel directly",
+            hint="see the console below",
             detail=f"{again.message}\n{again.detail}",
         ) from None
     require_answer(target.id, image.release, answer)
 
 
 def require_answer(name: str, release: str, answer: str) -> None:
-    """Raise `AssetError` when a guest that was booted directly is not what was made. Pure."""
+    """Raise `AssetError` when a directly booted guest answers with another release, or an error. Pure."""
     if answer.split() != [release, "0"]:
         raise AssetError(
-            f"{name}: started directly, its guest is not what was made: it answers {' '.join(answer.split())!r}",
-            hint=f"it should be {release!r}, and 0 for a writable /build and sudo without a password",
+            f"{name}: unexpected answer from the directly booted guest: {' '.join(answer.split())!r}",
+            hint=f"expected {release!r}, and 0 for a writable /build and sudo without a password",
         )
 
 
 def _answer(image: Image, spec: MachineSpec, limits: Limits, console: Path) -> str:
-    """What its guest says over the lab's connection as the ordinary user; root's must open as well."""
+    """Return the guest's answer over SSH as the ordinary user; root's connection must open as well."""
     console.unlink(missing_ok=True)
     machine = Machine(image, spec, console=console, room_timeout_s=limits.room_s, monitor_s=limits.monitor_s)
     try:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A publisher's cloud image: fetched once, verified, and sealed in the store.
+"""Download of a publisher's cloud image: fetched once, verified, and sealed in the store.
 
-Nobody sees the file before it is whole and the one that is locked. Until then it is a part, outside of the store's
-objects, where the next attempt goes on, in this process or another.
+The file becomes visible once it is complete and matches the lock. Until then it is a part, outside the store's objects,
+which the next attempt completes, in this process or another.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from vmlab.system.naming import told_of
 
 KIND = "cloud-image"
 DISK = "disk"
-"""The name of the file in the object."""
+"""Name of the file in the object."""
 
 _MB = 1_000_000
 _TELL_EVERY_S = 0.2
 _PROGRESS = 0.01
-"""What share of the file an answer must have brought for the next failure to be the first again."""
+"""Fraction of the file that an answer must deliver to reset the count of failures."""
 
 
 def fetch_cloud_image(
@@ -44,14 +44,14 @@ def fetch_cloud_image(
     progress: Say = silent,
     web: Web | None = None,
 ) -> StoredObject:
-    """An image's file as it is locked, from the store or fetched now: an object of kind `cloud-image`, file `disk`.
+    """Return an image's locked file, from the store or fetched now: an object of kind `cloud-image`, file `disk`.
 
-    What is in the store is taken without any connection. Else the publisher's checksum list is read, the file fetched
-    (300 to 700 MB; a part that is there is gone on with), compared with list and lock, and its header read. One
-    process fetches, the others wait.
+    A stored file needs no connection. Otherwise this reads the publisher's checksum list, fetches the file (300 to
+    700 MB, less an existing part), compares it with list and lock, and reads its header. One process fetches, the
+    others wait.
 
-    Raises `AssetError` when the image is not locked, no address gives the file, or it is not the one that is locked;
-    `HostError` when there is no room for it.
+    Raises `AssetError` when the image is not locked, no address provides the file, or the file differs from the lock;
+    `HostError` when there is not enough space.
     """
     row = lock.row(image)
     inputs = {"algorithm": str(row.algorithm), "digest": row.digest}
@@ -71,7 +71,7 @@ def fetch_cloud_image(
 
 
 class _Fetching:
-    """One image on its way."""
+    """Download of one image."""
 
     def __init__(self, image: CloudImage, row: LockedImage, part: Part, web: Web, progress: Say) -> None:
         self._image = image
@@ -81,7 +81,7 @@ class _Fetching:
         self._progress = progress
 
     def from_anywhere(self) -> str:
-        """Fetch and verify it from the first address that gives it; returns that."""
+        """Fetch and verify the file from the first address that provides it; returns that address."""
         faults: list[AssetError] = []
         for place in range(len(self._image.urls)):
             try:
@@ -97,16 +97,16 @@ class _Fetching:
         offer = find_offer(self._image, place, self._web, preferred=self._row.name)
         if offer.digest != self._row.digest:
             raise AssetError(
-                f"the publisher offers another file than is locked: {offer.name} has {self._row.algorithm} "
-                f"{offer.digest}, and {self._row.name} with {self._row.digest} is locked",
-                hint=f"`vmlab images lock {self._image.id}` takes the new one",
+                f"the publisher's file differs from the lock: {offer.name} has {self._row.algorithm} "
+                f"{offer.digest}, the lock has {self._row.name} with {self._row.digest}",
+                hint=f"`vmlab images lock {self._image.id}` locks the new file",
             )
         self._part.require_room(self._row.size_bytes, what=offer.name)
         self._download(offer)
         fault = self._difference(offer)
         if fault is not None and self._part.is_patched:
-            # Two answers need not have been of one file, and a power cut may have lost what was written.
-            self._progress(f"{self._image.id}: what was there already does not fit; from the beginning")
+            # The answers may be of different files, and a power cut may have lost written data.
+            self._progress(f"{self._image.id}: the partial file does not match; fetching all of it")
             self._part.restart()
             self._download(offer)
             fault = self._difference(offer)
@@ -118,13 +118,13 @@ class _Fetching:
     def _difference(self, offer: Offer) -> AssetError | None:
         self._progress(f"{self._image.id}: verifying {offer.name}")
         try:
-            self._row.require(self._part.path, what=f"what {urlsplit(offer.url).hostname} gave as {offer.name}")
+            self._row.require(self._part.path, what=f"{offer.name} from {urlsplit(offer.url).hostname}")
         except AssetError as error:
             return error
         return None
 
     def _download(self, offer: Offer) -> None:
-        """Make the part whole, in as many requests as it takes. Raises `WebFault` when it cannot be."""
+        """Complete the part, in as many requests as needed. Raises `WebFault` on failure."""
         failures = 0
         knows_ranges = True
         while self._part.size != self._row.size_bytes:
@@ -134,11 +134,11 @@ class _Fetching:
             except WebFault as fault:
                 gained = self._part.size - before
                 failures = 1 if gained >= self._row.size_bytes * _PROGRESS else failures + 1
-                self._progress(told_of(self._image.id, f"fetching {offer.name} again", fault.message))
+                self._progress(told_of(self._image.id, f"retrying {offer.name}", fault.message))
                 self._web.wait(failures, fault)
 
     def _ask(self, offer: Offer, knows_ranges: bool) -> bool:
-        """One request for what is missing; returns whether ranges are to be asked for from now on."""
+        """Send one request for the missing bytes; returns False if the server does not support ranges."""
         part = self._part
         if not knows_ranges:
             part.restart()
@@ -159,7 +159,7 @@ class _Fetching:
             if answer.status == PARTIAL:
                 part.is_patched = True
             elif start:
-                # The whole file: a server without ranges, or another file than the beginning is of.
+                # The whole file: the server has no ranges, or the file has changed.
                 part.restart()
             if not part.size:
                 part.remember(offer.url, answer.headers.get("ETag", ""))
@@ -170,8 +170,8 @@ class _Fetching:
         total = answer.range_total if answer.status == PARTIAL else answer.length
         if total is not None and total != self._row.size_bytes:
             raise WebFault(
-                f"{urlsplit(answer.url).hostname} offers {offer.name} with {total} bytes, and {self._row.size_bytes} "
-                "are locked",
+                f"{urlsplit(answer.url).hostname} offers {offer.name} with {total} bytes, "
+                f"the lock has {self._row.size_bytes}",
                 passes=False,
                 hint=self._row.how_to_lock,
             )
@@ -184,9 +184,7 @@ class _Fetching:
             size = self._part.size
             if size > total:
                 self._part.restart()
-                raise WebFault(
-                    f"{offer.url} has no end: more than the {total} bytes that are locked came", passes=False
-                )
+                raise WebFault(f"{offer.url} is larger than the {total} bytes in the lock", passes=False)
             now = time.monotonic()
             if now - told >= _TELL_EVERY_S or size == total:
                 told = now

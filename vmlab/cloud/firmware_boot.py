@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a publisher's disk takes to be booted by its own boot loader: firmware, an accelerator, room to write."""
+"""Boot of a publisher's disk by its own boot loader: firmware, accelerator, disk size."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from vmlab.machine.argv import MachineSpec, firmware_spec, proof_argv
 from vmlab.settings import Settings
 
 LEAST_DISK_BYTES = 12 * 2**30
-"""Publishers' disks have room for little more than themselves; cloud-init grows the root file system into this."""
+"""Disk size to which cloud-init grows the root file system; publishers' disks have little free space."""
 _LEAST_MEMORY_MIB = 2048
-"""A guess with room in it: package managers that read their whole index want more than a guest under test does."""
+"""A generous guess: package managers that read their whole index need more than a guest under test."""
 _PROOF_TIMEOUT_S = 45.0
-"""For firmware, a boot loader with its menu's time, and a kernel's first line, under KVM: a guess."""
+"""A guess for firmware, the boot loader's menu and the kernel's first line, under KVM."""
 
 
 def own_uefi(architecture: Architecture, firmware: Firmware, directory: Path) -> UefiFiles | None:
-    """Firmware with variables of its own in `directory`; None for BIOS. `HostError` when this host has none."""
+    """Return UEFI firmware with a copy of its variables in `directory`; None for BIOS. Raises `HostError`."""
     if firmware is Firmware.BIOS:
         return None
     found = find_uefi(architecture)
@@ -37,7 +37,7 @@ def own_uefi(architecture: Architecture, firmware: Firmware, directory: Path) ->
 def provisioning_spec(
     settings: Settings, architecture: Architecture, verdict: Verdict, uefi: UefiFiles | None
 ) -> MachineSpec:
-    """The machine that a publisher's disk is provisioned in."""
+    """Return the machine that provisions a publisher's disk."""
     return firmware_spec(
         architecture,
         verdict.accelerator,
@@ -51,7 +51,7 @@ def provisioning_spec(
 def choose_by_disk(
     context: Context, accelerators: Accelerators, architecture: Architecture, firmware: Firmware, disk: Path
 ) -> Verdict:
-    """KVM or TCG: proved with a kernel of the lab's own where the store has one, else with the publisher's disk.
+    """Choose KVM or TCG, proved with a kernel from the store if it has one, else with the publisher's disk.
 
     The latter starts QEMU once per host boot and disk, and takes as long as the boot loader's menu waits.
     """

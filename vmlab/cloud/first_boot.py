@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A cloud image's guest at its first boot: it may reboot under one's hands, and cloud-init has the first word."""
+"""First boot of a cloud image's guest: cloud-init configures it and may reboot it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vmlab.reason.command import with_words
 from vmlab.system.wait import wait_until
 
 _MOST_REBOOTS = 3
-"""So many of its own, and it is not going to come to rest."""
+"""Number of reboots without a request after which the first boot has failed."""
 _LOOK_S = 1.0
 _LOGS = (
     "sudo -n sh -c '"
@@ -25,16 +25,15 @@ _LOGS = (
     'grep -E "WARNING|ERROR|CRITICAL" /var/log/cloud-init.log | tail -n 10; echo ...; '
     "tail -n 4 /var/log/cloud-init.log'"
 )
-"""What the modules printed, what went wrong, and what it did last."""
+"""Command that prints the modules' output, warnings and errors, and the end of the log."""
 
 
 class FirstBoot:
-    """A connection to such a guest, made anew when the guest rebooted.
+    """A connection to such a guest, opened again after a reboot.
 
-    `open_transport` waits for its SSH; `require_alive` raises `MachineLost` when QEMU has ended or the kernel
-    panicked; `has_powered_off` tells that QEMU ended because the guest switched itself off; `return_s` is how long a
-    guest has, once its SSH is back, to tell which boot it is. Whatever goes wrong that
-    the image did is an `AssetError`; that the guest is gone, and nobody knows why, a `MachineLost`.
+    `open_transport` waits for SSH. `require_alive` raises `MachineLost` when QEMU has ended or the kernel panicked.
+    `has_powered_off` is true if QEMU ended because the guest powered off. `return_s` limits the query of the boot id
+    once SSH is back. A fault of the image is an `AssetError`; a guest lost for an unknown reason is a `MachineLost`.
     """
 
     def __init__(
@@ -59,14 +58,14 @@ class FirstBoot:
         self._notice = notice
         self._log = log
         self._boot = ""
-        """The identity of the boot that is to last; empty while the guest may reboot."""
+        """Id of the boot that must last; empty while the guest may reboot."""
 
     # --- commands
 
     def run(self, command: str, *, timeout_s: float, what: str) -> Completed:
-        """Run a shell command as the image's user; `what` is what an error calls it.
+        """Run a shell command as the image's user; `what` names it in errors.
 
-        Raises `AssetError` when it takes longer than `timeout_s`, `MachineLost` when the guest is gone.
+        Raises `AssetError` when it takes longer than `timeout_s`, `MachineLost` when the guest is lost.
         """
         try:
             done = self._connected().run(command, timeout_s=timeout_s)
@@ -74,7 +73,7 @@ class FirstBoot:
             self._let_go()
             raise AssetError(
                 f"{self.name}: {what} took longer than {timeout_s:.0f} s",
-                hint="look at the console below; on a slow host raise --vmlab-patience",
+                hint="see the console below; on a slow host raise --vmlab-patience",
                 detail=self._console.tail(),
             ) from None
         except TransportLost as lost:
@@ -83,7 +82,7 @@ class FirstBoot:
         return done
 
     def succeed(self, command: str, *, timeout_s: float, what: str) -> str:
-        """Run a command that must end with status 0 and return what it printed; else `AssetError` with its output."""
+        """Run a command and return its output; raises `AssetError` with the output if its status is not 0."""
         done = self.run(command, timeout_s=timeout_s, what=what)
         if not done.ok:
             message = with_words(f"{self.name}: {what} ended with status {done.status}", done.stderr, done.stdout)
@@ -98,16 +97,16 @@ class FirstBoot:
             raise self._gone(f"while {local.name} was copied in: {error}") from None
 
     def close(self) -> None:
-        """Let go of the connection; safe to call again."""
+        """Close the connection; safe to call again."""
         self._let_go()
 
     # --- cloud-init
 
     def await_cloud_init(self, *, timeout_s: float, command_s: float) -> None:
-        """Wait until cloud-init has ended, by its own word, through reboots of its own; it must have ended well.
+        """Wait until cloud-init reports success, across the reboots that it causes.
 
-        `timeout_s` limits all of it, `command_s` a question. Raises `AssetError` when cloud-init reports errors, does
-        not end, keeps rebooting or switches the guest off. What it calls recoverable is told as a notice.
+        `timeout_s` limits the whole wait, `command_s` one query. Raises `AssetError` when cloud-init reports errors,
+        does not end, keeps rebooting or powers the guest off. Recoverable errors become notices.
         """
         seen: list[Look] = []
         try:
@@ -119,23 +118,23 @@ class FirstBoot:
             if not seen or self._transport is None:
                 raise
             stage = seen[-1].stage
-            where = f"its stage {stage} does not end" if stage else "no stage of it is under way"
+            where = f"its stage {stage!r} is still running" if stage else "no stage is running"
             raise AssetError(
                 f"{self.name}: cloud-init has not ended after {timeout_s:.0f} s: {where}",
-                hint="its log is below; on a slow host raise --vmlab-patience",
+                hint="see its log below; on a slow host raise --vmlab-patience",
                 detail=self._cloud_init_log(command_s),
             ) from None
         if not verdict.is_well:
             raise AssetError(
                 f"{self.name}: cloud-init failed: {_line(verdict.errors[0])}",
-                hint="its log is below",
+                hint="see its log below",
                 detail=self._cloud_init_log(command_s),
             )
         for warning in verdict.warnings[:3]:
             self._notice(f"{self.name}: cloud-init warns: {_line(warning)}")
 
     def _look(self, seen: list[Look], command_s: float) -> Verdict | None:
-        """How cloud-init ended, once it has; a guest that rebooted is asked again when it is back."""
+        """Return cloud-init's outcome, or None while it runs; a rebooted guest is queried again when it is back."""
         try:
             look = cloud_init.read_look(self._connected().run(cloud_init.LOOK, timeout_s=command_s).stdout)
             self._count_boots(seen, look)
@@ -143,7 +142,7 @@ class FirstBoot:
                 return None
             done = self._connected().run(cloud_init.VERDICT, timeout_s=command_s)
         except (CommandTooSlow, TransportLost):
-            # It reboots, or is gone: the next connection tells.
+            # The guest is rebooting or lost: the next connection shows which.
             self._let_go()
             self._require_alive_by_itself("while cloud-init ran")
             return None
@@ -154,17 +153,17 @@ class FirstBoot:
     def _count_boots(self, seen: list[Look], look: Look) -> None:
         if seen and look.boot_id != seen[-1].boot_id:
             reboots = len({earlier.boot_id for earlier in seen})
-            self._notice(f"{self.name}: it rebooted on its own while cloud-init ran")
+            self._notice(f"{self.name}: the guest rebooted on its own while cloud-init ran")
             if reboots >= _MOST_REBOOTS:
                 raise AssetError(
-                    f"{self.name}: it rebooted on its own {reboots} times while cloud-init ran",
-                    hint="an image that reboots without end is no use; its console is below",
+                    f"{self.name}: the guest rebooted on its own {reboots} times while cloud-init ran",
+                    hint="see the console below",
                     detail=self._console.tail(),
                 )
         seen.append(look)
 
     def _cloud_init_log(self, command_s: float) -> str:
-        """The end of cloud-init's own logs; the console's where they cannot be had."""
+        """Return the end of cloud-init's logs; the console's tail if they cannot be read."""
         with contextlib.suppress(CommandTooSlow, TransportLost, MachineLost):
             done = self._connected().run(_LOGS, timeout_s=command_s)
             if done.stdout.strip():
@@ -175,7 +174,7 @@ class FirstBoot:
     # --- reboots
 
     def reboot(self, *, timeout_s: float, command_s: float) -> None:
-        """Have the guest reboot, and wait until another boot answers; `MachineLost` when none does."""
+        """Reboot the guest, and wait until another boot answers; raises `MachineLost` when none does."""
         before, self._boot = self._boot_id(command_s), ""
         with contextlib.suppress(CommandTooSlow, TransportLost):
             self._connected().run("sudo -n systemctl reboot", timeout_s=command_s)
@@ -186,7 +185,7 @@ class FirstBoot:
                 return self._boot != before
             except (CommandTooSlow, TransportLost):
                 self._let_go()
-                self._require_alive_by_itself("when it was to reboot")
+                self._require_alive_by_itself("instead of rebooting")
                 return False
 
         wait_until(
@@ -195,14 +194,14 @@ class FirstBoot:
         )  # fmt: skip
 
     def power_off(self, *, timeout_s: float, command_s: float) -> None:
-        """Have the guest switch itself off, and wait until it has; `MachineLost` when it does not."""
+        """Power the guest off, and wait until it is off; raises `MachineLost` when it stays on."""
         with contextlib.suppress(CommandTooSlow, TransportLost):
             self._connected().run("sudo -n systemctl poweroff", timeout_s=command_s)
         self._let_go()
         wait_until(
             self._has_powered_off,
             timeout_s=timeout_s,
-            describe=f"{self.name} to switch itself off",
+            describe=f"{self.name} to power off",
             evidence=self._console.tail,
         )
 
@@ -228,7 +227,7 @@ class FirstBoot:
             if self._boot and self._boot_id(self._return_s) != self._boot:
                 return AssetError(
                     f"{self.name}: the guest rebooted on its own {how}",
-                    hint="its console is below",
+                    hint="see the console below",
                     detail=self._console.tail(),
                 )
         except (MachineLost, AssetError) as error:
@@ -238,11 +237,11 @@ class FirstBoot:
         return MachineLost(f"{self.name}: the guest was lost {how}", detail=self._console.tail())
 
     def _require_alive_by_itself(self, when: str) -> None:
-        """Like `require_alive`, and `AssetError` for a guest that switched itself off: the image did that."""
+        """Call `require_alive`; raises `AssetError` for a guest that powered off by itself: the image did that."""
         if self._has_powered_off():
             raise AssetError(
-                f"{self.name}: the guest switched itself off {when}",
-                hint="its console is below",
+                f"{self.name}: the guest powered off {when}",
+                hint="see the console below",
                 detail=self._console.tail(),
             )
         self._require_alive()

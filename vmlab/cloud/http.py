@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Requests to publishers: what is asked, how long is waited, how often it is tried."""
+"""HTTP requests to publishers: timeouts, retries and size limits."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ T = TypeVar("T")
 
 _CONNECT_S = 15
 _SILENCE_S = 60
-"""How long a server may say nothing."""
+"""Longest silence of a server."""
 _ATTEMPTS = 5
-"""In a row and without progress, 15 s in all."""
+"""Attempts in a row without progress, with 15 s of waits in all."""
 _LONGEST_WAIT_S = 120
 _LONGEST_TEXT = 4 * 2**20
-"""The longest list that was seen has some thousand bytes, and a directory's page some hundred thousand."""
+"""Size limit in bytes. The longest known list has some thousand, a directory's page some hundred thousand."""
 _CHUNK = 2**18
 _RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 PARTIAL = 206
@@ -35,29 +35,29 @@ NOT_SATISFIABLE = 416
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A server's answer whose body is still to come."""
+    """A server's answer whose body is not read yet."""
 
     url: str
-    """Where it came from, redirects followed."""
+    """Final address, after redirects."""
     status: int
     headers: Mapping[str, str]
     chunks: Iterator[bytes]
 
     @property
     def length(self) -> int | None:
-        """How many bytes of body were announced."""
+        """Number of bytes in the body, as announced."""
         text = self.headers.get("Content-Length", "")
         return int(text) if text.isdecimal() else None
 
     @property
     def range_start(self) -> int | None:
-        """Where a range begins; RFC 9110, 14.4."""
+        """First byte of the range; RFC 9110, 14.4."""
         match = _RANGE.fullmatch(self.headers.get("Content-Range", ""))
         return int(match[1]) if match and match[1] else None
 
     @property
     def range_total(self) -> int | None:
-        """How long the file is that a range is of."""
+        """Size of the whole file that the range is part of."""
         match = _RANGE.fullmatch(self.headers.get("Content-Range", ""))
         return int(match[2]) if match and match[2] != "*" else None
 
@@ -67,13 +67,13 @@ class Answer:
 
 
 class Web:
-    """Requests to publishers; `pause` is what waits between attempts, so that tests need not."""
+    """HTTP client for publishers; `pause` waits between attempts, and tests replace it."""
 
     def __init__(self, *, pause: Callable[[float], None] = time.sleep, silence_s: float = _SILENCE_S) -> None:
         self._pause = pause
         self._silence_s = silence_s
         self._session = requests.Session()
-        # Bytes as they lie there: a checksum is of those.
+        # No compression: the checksum is of the bytes as stored.
         self._session.headers.update({"User-Agent": f"vmlab/{__version__}", "Accept-Encoding": "identity"})
         self._session.max_redirects = 10
 
@@ -85,8 +85,8 @@ class Web:
 
     @contextlib.contextmanager
     def ask(self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None) -> Iterator[Answer]:
-        """One request; the answer's status is 200, 206 or 416. Raises `WebFault` for any other and for what breaks,
-        also while the body is read within the `with` block."""
+        """Send one request; the answer's status is 200, 206 or 416. Raises `WebFault` for any other status and for
+        connection errors, also while the body is read within the `with` block."""
         try:
             with self._session.request(
                 method, url, headers=headers, stream=True, timeout=(_CONNECT_S, self._silence_s)
@@ -99,32 +99,32 @@ class Web:
                     chunks=_chunks(response.raw),
                 )
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            # After a redirect it is another host that fails.
+            # After a redirect, another host has failed.
             asked = getattr(error, "request", None)
             raise explain(error, getattr(asked, "url", None) or url) from None
 
     def text(self, url: str) -> str:
-        """A small text file, such as a checksum list; attempts that may pass are repeated. Raises `WebFault`."""
+        """Return a small text file, such as a checksum list; temporary faults are retried. Raises `WebFault`."""
         try:
             return self.small_file(url).decode()
         except UnicodeDecodeError:
-            raise WebFault(f"{url} is no text", passes=False) from None
+            raise WebFault(f"{url} is not UTF-8 text", passes=False) from None
 
     def small_file(self, url: str) -> bytes:
-        """A small file, such as a signature; repeated like `text`. Raises `WebFault`."""
+        """Return a small file, such as a signature; retried like `text`. Raises `WebFault`."""
         return self._repeat(lambda: self._bytes(url))
 
     def size_of(self, url: str) -> int:
-        """How many bytes a file has, without fetching it; repeated like `text`. Raises `WebFault`."""
+        """Return the size of a file in bytes without fetching it; retried like `text`. Raises `WebFault`."""
         return self._repeat(lambda: self._size_of(url))
 
     def wait(self, failures: int, fault: WebFault) -> None:
-        """Wait after so many failures in a row; raises the last one's fault when it is not to be tried again."""
+        """Wait after a number of failures in a row; raises `fault` when it must not be retried."""
         if not fault.passes or failures >= _ATTEMPTS:
             raise fault
         wait_s = float(2 ** (failures - 1)) if fault.after_s is None else fault.after_s
         if wait_s > _LONGEST_WAIT_S:
-            raise WebFault(f"{fault.message}; it asks to come back in {wait_s:.0f} s", passes=False, hint="do so")
+            raise WebFault(f"{fault.message}; it asks for a retry in {wait_s:.0f} s", passes=False, hint="retry then")
         self._pause(wait_s)
 
     def _repeat(self, act: Callable[[], T]) -> T:
@@ -139,16 +139,16 @@ class Web:
     def _bytes(self, url: str) -> bytes:
         with self.ask(url) as answer:
             if urlsplit(url).scheme == "https" and urlsplit(answer.url).scheme != "https":
-                raise WebFault(f"{url} sends on to {answer.url}, which is not encrypted", passes=False)
+                raise WebFault(f"{url} redirects to {answer.url}, which is not encrypted", passes=False)
             body = bytearray()
             for chunk in answer.chunks:
                 body += chunk
                 if len(body) > _LONGEST_TEXT:
-                    raise WebFault(f"{url} is larger than {_LONGEST_TEXT // 2**20} MiB: no list", passes=False)
+                    raise WebFault(f"{url} is larger than {_LONGEST_TEXT // 2**20} MiB: not a list", passes=False)
         return bytes(body)
 
     def _size_of(self, url: str) -> int:
-        # Some servers refuse HEAD, or tell no length for it, which RFC 9110, 9.3.2 lets them.
+        # Some servers refuse HEAD, or send no length for it, as RFC 9110, 9.3.2 allows.
         try:
             with self.ask(url, method="HEAD") as answer:
                 refuse_page(answer, url)
@@ -161,21 +161,21 @@ class Web:
             refuse_page(answer, url)
             total = answer.range_total if answer.status == PARTIAL else answer.length
         if total is None:
-            raise WebFault(f"{url}: the server does not tell how large it is", passes=False)
+            raise WebFault(f"{url}: the server does not report the file's size", passes=False)
         return total
 
 
 def refuse_page(answer: Answer, url: str) -> None:
-    """Raises `WebFault` when a web page came in place of a file."""
+    """Raise `WebFault` when a web page came instead of a file."""
     if answer.is_page:
         raise WebFault(
-            f"{host_of(url)} answered with a web page in place of {url.rpartition('/')[2]}",
+            f"{host_of(url)} answered with a web page instead of {url.rpartition('/')[2]}",
             passes=False,
-            hint="a captive portal or a proxy does that: open a page of the publisher in a browser first",
+            hint="a captive portal or a proxy may send it: open the publisher's site in a browser first",
         )
 
 
 def _chunks(raw: urllib3.response.BaseHTTPResponse) -> Iterator[bytes]:
-    # read1() hands over what is there: read() would keep up to a chunk to itself when the connection breaks.
+    # read1() returns the bytes that have arrived: read() would lose up to a chunk when the connection breaks.
     while chunk := raw.read1(_CHUNK, decode_content=False):
         yield chunk

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What went wrong with a request, in words, and whether it may pass."""
+"""Faults of requests: a message for people, and whether a retry may succeed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-# The server's state, not the request: RFC 9110, 15.5.9 and 15.6; 425 and 429 are of RFC 8470 and RFC 6585.
+# Caused by the server's state, not the request: RFC 9110, 15.5.9 and 15.6; 425: RFC 8470; 429: RFC 6585.
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-_PORTAL_OR_PROXY = "whether a portal or a proxy stands in between"
+_PORTAL_OR_PROXY = "for a captive portal or a proxy"
 
 
 class WebFault(Exception):
-    """A request that gave nothing of use: why, what to do about it, and whether the same request may do better."""
+    """A failed request: message, hint, and whether the same request may succeed later."""
 
     def __init__(self, message: str, *, passes: bool, hint: str = "", after_s: float | None = None) -> None:
         super().__init__(message)
@@ -28,27 +28,27 @@ class WebFault(Exception):
         self.passes = passes
         self.hint = hint
         self.after_s = after_s
-        """When the server asked to be asked again."""
+        """Seconds that the server asked to wait before a retry."""
 
 
 def refuse_status(response: requests.Response, url: str) -> None:
-    """Raises `WebFault` for an answer that is none, or not of bytes as they are."""
+    """Raise `WebFault` for an error status, or a compressed body."""
     status = response.status_code
     if status not in (200, 206, 416):
         passes = status in _PASSING
         raise WebFault(
             f"{host_of(response.url)} answered {status} {response.reason} to {url}",
             passes=passes,
-            hint="" if passes else "the file may have moved: see images/targets",
+            hint="" if passes else "the file may have moved: check its address in images/targets",
             after_s=_retry_after(response.headers.get("Retry-After", "")),
         )
     encoding = response.headers.get("Content-Encoding", "identity")
     if encoding != "identity":
-        raise WebFault(f"{host_of(response.url)} sends {url} as {encoding}, which nobody asked for", passes=False)
+        raise WebFault(f"{host_of(response.url)} sends {url} as {encoding!r}, expected no encoding", passes=False)
 
 
 def _retry_after(text: str) -> float | None:
-    """RFC 9110, 10.2.3: seconds, or a date; None when it is neither."""
+    """Return the seconds to wait, from a number or a date (RFC 9110, 10.2.3); None when it is neither."""
     if text.isdecimal():
         return float(text)
     try:
@@ -58,36 +58,34 @@ def _retry_after(text: str) -> float | None:
 
 
 def explain(error: Exception, url: str) -> WebFault:
-    """An error of requests or urllib3 in words."""
+    """Convert an error of requests or urllib3 to a `WebFault`."""
     host = host_of(url)
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return WebFault(
-                f"{host}: its certificate cannot be trusted: {cause.verify_message}",
+                f"{host}: certificate verification failed: {cause.verify_message}",
                 passes=False,
                 hint=f"check this host's clock, and {_PORTAL_OR_PROXY}",
             )
         if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
             why = (cause.reason or str(cause)).replace("_", " ").lower()
-            return WebFault(
-                f"{host}: it cannot be spoken to over TLS: {why}", passes=False, hint=f"see {_PORTAL_OR_PROXY}"
-            )
+            return WebFault(f"{host}: the TLS connection failed: {why}", passes=False, hint=f"check {_PORTAL_OR_PROXY}")
         if isinstance(cause, socket.gaierror):
             return WebFault(
-                f"the name {host} cannot be resolved: {cause.strerror}",
+                f"cannot resolve {host!r}: {cause.strerror}",
                 passes=cause.errno == socket.EAI_AGAIN,
-                hint="check the network and its name server",
+                hint="check the network and its DNS server",
             )
         if isinstance(cause, urllib3.exceptions.IncompleteRead):
             return WebFault(f"{host} closed the connection after {cause.partial} bytes of its answer", passes=True)
     if isinstance(error, requests.TooManyRedirects):
-        return WebFault(f"{host} redirects {url} in circles", passes=False)
+        return WebFault(f"{host} redirects {url} too often", passes=False)
     if isinstance(
         error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema | requests.exceptions.MissingSchema
     ):
-        return WebFault(f"{url!r} leads to no web address: {error}", passes=False)
-    # Before timeouts: urllib3 derives a connection that was refused from those.
+        return WebFault(f"{url!r} is, or redirects to, an invalid web address: {error}", passes=False)
+    # Before timeouts: urllib3 derives its error for a refused connection from its timeout.
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno in _WORDS:
             return WebFault(f"{host}: {_WORDS[cause.errno]}", passes=True, hint="check the network and its proxy")
@@ -99,13 +97,13 @@ def explain(error: Exception, url: str) -> WebFault:
 _WORDS = {
     errno.ECONNREFUSED: "connection refused",
     errno.ECONNRESET: "connection reset",
-    errno.ENETUNREACH: "there is no network that leads to it",
-    errno.EHOSTUNREACH: "there is no way to it",
+    errno.ENETUNREACH: "network is unreachable",
+    errno.EHOSTUNREACH: "no route to host",
 }
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and what is wrapped in it, the outermost first: requests and urllib3 wrap each in another way."""
+    """Yield an error and those wrapped in it, the outermost first: requests and urllib3 wrap in several ways."""
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting:
@@ -118,7 +116,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def host_of(url: str) -> str:
-    """The host of an address, or what stands in place of one."""
+    """Return the host of an address, or the address if it has none."""
     try:
         return urlsplit(url).hostname or url
     except ValueError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is installed in a cloud image's guest, by its own package manager, and in which order."""
+"""Installation of a target's packages in a cloud image's guest, by the guest's package manager."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from vmlab.module.compiler import Compiler, Match, candidates, compare, kernel_c
 from vmlab.reason.command import with_words
 
 _PLACE = "/var/tmp/vmlab"
-"""On the disk, so that it is there after a reboot."""
+"""Directory on the guest's disk, so that its files survive a reboot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """What a guest came to have."""
+    """Kernel, root arguments and compiler of a provisioned guest."""
 
     release: str
     root: str
-    """What its kernel is to be told of where the root file system is."""
+    """root= and related arguments for the kernel command line."""
     compiler: str
-    """The first line of its compiler's `--version`."""
+    """First line of its compiler's `--version`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A guest and how it is to be treated."""
+    """A guest in provisioning, with its recipe and limits."""
 
     guest: FirstBoot
     target: Target
@@ -44,17 +44,17 @@ class Site:
     recipe: CloudRecipe
     limits: Limits
     serial: str
-    """Its serial port, which a package manager's output goes to as well."""
+    """Guest's serial port, to which the package manager's output is copied."""
     progress: Say
     notice: Say
 
     def ask(self, verb: str, *words: str, what: str) -> str:
-        """Have a verb of the recipe's script done that only looks."""
+        """Run a verb of the recipe's script that changes nothing; returns its output."""
         command = f"sudo -n sh {_PLACE}/guest.sh {shlex.join((verb, *words))}"
         return self.guest.succeed(command, timeout_s=self.limits.command_s, what=what)
 
     def do(self, verb: str, *words: str, what: str) -> str:
-        """Have a verb done that changes the guest; `AssetError` with what its package manager complained of."""
+        """Run a verb that changes the guest; raises `AssetError` with the package manager's complaint."""
         self.progress(f"{self.target.id}: {what}")
         command = f"sudo -n sh {_PLACE}/guest.sh run /dev/{self.serial} {shlex.join((verb, *words))}"
         done = self.guest.run(command, timeout_s=self.limits.install_s, what=what)
@@ -64,23 +64,23 @@ class Site:
 
 
 def install(site: Site, *, scripts: Sequence[Path], archive: Path, device: str) -> Installed:
-    """Take a guest whose cloud-init has ended to where it can be sealed; `device` gets what the image's files are.
+    """Prepare a guest whose cloud-init has ended for sealing; the image's files are written to `device`.
 
-    `archive` is copied over its root file system, `scripts` is what runs in it. Raises `AssetError` when the package
-    manager cannot, the kernel line is gone, the guest comes back with another kernel, or there is no compiler.
+    `archive` is copied over its root file system, `scripts` run in it. Raises `AssetError` when the package manager
+    fails, the kernel line is missing, the guest reboots into another kernel, or there is no compiler.
     """
     _bring(site, scripts, archive)
-    site.do("refresh", what="asking its package archives")
+    site.do("refresh", what="reading its package index")
     release = _kernel(site)
     names = (site.cloud.headers.format(release=release), *site.recipe.packages)
     site.do("add", *names, what=f"installing {names[0]}")
     compiler = _compiler(site, release)
     site.do(
-        "add_wanted", *(name.format(release=release) for name in site.recipe.wanted), what="installing what is optional"
+        "add_wanted", *(name.format(release=release) for name in site.recipe.wanted), what="adding optional packages"
     )
-    root = root_words(site.guest.succeed("cat /proc/cmdline", timeout_s=site.limits.command_s, what="a look"))
-    site.do("settle", f"{_PLACE}/{archive.name}", what="making it the lab's")
-    site.do("take", release, device, what="taking kernel, initrd and compiler out")
+    root = root_words(site.guest.succeed("cat /proc/cmdline", timeout_s=site.limits.command_s, what="cat cmdline"))
+    site.do("settle", f"{_PLACE}/{archive.name}", what="installing the lab's files")
+    site.do("take", release, device, what="copying kernel, initrd and compiler out")
     return Installed(release=release, root=root, compiler=compiler.text)
 
 
@@ -93,13 +93,13 @@ def _bring(site: Site, scripts: Sequence[Path], archive: Path) -> None:
 
 
 def _kernel(site: Site) -> str:
-    """Install the target's kernel line and reboot into it where it does not run yet; returns its release."""
+    """Install the target's kernel line and reboot into it if it does not run yet; returns its release."""
     running = _running(site)
     package = site.cloud.kernel
     if not package:
         return wanted_release(site.target.line, [running], newest=NEWEST, package=site.cloud.image.id)
     site.do("add_kernel", package, what=f"installing {package}")
-    releases = site.ask("releases", package, what=f"asking which kernel {package} brings").split()
+    releases = site.ask("releases", package, what=f"listing the kernels of {package}").split()
     release = wanted_release(site.target.line, releases, newest=NEWEST, package=package)
     if release != running:
         site.progress(f"{site.target.id}: rebooting from {running} into {release}")
@@ -107,8 +107,8 @@ def _kernel(site: Site) -> str:
         back = _running(site)
         if back != release:
             raise AssetError(
-                f"{site.target.id}: asked for {release}, and the guest came back with {back}",
-                hint="its boot loader prefers another of its kernels: name an image without that one, or its line",
+                f"{site.target.id}: the guest rebooted into {back!r}, expected {release!r}",
+                hint="its boot loader prefers another kernel: name an image without that kernel, or its line",
             )
     return release
 
@@ -118,7 +118,7 @@ def _running(site: Site) -> str:
 
 
 def _compiler(site: Site, release: str) -> Compiler:
-    """Install the compiler that built the kernel, as the row or the kernel's configuration names it."""
+    """Install the compiler that built the kernel, as named by the row or the kernel's configuration."""
     config = site.ask("config", release, what="reading the kernel's configuration")
     try:
         built_by = kernel_compiler(config)
@@ -127,46 +127,46 @@ def _compiler(site: Site, release: str) -> Compiler:
     package = site.cloud.compiler or site.recipe.compiler.format(family=built_by.family, major=built_by.major)
     site.do("add", package, what=f"installing {package}")
     names = candidates(built_by, site.target.architecture)
-    lines = site.ask("compilers", *names, what="asking for its compilers").splitlines()
+    lines = site.ask("compilers", *names, what="listing its compilers").splitlines()
     found = [parse_compiler(line) for line in lines if line.strip()]
     if not found:
         raise AssetError(
-            f"{site.target.id}: {package} brings no compiler called {' or '.join(names)}",
-            hint=f"the kernel was built by {built_by.text!r}: correct `compiler` of the target's row",
+            f"{site.target.id}: {package} contains no compiler named {' or '.join(names)}",
+            hint=f"the kernel was built by {built_by.text!r}: correct `compiler` in the target's row",
         )
     order = list(Match)
     best = min(found, key=lambda compiler: order.index(compare(built_by, compiler)))
     if compare(built_by, best) is Match.OTHER_VERSION:
-        site.notice(f"{site.target.id}: its kernel was built by {built_by.text!r}, and {package} is {best.text!r}")
+        site.notice(f"{site.target.id}: its kernel was built by {built_by.text!r}, but {package} is {best.text!r}")
     return best
 
 
 def root_words(command_line: str) -> str:
-    """Of what a boot loader told the kernel, what says where the root file system is. Pure."""
+    """Return the arguments of a kernel command line that select the root file system. Pure."""
     words = [word for word in command_line.split() if word.startswith(("root=", "rootflags=", "rootfstype=", "rd."))]
     if not any(word.startswith("root=") for word in words):
-        raise AssetError("the boot loader told the kernel no root=", detail=command_line)
+        raise AssetError("the boot loader's kernel command line has no root=", detail=command_line)
     return " ".join(words)
 
 
 def complaint(name: str, what: str, recipe: CloudRecipe, done: Completed) -> AssetError:
-    """What it means that a package manager failed, by its own words. Pure."""
+    """Convert a package manager's failure to an `AssetError`, by its output. Pure."""
     known = recipe.meaning_of(f"{done.stdout}\n{done.stderr}")
     detail = output_of(done)
     if known is None:
         message = with_words(f"{name}: {what} ended with status {done.status}", done.stderr, done.stdout)
-        return AssetError(message, hint="its output is below", detail=detail)
+        return AssetError(message, hint="see its output below", detail=detail)
     meaning, line = known
     return AssetError(
         {
             Meaning.FULL: f"{name}: {what}: the guest's disk is full: {line}",
-            Meaning.MISSING: f"{name}: {what}: its archives have no such package: {line}",
-            Meaning.UNREACHABLE: f"{name}: {what}: its package archives cannot be reached: {line}",
+            Meaning.MISSING: f"{name}: {what}: a package is missing from its archives: {line}",
+            Meaning.UNREACHABLE: f"{name}: {what}: its package archives are unreachable: {line}",
         }[meaning],
         hint={
-            Meaning.FULL: "the packages of the target's row need more than the lab gives: report it",
-            Meaning.MISSING: "the kernel line is gone, or goes by another name now: correct the target's row",
-            Meaning.UNREACHABLE: "guests use this host's network: check it, then try again",
+            Meaning.FULL: "the packages of the target's row need a larger disk than the lab provides: report it",
+            Meaning.MISSING: "the kernel line was removed or renamed: correct the target's row",
+            Meaning.UNREACHABLE: "guests use this host's network: check it, then retry",
         }[meaning],
         detail=detail,
     )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""lock.toml: which file of a publisher each cloud image is, by name, size and digest.
+"""lock.toml: name, size and digest of the publisher's file for each cloud image.
 
-What is fetched is what is locked, or nothing. A row is written when its publisher was asked; an image that nobody asked
-for yet has none.
+Only a locked file is fetched. `vmlab images lock` writes a row after querying the publisher; an image that was never
+queried has none.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from vmlab.system.files import disk_error, replace_file
 
 _HEADER = """\
 # SPDX-License-Identifier: MIT
-# The publishers' files that cloud images are made of. Written by `vmlab images lock`; `vmlab images check` tells what
-# moved since. An image without a row was not asked for yet, and is not fetched.
+# The publishers' files that cloud images are made from. Written by `vmlab images lock`; `vmlab images check` lists the
+# files that changed since. An image without a row is not locked yet, and is not fetched.
 """
 _NAME = "lock.toml"
 _HEX = {Algorithm.SHA256: re.compile(r"[0-9a-f]{64}"), Algorithm.SHA512: re.compile(r"[0-9a-f]{128}")}
@@ -35,7 +35,7 @@ _HEX = {Algorithm.SHA256: re.compile(r"[0-9a-f]{64}"), Algorithm.SHA512: re.comp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedImage:
-    """The file that an image was when it was locked."""
+    """A publisher's file at the time it was locked."""
 
     id: str
     name: str
@@ -44,20 +44,18 @@ class LockedImage:
     digest: str
 
     def require(self, path: Path, *, what: str) -> None:
-        """Raises `AssetError` when a file is not this one, by size or by digest. Reads it once."""
+        """Raise `AssetError` when a file differs in size or digest. Reads it once."""
         size = path.stat().st_size
         if size != self.size_bytes:
-            raise AssetError(f"{what} has {size} bytes, and {self.size_bytes} are locked", hint=self.how_to_lock)
+            raise AssetError(f"{what} has {size} bytes, the lock has {self.size_bytes}", hint=self.how_to_lock)
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, self.algorithm).hexdigest()
         if digest != self.digest:
-            raise AssetError(
-                f"{what} has {self.algorithm} {digest}, and {self.digest} is locked", hint=self.how_to_lock
-            )
+            raise AssetError(f"{what} has {self.algorithm} {digest}, the lock has {self.digest}", hint=self.how_to_lock)
 
     @property
     def how_to_lock(self) -> str:
-        return f"`vmlab images check {self.id}` asks the publisher, `vmlab images lock {self.id}` takes what it offers"
+        return f"`vmlab images check {self.id}` queries the publisher, `vmlab images lock {self.id}` updates the lock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +65,10 @@ class ImageLock:
     path: Path
     rows: Mapping[str, LockedImage] = field(default_factory=dict)
     shipped: Mapping[str, LockedImage] = field(default_factory=dict)
-    """Those among them that an installed vmlab brought; the file holds the others."""
+    """Rows that an installed vmlab contains; the file has the others."""
 
     def row(self, image: CloudImage) -> LockedImage:
-        """An image's row; `AssetError` with what to type when it has none."""
+        """Return an image's row; raises `AssetError` with the command to type when it has none."""
         row = self.rows.get(image.id)
         if row is None:
             raise _not_locked([image.id], [image.id], self.path)
@@ -86,9 +84,9 @@ class _File:
 
 
 def read_lock(path: Path) -> ImageLock:
-    """The lock in a file; an empty one when there is no such file.
+    """Read the lock in a file; a missing file gives an empty lock.
 
-    Raises `UsageError` that names file and key for what was not written by `write_lock`.
+    Raises `UsageError` that names file and key for content that `write_lock` did not write.
     """
     if not path.exists():
         return ImageLock(path=path)
@@ -98,18 +96,18 @@ def read_lock(path: Path) -> ImageLock:
         for row in found.image:
             _check(row, path)
             if rows.setdefault(row.id, row) is not row:
-                raise UsageError(f"{path}: image {row.id!r} is there twice")
+                raise UsageError(f"{path}: image {row.id!r} is duplicated")
     except UsageError as error:
         raise UsageError(
-            f"the lock is damaged: {error.message}", hint="restore it, or remove it and type `vmlab images lock`"
+            f"the lock is damaged: {error.message}", hint="restore it, or remove it and run `vmlab images lock`"
         ) from None
     return ImageLock(path=path, rows=rows)
 
 
 def lock_of(settings: Settings) -> ImageLock:
-    """The lock that the settings name: the one named, the one of the user's catalogue, or vmlab's own.
+    """Return the lock that the settings select: a named file, the user's catalogue's, or vmlab's.
 
-    Of an installed vmlab the user's own file is read over the one in the package, which is never written.
+    For an installed vmlab, the user's file overrides the one in the package, which is never written.
     """
     if settings.lock is not None or settings.catalogue is not None:
         return read_lock(settings.lock or (settings.catalogue or Path()) / _NAME)
@@ -133,8 +131,8 @@ def _make(directory: Path) -> None:
 
 
 def require_locked(targets: Iterable[Target], settings: Settings) -> None:
-    """Raise `AssetError` that names the targets whose images would be neither found nor fetched, for want of a row, and
-    what to type. Reads the lock when a target has a cloud image at all."""
+    """Raise `AssetError` that names the targets whose images have no row, and the command to type. Reads the lock only
+    if a target has a cloud image."""
     images = {target.stock.id: target.cloud.image.id for target in targets if target.cloud is not None}
     if not images:
         return
@@ -149,13 +147,13 @@ def _not_locked(told: Sequence[str], names: Iterable[str], path: Path) -> AssetE
     verb = "is" if len(told) == 1 else "are"
     chosen = list(names) if some(told) == ", ".join(told) else []
     return AssetError(
-        f"{some(told)} {verb} not locked: {path.name} does not say which file to fetch",
-        hint=f"`{' '.join(['vmlab images lock', *chosen])}` asks the publisher and writes it down",
+        f"{some(told)} {verb} not locked: {path.name} does not name the file to fetch",
+        hint=f"`{' '.join(['vmlab images lock', *chosen])}` queries the publisher and writes the lock",
     )
 
 
 def write_lock(lock: ImageLock) -> None:
-    """Write a lock to its file, whole or not at all; `HostError` when that cannot be written."""
+    """Write a lock to its file atomically; raises `HostError` when the file cannot be written."""
     tables = [
         f"[[image]]\nid = {json.dumps(row.id)}\nname = {json.dumps(row.name)}\nsize_bytes = {row.size_bytes}\n"
         f'algorithm = "{row.algorithm}"\ndigest = "{row.digest}"\n'
@@ -168,20 +166,21 @@ def write_lock(lock: ImageLock) -> None:
         replace_file(lock.path, "\n".join([_HEADER, *tables]))
     except HostError as error:
         raise HostError(
-            f"the lock {str(lock.path)!r} was not written: {error.message}", hint="name another with --vmlab-lock FILE"
+            f"the lock {str(lock.path)!r} was not written: {error.message}",
+            hint="choose another with --vmlab-lock FILE",
         ) from error
 
 
 def is_name(text: str) -> bool:
-    """Whether a publisher's file may be called so: no part of a path, nothing that a shell or a URL reads otherwise."""
+    """True for a valid name of a publisher's file: no path, no character with a meaning in a shell or a URL."""
     return re.fullmatch(r"[\w.+~-]+", text, re.ASCII) is not None
 
 
 def _check(row: LockedImage, path: Path) -> None:
     at = f"{path}: image {row.id!r}"
     if not _HEX[row.algorithm].fullmatch(row.digest):
-        raise UsageError(f"{at}: digest: {row.digest!r} is no {row.algorithm}")
+        raise UsageError(f"{at}: digest must be a hexadecimal {row.algorithm}, got {row.digest!r}")
     if row.size_bytes <= 0:
-        raise UsageError(f"{at}: size_bytes: {row.size_bytes} is no size of a file")
+        raise UsageError(f"{at}: size_bytes must be positive, got {row.size_bytes}")
     if not is_name(row.name):
-        raise UsageError(f"{at}: name: {row.name!r} is no name of a file")
+        raise UsageError(f"{at}: name must be a file name, got {row.name!r}")

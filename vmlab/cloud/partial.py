@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A file that is being fetched: what of it is there already, and what to know to go on.
+"""A partly fetched file: its bytes so far, and the facts needed to complete it.
 
-It outlives the process that fetches it, so that the next one goes on where it ended. Nobody but the holder of the
-lock of that name touches it.
+It outlives the process that fetches it, so that the next process completes it. Only the holder of the lock of that
+name may change it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from vmlab.system.files import remove_tree, replace_file
 
 _DIRECTORY = "parts"
 _SPARE_MIB = 64
-"""What a store needs beside the file itself: manifests, logs."""
+"""Space that a store needs beside the file itself: manifests, logs."""
 
 
 class Part:
-    """The part of a file; `name` is that of the store's lock that its owner holds. A context manager that closes it."""
+    """A part of a file; `name` is the name of the store's lock that its owner holds. A context manager."""
 
     def __init__(self, store: Store, name: str) -> None:
         self._store = store
@@ -36,7 +36,7 @@ class Part:
         self._origin = self._directory / "origin.json"
         self._stream: BinaryIO = self.path.open("ab")
         self.is_patched = self.size > 0
-        """Whether it came in more than one answer, which need not have been of one file."""
+        """True if it came in more than one answer, possibly of different files."""
 
     def __enter__(self) -> Part:
         return self
@@ -44,7 +44,7 @@ class Part:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # What is still in the buffer does not fit on a full disk, and the error is told already.
+        # On a full disk the buffer cannot be written; that error is reported already.
         with contextlib.suppress(OSError):
             self._stream.close()
 
@@ -54,20 +54,20 @@ class Part:
 
     def append(self, chunk: bytes) -> None:
         self._stream.write(chunk)
-        # What was written counts as there: a killed process keeps all of it, and a full disk is noticed here.
+        # Without a buffer, a killed process loses nothing, and a full disk is noticed here.
         self._stream.flush()
 
     def restart(self) -> None:
-        """Forget what is there."""
+        """Discard all bytes so far."""
         self._stream.truncate(0)
         self._stream.seek(0)
         self._origin.unlink(missing_ok=True)
         self.is_patched = False
 
     def validator(self, url: str) -> str:
-        """The strong entity tag that this address gave with the beginning; empty when it gave none.
+        """Return the strong entity tag that this address sent with the beginning; empty when it sent none.
 
-        RFC 9110, 8.8.1 and 13.1.5: only a strong one tells that the bytes are the same.
+        Only a strong tag guarantees the same bytes (RFC 9110, 8.8.1 and 13.1.5).
         """
         try:
             known = json.loads(self._origin.read_text(encoding="utf-8"))
@@ -76,23 +76,23 @@ class Part:
             return ""
 
     def remember(self, url: str, etag: str) -> None:
-        """Keep what came with the beginning of the file."""
+        """Store the address and entity tag of the beginning of the file."""
         is_strong = etag.startswith('"')
         replace_file(self._origin, json.dumps({"url": url, "etag": etag if is_strong else ""}))
 
     def require_room(self, total_bytes: int, *, what: str) -> None:
-        """Raises `HostError` when the rest does not fit on the disk."""
+        """Raise `HostError` when the rest does not fit on the disk."""
         free = shutil.disk_usage(self._directory).free
         needed = total_bytes - self.size + _SPARE_MIB * 2**20
         if free < needed:
             raise HostError(
-                f"no space left in {str(self._store.root)!r}: {free // 2**20} MiB free, {what} takes "
-                f"{needed // 2**20} more",
-                hint="free some with `vmlab images prune`, or name a larger place with --vmlab-store",
+                f"no space left in {str(self._store.root)!r}: {free // 2**20} MiB free, {what} needs "
+                f"{needed // 2**20} MiB more",
+                hint="free space with `vmlab images prune`, or choose a larger disk with --vmlab-store",
             )
 
     def move_to(self, path: Path) -> None:
-        """Hand the whole file over, and leave nothing behind."""
+        """Move the complete file to `path`, and remove the rest of the part."""
         self._stream.close()
         self.path.rename(path)
         self._origin.unlink(missing_ok=True)
@@ -101,7 +101,7 @@ class Part:
 
 
 def remove_parts(store: Store) -> Iterator[tuple[str, int]]:
-    """Remove the parts that nobody is fetching; yields the name and size of each."""
+    """Remove the parts that no process is fetching; yields the name and size of each."""
     for directory in sorted((store.root / _DIRECTORY).glob("*")):
         locks = store.directory("locks")
         with contextlib.suppress(Timeout), FileLock(locks / f"{directory.name}.lock", timeout=0):

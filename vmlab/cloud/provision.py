@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""A target's image out of a publisher's: its guest installs what the target takes, and is sealed.
+"""Provisioning: a target's image from a publisher's cloud image.
 
-Overlay on the verified disk, boot by its own boot loader with a seed, wait for cloud-init's own word, install the
-kernel line, reboot into it, install its headers and its compiler, make the guest the lab's, take kernel, initrd and
-tool root out, boot what came out directly, seal it.
+Make an overlay on the verified disk, boot it by its boot loader with a seed, wait for cloud-init, install the kernel
+line, reboot into it, install its headers and compiler, install the lab's files, copy kernel, initrd and tool root out,
+boot the result directly, seal it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _OVERLAY = "overlay.qcow2"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What one provisioning knows."""
+    """Inputs and limits of one provisioning."""
 
     target: Target
     cloud: CloudKernel
@@ -72,11 +72,11 @@ class Work:
 
 
 def obtain_provisioned(context: Context, accelerators: Accelerators, target: Target, cloud: CloudKernel) -> Image:
-    """A cloud target's image, from the store or made now: a download, three boots and an installation.
+    """Return a cloud target's image, from the store or made now: a download, three boots and an installation.
 
-    What is in the store is taken without any connection. Raises `AssetError` when the publisher's image cannot be had
-    or does not do what it should, or its package manager not what it is asked; `HostError` when this host cannot;
-    `MachineLost` when two guests were lost over it. Nothing half made is left; the output is in the store's logs.
+    A stored image needs no connection. Raises `AssetError` when the publisher's image is unavailable or faulty, or its
+    package manager fails; `HostError` when this host cannot; `MachineLost` when two guests were lost. No incomplete
+    image is left; the output is in the store's logs.
     """
     lock = lock_of(context.settings)
     row = lock.row(cloud.image)
@@ -104,15 +104,15 @@ def obtain_provisioned(context: Context, accelerators: Accelerators, target: Tar
 
 
 def want_anew(store: Store, target: Target) -> None:
-    """Have the next run install a target's kernel, headers and compiler anew, on the publisher's file as it is locked.
+    """Have the next run provision a target's image again, from the publisher's locked file.
 
-    What is there stays until that is done, and until it is pruned.
+    The existing image stays until then, and until it is pruned.
     """
     store.remember(_note(target), datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"))
 
 
 def _wanted_since(store: Store, target: Target) -> str:
-    """When somebody last wanted it anew; empty when nobody did."""
+    """Return the time of the last `want_anew`; empty when there was none."""
     note = store.note(_note(target))
     return str(note[0]) if note is not None else ""
 
@@ -124,10 +124,10 @@ def _note(target: Target) -> str:
 def image_inputs(
     target: Target, cloud: CloudKernel, row: LockedImage, recipe: CloudRecipe, keys: LabKeys, *, since: str = ""
 ) -> Mapping[str, Any]:
-    """Everything that such an image depends on: the publisher's file, the target's row, how it is treated, and `since`
-    when it was wanted anew. Pure.
+    """Return everything that such an image depends on: the publisher's file, the target's row, the recipe, and
+    `since`, the time of the last `want_anew`. Pure.
 
-    `base` is the digest of the stored file, by which the store knows what belongs together.
+    `base` is the digest of the stored file, by which the store finds related objects.
     """
     image = cloud.image
     inputs = {
@@ -145,7 +145,7 @@ def image_inputs(
 def begin(
     context: Context, accelerators: Accelerators, target: Target, cloud: CloudKernel, row: LockedImage, disk: Path
 ) -> Work:
-    """What there is to know before a guest is started on a publisher's disk; finds out what runs it."""
+    """Collect what a provisioning needs before its guest starts; chooses the accelerator."""
     verdict = choose_by_disk(context, accelerators, target.architecture, cloud.image.firmware, disk)
     log = fresh_log(context.store, f"image-{target.id}")
     return Work(
@@ -163,7 +163,7 @@ def begin(
 
 
 def _twice(context: Context, work: Work, directory: Path) -> Mapping[str, Any]:
-    """Make it, and once more when a guest is lost, which says nothing about the image."""
+    """Make the image; retried once when a guest is lost, which is not a fault of the image."""
 
     def attempt() -> Mapping[str, Any]:
         _empty(directory)
@@ -194,7 +194,7 @@ def _make(context: Context, work: Work, directory: Path) -> Mapping[str, Any]:
 
 
 def _in_guest(context: Context, work: Work, overlay: Path, scratch: Path) -> Installed:
-    """All that happens in the guest: the overlay is as it is to be sealed then, and the second disk is written."""
+    """Provision the guest: afterwards the overlay is ready to be sealed, and the second disk is written."""
     limits = work.limits
     archive, script = scratch / "settlement.tar", scratch / "guest.sh"
     write_settlement(archive, work.recipe, work.keys)
@@ -202,16 +202,16 @@ def _in_guest(context: Context, work: Work, overlay: Path, scratch: Path) -> Ins
     with first_guest(context, work, overlay, scratch) as site:
         site.guest.await_cloud_init(timeout_s=limits.first_boot_s, command_s=limits.command_s)
         installed = install(site, scripts=[script], archive=archive, device=f"/dev/disk/by-id/virtio-{_OUT}")
-        context.progress(f"{work.target.id}: switching it off")
+        context.progress(f"{work.target.id}: powering off")
         site.guest.power_off(timeout_s=limits.boot_s, command_s=limits.command_s)
     return installed
 
 
 @contextlib.contextmanager
 def first_guest(context: Context, work: Work, overlay: Path, scratch: Path) -> Iterator[Site]:
-    """A guest that is at its first boot, on a publisher's disk, for the length of a `with` block.
+    """Yield a guest at its first boot, on a publisher's disk, for the length of a `with` block.
 
-    What it writes to its disk goes to `overlay`, what it writes to its second one to `vmlab-out` in `scratch`.
+    Its disk's writes go to `overlay`, those of its second disk to `vmlab-out` in `scratch`.
     """
     target, keys, firmware = work.target, work.keys, work.cloud.image.firmware
     seed, out = scratch / "seed.iso", scratch / _OUT
@@ -262,7 +262,7 @@ def _first_boot(context: Context, work: Work, machine: Machine) -> FirstBoot:
 
 
 def _seal(context: Context, work: Work, installed: Installed, directory: Path) -> Mapping[str, Any]:
-    """Make the object's files of what the guest left, and prove that they boot."""
+    """Make the object's files from the guest's disks, and prove that they boot."""
     target, image, row = work.target, work.cloud.image, work.row
     context.progress(f"{target.id}: writing its disk")
     flatten(directory / _OVERLAY, directory / "disk.qcow2")
@@ -285,6 +285,6 @@ def _seal(context: Context, work: Work, installed: Installed, directory: Path) -
 
 
 def _with_log(error: AssetError | MachineLost, work: Work) -> AssetError | MachineLost:
-    """The same error, which tells where all of the guest's output is kept."""
-    kept = f"all of its output is in {work.log}, and its console in {work.console.name} beside it"
+    """Return the same error with the paths of the guest's output."""
+    kept = f"its full output is in {work.log}, its console in {work.console.name} beside it"
     return error.retold(detail=f"{error.detail}\n{kept}".strip())

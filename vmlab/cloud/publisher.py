@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a publisher offers now: which file a catalogue's row stands for, and its checksum."""
+"""A publisher's current offer: the file that a catalogue's row stands for, and its checksum."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Offer:
     name: str
     digest: str
     signer: str
-    """The fingerprint of the key that signed the list; empty when that was not checked."""
+    """Fingerprint of the key that signed the list; empty when the signature was not checked."""
 
 
 def look(image: CloudImage, web: Web, *, notice: Say = silent) -> LockedImage:
-    """What an image's publisher offers now, as a row of the lock, by the first of its addresses that answers.
+    """Return the publisher's current file as a row of the lock, from the first of its addresses that answers.
 
-    Two small requests to four; the file itself is not fetched. `notice` hears what is known of the list's signature.
-    Raises `AssetError` when no address gives an answer.
+    Sends two to four small requests; the file itself is not fetched. `notice` gets the state of the list's signature.
+    Raises `AssetError` when no address answers.
     """
     faults: list[AssetError] = []
     for place in range(len(image.urls)):
@@ -46,7 +46,7 @@ def look(image: CloudImage, web: Web, *, notice: Say = silent) -> LockedImage:
             offer = find_offer(image, place, web)
             size = web.size_of(offer.url)
             if size == 0:
-                raise AssetError(f"{offer.url} is empty", hint="try again later")
+                raise AssetError(f"{offer.url} is empty", hint="retry later")
         except WebFault as fault:
             faults.append(AssetError(fault.message, hint=fault.hint))
         except AssetError as error:
@@ -60,7 +60,7 @@ def look(image: CloudImage, web: Web, *, notice: Say = silent) -> LockedImage:
 
 
 def find_offer(image: CloudImage, place: int, web: Web, *, preferred: str = "") -> Offer:
-    """The file that one of an image's addresses stands for: of several the newest, unless the preferred is among them.
+    """Return the file that one of an image's addresses stands for: `preferred` if it is listed, else the newest.
 
     Raises `WebFault` or `AssetError`.
     """
@@ -73,15 +73,15 @@ def find_offer(image: CloudImage, place: int, web: Web, *, preferred: str = "") 
     if not fitting:
         there = ", ".join(sorted(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         raise AssetError(
-            f"{listed_at} does not list {pattern}: it is of other files: {there}",
-            hint="the publisher may have renamed it: see images/targets",
+            f"{listed_at} does not list {pattern!r}: it lists {there}",
+            hint="the publisher may have renamed it: check the row in images/targets",
         )
     name = preferred if preferred in fitting else fitting[-1]
     return Offer(url=f"{base}/{name}", name=name, digest=names[name], signer=signer)
 
 
 def _signer(image: CloudImage, listed: str, listed_at: str, web: Web) -> str:
-    """Who signed a list; empty when nobody does, or this host does not have the key."""
+    """Return the fingerprint of a list's signer; empty when it is not signed, or this host lacks the key."""
     is_inside = image.signature == _INSIDE
     if is_inside:
         require_signed(listed, where=listed_at)
@@ -96,24 +96,24 @@ def _about_signature(image: CloudImage, offer: Offer) -> str:
     if offer.signer:
         return f"its list is signed by {offer.signer}"
     if not image.signature:
-        return "its list is not signed, as far as is known"
-    return f"its list's signature was not checked: this host has no gpgv, or none of {', '.join(image.keyrings)}"
+        return "its list has no known signature"
+    return f"its list's signature was not checked: this host lacks gpgv, or all of {', '.join(image.keyrings)}"
 
 
 def all_failed(image: CloudImage, faults: list[AssetError]) -> AssetError:
-    """One error of those that each of an image's addresses gave."""
+    """Combine the errors of an image's addresses into one."""
     first = faults[0]
     if len(faults) == 1:
         return AssetError(told_of(image.id, first.message), hint=first.hint, detail=first.detail)
     return AssetError(
-        told_of(image.id, f"none of its {len(faults)} addresses gave it; the first", first.message),
+        told_of(image.id, f"all of its {len(faults)} addresses failed, the first with", first.message),
         hint=first.hint,
         detail="\n".join(fault.message for fault in faults),
     )
 
 
 def _list_address(url: str, web: Web) -> str:
-    """The address of a checksum list; a `*` in its last component is looked up in its directory's page."""
+    """Return the address of a checksum list; a `*` in its last component is resolved from its directory's page."""
     directory, _, pattern = url.rpartition("/")
     if "*" not in pattern:
         return url
@@ -121,12 +121,12 @@ def _list_address(url: str, web: Web) -> str:
     page.feed(web.text(f"{directory}/"))
     fitting = sorted(fnmatch.filter(page.names, pattern), key=_natural)
     if not fitting:
-        raise AssetError(f"{directory}/ has no {pattern}", hint="the publisher may have renamed it: see images/targets")
+        raise AssetError(f"{directory}/ lists no {pattern!r}", hint="if it was renamed, correct images/targets")
     return f"{directory}/{fitting[-1]}"
 
 
 class _Links(html.parser.HTMLParser):
-    """The names of files that a directory's page leads to."""
+    """Collects the names of the files that a directory's page links to."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -139,5 +139,5 @@ class _Links(html.parser.HTMLParser):
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """So that 1.10 comes after 1.9."""
+    """Return a sort key that puts 1.10 after 1.9."""
     return [(int(word), "") if word.isdecimal() else (0, word) for word in re.split(r"(\d+)", name)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a publisher's cloud image becomes a target's: images/recipes/cloud/, as data."""
+"""Recipes that provision a publisher's cloud image: images/recipes/cloud/, as data."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from vmlab.image.recipe import write_overlay
 from vmlab.store.store import digest_of
 
 _REVISION = 1
-"""Raised when the steps in `provision.py` change what comes out, so that images made by the old steps are not taken."""
+"""Incremented when the steps in `provision.py` change the result, so that older images are not used."""
 
 
 class Meaning(StrEnum):
-    """What a package manager's complaint means."""
+    """Cause of a package manager's failure."""
 
     FULL = "full"
     MISSING = "missing"
@@ -32,7 +32,7 @@ class Meaning(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complaint:
-    """A package manager's words for one kind of failure, as a regular expression."""
+    """A regular expression for a package manager's output in one kind of failure."""
 
     means: Meaning
     pattern: str
@@ -48,16 +48,16 @@ class _Lists:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloudRecipe:
-    """What the guest of a cloud image is given and told; every byte of it is an input of the image."""
+    """Packages, scripts and files of a cloud image's guest; every byte is an input of the image."""
 
     packages: tuple[str, ...]
     wanted: tuple[str, ...]
-    """Those that are taken where the archives have them; `{release}` in them is the kernel's."""
+    """Packages that are installed if the archives have them; `{release}` stands for the kernel's."""
     compiler: str
-    """The package of a compiler, by its `{family}` and `{major}` version."""
+    """Package of a compiler, with its `{family}` and `{major}` version."""
     complaints: tuple[Complaint, ...]
     script: str
-    """The verbs that run in the guest, as root."""
+    """Shell script with the verbs that run in the guest, as root."""
     overlay: Mapping[str, str]
 
     @property
@@ -65,7 +65,7 @@ class CloudRecipe:
         return digest_of(unstructure(self) | {"revision": _REVISION})
 
     def meaning_of(self, output: str) -> tuple[Meaning, str] | None:
-        """What the package manager complained of, and the line; None when nothing in its output is known."""
+        """Return the cause of a failure, and the line that names it; None when no complaint matches."""
         for complaint in self.complaints:
             for line in output.splitlines():
                 if re.search(complaint.pattern, line):
@@ -74,7 +74,7 @@ class CloudRecipe:
 
 
 def load_cloud_recipe(manager: PackageManager, directory: Path | None = None) -> CloudRecipe:
-    """The recipe for the guests of a package manager; `UsageError` names the file and key that are wrong."""
+    """Load the recipe of a package manager; raises `UsageError` naming the file and key that are wrong."""
     folder = (directory or catalogue_directory()) / "recipes" / "cloud"
     path = folder / f"{manager}.toml"
     lists = structure(read_toml(path), _Lists, where=str(path))
@@ -82,7 +82,7 @@ def load_cloud_recipe(manager: PackageManager, directory: Path | None = None) ->
         try:
             re.compile(complaint.pattern)
         except re.error as error:
-            raise UsageError(f"{path}: complaint.pattern: {complaint.pattern!r} is no pattern: {error}") from None
+            raise UsageError(f"{path}: complaint.pattern: invalid pattern {complaint.pattern!r}: {error}") from None
     overlay = folder / "overlay"
     files = (path for path in sorted(overlay.rglob("*")) if path.is_file())
     return CloudRecipe(
@@ -96,7 +96,7 @@ def load_cloud_recipe(manager: PackageManager, directory: Path | None = None) ->
 
 
 def write_settlement(path: Path, recipe: CloudRecipe, keys: LabKeys) -> None:
-    """What is copied over the guest's root file system: the overlay, and who may enter."""
+    """Write the tar that is copied over the guest's root file system: the overlay, and authorized keys."""
     key = keys.public(keys.user) + "\n"
     write_overlay(
         path,
@@ -110,20 +110,20 @@ def write_settlement(path: Path, recipe: CloudRecipe, keys: LabKeys) -> None:
 
 
 def wanted_release(line: str, releases: Sequence[str], *, newest: str, package: str) -> str:
-    """The newest of a package's kernels that is of a line; any line when it is `newest`. Pure.
+    """Return the newest of a package's kernels in a line, or in any line if it is `newest`. Pure.
 
-    Raises `AssetError` naming what there is instead.
+    Raises `AssetError` naming the kernels that exist.
     """
     fit = [release for release in releases if line == newest or re.match(rf"{re.escape(line)}[.\-+]", release)]
     if not fit:
         there = ", ".join(releases) or "no kernel at all"
         raise AssetError(
-            f"{package} brings no kernel of line {line}: it brings {there}",
-            hint="the line moved on: correct `line` or `kernel` of the target's row",
+            f"{package} contains no kernel of line {line}: it contains {there}",
+            hint="the distribution moved to another line: correct `line` or `kernel` in the target's row",
         )
     return max(fit, key=_release_key)
 
 
 def _release_key(release: str) -> tuple[tuple[int, int | str], ...]:
-    """Numbers by value, and before letters: 6.8.0-100 is newer than 6.8.0-99."""
+    """Return a sort key with numbers by value and above letters: 6.8.0-100 is newer than 6.8.0-99."""
     return tuple((1, int(word)) if word.isdigit() else (0, word) for word in re.findall(r"\d+|[a-z]+", release))

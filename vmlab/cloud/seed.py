@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The seed: what a cloud image's cloud-init is told at its first boot, as a disk that it looks for.
+"""The seed: a disk with cloud-init's configuration for the first boot.
 
-A file system with the label `cidata` works on every distribution; the same through SMBIOS does not
+A file system with the label `cidata` works on every distribution; the same data through SMBIOS does not
 (cloud-init, reference/datasources/nocloud).
 """
 
@@ -21,11 +21,11 @@ _LABEL = "cidata"
 
 
 def write_seed(path: Path, keys: LabKeys, *, user: str, instance: str) -> None:
-    """An ISO 9660 file with the lab's keys in it; `instance` is new for each guest, since cloud-init does its work
-    once an instance. It holds the private half of the guests' host key, so keep it where only this user reads."""
+    """Write an ISO 9660 file with the lab's keys. `instance` must be new for each guest: cloud-init runs once per
+    instance. It holds the private half of the guests' host key, so `path` must be readable by this user only."""
     files = {"user-data": user_data(keys, user), "meta-data": meta_data(instance)}
     iso = pycdlib.PyCdlib()
-    # Level 3 names are upper case and short; Rock Ridge and Joliet have the real ones.
+    # Level 3 names are upper case and short; Rock Ridge and Joliet store the real ones.
     iso.new(interchange_level=3, vol_ident=_LABEL, rock_ridge="1.09", joliet=3)
     for name, text in files.items():
         data = text.encode()
@@ -36,20 +36,19 @@ def write_seed(path: Path, keys: LabKeys, *, user: str, instance: str) -> None:
 
 
 def user_data(keys: LabKeys, user: str) -> str:
-    """The default user is called as the row says and gets the lab's key, the guest the host key that the lab knows;
-    nothing is upgraded. Pure but for reading the keys.
+    """Return cloud-init's user data: the default user's name and key, and the guest's host key, without upgrades.
 
-    JSON is YAML, and needs no library more.
+    Written as JSON, which is valid YAML and needs no further library. Reads the keys, otherwise pure.
     """
     config: Mapping[str, Any] = {
-        # All else of it stays the image's. A row whose publisher calls it otherwise by now works all the same
-        # (normalize_users_groups() in cloud-init's distros/ug_util.py; a text in place of a table is deprecated).
+        # Only the name is set, so that the row works even after its publisher renamed the user
+        # (normalize_users_groups() in cloud-init's distros/ug_util.py; a string in place of a table is deprecated).
         "user": {"name": user},
         "ssh_authorized_keys": [keys.public(keys.user)],
         "ssh_deletekeys": True,
         "ssh_keys": {"ed25519_private": keys.host.read_text(), "ed25519_public": keys.public(keys.host)},
         "ssh_pwauth": False,
-        # To make one takes an emulated processor a minute, and fails where the image lacks what it is made of.
+        # Generating a locale takes a minute under emulation, and fails if the image lacks its sources.
         "locale": False,
         "package_update": False,
         "package_upgrade": False,

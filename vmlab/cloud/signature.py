@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Whether a checksum list is its publisher's own word: its signature, checked by gpgv(1) where this host has the key.
+"""Signatures of checksum lists, checked by gpgv(1) if this host has the publisher's key.
 
-Keys come with the host's packages: ubuntu-keyring, distribution-gpg-keys, or the distribution's own. Fetched from where
-the list is fetched they would prove nothing.
+Keys come with the host's packages: ubuntu-keyring, distribution-gpg-keys, or the distribution's own. A key fetched from
+the list's server would prove nothing.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ _TIMEOUT_S = 30
 
 
 def find_keyring(candidates: Iterable[str]) -> Path | None:
-    """The first of some files that this host has, when it has gpgv too."""
+    """Return the first of some keyrings that exists; None if none does, or gpgv is missing."""
     if find_program("gpgv") is None:
         return None
     return next((path for path in map(Path, candidates) if path.is_file()), None)
 
 
 def require_signed(text: str, *, where: str) -> None:
-    """Raises `AssetError` for a list that does not carry the signature that its publisher's lists carry."""
+    """Raise `AssetError` for a list without the signature that its publisher adds."""
     if SIGNED not in text.splitlines():
-        raise AssetError(f"{where} is not signed, and its publisher signs it", hint="do not use it; try again later")
+        raise AssetError(f"{where} is not signed, but its publisher signs it", hint="do not use it; retry later")
 
 
 def check_signature(text: str, keyring: Path, *, where: str, detached: bytes | None = None) -> str:
-    """The fingerprint of the key that signed a list; `detached` is its signature when the list does not carry it.
+    """Return the fingerprint of the key that signed a list; `detached` is a signature in a separate file.
 
-    Raises `AssetError` when the signature is not good, or not by a key in `keyring`.
+    Raises `AssetError` when the signature is invalid, or its key is not in `keyring`.
     """
     with tempfile.TemporaryDirectory(prefix="vmlab-") as name:
         directory = Path(name)
@@ -53,15 +53,15 @@ def check_signature(text: str, keyring: Path, *, where: str, detached: bytes | N
         checked = run(["gpgv", *options, *files], timeout_s=_TIMEOUT_S)
     valid = _VALID.search(checked.output)
     if not checked.ok or valid is None:
-        why = f"by no key in {keyring}" if "NO_PUBKEY" in checked.output else "not good"
+        why = f"by a key that is not in {keyring}" if "NO_PUBKEY" in checked.output else "invalid"
         raise AssetError(
-            f"{where}: its signature is {why}", hint="do not use it; tell its publisher", detail=checked.tail
+            f"{where}: its signature is {why}", hint="do not use it; report it to its publisher", detail=checked.tail
         )
     return valid[1]
 
 
 def _unarmoured(keyring: bytes) -> bytes:
-    """A keyring as gpgv reads it: RFC 9580, section 6 without its armour."""
+    """Return a keyring as gpgv reads it, without the armour of RFC 9580, section 6."""
     blocks = _ARMOUR.findall(keyring)
     try:
         return b"".join(base64.b64decode(block) for block in blocks) if blocks else keyring

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which version of a kernel line a distribution's index offers. Pure: text in, a choice out."""
+"""Choice of a kernel line's newest version from a distribution's index. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vmlab.errors import AssetError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """A row of a Packages file, as far as the lab reads it."""
+    """A row of a Packages file, with the fields that the lab reads."""
 
     name: str
     version: str
@@ -23,7 +23,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelPackages:
-    """A kernel that can be installed whole: image, headers and kbuild, all there and fitting."""
+    """A complete kernel: image, headers and kbuild are available in matching versions."""
 
     release: str
     version: str
@@ -36,7 +36,7 @@ _RELATION = re.compile(r"^\s*([a-z0-9][a-z0-9+.-]*)(?::\w+)?\s*(?:\(\s*([<>=]+)\
 
 
 def parse_packages(text: str, names: Iterable[str] = ()) -> Iterator[Package]:
-    """The kernel packages of a Packages file, and those called one of `names`; deb-control(5)."""
+    """Yield the kernel packages of a Packages file, and the packages in `names`; deb-control(5)."""
     wanted = frozenset(names)
     for stanza in text.split("\n\n"):
         head = stanza.lstrip("\n")
@@ -50,10 +50,10 @@ def parse_packages(text: str, names: Iterable[str] = ()) -> Iterator[Package]:
 
 
 def newest_kernel(target: Target, packages: Iterable[Package]) -> KernelPackages:
-    """The newest kernel of the target's line and flavour with image, headers and kbuild all in the index.
+    """Return the newest kernel of the target's line and flavour with image, headers and kbuild all in the index.
 
-    A line's images often outlive its headers in backports and security suites: those are passed over. Raises
-    `AssetError` listing the lines that are whole when this one is not.
+    Backports and security suites often keep images without their headers: those are skipped. Raises `AssetError`
+    listing the complete lines when this one is not complete.
     """
     by_name: dict[str, list[Package]] = {}
     for package in packages:
@@ -64,13 +64,13 @@ def newest_kernel(target: Target, packages: Iterable[Package]) -> KernelPackages
         raise AssetError(
             f"no kernel of line {target.line} ({target.flavour}) with image, headers and kbuild in "
             f"{', '.join(target.pockets)}",
-            hint=f"lines that are there: {', '.join(lines) or 'none'}",
+            hint=f"available lines: {', '.join(lines) or 'none'}",
         )
     return max(whole, key=lambda kernel: version_key(kernel.version))
 
 
 def lines_with_headers(by_name: Mapping[str, list[Package]], flavour: Flavour, architecture: str) -> list[str]:
-    """Every kernel line of that flavour that can be installed whole, oldest first."""
+    """Return every complete kernel line of that flavour, oldest first."""
     suffix = {Flavour.CLOUD: "-cloud", Flavour.GENERIC: "", Flavour.RT: "-rt"}[flavour]
     pattern = re.compile(rf"^(\d+\.\d+)\.[0-9a-z.+~-]*?(?<!-cloud)(?<!-rt){suffix}-{architecture}$")
     lines = {
@@ -101,7 +101,7 @@ def _is_whole(kernel: KernelPackages, by_name: Mapping[str, list[Package]]) -> b
 
 
 def _is_satisfied(relation: str, by_name: Mapping[str, list[Package]]) -> bool:
-    """Whether one dependency holds; only the kernel's own packages are in question, apt sees to the rest."""
+    """True if one dependency is satisfied; only kernel packages are checked, apt resolves the others."""
     for alternative in relation.split("|"):
         match = _RELATION.match(alternative)
         if match is None or not _RELEVANT.match(match[1]):
@@ -122,7 +122,7 @@ def _compare(version: str, operator: str, wanted: str) -> bool:
 
 @functools.total_ordering
 class _Word:
-    """A stretch of non-digits in a Debian version: letters before other characters, `~` before the end."""
+    """A part of a Debian version without digits: letters sort before other characters, `~` before the end."""
 
     def __init__(self, text: str) -> None:
         self.order = [-1 if c == "~" else ord(c) if c.isalpha() else ord(c) + 256 for c in text] + [0]
@@ -138,7 +138,7 @@ class _Word:
 
 
 def version_key(version: str) -> tuple[object, ...]:
-    """A sort key for Debian versions, by the rules of deb-version(7)."""
+    """Return a sort key for Debian versions, by the rules of deb-version(7)."""
     epoch, colon, rest = version.partition(":")
     if not colon:
         epoch, rest = "0", version

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A kernel's debug symbols: its vmlinux, out of the distribution's package of them."""
+"""A kernel's debug symbols: the vmlinux in the distribution's package of debug symbols."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ from vmlab.image.mmdebstrap import fresh_log, mmdebstrap
 from vmlab.system.process import run
 
 _TIMEOUT_S = 1800
-# Each is a link to the other in some release: Debian 12 has the file in boot/, 7.3 of Debian 13 beside the modules.
+# One is a link to the other: Debian 12 has the file in boot/, 7.3 of Debian 13 beside the modules.
 _PLACES = ("./usr/lib/debug/boot/vmlinux-{}", "./usr/lib/debug/lib/modules/{}/vmlinux")
 
 
 def obtain_vmlinux(target: Target, image: Image, context: Context) -> Path:
-    """The vmlinux with debug information of the kernel in an image, from the store or fetched now: 260 to 860 MB to
-    download, and 0.4 to 0.6 GB in the store for a cloud kernel.
+    """Return the vmlinux with debug information of an image's kernel, from the store or fetched now. The download has
+    260 to 860 MB, the stored file of a cloud kernel 0.4 to 0.6 GB.
 
-    Raises `AssetError` when the archive does not have that package in the image's version, `HostError` when there is
-    no room.
+    Raises `AssetError` when the archive lacks that package in the image's version, `HostError` when the disk is full.
     """
     if target.cloud is not None:
         raise AssetError(
-            f"the debug symbols of {target.id} are not fetched: its kernel is no package of Debian's archive",
-            hint="in its guest the distribution's own debuginfo tools fetch them",
+            f"no debug symbols for {target.id!r}: its kernel is not a package of Debian's archive",
+            hint="install them in its guest with the distribution's debuginfo tools",
         )
     package = f"linux-image-{image.release}-dbg"
     version = image.packages.get(f"linux-image-{image.release}", "")
@@ -40,7 +39,7 @@ def obtain_vmlinux(target: Target, image: Image, context: Context) -> Path:
         _download(target, f"{package}={version}", work, context)
         archives = sorted(work.glob("*.deb"))
         if not archives:
-            raise AssetError(f"the archive gave no {package} {version}", hint="its suite may hold a newer one only")
+            raise AssetError(f"the archive has no {package} {version}", hint="the suite may have a newer one only")
         context.progress(f"{target.id}: unpacking its debug symbols")
         _unpack(archives[0], image.release, work / "vmlinux")
         for archive in archives:
@@ -77,9 +76,9 @@ def _download(target: Target, package: str, work: Path, context: Context) -> Non
 def _unpack(archive: Path, release: str, vmlinux: Path) -> None:
     script = 'dpkg-deb --fsys-tarfile "$1" | tar -x --occurrence=1 -O -f - "$2" >"$3"'
     for place in _PLACES:
-        # dpkg-deb ends with a broken pipe when tar has what it wants: the file decides.
+        # dpkg-deb fails with a broken pipe when tar has found the file, so check the file.
         run(["sh", "-c", script, "unpack", str(archive), place.format(release), str(vmlinux)], timeout_s=_TIMEOUT_S)
         with vmlinux.open("rb") as file:
             if file.read(4) == b"\x7fELF":
                 return
-    raise AssetError(f"{archive.name} holds no vmlinux of {release}", hint="report it with the name of the target")
+    raise AssetError(f"{archive.name} has no vmlinux of {release}", hint="report it with the name of the target")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Images out of distribution packages: resolve the kernel, make the suite's base, make the target's image.
+"""Images built from distribution packages: resolve the kernel, build the suite's base, build the target's image.
 
-Three steps, each cached. The index is asked which version of a line is whole. A suite's base root file system
-is made once and shared by its targets. A target's image is the base with its kernel, headers and compiler.
+Each of the three steps is cached. The index gives the newest complete version of a line. A suite's base root file
+system is built once for all its targets. A target's image is the base with its kernel, headers and compiler.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _IMAGE_TIMEOUT_S = 1800
 
 
 def obtain_image(target: Target, context: Context) -> Image:
-    """The target's image, from the store or built now (minutes, network).
+    """Return the target's image, from the store or built now (minutes, network).
 
-    Raises `AssetError` when the line is gone, the mirror is away or a stored file is damaged; `HostError` when
-    this host cannot build. An index that could not be asked is a notice.
+    Raises `AssetError` when the line is missing, the mirror is unreachable or a stored file is damaged; `HostError`
+    when this host cannot build. If the index is unreachable but cached, a notice says so.
     """
     recipe = load_recipe(target.suite.distribution)
     resolution = resolve(target, recipe, context)
@@ -97,7 +97,7 @@ def _obtain_base(target: Target, recipe: Recipe, inputs: Mapping[str, Any], cont
             architecture=target.architecture,
             directory=work,
             log=fresh_log(context.store, f"base-{name}"),
-            what=f"{name}: making the suite's base",
+            what=f"{name}: building the suite's base",
             progress=context.progress,
             timeout_s=_BASE_TIMEOUT_S * context.settings.patience,
         )
@@ -110,7 +110,7 @@ def _obtain_base(target: Target, recipe: Recipe, inputs: Mapping[str, Any], cont
 
 
 def suite_name(target: Target) -> str:
-    """The suite's for one architecture: `debian12`, `debian12-arm64`."""
+    """Return the suite's name for one architecture: `debian12`, `debian12-arm64`."""
     native = "" if target.architecture is Architecture.AMD64 else f"-{target.architecture}"
     return f"{target.suite.id}{native}"
 
@@ -137,7 +137,7 @@ def _build_image(
     )
     downloads = context.store.directory(f"downloads/{suite_name(target)}")
     sources = "\n".join(map(mirrors.source_line, target.pockets))
-    # A backported kernel may need a newer linux-base, which apt takes from backports only when told to.
+    # A backported kernel may need a newer linux-base, which apt takes from backports only with `-t`.
     extra = target.pockets[len(target.suite.pockets) :]
     release = f"-t {extra[-1]} " if extra else ""
     is_fresh = "false" if context.settings.stale_index is StaleIndex.ACCEPT else "true"
@@ -145,7 +145,7 @@ def _build_image(
     mmdebstrap(
         [
             "--variant=custom",
-            # The base was packed with mmdebstrap's stand-ins for starting services in place; `seal` undoes them.
+            # The base contains mmdebstrap's replacements for starting services; `seal` undoes them.
             "--skip=update,chroot/policy-rc.d,chroot/start-stop-daemon",
             "--setup-hook=tar-in base.tar /",
             f"--setup-hook=sync-in {downloads} /var/cache/apt/archives",
@@ -171,7 +171,7 @@ def _build_image(
         architecture=target.architecture,
         directory=work,
         log=fresh_log(context.store, f"image-{target.id}"),
-        what=f"{target.id}: making the image of {kernel.release}",
+        what=f"{target.id}: building the image of {kernel.release}",
         progress=context.progress,
         timeout_s=_IMAGE_TIMEOUT_S * context.settings.patience,
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What an image is: the record that everything above this layer works with."""
+"""The record of an image, which the layers above use."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ GUEST_USER = "lab"
 """The ordinary user that every guest has, with passwordless sudo."""
 
 DISK_ROOT = "root=/dev/vda"
-"""How the kernel is told of a root file system that is all of a disk."""
+"""root= argument for a root file system that fills a disk."""
 
 BUILD_DIRECTORY = "/build"
-"""Where modules are compiled, in the guest and in the tool root alike: paths end up in debug info."""
+"""Directory in which modules are built, the same in guest and tool root, because debug info records its path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,15 +28,15 @@ class Image:
     architecture: Architecture
     digest: str
     seal: str
-    """Digest of what is in it: an image that is made again has the same name and other bytes."""
+    """Digest of its files: a rebuilt image has the same name but other bytes."""
     release: str
     disk: Path
     kernel: Path
     initrd: Path
     tool_root: Path
-    """The target's own root file system as plain files, without what a compiler has no use for."""
+    """The target's root file system as plain files, without those that a compiler does not need."""
     packages: Mapping[str, str]
-    """Versions of what was installed by name: kernel, headers, compiler and the rest."""
+    """Versions of the installed packages by name: kernel, headers, compiler and others."""
     is_new: bool
     size_bytes: int
     host_key: str
@@ -44,21 +44,21 @@ class Image:
     user_key: Path
     """The lab's private SSH key."""
     root: str = DISK_ROOT
-    """What the kernel is told of where its root file system is."""
+    """root= arguments for the kernel command line."""
     cloud_image: str = ""
-    """The publisher's image that it was made of, by name and digest; empty for one that was made out of packages."""
+    """Name and digest of the publisher's image; empty if the image was built from packages."""
     compiler: str = ""
-    """The first line of its compiler's `--version`, where its guest was asked when it was made."""
+    """First line of its compiler's `--version`, if a guest was asked during provisioning."""
 
     @property
     def kernel_package(self) -> str:
-        """The version of the package that brought its kernel, as its package manager has it."""
+        """Version of the kernel's package, as its package manager reports it."""
         names = (f"linux-image-{self.release}", f"linux-image-unsigned-{self.release}", "kernel-core", "kernel-default")
         return next((self.packages[name] for name in names if name in self.packages), "")
 
 
 class Reachable(Protocol):
-    """What a machine takes of an image, or of a disk that is to become one: its name, its disk, its keys."""
+    """Name, disk and keys of an image or a draft, as a machine needs them."""
 
     @property
     def target_id(self) -> str: ...
@@ -72,7 +72,7 @@ class Reachable(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A disk that an image is being made of."""
+    """A disk that is becoming an image."""
 
     target_id: str
     disk: Path

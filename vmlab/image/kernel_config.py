@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How an image's kernel was configured."""
+"""Configuration of an image's kernel."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from vmlab.image.image import Image
 
 
 def has_option(image: Image, option: str) -> bool:
-    """Whether a CONFIG_ option is built into an image's kernel, by the configuration that its headers carry or that
-    was taken out of its guest."""
+    """True if a CONFIG_ option is built into an image's kernel, according to the configuration in its headers or the
+    one copied from its guest."""
     for place in (f"usr/src/linux-headers-{image.release}/.config", f"boot/config-{image.release}"):
         try:
             return f"\n{option}=y\n" in (image.tool_root / place).read_text(encoding="utf-8")
@@ -23,5 +23,5 @@ def require_kfence(image: Image, target_id: str) -> None:
     if not has_option(image, "CONFIG_KFENCE"):
         raise AssetError(
             f"{target_id}: {image.release} was built without KFENCE (CONFIG_KFENCE is not set)",
-            hint="debian13's kernels have it: --vmlab-target 'debian13-6.12+kfence,debian13-7.3+kfence'",
+            hint="debian13's kernels have KFENCE: --vmlab-target 'debian13-6.12+kfence,debian13-7.3+kfence'",
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which kernel a target's line is at: asked of the package index, remembered for a while."""
+"""Newest kernel of a target's line: read from the package index, and cached."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _INDEX_TIMEOUT_S = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
-    """What the index offered for a target, when it was asked."""
+    """Kernel and package versions that the index offered for a target."""
 
     kernel: KernelPackages
     versions: Mapping[str, str]
-    """The newest version in the suite of every package that its guests have."""
+    """Newest version in the suite of every package of its guests."""
 
 
 def resolve(target: Target, recipe: Recipe, context: Context, *, refresh: bool = False) -> Resolution:
-    """What the index offers for a target; asked again when the last answer is older than `index_days`.
+    """Return the index's versions for a target; read again when the cached ones are older than `index_days`.
 
-    When the mirror is away and there is an older answer, that one is taken, with a notice.
+    When the mirror is unreachable and older versions are cached, those are used, with a notice.
     """
     name = f"resolved-{target.id}-{digest_of({'packages': guest_packages(target.suite, recipe)})}"
     known = context.store.note(name)
@@ -46,7 +46,7 @@ def resolve(target: Target, recipe: Recipe, context: Context, *, refresh: bool =
     except AssetError as error:
         if known is None or refresh or "no kernel of line" in error.message:
             raise
-        older = f"going on with what was resolved {known[1] / 86400:.0f} days ago"
+        older = f"using the versions resolved {known[1] / 86400:.0f} days ago"
         context.notice(f"{told_of(target.id, error.message)}; {older}")
         return structure(known[0], Resolution, where=name)
     context.store.remember(name, unstructure(resolution))
@@ -54,10 +54,10 @@ def resolve(target: Target, recipe: Recipe, context: Context, *, refresh: bool =
 
 
 def choose(target: Target, index: Mapping[str, str], names: tuple[str, ...]) -> Resolution:
-    """Pick from the texts of a target's Packages files, by pocket. Pure.
+    """Choose the versions from the texts of a target's Packages files, by pocket. Pure.
 
-    The kernel may come from any of its pockets, what every guest has only from the suite's own: a target with
-    backports shares its suite's base.
+    The kernel may come from any of the target's pockets, the packages of every guest only from the suite's: a target
+    with backports shares its suite's base.
     """
     kernels = [package for text in index.values() for package in parse_packages(text)]
     versions: dict[str, str] = {}
@@ -70,10 +70,10 @@ def choose(target: Target, index: Mapping[str, str], names: tuple[str, ...]) -> 
 
 
 def _read_index(target: Target, context: Context) -> dict[str, str]:
-    """The texts of the Packages files, by pocket."""
+    """Return the texts of the Packages files, by pocket."""
     settings, store = context.settings, context.store
     mirrors = find_mirrors(settings.mirror)
-    # Named and locked as `Store.remove_rubbish` expects, which takes away what no live run holds.
+    # Named and locked for `Store.remove_rubbish`, which deletes directories that no live run holds.
     name = f"index-{target.id}"
     with (
         store.lock(name),
@@ -92,7 +92,7 @@ def _read_index(target: Target, context: Context) -> dict[str, str]:
             architecture=target.architecture,
             directory=work,
             log=fresh_log(store, f"index-{target.id}"),
-            what=f"{target.id}: asking the package index",
+            what=f"{target.id}: reading the package index",
             progress=context.progress,
             timeout_s=_INDEX_TIMEOUT_S * settings.patience,
         )

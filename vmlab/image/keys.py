@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The lab's own SSH keys: one for its user, one that all its guests present. Never the user's keys."""
+"""The lab's SSH keys: one for its user, one host key for all its guests. The user's SSH keys are never used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vmlab.store.store import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabKeys:
-    """Paths of the private keys (the public ones lie beside them, `.pub`)."""
+    """Paths of the private keys (the public ones are beside them, `.pub`)."""
 
     user: Path
     host: Path
@@ -23,9 +23,9 @@ class LabKeys:
 
 
 def lab_keys(store: Store) -> LabKeys:
-    """The store's Ed25519 keys, made once; they go into every image, so images belong to their store.
+    """Return the store's Ed25519 keys, made once; every image contains them, so images belong to their store.
 
-    Where there is a shared store with keys, those: its images have them. Raises `AssetError` when they cannot be read.
+    The keys of a shared store take precedence: its images contain them. Raises `AssetError` when they cannot be read.
     """
     shared = store.shared_directory("keys")
     if shared is not None and (shared / "user.pub").is_file():
@@ -33,8 +33,8 @@ def lab_keys(store: Store) -> LabKeys:
         for private in (keys.user, keys.host):
             if not os.access(private, os.R_OK):
                 raise AssetError(
-                    f"a key of the shared store's guests may not be read: {str(private)!r}",
-                    hint=f"whoever keeps the store lets its readers: chmod -R a+rX {store.shared}",
+                    f"cannot read a key of the shared store's guests: {str(private)!r}",
+                    hint=f"have the shared store's maintainer run: chmod -R a+rX {store.shared}",
                 )
         return keys
     directory = store.directory("keys")
@@ -58,7 +58,7 @@ def _make(private: Path) -> None:
     try:
         private.touch(mode=0o600)
         private.write_bytes(text)
-        # The public half is written last: where it is, the private one is whole.
+        # The public half is written last: if it exists, the private one is complete.
         private.with_suffix(".pub").write_bytes(public + b"\n")
     except OSError as error:
         raise AssetError(f"cannot make an SSH key in {str(private.parent)!r}: {error.strerror}") from error

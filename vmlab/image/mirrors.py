@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where Debian's packages come from: what the user names, else what the host uses, else mmdebstrap's default."""
+"""Mirrors of Debian's packages: the user's setting, else the host's mirrors, else mmdebstrap's default."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class Mirrors:
     security: str
 
     def source_line(self, pocket: str) -> str:
-        """A pocket as a one-line entry of sources.list(5)."""
+        """Return a pocket as a one-line entry of sources.list(5)."""
         url = self.security if pocket.endswith("-security") else self.main
         return f"deb {url} {pocket} main"
 
 
 def index_options(stale: StaleIndex) -> list[str]:
-    """mmdebstrap's options for a mirror that may be frozen; apt.conf(5), Acquire::Check-Valid-Until."""
+    """Return mmdebstrap's options for a mirror that may be frozen; apt.conf(5), Acquire::Check-Valid-Until."""
     return ['--aptopt=Acquire::Check-Valid-Until "false"'] if stale is StaleIndex.ACCEPT else []
 
 
 def find_mirrors(named: str) -> Mirrors:
-    """The mirrors to use. `named` is the setting: a URL, or main and security URLs with a comma between."""
+    """Return the mirrors to use. `named` is the setting: a URL, or main and security URLs separated by a comma."""
     if named:
         main, _, security = named.partition(",")
         main = main.rstrip("/")
@@ -38,7 +38,7 @@ def find_mirrors(named: str) -> Mirrors:
 
 
 def _of_the_host() -> Mirrors | None:
-    """A Debian host's own mirrors, by apt's word; None on any other host."""
+    """Return a Debian host's mirrors, as apt lists them; None on any other host."""
     if find_program("apt-get") is None:
         return None
     fields = "$(LABEL)|$(REPO_URI)"
@@ -57,7 +57,7 @@ def _by_label(rows: object) -> Mirrors | None:
 
 
 def _of_mmdebstrap() -> Mirrors:
-    """mmdebstrap's default: it writes sources.list for a stable release before it reaches for the network."""
+    """Return mmdebstrap's default: it writes sources.list for a stable release before it uses the network."""
     show = 'sed "s/^/source: /" "$1"/etc/apt/sources.list >&2'
     argv = ["mmdebstrap", "--variant=custom", "--skip=update", "--format=null", f"--customize-hook={show}"]
     shown = run([*argv, "bookworm", "/dev/null"], timeout_s=120)
@@ -67,7 +67,7 @@ def _of_mmdebstrap() -> Mirrors:
         urls += words[:1]
     if not urls:
         raise HostError(
-            "no Debian mirror is known on this host", hint="name one with --vmlab-mirror URL", detail=shown.tail
+            "no Debian mirror is known on this host", hint="set one with --vmlab-mirror URL", detail=shown.tail
         )
     security = [url for url in urls if "security" in url]
     return Mirrors(main=urls[0].rstrip("/"), security=(security or [f"{urls[0]}-security"])[0].rstrip("/"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Running mmdebstrap: its scratch space, its time limit, and what its failures mean."""
+"""Runs of mmdebstrap: scratch space, timeout, and causes of failures."""
 
 from __future__ import annotations
 
@@ -17,12 +17,10 @@ from vmlab.system.files import remove_tree
 from vmlab.system.process import find_program, run
 from vmlab.system.scratch import PARENT, ScratchDirectory
 
-"""Told what is being done now, in a few words."""
-
 _NEEDED_MIB = 3072
 _EMULATION_FACTOR = 4
-"""How much longer a step may take under emulation: a generous guess. An arm64 base took 430 s on two amd64 cores, and
-25 minutes when others kept them busy; all of a native image takes some two minutes."""
+"""Factor of the timeout under emulation, a generous guess. An arm64 base took 430 s on two amd64 cores, and 25 minutes
+on busy ones; a whole native image takes about two minutes."""
 _UNREACHABLE = re.compile(
     r"Could not resolve|Unable to connect|Connection (?:refused|timed out|failed)|Temporary failure resolving"
     r"|Failed to fetch|does not have a Release file|Could not connect|Cannot initiate the connection"
@@ -45,17 +43,17 @@ def mmdebstrap(
 ) -> None:
     """Run mmdebstrap in `directory` (where its special hooks read and write); its output goes to `log`.
 
-    As root it works in mode `root`, else in mode `unshare`. A foreign architecture's programs are emulated, and the
-    time limit is as much longer. Raises `HostError` for a missing program, disk or permission, `AssetError` for a
-    mirror that does not answer or a package that is not there. Leaves nothing behind, whatever happens.
+    As root it uses mode `root`, else mode `unshare`. A foreign architecture's programs are emulated, with a longer
+    timeout. Raises `HostError` for a missing program, disk space or permission, `AssetError` for an unreachable mirror
+    or a missing package. Leaves no files behind, even on failure.
     """
     if find_program("mmdebstrap") is None:
-        raise HostError("mmdebstrap is not installed", hint="vmlab setup")
+        raise HostError("mmdebstrap is not installed", hint="run `vmlab setup`")
     require_programs_of(architecture)
     progress(what)
     # World-writable, because mmdebstrap's unshared user must reach it.
     with ScratchDirectory(
-        needed_mib=_NEEDED_MIB, what="making an image", mode=0o1777, remove=_remove_unshared
+        needed_mib=_NEEDED_MIB, what="building an image", mode=0o1777, remove=_remove_unshared
     ) as scratch:
         argv = [
             *_namespace(),
@@ -73,8 +71,8 @@ def mmdebstrap(
             environment={"TMPDIR": str(scratch), "PYTHONNOUSERSITE": "1"},
             log=log,
             on_line=lambda line: _report(line, what, progress),
-            # unshare(1) holds back SIGTERM while it waits, and takes its namespace down when it is killed;
-            # an unshared mmdebstrap cleans up after itself on SIGTERM.
+            # unshare(1) blocks SIGTERM while it waits, and its namespace ends when it is killed;
+            # an unshared mmdebstrap cleans up on SIGTERM.
             death_signal="KILL" if os.geteuid() == 0 else "TERM",
         )
     if not ended.ok:
@@ -82,9 +80,9 @@ def mmdebstrap(
 
 
 def _namespace() -> list[str]:
-    """As root, mounts and processes of their own, which end with mmdebstrap even when it is killed.
+    """Return the command that gives root private mount and pid namespaces, which end with mmdebstrap if it is killed.
 
-    mmdebstrap's mode `root` mounts /proc and /sys in the host's own namespace; mode `unshare` makes its own.
+    mmdebstrap's mode `root` mounts /proc and /sys in the host's namespace; mode `unshare` creates its namespaces.
     """
     if os.geteuid() != 0:
         return []
@@ -92,12 +90,12 @@ def _namespace() -> list[str]:
 
 
 def _for(architecture: Architecture) -> list[str]:
-    # Its own look for an emulator takes arch-test, a package more; `require_programs_of` has tried one.
+    # mmdebstrap's check for an emulator needs the package arch-test; `require_programs_of` has tested the emulator.
     return [f"--architectures={architecture}", "--skip=check/qemu"]
 
 
 def _keyring() -> list[str]:
-    # On a host that is no Debian, apt's own trusted keys do not know Debian's archive.
+    # On a host other than Debian, apt's trusted keys do not include those of Debian's archive.
     keyring = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
     return [f"--keyring={keyring}"] if keyring.is_file() else []
 
@@ -112,52 +110,52 @@ def _explain(output: str, tail: str, what: str) -> HostError | AssetError:
     if _NO_SPACE.search(output):
         return HostError(
             f"{what}: no space left on device",
-            hint=f"free some in {PARENT} and the store (`vmlab images prune`)",
+            hint=f"free space in {PARENT} and the store (`vmlab images prune`)",
             detail=tail,
         )
     if _LACKING.search(output):
         line = next(line for line in output.splitlines() if _LACKING.search(line))
         return AssetError(
-            f"{what}: the mirror lacks a package that its index names: {line.removeprefix('E: ')}",
-            hint="try again later with `vmlab images refresh`, or name another mirror with --vmlab-mirror URL",
+            f"{what}: the mirror lacks a package that its index lists: {line.removeprefix('E: ')}",
+            hint="retry later with `vmlab images refresh`, or set another mirror with --vmlab-mirror URL",
             detail=tail,
         )
     unreachable = _UNREACHABLE.search(output)
     if unreachable:
         line = next(line for line in output.splitlines() if unreachable[0] in line).strip()
         return AssetError(
-            f"{what}: the package mirror cannot be reached: {line}",
-            hint="check the network and its proxy, or name another mirror with --vmlab-mirror URL",
+            f"{what}: the package mirror is unreachable: {line}",
+            hint="check the network and its proxy, or set another mirror with --vmlab-mirror URL",
             detail=tail,
         )
     if _EXPIRED.search(output):
         line = next(line for line in output.splitlines() if _EXPIRED.search(line))
         return AssetError(
             f"{what}: the mirror's index has expired: {line.removeprefix('E: ')}",
-            hint="name another mirror with --vmlab-mirror URL, or take it as it is: --vmlab-stale-index accept",
+            hint="set another mirror with --vmlab-mirror URL, or accept this one: --vmlab-stale-index accept",
             detail=tail,
         )
     if "Unable to locate package" in output or "has no installation candidate" in output:
         line = next(line for line in output.splitlines() if "Unable to locate" in line or "no installation" in line)
-        return AssetError(f"{what}: {line.removeprefix('E: ')}", hint="vmlab images refresh", detail=tail)
+        return AssetError(f"{what}: {line.removeprefix('E: ')}", hint="run `vmlab images refresh`", detail=tail)
     if os.geteuid() != 0 and _NO_NAMESPACE.search(output):
         return HostError(
-            f"{what}: this user may not make user namespaces, which mmdebstrap needs without root",
+            f"{what}: this user cannot create user namespaces, which mmdebstrap needs without root",
             hint="install uidmap and give the user a range in /etc/subuid and /etc/subgid, or run as root",
             detail=tail,
         )
-    return AssetError(f"{what}: mmdebstrap failed", hint="the end of its output is below", detail=tail)
+    return AssetError(f"{what}: mmdebstrap failed", hint="see the end of its output below", detail=tail)
 
 
 def _remove_unshared(path: Path) -> None:
-    """Remove a tree that may hold files of the subordinate users of an unshared mmdebstrap."""
+    """Remove a tree that may contain files of the subordinate users of an unshared mmdebstrap."""
     if os.geteuid() != 0 and any(path.iterdir()):
         run(["mmdebstrap", "--unshare-helper", "rm", "-rf", *map(str, path.iterdir())], timeout_s=120)
     remove_tree(path)
 
 
 def fresh_log(store: Store, name: str) -> Path:
-    """Where a build's output goes: the last one of each name is kept."""
+    """Return the path of a build's log, and remove the previous log of that name."""
     log = store.directory("logs") / f"{name}.log"
     log.unlink(missing_ok=True)
     return log

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How a distribution's guests are made: images/recipes/, as data."""
+"""Recipes of a distribution's guests: images/recipes/, as data."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from vmlab.errors import AssetError
 from vmlab.store.store import digest_of
 
 _REVISION = 2
-"""Raised when the steps below change what comes out, so that images made by the old steps are not taken."""
+"""Incremented when the steps below change the result, so that older images are not used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a distribution's guests are made; every byte of it is an input of the image."""
+    """Packages, scripts and files of a distribution's guests; every byte is an input of the image."""
 
     packages: tuple[str, ...]
     setup: str
@@ -40,10 +40,10 @@ class _PackageList:
 
 
 def load_recipe(distribution: str, directory: Path | None = None) -> Recipe:
-    """The recipe in images/recipes/<distribution>."""
+    """Load the recipe in images/recipes/<distribution>."""
     folder = (directory or catalogue_directory()) / "recipes" / distribution
     if not folder.is_dir():
-        raise AssetError(f"no recipe for {distribution!r}", hint=f"there is none in {folder.parent}")
+        raise AssetError(f"no recipe for {distribution!r}", hint=f"expected a directory {str(folder)!r}")
     listed = structure(read_toml(folder / "packages.toml"), _PackageList, where=str(folder / "packages.toml"))
     overlay = folder / "overlay"
     files = {str(path.relative_to(overlay)): path.read_text() for path in sorted(overlay.rglob("*")) if path.is_file()}
@@ -52,14 +52,14 @@ def load_recipe(distribution: str, directory: Path | None = None) -> Recipe:
 
 
 def guest_packages(suite: Suite, recipe: Recipe) -> tuple[str, ...]:
-    """What every guest of a suite has, besides its kernel and compiler."""
+    """Return the packages of every guest of a suite, without kernel and compiler."""
     return recipe.packages + suite.packages
 
 
 def write_overlay(
     path: Path, files: Mapping[str, str], *, executable: tuple[str, ...] = (), private: tuple[str, ...] = ()
 ) -> None:
-    """A tar with every file owned by root, whoever builds, and the same bytes every time."""
+    """Write a tar with every file owned by root; the same files give the same bytes."""
     with tarfile.open(path, "w") as archive:
         for name, text in sorted(files.items()):
             row = tarfile.TarInfo(f"./{name}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What every sealed image is made of, whether out of packages or on a publisher's cloud image."""
+"""Files and records of sealed images, both those built from packages and those from a cloud image."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ _OF_INTEREST_TOO = ("openssh-server", "systemd", "perf", "cloud-init")
 
 
 def cached_image(target: Target, store: Store) -> Image | None:
-    """The newest image of a target that is in the store, whatever its inputs; touches no network."""
+    """Return the newest image of a target in the store, whatever its inputs; uses no network."""
     stored = [item for item in store.objects() if item.kind == "image" and item.facts.get("target") == target.id]
     return stored_image(target, stored[-1], lab_keys(store)) if stored else None
 
 
 def installed_of_interest(listing: Path) -> dict[str, str]:
-    """Versions of the packages that matter to a result, of a list of name, tab and version: kernel, compiler, C
-    library, perf."""
+    """Return the versions of the packages that can affect a result (kernel, compiler, C library, perf), from a list of
+    name, tab and version."""
     rows = (line.split("\t") for line in listing.read_text(encoding="utf-8").splitlines() if "\t" in line)
     wanted = _OF_INTEREST + _OF_INTEREST_TOO
     return {name.partition(":")[0]: version for name, version in rows if name.startswith(wanted)}
 
 
 def unpack_tools(archive: Path, directory: Path) -> None:
-    """Unpack a tool root as plain files of this user: it is read in a namespace where this user is root."""
+    """Unpack a tool root as plain files of this user, who is root in the namespace that reads it."""
     directory.mkdir()
     _unpack(archive, directory)
     _open(directory)
 
 
 def unpack_members(disk: Path, directory: Path) -> None:
-    """Unpack what a guest wrote to a raw disk, as a tar: kernel, initrd, config, packages, and the tool root `tools/`.
+    """Unpack the tar that a guest wrote to a raw disk: kernel, initrd, config, packages, and the tool root `tools/`.
 
-    Raises `AssetError` when one of them is not there.
+    Raises `AssetError` when one of them is missing.
     """
     _unpack(disk, directory)
     missing = [name for name in ("kernel", "initrd", "config", "packages", "tools") if not (directory / name).exists()]
     if missing:
-        raise AssetError(f"the guest gave no {' and no '.join(missing)}", hint="report it with the name of the target")
+        raise AssetError(f"the guest wrote no {' and no '.join(missing)}", hint="report it with the name of the target")
     _open(directory / "tools")
 
 
@@ -65,7 +65,7 @@ def _open(tools: Path) -> None:
 
 
 def stored_image(target: Target, stored: StoredObject, keys: LabKeys) -> Image:
-    """The record of a sealed image; `AssetError` when its manifest lacks what every image has."""
+    """Return the record of a sealed image; raises `AssetError` when its manifest lacks a required fact."""
     try:
         release, packages = stored.facts["release"], stored.facts["packages"]
     except KeyError as error:
@@ -90,7 +90,7 @@ def stored_image(target: Target, stored: StoredObject, keys: LabKeys) -> Image:
 
 
 def draft_image(target: Target, directory: Path, facts: Mapping[str, Any], keys: LabKeys) -> Image:
-    """The record of what is about to be sealed: it has neither a digest nor a size yet."""
+    """Return the record of an image that is about to be sealed; digest and size are empty."""
     return Image(
         target_id=target.id,
         architecture=target.architecture,
@@ -120,7 +120,7 @@ class _Keys(TypedDict):
 
 
 def _files(directory: Path) -> _Files:
-    """What the files of an image are called in its directory."""
+    """Return the paths of an image's files in its directory."""
     return _Files(
         disk=directory / "disk.qcow2",
         kernel=directory / "kernel",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A sealed object in a store: read, and checked against the record of when it was sealed."""
+"""A sealed object in a store: loaded, and checked against its manifest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vmlab.errors import AssetError
 from vmlab.store.seal import first_difference
 
 MANIFEST = "manifest.json"
-_SHARED_HINT = "whoever keeps the shared store makes it anew; without --vmlab-shared-store it is made here"
+_SHARED_HINT = "have the shared store's maintainer rebuild it, or build it here: run without --vmlab-shared-store"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,22 +26,22 @@ class StoredObject:
     path: Path
     inputs: Mapping[str, Any]
     facts: Mapping[str, Any]
-    """What its builder learned and wants remembered, such as package versions."""
+    """Facts that its builder recorded, such as package versions."""
     created: float
     size_bytes: int
-    """What it takes on disk."""
+    """Size on disk."""
     seal: str
-    """Digest of what is in it: the same inputs may give other bytes when an object is made again."""
+    """Digest of its files: a rebuild from the same inputs may give other bytes."""
     is_new: bool = False
     is_shared: bool = False
-    """Whether it lies in a store that this host only reads."""
+    """True if it is in the shared store, which this host only reads."""
 
     def file(self, name: str) -> Path:
         return self.path / name
 
     @property
     def label(self) -> str:
-        """What a person calls it: its own name, or its target, module or suite."""
+        """Name for people: its own name, or its target, module or suite."""
         for key in ("name", "target", "ko"):
             if key in self.facts:
                 return str(self.facts[key])
@@ -49,13 +49,13 @@ class StoredObject:
 
 
 def digest_of(inputs: Mapping[str, Any]) -> str:
-    """The name of an object with these inputs: 20 hex digits, 80 bits, of a SHA-256."""
+    """Return the name of an object with these inputs: 20 hex digits (80 bits) of a SHA-256."""
     text = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 def load_object(path: Path, *, is_new: bool = False, is_shared: bool = False) -> StoredObject:
-    """The object in a directory; `AssetError` when its manifest cannot be read."""
+    """Load the object in a directory; raises `AssetError` when its manifest cannot be read."""
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         return StoredObject(
@@ -73,12 +73,12 @@ def load_object(path: Path, *, is_new: bool = False, is_shared: bool = False) ->
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AssetError(
             f"{path.parent.name} {path.name} in the store is damaged: its manifest cannot be read ({error})",
-            hint=_SHARED_HINT if is_shared else "vmlab images prune --damaged",
+            hint=_SHARED_HINT if is_shared else "`vmlab images prune --damaged` removes it",
         ) from error
 
 
 def check_object(item: StoredObject, *, deep: bool) -> None:
-    """Raise `AssetError` when a file of an object is not as it was sealed; `deep` hashes even those that look so."""
+    """Raise `AssetError` when a file of an object differs from its manifest; `deep` hashes every file."""
     files = json.loads((item.path / MANIFEST).read_text(encoding="utf-8"))["files"]
     difference = first_difference(item.path, files, deep=deep)
     if difference is not None:
@@ -86,5 +86,5 @@ def check_object(item: StoredObject, *, deep: bool) -> None:
             f"{item.kind} {item.label} in the store is damaged: {difference[0]} {difference[1]}",
             hint=_SHARED_HINT
             if item.is_shared
-            else "`vmlab images prune --damaged` removes it; the next run builds it anew",
+            else "`vmlab images prune --damaged` removes it; the next run builds it again",
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is in an object's directory, as its manifest records it: sizes, times, hashes."""
+"""Manifest rows of an object's files: sizes, times, hashes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 _SMALL_BYTES = 4 * 2**20
-"""What is hashed at every look: milliseconds, and a snapshot's device state or a module is worth them."""
+"""Largest file that is hashed at every check, in milliseconds: a snapshot's device state or a module."""
 
 
 def survey(directory: Path) -> dict[str, dict[str, Any]]:
-    """A row per file with its size, time and hash; per folder, those of its whole tree.
+    """Return a row per file with its size, time and hash; a folder's row covers its whole tree.
 
-    `disk` is what a file takes: a guest's memory is mostly holes.
+    `disk` is the space that a file occupies: a guest's memory is mostly holes.
     """
     rows = {}
     for path in sorted(directory.iterdir()):
@@ -28,9 +28,9 @@ def survey(directory: Path) -> dict[str, dict[str, Any]]:
 
 
 def first_difference(directory: Path, rows: Mapping[str, Mapping[str, Any]], *, deep: bool) -> tuple[str, str] | None:
-    """The first file that is not as it was sealed, and how it differs; None when all are.
+    """Return the first file that differs from its row, and the difference; None when all match.
 
-    Without `deep`, a large file whose size and time are as recorded is believed.
+    Without `deep`, a large file whose size and time match is not hashed.
     """
     for name, row in rows.items():
         file = directory / name
@@ -45,12 +45,12 @@ def first_difference(directory: Path, rows: Mapping[str, Mapping[str, Any]], *, 
             continue
         digest = _tree(file)[1] if is_tree else _sha256(file)
         if digest != row["sha256"]:
-            return name, f"has SHA-256 {digest[:12]}… and was sealed with {row['sha256'][:12]}…"
+            return name, f"has SHA-256 {digest[:12]}…, expected {row['sha256'][:12]}…"
     return None
 
 
 def sync(directory: Path) -> None:
-    """Reach the disk: a power cut must not leave a manifest over empty files."""
+    """Flush a directory's files to disk: a power cut must not leave a manifest with empty files."""
     for path in (*directory.iterdir(), directory):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -65,11 +65,11 @@ def _sha256(path: Path) -> str:
 
 
 def _tree(directory: Path) -> tuple[int, str]:
-    """Size and digest of a tree: names, link targets, and contents with their executable bits."""
+    """Return the size and digest of a tree: names, link targets, and contents with their executable bits."""
     total, digest = 0, hashlib.sha256()
     for folder, folders, names in os.walk(directory):
         folders.sort()
-        # A link to a folder is listed among the folders, and not walked into.
+        # os.walk() lists a link to a folder among the folders and does not follow it.
         links = [name for name in folders if Path(folder, name).is_symlink()]
         for name in sorted([*names, *links]):
             path = Path(folder, name)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The content-addressed cache: published whole or not at all, built once, named by all that went into it.
+"""The content-addressed cache: an object is named by the digest of its inputs, built once and published atomically.
 
 objects/<kind>/<digest>/    a sealed object: its files and manifest.json
 locks/                      one lock per object, so that parallel runs build it once
-tmp/                        work in progress; what no live builder holds is rubbish
+tmp/                        work in progress; removed once its builder is gone
 notes/                      small JSON facts with a date: verdicts on this host, resolved versions
-keys/                       the lab's own SSH keys
+keys/                       the lab's SSH keys
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from vmlab.system.files import disk_error, remove_tree, replace_file
 __tracebackhide__ = hides_frames
 
 _HOST_BOUND = ("snapshot",)
-"""Kinds that belong to one host, its processor and its QEMU, which opens a snapshot's memory for writing even where it
+"""Kinds that belong to one host, its processor and its QEMU. QEMU opens a snapshot's memory for writing even if it
 never writes to it (memory-backend-file without readonly=on)."""
 
 
 class Store:
-    """A directory of sealed objects. Cheap to make: it touches the disk only when asked for something.
+    """A directory of sealed objects. The constructor is cheap: it does not access the disk.
 
-    It keeps to a budget: when an object is added, the least recently used ones make room. Without a figure it is
-    three quarters of what the store has and could have: the rest of a disk is not the lab's.
+    Adding an object removes the least recently used ones until the rest fits `budget_gib`. The default budget is three
+    quarters of the store's size plus the free space.
 
-    Beside it there may be a `shared` one, which many hosts read at once: nothing in it is written, locked or removed,
-    and what it has comes first, so that all hosts have the same.
+    `shared` is a second store, which many hosts read at once. Nothing in it is written, locked or removed. Its objects
+    take precedence, so that all hosts use the same ones.
     """
 
     def __init__(self, root: Path, *, budget_gib: float | None = None, shared: Path | None = None) -> None:
@@ -52,10 +52,10 @@ class Store:
         self._budget_gib = budget_gib
 
     def find(self, kind: str, inputs: Mapping[str, Any]) -> StoredObject | None:
-        """The object with these inputs, if it is there whole; marks it used.
+        """Return the object with these inputs and mark it as used; None when it is missing or incomplete.
 
-        Raises `AssetError` when a file is not as it was sealed. A large file whose size and modification time are
-        as recorded is believed; any other is hashed.
+        Raises `AssetError` when a file differs from the manifest. A large file whose size and modification time
+        match is not hashed; any other is.
         """
         digest = digest_of(inputs)
         shared = self._shared_path(kind, digest)
@@ -80,10 +80,10 @@ class Store:
         *,
         waiting: Callable[[], None] = lambda: None,
     ) -> StoredObject:
-        """The object with these inputs, built into a fresh directory by `build` if it is not there.
+        """Return the object with these inputs; if it is missing, `build` makes it in a fresh directory.
 
-        One process builds, the others wait (`waiting` is called once when that happens). `build` returns the
-        object's facts. When it raises, nothing is left behind. `is_new` tells whether it was built now.
+        One process builds and the others wait (`waiting` is called once when that happens). `build` returns the
+        object's facts. When it raises, nothing is left behind. `is_new` is true if it was built by this call.
         """
         found = self.find(kind, inputs)
         if found is not None:
@@ -107,11 +107,11 @@ class Store:
 
     @property
     def is_there(self) -> bool:
-        """True where a store was begun: in any other directory nothing is the lab's to remove."""
+        """True if the directory is a store; in any other directory the lab removes nothing."""
         return (self.root / "objects").is_dir() or (self.root / "locks").is_dir()
 
     def objects(self) -> Iterator[StoredObject]:
-        """Every sealed object, by kind and age, those of the shared store among them."""
+        """Yield every sealed object, including the shared store's, sorted by kind and age."""
         found = self._own_objects()
         for path in self.shared.glob(f"objects/*/*/{MANIFEST}") if self.shared is not None else ():
             if path.parent.parent.name not in _HOST_BOUND:
@@ -122,7 +122,7 @@ class Store:
         return [load_object(path.parent) for path in self.root.glob(f"objects/*/*/{MANIFEST}")]
 
     def unreadable(self) -> Iterator[tuple[str, str]]:
-        """Kind and digest of the objects whose manifests cannot be read; `objects` raises for these."""
+        """Yield kind and digest of each object whose manifest cannot be read; `objects` raises for these."""
         for path in sorted(self.root.glob(f"objects/*/*/{MANIFEST}")):
             try:
                 load_object(path.parent)
@@ -130,22 +130,22 @@ class Store:
                 yield path.parent.parent.name, path.parent.name
 
     def verify(self, item: StoredObject) -> None:
-        """Hash every file of an object; `AssetError` names the first that differs from when it was sealed."""
+        """Hash every file of an object; raises `AssetError` naming the first that differs from the manifest."""
         check_object(item, deep=True)
 
     def remove(self, item: StoredObject) -> bool:
-        """Take an object away whole, renamed first, so that no reader sees half of it; False when it is held, or is
-        in the shared store."""
+        """Remove an object; a rename first, so that no reader sees half of it. Returns False when it is held, or in the
+        shared store."""
         return not item.is_shared and self.discard(item.kind, item.digest)
 
     def discard(self, kind: str, digest: str) -> bool:
-        """Like `remove`, for an object that may be too damaged to be read."""
+        """Remove an object that may be too damaged to load; otherwise like `remove`."""
         path = self.object_path(kind, digest)
         with self.lock(f"{kind}-{digest}"), contextlib.ExitStack() as stack:
             try:
                 stack.callback(os.close, _locked(path / MANIFEST, fcntl.LOCK_EX))
             except FileNotFoundError:
-                pass  # gone already, or an object that lost its manifest
+                pass  # already removed, or without a manifest
             except BlockingIOError:
                 return False
             grave = self._fresh_directory(f"{kind}-{digest}") / "old"
@@ -156,13 +156,13 @@ class Store:
 
     @contextlib.contextmanager
     def hold(self, path: Path) -> Iterator[None]:
-        """Keep an object, named by its directory, from being removed for the length of a `with` block.
+        """Prevent the removal of an object, named by its directory, for the length of a `with` block.
 
-        Raises `AssetError` when it is gone. The kernel lets go of it when this process dies.
+        Raises `AssetError` when it is gone. The kernel releases it when this process dies.
         """
         manifest = path / MANIFEST
         if self.shared is not None and path.is_relative_to(self.shared):
-            # Locks of other hosts would not be seen, and a file system that is only read may know none.
+            # Other hosts would not see the lock, and a read-only file system may not support locks.
             yield
             return
         try:
@@ -175,7 +175,7 @@ class Store:
             os.close(descriptor)
 
     def keep_to(self, budget_bytes: int) -> list[StoredObject]:
-        """Remove the least recently used objects until the rest fits a budget, never one that is held; returns them."""
+        """Remove the least recently used objects that are not held, until the rest fits a budget; returns them."""
         items = sorted(self._own_objects(), key=self.last_used)
         excess = sum(item.size_bytes for item in items) - budget_bytes
         removed = []
@@ -188,7 +188,7 @@ class Store:
         return removed
 
     def budget_bytes(self) -> int:
-        """What all objects together may take on disk."""
+        """Return the maximum size on disk of all objects together."""
         if self._budget_gib is not None:
             return int(self._budget_gib * 2**30)
         used = sum(item.size_bytes for item in self._own_objects())
@@ -201,7 +201,7 @@ class Store:
             return 0.0
 
     def remove_rubbish(self) -> int:
-        """Delete work that no live builder holds; returns how many directories that were."""
+        """Delete work directories that no live builder holds; returns their number."""
         count = 0
         for path in (self.root / "tmp").glob("*") if self.is_there else ():
             name = path.name.rpartition(".")[0]
@@ -215,7 +215,7 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self, name: str, *, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Hold the machine-wide lock of that name; the kernel frees it when its holder dies."""
+        """Hold the machine-wide lock of that name; the kernel releases it when its holder dies."""
         directory = self._directory("locks")
         held = FileLock(directory / f"{name}.lock")
         try:
@@ -229,9 +229,9 @@ class Store:
             held.release()
 
     def note(self, name: str) -> tuple[Any, float] | None:
-        """A remembered fact and its age in seconds; None when it is not there or not readable as JSON.
+        """Return a stored fact and its age in seconds; None when it is missing or not valid JSON.
 
-        One of the shared store is never old: all its readers go by it until whoever keeps it asks anew.
+        A fact of the shared store has age 0: all readers use it until the store's maintainer updates it.
         """
         if self.shared is not None:
             with contextlib.suppress(OSError, ValueError):
@@ -243,16 +243,16 @@ class Store:
             return None
 
     def remember(self, name: str, fact: object) -> None:
-        """Keep a fact under a name, replacing the old one at once."""
+        """Store a fact under a name, replacing the old one atomically."""
         path = self._directory("notes") / f"{name}.json"
         replace_file(path, json.dumps(fact, indent=1))
 
     def directory(self, name: str) -> Path:
-        """A directory of the store that is not content-addressed, such as `keys` or `downloads`."""
+        """Return a directory of the store that is not content-addressed, such as `keys` or `downloads`."""
         return self._directory(name)
 
     def shared_directory(self, name: str) -> Path | None:
-        """The same of the shared store, where it has one."""
+        """Return the shared store's directory of that name; None if there is none."""
         path = self.shared / name if self.shared is not None else None
         return path if path is not None and path.is_dir() else None
 
@@ -263,7 +263,7 @@ class Store:
         return path if (path / MANIFEST).is_file() else None
 
     def object_path(self, kind: str, digest: str) -> Path:
-        """Where an object lies, or will."""
+        """Return the path of an object, which may not exist yet."""
         return self.root / "objects" / kind / digest
 
     def _directory(self, name: str) -> Path:
@@ -284,20 +284,20 @@ class Store:
     def _publish(
         self, kind: str, digest: str, inputs: Mapping[str, Any], facts: Mapping[str, Any], work: Path
     ) -> StoredObject:
-        sync(work)  # first, since a file that has not reached the disk need not know yet what it takes there
+        sync(work)  # before the survey: a file's size on disk may be known only once it is written
         manifest = {"schema": 1, "inputs": inputs, "facts": dict(facts), "created": time.time(), "files": survey(work)}
         (work / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         sync(work)
         final = self.object_path(kind, digest)
         final.parent.mkdir(parents=True, exist_ok=True)
-        remove_tree(final)  # an object that lost its manifest: `find` does not know it
+        remove_tree(final)  # an object without a manifest, which `find` ignores
         work.rename(final)
         return load_object(final, is_new=True)
 
 
 def _locked(path: Path, how: int) -> int:
-    """A descriptor that holds a file's lock; `BlockingIOError` when another holds it, `FileNotFoundError` when the
-    file was taken away meanwhile."""
+    """Return a descriptor that holds a file's lock. Raises `BlockingIOError` when another process holds it,
+    `FileNotFoundError` when the file was removed meanwhile."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, how | fcntl.LOCK_NB)

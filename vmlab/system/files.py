@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Files written whole, directories removed whole, and the error of a disk that refuses."""
+"""Atomic writes, removal of directory trees, and errors of failed writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vmlab.system.process import run
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a small file so that readers see the old one or the new one, never half."""
+    """Write a small file atomically: readers see the old or the new content, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_text(text, encoding="utf-8")
@@ -26,23 +26,23 @@ def replace_file(path: Path, text: str) -> None:
 
 
 def disk_error(error: OSError, path: Path) -> HostError:
-    """The lab's word for a failed write, with the free space when that was the cause."""
+    """Return the `HostError` for a failed write, with the free space when that was the cause."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         free_mib = shutil.disk_usage(path).free // 2**20 if path.exists() else 0
         return HostError(
             f"no space left in {str(path)!r}: {free_mib} MiB free",
-            hint="free some with `vmlab images prune`, or name a larger place with --vmlab-store",
+            hint="free space with `vmlab images prune`, or choose a larger disk with --vmlab-store",
         )
-    hint = "name another place with --vmlab-store"
+    hint = "choose another directory with --vmlab-store"
     if error.errno == errno.EROFS:
-        hint += ", and a store to be read only with --vmlab-shared-store"
+        hint += ", and pass a read-only store with --vmlab-shared-store"
     return HostError(f"cannot write to {str(path)!r}: {error.strerror}", hint=hint)
 
 
 def remove_tree(path: Path) -> None:
-    """Delete a directory, if it is there, without leaving its file system: a mount below it is not ours to empty.
+    """Delete a directory, if it exists, without crossing a mount point below it.
 
-    Read-only directories, which unpacked root file systems have, are opened first.
+    Read-only directories, which unpacked root file systems contain, are made writable first.
     """
     if not path.exists():
         return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is made once, and what failed once."""
+"""Values that are made once, and failures that are not retried."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class LastingFault:
-    """Remembers a failure of the given kinds, and raises it again instead of trying again."""
+    """Remembers a failure of the given kinds, and raises it again without a retry."""
 
     def __init__(self, *kinds: type[VmlabError], except_for: tuple[type[VmlabError], ...] = ()) -> None:
         self._kinds = kinds
@@ -22,9 +22,9 @@ class LastingFault:
         self._fault: VmlabError | None = None
 
     def guard(self, act: Callable[[], T]) -> T:
-        """Return what `act` returns; raises what it raised, now or at an earlier time."""
+        """Return what `act` returns; raises what it raised, now or at an earlier call."""
         if self._fault is not None:
-            # Without the traceback of the time before, or it would grow with each.
+            # Without the earlier traceback, which would grow with each raise.
             raise self._fault.with_traceback(None)
         try:
             return act()
@@ -35,15 +35,15 @@ class LastingFault:
 
 
 class Once(Generic[T]):
-    """Makes a thing when it is first asked for; a failure of the given kinds is raised again, not tried again."""
+    """Makes a value on the first request; a failure of the given kinds is raised again without a retry."""
 
     def __init__(self, *kinds: type[VmlabError]) -> None:
         self._fault = LastingFault(*kinds)
         self.made: T | None = None
-        """The thing, if it was made."""
+        """The value, once it is made."""
 
     def obtain(self, make: Callable[[], T]) -> T:
-        """The thing, made now if it never was; raises what `make` raised, each time."""
+        """Return the value, made by the first call; raises what `make` raised, at every call."""
         if self.made is None:
             self.made = self._fault.guard(make)
         return self.made

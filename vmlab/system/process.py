@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The one door to other programs.
+"""Child processes: the only module that starts other programs.
 
-Every child gets its own session, so that it can be ended whole; ends when its parent does, however that
-ends; has a time limit; and never meets a shell it did not ask for.
+Every child gets its own session, so that its descendants end with it. It ends with its parent, however the
+parent ends. It has a time limit, and no shell interprets its arguments.
 """
 
 from __future__ import annotations
@@ -21,48 +21,48 @@ from typing import IO
 
 from vmlab.errors import HostError
 
-# setpriv sets the parent-death signal, which exec keeps; the shell closes the race in which the parent died
-# before that took effect: it was then re-parented, and its parent is no longer the one that started it.
-# The signal follows the *thread* that spawned (prctl(2)), so call from one that lives as long as the child.
+# setpriv sets the parent-death signal, which survives exec. If the parent died before that took effect, the
+# child was re-parented: the shell detects this by $PPID. The signal follows the *thread* that spawned the child
+# (prctl(2)), so call from a thread that lives as long as the child.
 _GUARD = 'if [ "$PPID" = "$1" ]; then shift; exec "$@"; fi'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessIdentity:
-    """A process by pid and start time, in clock ticks since the host's boot: a pid alone is given out again."""
+    """A process by pid and start time in clock ticks since the host's boot, because pids are reused."""
 
     pid: int
     started: int
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity:
-        """The process that has this pid now; `started` is 0 when there is none."""
+        """Return the process that has this pid now; `started` is 0 when there is none."""
         return cls(pid=pid, started=_start_ticks(pid))
 
     def is_alive(self) -> bool:
         return self.started != 0 and _start_ticks(self.pid) == self.started
 
     def kill(self) -> None:
-        """SIGKILL it, if it is still the same."""
+        """Send SIGKILL if it is still the same process."""
         if self.is_alive():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(self.pid, signal.SIGKILL)
 
 
 def _start_ticks(pid: int) -> int:
-    """Field 22 of /proc/PID/stat (proc(5)); 0 when there is no such process, or only its remains."""
+    """Return field 22 of /proc/PID/stat (proc(5)); 0 when there is no such process, or it is a zombie."""
     try:
         text = Path("/proc", str(pid), "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return 0
-    # The second field is a name in brackets, which may hold anything.
+    # The second field is the name in parentheses, which may contain any character.
     fields = text.rpartition(")")[2].split()
     return 0 if fields[0] in "ZX" else int(fields[19])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """What a program left behind."""
+    """Exit status and output of a program."""
 
     argv: tuple[str, ...]
     status: int
@@ -74,17 +74,17 @@ class Finished:
 
     @property
     def tail(self) -> str:
-        """The last lines of its output, enough to see why it failed."""
+        """The last 25 lines of its output, enough to see why it failed."""
         return "\n".join(self.output.rstrip().splitlines()[-25:])
 
 
 def tied_to_parent(argv: Sequence[str], *, death_signal: str = "KILL") -> list[str]:
-    """`argv` such that the kernel sends it `death_signal` when the thread that starts it is gone."""
+    """Return `argv` wrapped so that the kernel sends it `death_signal` when the thread that starts it ends."""
     return ["setpriv", "--pdeathsig", death_signal, "sh", "-c", _GUARD, "guard", str(os.getpid()), *argv]
 
 
 def find_program(name: str) -> str | None:
-    """Where a program is; the administrator's directories count even when an ordinary user's PATH lacks them."""
+    """Return the path of a program; the sbin directories are searched even if PATH lacks them."""
     path = os.environ.get("PATH", os.defpath)
     return shutil.which(name, path=f"{path}:/usr/local/sbin:/usr/sbin:/sbin")
 
@@ -102,15 +102,15 @@ def run(
     grace_s: float = 20,
     pass_fds: Sequence[int] = (),
 ) -> Finished:
-    """Run a program to its end and return its status and output (stdout and stderr, as they came).
+    """Run a program to its end and return its status and output (stdout and stderr, interleaved).
 
-    `on_line` sees each line as it comes; `log` keeps them all. At `timeout_s`, or at Ctrl-C, the program's
+    `on_line` gets each line as it arrives; `log` keeps them all. At `timeout_s`, or at Ctrl-C, the program's
     whole session gets SIGTERM and, `grace_s` later, SIGKILL. Raises `HostError` when the program is missing or
-    was too slow; a non-zero status is the caller's to judge.
+    exceeds the timeout. A non-zero status raises nothing: the caller checks it.
     """
     program = find_program(argv[0])
     if program is None:
-        raise HostError(f"program not found: {argv[0]!r}", hint="run `vmlab setup` to install what the lab needs")
+        raise HostError(f"program not found: {argv[0]!r}", hint="run `vmlab setup` to install the required packages")
     lines: list[str] = []
     with _start([program, *argv[1:]], environment, directory, input_text is not None, death_signal, pass_fds) as child:
         sink = log.open("a", encoding="utf-8") if log else None
@@ -129,8 +129,8 @@ def run(
                 detail="\n".join(lines[-25:]),
             ) from None
         finally:
-            # Also on Ctrl-C: nothing that was started here outlives the call. A process that the program left in
-            # the background would hold its output open, and closing that would wait for it without limit.
+            # Also on Ctrl-C: no process started here outlives the call. One that the program left in the
+            # background would keep the output open, and closing it would block without limit.
             end(child, grace_s=grace_s)
             _signal_session(child.pid, signal.SIGKILL)
             reader.join(5)
@@ -140,7 +140,7 @@ def run(
 
 
 def end(child: subprocess.Popen[str] | subprocess.Popen[bytes], *, grace_s: float) -> None:
-    """End a child and its session: politely, then firmly. Safe to call on one that has ended."""
+    """End a child and its session: SIGTERM, then SIGKILL after `grace_s`. Safe to call on one that has ended."""
     if child.poll() is None:
         _signal_session(child.pid, signal.SIGTERM)
         try:
@@ -194,7 +194,7 @@ def _feed(stdin: IO[str], text: str) -> None:
         stdin.write(text)
         stdin.close()
     except BrokenPipeError:
-        # It ended without reading: its status tells the rest.
+        # The program ended without reading its input: the caller checks its status.
         pass
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Showing what is being done: each new step once, and on a terminal a step's latest text, a few times a second."""
+"""Progress display: each new step once, and on a terminal a step's latest text, a few times a second."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ _AGAIN_S = 0.3
 
 
 class Progress:
-    """Hears texts such as `debian12-6.1: fetching: 12 %`; what stands before the second colon is the step."""
+    """Receives texts such as `debian12-6.1: fetching: 12 %`; the part before the second colon is the step."""
 
     def __init__(self, show: Callable[[str, bool], None], *, is_terminal: Callable[[], bool]) -> None:
-        """`show` gets a text, and whether it replaces the one before; on a terminal the text is whole."""
+        """Take `show`, which gets a text, and True to replace the previous one; only a terminal gets the full text."""
         self._show = show
         self._is_terminal = is_terminal
         self._step = ""
         self._shown_at = 0.0
 
     def __call__(self, text: str) -> None:
-        """Show a text, unless it says nothing new."""
+        """Show a text, unless its step is shown already (on a terminal, less than 0.3 s ago)."""
         step = ":".join(text.split(":")[:2])
         is_same, is_terminal = step == self._step, self._is_terminal()
         if is_same and (not is_terminal or time.monotonic() - self._shown_at < _AGAIN_S):

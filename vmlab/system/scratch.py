@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Directories for things that are large and short-lived: overlays, unpacked roots.
+"""Directories for large, short-lived files: overlays, unpacked root file systems.
 
-They lie in /var/tmp, since /tmp is often a small tmpfs. Each is named after its process, by pid and start time, and
-locked as long as that process, or one that it handed the lock to, lives: what a killed one left is found and removed
-by the next.
+They are in /var/tmp, since /tmp is often a small tmpfs. Each is named by its process's pid and start time, and locked
+while that process, or a child that inherited the lock, lives. The next process removes what a killed one left.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ Remove = Callable[[Path], None]
 class ScratchDirectory:
     """A directory of this process, removed when it is closed; a context manager.
 
-    Raises `HostError` when there is not enough room for `what`.
+    Raises `HostError` when there is not enough space for `what`.
     """
 
     def __init__(self, *, needed_mib: int, what: str, mode: int = 0o700, remove: Remove = remove_tree) -> None:
@@ -36,15 +35,15 @@ class ScratchDirectory:
         free_mib = shutil.disk_usage(PARENT).free // 2**20
         if free_mib < needed_mib:
             raise HostError(
-                f"no space left: {PARENT} has {free_mib} MiB free, {what} takes {needed_mib}",
-                hint="free some; `vmlab images prune` removes what the lab does not need",
+                f"no space left: {PARENT} has {free_mib} MiB free, {what} needs {needed_mib} MiB",
+                hint="free space; `vmlab images prune` removes objects that the lab does not need",
             )
         self._remove = remove
         owner = ProcessIdentity.of(os.getpid())
         self.path = Path(tempfile.mkdtemp(prefix=f"vmlab-{owner.pid}-{owner.started}-", dir=PARENT))
         self.path.chmod(mode)
         self.lock_fd = _lock(self.path)
-        """Inherited by a child, it keeps the directory for as long as that lives."""
+        """Descriptor of the lock; a child that inherits it keeps the directory while it lives."""
 
     def __enter__(self) -> Path:
         return self.path
@@ -53,7 +52,7 @@ class ScratchDirectory:
         self.close()
 
     def close(self) -> None:
-        """Remove it and all that is in it; safe to call again."""
+        """Remove the directory and its contents; safe to call again."""
         if self.lock_fd >= 0:
             try:
                 self._remove(self.path)
@@ -61,14 +60,14 @@ class ScratchDirectory:
                 self.release()
 
     def release(self) -> None:
-        """Leave it to whoever inherited the lock."""
+        """Leave the directory to the process that inherited the lock."""
         if self.lock_fd >= 0:
             os.close(self.lock_fd)
             self.lock_fd = -1
 
 
 def scratch_directories() -> Iterator[Path]:
-    """Those of this user's processes, alive or not."""
+    """Yield the scratch directories of this user's processes, alive or not."""
     for path in sorted(PARENT.glob("vmlab-*-*")):
         with contextlib.suppress(OSError):
             if path.is_dir() and path.stat().st_uid == os.geteuid():
@@ -76,7 +75,7 @@ def scratch_directories() -> Iterator[Path]:
 
 
 def owner_of(path: Path) -> ProcessIdentity | None:
-    """The process that made a scratch directory, by its name."""
+    """Return the process that made a scratch directory, by the directory's name."""
     words = path.name.split("-")
     if len(words) < 4 or not (words[1].isdigit() and words[2].isdigit()):
         return None
@@ -84,17 +83,17 @@ def owner_of(path: Path) -> ProcessIdentity | None:
 
 
 def is_abandoned(path: Path) -> bool:
-    """Whether nobody lives who has a use for a scratch directory: its lock is free and its owner is gone.
+    """True if no process uses a scratch directory: its lock is free and its owner is gone.
 
-    The owner alone does not tell: it may live in another container, under another pid. Nor does the lock alone:
-    between making a directory and locking it lies a moment.
+    A missing owner is not enough: it may live in another container, under another pid. A free lock is not enough
+    either: a directory is locked a moment after it is made.
     """
     owner = owner_of(path)
     return owner is not None and not owner.is_alive() and not is_locked(path)
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody holds a scratch directory, or it cannot be looked into."""
+    """True if a process holds a scratch directory's lock, or the directory cannot be opened."""
     try:
         os.close(_lock(path))
     except OSError:
@@ -103,10 +102,10 @@ def is_locked(path: Path) -> bool:
 
 
 def remove_left_behind(remove: Remove = remove_tree) -> list[Path]:
-    """Remove the directories of this user's processes that are gone; returns them."""
+    """Remove the directories of this user's dead processes; returns them."""
     gone = []
     for path in scratch_directories():
-        # What cannot be removed, such as files of an unshared mmdebstrap, is no reason not to go on.
+        # A directory that cannot be removed, such as an unshared mmdebstrap's, must not stop the others.
         with contextlib.suppress(OSError, HostError):
             if is_abandoned(path):
                 remove(path)
@@ -115,8 +114,8 @@ def remove_left_behind(remove: Remove = remove_tree) -> list[Path]:
 
 
 def _lock(path: Path) -> int:
-    """A descriptor that holds the directory's lock, which the kernel frees when it is closed everywhere;
-    `BlockingIOError` when it is held."""
+    """Return a descriptor that holds the directory's lock, which the kernel releases when the last copy is closed.
+    Raises `BlockingIOError` when it is held."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -23,10 +23,10 @@ def wait_until(
     evidence: Callable[[], str] = lambda: "",
     last_seen: Callable[[], object] = lambda: "",
 ) -> T:
-    """Call `condition` until it returns something true, and return that.
+    """Call `condition` until it returns a true value, and return that value.
 
-    After `timeout_s` raises `MachineLost` with what was waited for, what was last seen and the evidence, such
-    as a console's tail. What `condition` raises passes through.
+    After `timeout_s`, raises `MachineLost` with `describe`, the last observation and the evidence, such as a
+    console's tail. Exceptions of `condition` propagate.
     """
     deadline = time.monotonic() + timeout_s
     while True:

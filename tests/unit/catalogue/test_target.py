@@ -155,19 +155,19 @@ def _row(**changes: str) -> str:
     ("row", "expected"),
     [
         ({"line": "6.1"}, "line: expected str, got 6.1"),
-        ({"line": '"6"'}, "line: '6' is no kernel line"),
-        ({"line": '"6.1.2"'}, "line: '6.1.2' is no kernel line"),
+        ({"line": '"6"'}, "line must be a kernel line such as '6.12', got '6'"),
+        ({"line": '"6.1.2"'}, "line must be a kernel line such as '6.12', got '6.1.2'"),
         ({"suite": '"debain12"'}, "unknown suite 'debain12' (did you mean 'debian12'?)"),
         ({"flavour": '"cluod"'}, "flavour: unknown word 'cluod' (did you mean 'cloud'?)"),
         ({"flavor": '"rt"'}, "flavor: unknown key (did you mean 'flavour'?)"),
-        ({"flavour": '"rt"'}, "id does not say what it is (name it 'debian12-6.1-rt')"),
-        ({"architecture": '"arm64"'}, "id does not say what it is (name it 'debian12-6.1-arm64')"),
+        ({"flavour": '"rt"'}, "id does not match its row (rename it to 'debian12-6.1-rt')"),
+        ({"architecture": '"arm64"'}, "id does not match its row (rename it to 'debian12-6.1-arm64')"),
         (
             {"flavour": '"rt"', "architecture": '"arm64"'},
-            "id does not say what it is (name it 'debian12-6.1-rt-arm64')",
+            "id does not match its row (rename it to 'debian12-6.1-rt-arm64')",
         ),
         ({"architecture": '"aarch64"'}, "architecture: unknown word 'aarch64'"),
-        ({"id": '"bookworm"'}, "id does not say what it is (name it 'debian12-6.1')"),
+        ({"id": '"bookworm"'}, "id does not match its row (rename it to 'debian12-6.1')"),
         ({"default": '"yes"'}, "default: expected bool, got 'yes'"),
         ({"line": "= 3"}, "not valid TOML"),
     ],
@@ -185,7 +185,7 @@ def test_a_row_without_its_line_is_refused(write: Write) -> None:
 
 
 def test_the_same_id_twice_is_refused(write: Write) -> None:
-    with pytest.raises(UsageError, match=r"'debian12-6.1' is there twice"):
+    with pytest.raises(UsageError, match=r"'debian12-6.1' is duplicated"):
         load_matrix(write(SUITE + _row() + _row()))
 
 
@@ -202,7 +202,7 @@ def test_a_users_own_rows_stand_beside_vmlabs(write: Write) -> None:
 
 
 def test_a_users_row_may_not_take_the_place_of_vmlabs(write: Write) -> None:
-    with pytest.raises(UsageError, match=r"'debian12-6.1' is there twice"):
+    with pytest.raises(UsageError, match=r"'debian12-6.1' is duplicated"):
         load_matrix(own=write(SUITE + _row()))
 
 
@@ -238,7 +238,7 @@ def test_globs_and_names_of_many_take_the_suffix_too() -> None:
 
 
 def test_another_suffix_is_refused_with_the_one_there_is() -> None:
-    with pytest.raises(UsageError, match=r"unknown way to start a target: .*did you mean 'strict'"):
+    with pytest.raises(UsageError, match=r"unknown boot mode .*did you mean 'strict'"):
         load_matrix().select("debian12-6.1+strickt")
     with pytest.raises(UsageError, match="unknown target"):
         load_matrix().select("debian12-6.2+strict")

@@ -93,4 +93,4 @@ def test_errors_are_told_as_they_came() -> None:
 def test_any_other_word_than_done_is_an_error_though_none_is_listed(word: str) -> None:
     """A unit of systemd's that failed has no entry in cloud-init's own list."""
     verdict = read_verdict(1, json.dumps({"status": word, "errors": [], "detail": "DataSourceNoCloud"}), _look())
-    assert verdict.errors == (f"its status is {word!r}: DataSourceNoCloud",)
+    assert verdict.errors == (f"status {word!r}: DataSourceNoCloud",)

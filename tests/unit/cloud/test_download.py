@@ -111,7 +111,7 @@ def test_a_file_that_changed_between_two_ranges_is_not_mixed(made: Offered) -> N
     made.publisher.order(PATH, faults.cut(50_000))
     made.publisher.after_next(PATH, lambda: made.offer(_OTHER))
     line = refusal(made)
-    assert "is locked" in line
+    assert "the lock has" in line
     assert made.ranges == ["", "bytes=50000-"], "the entity tag told that it is another file, and it came whole"
 
 
@@ -161,7 +161,7 @@ def test_a_server_says_when_to_come_back(made: Offered) -> None:
 
 def test_a_server_that_asks_for_hours_is_not_waited_for(made: Offered) -> None:
     made.publisher.order(PATH, faults.status(429, retry_after="7200"))
-    assert "asks to come back in 7200 s" in refusal(made)
+    assert "asks for a retry in 7200 s" in refusal(made)
 
 
 def test_a_redirect_is_followed(made: Offered) -> None:
@@ -173,12 +173,12 @@ def test_a_redirect_is_followed(made: Offered) -> None:
 
 def test_a_redirect_in_circles_ends(made: Offered) -> None:
     made.publisher.order_always(PATH, faults.redirect(PATH))
-    assert "in circles" in refusal(made)
+    assert "too often" in refusal(made)
 
 
 def test_a_redirect_to_a_file_of_this_host_is_none(made: Offered) -> None:
     made.publisher.order_always(PATH, faults.redirect("file:///etc/passwd"))
-    assert "leads to no web address" in refusal(made)
+    assert "an invalid web address" in refusal(made)
 
 
 def test_a_server_without_ranges_that_always_breaks_is_given_up(made: Offered) -> None:

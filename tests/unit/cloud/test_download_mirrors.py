@@ -50,6 +50,6 @@ def test_when_all_mirrors_fail_each_ones_reason_is_there(made: Offered) -> None:
         with_mirror(made, mirror)
         made.publisher.order_always(PATH, faults.status(404))
         mirror.order_always(LIST, faults.status(403))
-        with pytest.raises(AssetError, match=r"none of its 2 addresses gave it; the first: .* 404 ") as caught:
+        with pytest.raises(AssetError, match=r"all of its 2 addresses failed, the first with: .* 404 ") as caught:
             made.fetch()
         assert [line.split()[2] for line in caught.value.detail.splitlines()] == ["404", "403"]

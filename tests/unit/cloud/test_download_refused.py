@@ -30,7 +30,7 @@ def test_another_file_than_the_list_says_is_refused_with_both_digests(made: Offe
     made.offer(_OTHER, listed=made.content)
     line = refusal(made)
     row = made.lock.rows[made.image.id]
-    assert f"and {row.digest} is locked" in line
+    assert f"the lock has {row.digest}" in line
     assert line.count("sha256 ") == 1
     assert made.ranges == [""], "a whole file of one answer is not fetched twice"
     made.offer(made.content)
@@ -42,25 +42,25 @@ def test_another_file_than_the_lock_says_is_refused_before_it_is_fetched(made: O
     made.offer(_OTHER)
     line = refusal(made)
     made.relock()
-    assert f"sha256 {made.lock.rows[made.image.id].digest}, and {NAME} with {locked} is locked" in line
-    assert f"`vmlab images lock {made.image.id}` takes the new one" in line
+    assert f"sha256 {made.lock.rows[made.image.id].digest}, the lock has {NAME} with {locked}" in line
+    assert f"`vmlab images lock {made.image.id}` locks the new file" in line
     assert made.ranges == []
 
 
 def test_a_file_of_another_size_is_refused_before_it_is_fetched(made: Offered) -> None:
     made.offer(made.content + b"x", listed=made.content)
-    assert f"with {SIZE + 1} bytes, and {SIZE} are locked" in refusal(made)
+    assert f"with {SIZE + 1} bytes, the lock has {SIZE}" in refusal(made)
 
 
 def test_a_file_without_an_end_is_not_followed(made: Offered) -> None:
     made.offer(made.content * 3, listed=made.content)
     made.publisher.order_always(PATH, faults.without_length())
-    assert "has no end" in refusal(made)
+    assert f"is larger than the {SIZE} bytes in the lock" in refusal(made)
 
 
 def test_an_image_that_is_not_locked_says_what_to_type(made: Offered) -> None:
     made.lock = dataclasses.replace(made.lock, rows={})
-    assert f"is not locked: lock.toml does not say which file to fetch (`vmlab images lock {made.image.id}`" in refusal(
+    assert f"is not locked: lock.toml does not name the file to fetch (`vmlab images lock {made.image.id}`" in refusal(
         made
     )
     assert made.publisher.asked == []
@@ -72,15 +72,15 @@ _LIST = checksum_list({NAME: qcow2()})
 @pytest.mark.parametrize(
     ("listed", "told"),
     [
-        (_LIST[:40], "line 1 is no checksum: the list is cut off, or none"),
-        (_LIST[:64] + b"\n", "line 1 is no checksum: the list is cut off, or none"),
-        (_LIST[10:], "line 1 has 54 digits where sha256 has 64: the list is cut off, or none"),
-        (_LIST[:-10], f"does not list {NAME}: it is of other files: {NAME[:-9]}"),
-        (b"", "has no sha256 checksum in it"),
-        (checksum_list({"other.qcow2": b"x"}), f"does not list {NAME}: it is of other files: other.qcow2"),
-        (_LIST + checksum_list({NAME: b"x"}), "twice, with two checksums"),
-        (b"\xff\xfe" + _LIST, "is no text"),
-        (checksum_list({NAME: b""}, algorithm="sha512"), "has 128 digits where sha256 has 64"),
+        (_LIST[:40], "line 1 is not a checksum: the list is truncated or invalid"),
+        (_LIST[:64] + b"\n", "line 1 is not a checksum: the list is truncated or invalid"),
+        (_LIST[10:], "line 1 has 54 digits, sha256 has 64: the list is truncated or invalid"),
+        (_LIST[:-10], f"does not list {NAME!r}: it lists {NAME[:-9]}"),
+        (b"", "contains no sha256 checksum"),
+        (checksum_list({"other.qcow2": b"x"}), f"does not list {NAME!r}: it lists other.qcow2"),
+        (_LIST + checksum_list({NAME: b"x"}), "with two different checksums"),
+        (b"\xff\xfe" + _LIST, "is not UTF-8 text"),
+        (checksum_list({NAME: b""}, algorithm="sha512"), "has 128 digits, sha256 has 64"),
         (b"# nothing\n" * 500_000, "is larger than 4 MiB"),
     ],
 )
@@ -105,9 +105,9 @@ def test_a_list_that_is_always_cut_is_told(made: Offered) -> None:
     ("content", "told"),
     [
         (qcow2(backing_offset=0x200), "names a backing file"),
-        (qcow2(features=1 << 2), "keeps its data in another file"),
-        (qcow2(disk_bytes=2**60), "claims a disk of 1152921504606846976 bytes"),
-        (b"\0" * 510 + b"\x55\xaa" + b"\0" * 5000, "is no qcow2, but a raw disk"),
+        (qcow2(features=1 << 2), "its data in another file"),
+        (qcow2(disk_bytes=2**60), "a disk of 1152921504606846976 bytes"),
+        (b"\0" * 510 + b"\x55\xaa" + b"\0" * 5000, "is not a qcow2 but a raw disk"),
     ],
 )
 def test_a_disk_that_is_not_to_be_trusted_is_refused_also_when_its_checksum_is_right(
@@ -122,7 +122,7 @@ def test_without_room_nothing_is_begun(made: Offered, monkeypatch: pytest.Monkey
     free = shutil.disk_usage("/")._replace(free=10 * 2**20)
     monkeypatch.setattr("vmlab.cloud.partial.shutil.disk_usage", lambda _: free)
     with pytest.raises(
-        HostError, match=r"no space left in '.*store': 10 MiB free, debian-12.* takes 64 more"
+        HostError, match=r"no space left in '.*store': 10 MiB free, debian-12.* needs 64 MiB more"
     ) as caught:
         made.fetch()
     assert "vmlab images prune" in caught.value.hint
@@ -152,4 +152,4 @@ def test_a_name_that_nobody_knows_is_told(made: Offered) -> None:
         tuple(url.replace("127.0.0.1", "cloud.invalid") for url in of) for of in (image.urls, image.checksums)
     )
     made.image = dataclasses.replace(image, urls=urls, checksums=checksums)
-    assert f"{made.image.id}: the name cloud.invalid cannot be resolved" in refusal(made)
+    assert f"{made.image.id}: cannot resolve 'cloud.invalid'" in refusal(made)

@@ -115,7 +115,9 @@ def test_recoverable_errors_are_a_notice() -> None:
 
 def test_cloud_init_that_hangs_is_the_images_fault_and_the_stage_is_named() -> None:
     guest = GuestWithCloudInit(_looks("a", stage="modules-final", is_finished=False))
-    with pytest.raises(AssetError, match="has not ended after 0 s: its stage modules-final does not end") as caught:
+    with pytest.raises(
+        AssetError, match="has not ended after 0 s: its stage 'modules-final' is still running"
+    ) as caught:
         Bench(guest).wait(timeout_s=0.05)
     assert _LOG in caught.value.detail
 
@@ -127,7 +129,7 @@ def test_a_reboot_of_its_own_is_waited_through_and_said() -> None:
     bench = Bench(guest)
     bench.wait()
     assert bench.opened == 2
-    assert bench.notices == ["ubuntu22.04-5.15: it rebooted on its own while cloud-init ran"]
+    assert bench.notices == ["ubuntu22.04-5.15: the guest rebooted on its own while cloud-init ran"]
 
 
 def test_a_reboot_between_its_end_and_the_question_how_it_ended_is_waited_through() -> None:
@@ -145,7 +147,7 @@ def test_a_reboot_between_its_end_and_the_question_how_it_ended_is_waited_throug
 
     bench = Bench(RebootsAtTheEnd(_looks("a"), _looks("b")))
     bench.wait()
-    assert bench.notices == ["ubuntu22.04-5.15: it rebooted on its own while cloud-init ran"]
+    assert bench.notices == ["ubuntu22.04-5.15: the guest rebooted on its own while cloud-init ran"]
 
 
 def test_a_reboot_of_its_own_after_that_is_the_images_fault() -> None:
@@ -171,7 +173,7 @@ def test_reboots_without_end_are_the_images_fault() -> None:
 def test_a_guest_that_switches_itself_off_is_the_images_fault() -> None:
     bench = Bench(GuestWithCloudInit(_looks("a", is_finished=False), TransportLost("EOFError")))
     bench.is_off = True
-    with pytest.raises(AssetError, match="switched itself off while cloud-init ran"):
+    with pytest.raises(AssetError, match="powered off while cloud-init ran"):
         bench.wait()
 
 
@@ -236,5 +238,5 @@ def test_it_is_off_when_its_machine_says_so() -> None:
     bench.is_off = True
     bench.boot.power_off(timeout_s=1, command_s=1)
     bench.is_off = False
-    with pytest.raises(MachineLost, match="to switch itself off"):
+    with pytest.raises(MachineLost, match="to power off"):
         bench.boot.power_off(timeout_s=0.02, command_s=1)

@@ -83,14 +83,14 @@ def test_every_row_of_the_own_lock_is_of_an_image_in_the_catalogue() -> None:
         ("[[image]]", "[[picture]]", "picture: unknown key"),
         ("size_bytes", "size", "size_bytes: this key is missing"),
         ("size_bytes = 3", "size_bytes = 3\nsize = 3", "size: unknown key"),
-        ("size_bytes = 3", "size_bytes = 0", "0 is no size of a file"),
+        ("size_bytes = 3", "size_bytes = 0", "size_bytes must be positive, got 0"),
         ("size_bytes = 3", 'size_bytes = "3"', "size_bytes: expected int, got '3'"),
         ('algorithm = "sha256"', 'algorithm = "md5"', "algorithm: unknown word 'md5'"),
-        ('algorithm = "sha256"', 'algorithm = "sha512"', "is no sha512"),
-        (ROW.digest, ROW.digest[:-1], "is no sha256"),
-        (ROW.digest, "Z" * 64, "is no sha256"),
+        ('algorithm = "sha256"', 'algorithm = "sha512"', "digest must be a hexadecimal sha512"),
+        (ROW.digest, ROW.digest[:-1], "digest must be a hexadecimal sha256"),
+        (ROW.digest, "Z" * 64, "digest must be a hexadecimal sha256"),
         (f'digest = "{ROW.digest}"\n', "", "digest: this key is missing"),
-        (ROW.name, "../../etc/passwd", "is no name of a file"),
+        (ROW.name, "../../etc/passwd", "name must be a file name"),
     ],
 )
 def test_a_damaged_lock_is_told_with_file_and_key(lock: ImageLock, before: str, after: str, told: str) -> None:
@@ -107,7 +107,7 @@ def test_a_damaged_lock_is_told_with_file_and_key(lock: ImageLock, before: str, 
 def test_a_row_that_is_there_twice_is_damage(lock: ImageLock) -> None:
     text = lock.path.read_text()
     lock.path.write_text(text + text[text.index("[[image]]") :])
-    with pytest.raises(UsageError, match="is there twice"):
+    with pytest.raises(UsageError, match="is duplicated"):
         read_lock(lock.path)
 
 
@@ -120,10 +120,10 @@ def test_a_file_that_is_the_locked_one_passes(tmp_path: Path) -> None:
 def test_a_file_that_is_not_the_locked_one_is_told_with_both_digests(tmp_path: Path) -> None:
     path = tmp_path / "disk"
     path.write_bytes(b"xyz")
-    with pytest.raises(AssetError, match=f"sha256 3608bca1.*, and {ROW.digest} is locked"):
+    with pytest.raises(AssetError, match=f"sha256 3608bca1.*, the lock has {ROW.digest}"):
         ROW.require(path, what="it")
     path.write_bytes(b"wxyz")
-    with pytest.raises(AssetError, match="it has 4 bytes, and 3 are locked"):
+    with pytest.raises(AssetError, match="it has 4 bytes, the lock has 3"):
         ROW.require(path, what="it")
 
 

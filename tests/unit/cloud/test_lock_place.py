@@ -91,7 +91,7 @@ def test_a_configuration_directory_that_cannot_be_made_is_one_line(
     with pytest.raises(HostError, match="was not written") as caught:
         write_lock(lock_of(settings).with_row(dataclasses.replace(ROW, size_bytes=4)))
 
-    assert caught.value.hint == "name another with --vmlab-lock FILE"
+    assert caught.value.hint == "choose another with --vmlab-lock FILE"
 
 
 def test_the_command_says_which_file_it_wrote(

@@ -70,7 +70,7 @@ def test_a_verb_ends_as_it_ended_though_its_output_goes_two_ways(
 def test_a_pattern_that_is_none_is_named(catalogue: Path) -> None:
     path = catalogue / "recipes" / "cloud" / "apt.toml"
     path.write_text(path.read_text().replace("'No space left on device|", "'No space ("))
-    with pytest.raises(UsageError, match=r"apt.toml: complaint.pattern: .* is no pattern"):
+    with pytest.raises(UsageError, match=r"apt.toml: complaint.pattern: invalid pattern "):
         load_cloud_recipe(PackageManager.APT, catalogue)
 
 
@@ -126,7 +126,7 @@ def test_the_newest_kernel_of_the_line_is_wanted(line: str, releases: list[str],
 
 def test_a_line_that_is_gone_is_told_with_what_there_is() -> None:
     with pytest.raises(
-        AssetError, match=r"linux-image-virtual brings no kernel of line 6.8: it brings 6.11.0-9-generic"
+        AssetError, match=r"linux-image-virtual contains no kernel of line 6.8: it contains 6.11.0-9-generic"
     ):
         wanted_release("6.8", ["6.11.0-9-generic"], newest=NEWEST, package="linux-image-virtual")
     with pytest.raises(AssetError, match="no kernel at all"):

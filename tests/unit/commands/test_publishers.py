@@ -67,7 +67,7 @@ def test_what_is_offered_is_locked_without_being_fetched(publisher: Publisher, s
     row = lock_of(settings).rows[image.id]
     assert is_whole
     assert line == f"locked     {image.id}: {NAME}, {len(_OLD)} bytes, sha256 {row.digest}"
-    assert signature.strip() == f"{image.id}: its list is not signed, as far as is known"
+    assert signature.strip() == f"{image.id}: its list has no known signature"
     assert (row.name, row.size_bytes) == (NAME, len(_OLD))
     assert [asked.method for asked in publisher.asked_for(PATH)] == ["HEAD"]
     assert _lock(settings, image)[1][0].startswith("as it was  ")

@@ -143,12 +143,12 @@ def test_a_line_that_is_gone_lists_the_lines_that_are_there_whole() -> None:
     with pytest.raises(AssetError, match=r"no kernel of line 7\.3") as caught:
         newest_kernel(target("debian13-7.3"), packages)
     assert "trixie-backports" in caught.value.message
-    assert caught.value.hint == "lines that are there: 6.5, 6.12"
+    assert caught.value.hint == "available lines: 6.5, 6.12"
     with pytest.raises(AssetError) as caught:
         newest_kernel(target("debian13-7.3-generic"), packages)
-    assert caught.value.hint == "lines that are there: 7.9"
+    assert caught.value.hint == "available lines: 7.9"
 
 
 def test_an_index_without_kernels_says_none() -> None:
-    with pytest.raises(AssetError, match="lines that are there: none"):
+    with pytest.raises(AssetError, match="available lines: none"):
         newest_kernel(target("debian13-7.3"), [])

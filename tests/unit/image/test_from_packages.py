@@ -123,17 +123,17 @@ def test_an_old_answer_is_taken_with_a_notice_when_the_mirror_is_away(
 ) -> None:
     notices: list[str] = []
     first = resolve(TARGET, recipe, _context(store, tmp_path))
-    index.text = AssetError("the package mirror cannot be reached")
+    index.text = AssetError("the package mirror is unreachable")
     assert resolve(TARGET, recipe, _context(store, tmp_path, notice=notices.append, index_days="0")) == first
     assert len(notices) == 1
-    assert "the package mirror cannot be reached" in notices[0]
+    assert "the package mirror is unreachable" in notices[0]
 
 
 def test_without_an_old_answer_a_mirror_that_is_away_is_an_error(
     store: Store, recipe: Recipe, index: Index, tmp_path: Path
 ) -> None:
-    index.text = AssetError("the package mirror cannot be reached")
-    with pytest.raises(AssetError, match="cannot be reached"):
+    index.text = AssetError("the package mirror is unreachable")
+    with pytest.raises(AssetError, match="is unreachable"):
         resolve(TARGET, recipe, _context(store, tmp_path))
 
 

@@ -72,9 +72,9 @@ def _failure(output: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Vm
 @pytest.mark.parametrize(
     ("output", "kind", "words"),
     [
-        (_UNREACHABLE, AssetError, "the package mirror cannot be reached: Could not resolve 'mirror.invalid'"),
-        (_REFUSED, AssetError, "the package mirror cannot be reached: Could not connect to 192.0.2.1:9"),
-        (_NO_RELEASE, AssetError, "the package mirror cannot be reached: E: The repository"),
+        (_UNREACHABLE, AssetError, "the package mirror is unreachable: Could not resolve 'mirror.invalid'"),
+        (_REFUSED, AssetError, "the package mirror is unreachable: Could not connect to 192.0.2.1:9"),
+        (_NO_RELEASE, AssetError, "the package mirror is unreachable: E: The repository"),
         (_FULL, HostError, "no space left on device"),
         (_NOT_ENOUGH, HostError, "no space left on device"),
         (_NO_PACKAGE, AssetError, "Unable to locate package linux-image-9.9.9"),
@@ -96,7 +96,7 @@ def test_a_user_without_namespaces_is_told_how_to_get_them(monkeypatch: pytest.M
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     error = _failure(_NO_NAMESPACE, monkeypatch, tmp_path)
     assert isinstance(error, HostError)
-    assert "may not make user namespaces" in error.message
+    assert "cannot create user namespaces" in error.message
     assert "/etc/subuid" in error.hint
 
 
@@ -104,7 +104,7 @@ def test_a_host_without_mmdebstrap_is_told_how_to_get_it(monkeypatch: pytest.Mon
     monkeypatch.setattr(bootstrap, "find_program", lambda _: None)
     with pytest.raises(HostError, match="mmdebstrap is not installed") as caught:
         _mmdebstrap(tmp_path)
-    assert caught.value.hint == "vmlab setup"
+    assert caught.value.hint == "run `vmlab setup`"
 
 
 class Emulation:

@@ -166,7 +166,7 @@ def test_a_shared_store_without_keys_leaves_a_host_its_own(reader: Store, shared
 
 def test_keys_that_may_not_be_read_are_told_with_the_cure(reader: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(AssetError, match="may not be read") as caught:
+    with pytest.raises(AssetError, match="cannot read a key") as caught:
         lab_keys(reader)
     assert "chmod -R a+rX" in caught.value.hint
 
@@ -177,7 +177,7 @@ def test_damage_is_told_and_who_mends_it(reader: Store, shared: Path, damage: st
     (item.path / ("disk" if damage == "file" else "manifest.json")).write_text("{")
     with pytest.raises(AssetError, match="is damaged") as caught:
         reader.find("image", _INPUTS)
-    assert "whoever keeps the shared store" in caught.value.hint
+    assert "the shared store's maintainer" in caught.value.hint
 
 
 def test_looking_after_the_store_shows_what_is_shared_and_removes_none_of_it(tmp_path: Path, shared: Path) -> None:

@@ -47,7 +47,7 @@ def test_a_full_disk_is_told_before_the_work_begins(parent: Path, monkeypatch: p
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, 10 * 2**20))
     with (
-        pytest.raises(HostError, match="10 MiB free, a guest's disk takes 512"),
+        pytest.raises(HostError, match="10 MiB free, a guest's disk needs 512 MiB"),
         ScratchDirectory(needed_mib=512, what="a guest's disk"),
     ):
         pass
