@@ -16,7 +16,7 @@ _GOOD = "def test_good(guest): pass\n"
 
 @pytest.fixture(autouse=True)
 def _no_kvm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accelerator, "_refusal", lambda *_: "there is no /dev/kvm")
+    monkeypatch.setattr(accelerator, "_refusal", lambda *_: "/dev/kvm does not exist")
 
 
 def test_kvm_that_cannot_be_had_ends_the_run_before_it_begins(inner: Inner) -> None:
@@ -24,7 +24,7 @@ def test_kvm_that_cannot_be_had_ends_the_run_before_it_begins(inner: Inner) -> N
     result = inner.run("--vmlab-accel", "kvm")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     (line,) = [line for line in result.outlines + result.errlines if "vmlab: " in line]
-    assert "KVM was asked for and cannot be had: there is no /dev/kvm (use --vmlab-accel auto or tcg)" in line
+    assert "KVM was requested but does not work: /dev/kvm does not exist (use --vmlab-accel auto or tcg)" in line
     assert not (inner.pytester.path / "build").exists()
 
 
@@ -44,12 +44,12 @@ def test_kvm_that_a_project_demands_is_refused_where_a_test_needs_it(inner: Inne
     assert run("test_sum.py").ret == pytest.ExitCode.OK
     result = run("test_guest.py")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert any("ERROR: vmlab: KVM was asked for and cannot be had" in line for line in result.errlines)
+    assert any("ERROR: vmlab: KVM was requested but does not work" in line for line in result.errlines)
 
 
 @pytest.mark.parametrize(
     ("accel", "told"),
-    [("auto", "tcg, emulation: there is no /dev/kvm"), ("tcg", "tcg, emulation: asked for")],
+    [("auto", "tcg, emulation: /dev/kvm does not exist"), ("tcg", "tcg, emulation: asked for")],
 )
 def test_the_header_tells_the_accelerator_and_why(inner: Inner, accel: str, told: str) -> None:
     inner.tests(all=_GOOD)

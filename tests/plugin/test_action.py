@@ -128,7 +128,7 @@ def test_what_a_guest_prints_is_no_command_to_the_runner(runner: Runner, python:
         ({"timeout_minutes": "0"}, "prepare", "timeout-minutes: a whole number of minutes is meant"),
         ({"python": "/bin/false"}, "prepare", "python: this interpreter has no vmlab"),
         ({"targets": "debian12-6.2"}, "prepare", "unknown target 'debian12-6.2' (did you mean"),
-        ({"module": "nowhere"}, "run", "no such module directory"),
+        ({"module": "nowhere"}, "run", "does not exist"),
         ({"accel": "kmv"}, "run", "must be auto, kvm or tcg, got 'kmv' (did you mean 'kvm'?)"),
         ({"shard": "5/3"}, "run", "must be between 1/3 and 3/3, got '5/3'"),
         ({"durations": "nowhere.json", "shard": "1/2"}, "run", "cannot read"),

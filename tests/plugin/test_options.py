@@ -207,7 +207,7 @@ def test_a_module_that_nobody_named_is_asked_for_before_any_test(inner: Inner, f
     (inner.pytester.path / "fibdrv").rmdir()
     inner.tests(module=f"def test_one({fixture}): pass\n", guest="def test_guest(guest): pass\n")
     line = _usage_error(inner.run())
-    assert line.startswith("ERROR: vmlab: no module was named, and there is no fibdrv/ in ")
+    assert line.startswith("ERROR: vmlab: no module is configured, and the default directory ")
     assert '--vmlab-module DIR, or module = "DIR" under [tool.vmlab] in pyproject.toml' in line
     inner.run("-k", "test_guest").assert_outcomes(passed=1, deselected=1)
 

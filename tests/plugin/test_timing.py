@@ -96,7 +96,7 @@ def test_a_clock_on_a_busy_host_gives_no_figure(inner: Inner, monkeypatch: pytes
     monkeypatch.setattr("vmlab.host.load.busy_processors", lambda: 64.0)
     inner.tests(cost=_TIMED)
     inner.run("--vmlab-timing", "clock").assert_outcomes(skipped=1)
-    assert "the host is busy: other work takes 64.0 of its" in _reason(inner)
+    assert "the host is busy: other work uses 64.0 of its" in _reason(inner)
     inner.run("--vmlab-timing", "icount").assert_outcomes(passed=1)
 
 
@@ -143,7 +143,7 @@ def test_a_place_that_cannot_be_had_makes_the_test_unavailable_in_one_line(
 ) -> None:
     @contextlib.contextmanager
     def never(*, on_wait: object) -> Iterator[None]:
-        raise HostError("other tests with guests did not end for 3600 s, and nothing is timed beside them")
+        raise HostError("timed out after 3600 s waiting for other tests that use guests to end")
         yield
 
     monkeypatch.delenv(PLACE)
@@ -151,4 +151,4 @@ def test_a_place_that_cannot_be_had_makes_the_test_unavailable_in_one_line(
     inner.tests(cost=_TIMED)
     assert inner.run().ret == UNAVAILABLE_STATUS
     assert set(inner.outcomes().values()) == {"unavailable"}
-    assert "did not end for 3600 s" in _reason(inner)
+    assert "timed out after 3600 s" in _reason(inner)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Waiting for the first word of a guest's sshd."""
+"""Wait for the banner of a guest's sshd."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ import socket
 import time
 
 AGAIN_S = 5.0
-"""Seconds from one connection that stays silent to the next."""
+"""Seconds between two connections, while none has sent a banner."""
 MOST_CONNECTIONS = 8
-"""Fewer than the ten at which sshd begins to refuse those that have not logged in (sshd_config(5), MaxStartups)."""
+"""Maximum of open connections: sshd refuses unauthenticated ones from ten on (sshd_config(5), MaxStartups)."""
 SILENT = "accepted the connection and sent nothing"
 _PEEK_BYTES = 4096
 _SHOWN_BYTES = 40
 
 
 class BannerWait:
-    """Connections to one port, until sshd speaks on one of them.
+    """Connections to one port, until sshd sends its banner on one of them.
 
-    QEMU accepts for a guest that listens nowhere yet, so an open connection means nothing. One that was opened before
-    the guest had a network may stay silent for long after it has one (QEMU's user-mode network sends a lost SYN again
-    after 6, 18 and 42 s), and one to a slow sshd has to be kept until it speaks. So silent connections are kept, and
-    another is opened every `again_s`.
+    QEMU accepts connections before the guest listens, so an open connection proves nothing. A connection from before
+    the guest's network was up may stay silent for long (QEMU's user-mode network repeats a lost SYN after 6, 18 and
+    42 s). One to a slow sshd must be kept until the banner arrives. So silent connections stay open, and another one
+    is opened every `again_s` seconds.
     """
 
     def __init__(self, host: str, port: int, *, again_s: float = AGAIN_S) -> None:
         self._place = (host, port)
         self._again_s = again_s
         self._open: list[tuple[float, socket.socket]] = []
-        """The time at which each was opened, in order."""
+        """Open connections with their start times, oldest first."""
         self.seen = "nothing yet"
-        """The latest observation, for an error."""
+        """Latest observation, for an error."""
 
     def look(self, wait_s: float) -> socket.socket | None:
-        """A connection on which sshd has said its banner, which is left to be read; None when none has after `wait_s`.
+        """Return a connection that has received the banner (left unread), or None after `wait_s` seconds.
 
-        The connection is the caller's then.
+        The caller owns the returned connection.
         """
         if not self._open or time.monotonic() - self._open[-1][0] >= self._again_s:
             self._add()
@@ -50,7 +50,7 @@ class BannerWait:
         return None
 
     def close(self) -> None:
-        """Close all connections that are not the caller's."""
+        """Close all connections that were not returned."""
         for _, connection in self._open:
             connection.close()
         self._open = []
@@ -63,14 +63,14 @@ class BannerWait:
             connection.close()
             self.seen = f"no connection: {errno.errorcode.get(status, status)}"
             return
-        # paramiko does not set it, and without it a command takes 40 ms on loopback instead of 6.
+        # paramiko does not set TCP_NODELAY; without it a command takes 40 ms on loopback instead of 6.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._open.append((time.monotonic(), connection))
         if len(self._open) > MOST_CONNECTIONS:
             self._drop(self._open[_least_needed([opened for opened, _ in self._open])][1])
 
     def _readable(self, wait_s: float) -> list[socket.socket]:
-        """The connections with something to read, the first one first."""
+        """Connections with data to read, oldest first."""
         with selectors.DefaultSelector() as selector:
             for _, connection in self._open:
                 selector.register(connection, selectors.EVENT_READ)
@@ -80,7 +80,7 @@ class BannerWait:
         return [connection for _, connection in self._open if connection in ready]
 
     def _has_spoken(self, connection: socket.socket) -> bool:
-        """True if the banner is there. A connection that has ended is dropped."""
+        """True if the banner has arrived. Drops a connection that has ended."""
         try:
             said = connection.recv(_PEEK_BYTES, socket.MSG_PEEK)
         except OSError as error:
@@ -94,7 +94,7 @@ class BannerWait:
         # Lines before the banner are allowed (RFC 4253, 4.2).
         if said.startswith(b"SSH-") or b"\nSSH-" in said:
             return True
-        self.seen = f"sent {said[:_SHOWN_BYTES]!r}, which is no SSH banner"
+        self.seen = f"sent {said[:_SHOWN_BYTES]!r}, which is not an SSH banner"
         return False
 
     def _drop(self, connection: socket.socket) -> None:
@@ -103,9 +103,9 @@ class BannerWait:
 
 
 def _least_needed(opened: list[float]) -> int:
-    """The index of the connection whose neighbours' ages are most alike; neither the first nor the last.
+    """Index of the connection whose neighbours' ages are most alike; neither the first nor the last.
 
-    Ages then grow in steps of about a factor of two, so that one of at least any age is among the kept.
+    The ages of the kept connections then grow by a factor of about two, so they cover the whole range.
     """
     newest = opened[-1]
     ages = [newest - each for each in opened]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From a machine to its guest: the ways in, and which is taken first."""
+"""Connections from the host to a machine's guest: SSH, and the line for root commands."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def reach(
     user: str = GUEST_USER,
     is_first_boot: bool = False,
 ) -> SshTransport:
-    """A connection to a machine's guest, which may still be booting, or not have the lab's keys yet when it is its
-    first boot; `MachineLost` when it does not answer."""
+    """Connect to a machine's guest, which may still be booting. At its first boot it may not have the lab's keys yet.
+    Raises `MachineLost` when it does not answer."""
     return connect(
         Address(port=machine.ssh_port, host_key=image.host_key, user_key=image.user_key, user=user),
         timeout_s=wait_s,
@@ -38,13 +38,13 @@ def reach(
 
 
 def await_booted(guest: Guest) -> None:
-    """Wait until a guest's services have started, whether or not one of them failed."""
+    """Wait until a guest's services have started; a failed service is ignored."""
     guest.root("systemctl is-system-running --wait", timeout_s=guest.limits.boot_s)
 
 
 def root_opener(machine: Machine, image: Reachable, limits: Limits, *, has_root_shell: bool) -> Callable[[], Commands]:
-    """What gives a guest its connections as root: the line first, which a boot needs started; then SSH, since a line
-    that a slow command blocks stays so."""
+    """Factory of a guest's root connections: first the line, started over SSH after a boot; then SSH, because a line
+    stays blocked after a slow command."""
     is_first = True
 
     def open_root() -> Commands:
@@ -52,7 +52,7 @@ def root_opener(machine: Machine, image: Reachable, limits: Limits, *, has_root_
         if is_first and machine.line is not None:
             is_first = False
             if not has_root_shell:
-                # It still boots, as far as its sshd can tell: one that was met late may be as late once more.
+                # The guest may still be booting, so use the boot's timeout again.
                 with contextlib.closing(reach(machine, image, limits.boot_s, limits, user="root")) as root:
                     start_line(root, LINE_NAME, timeout_s=limits.command_s)
             return LineTransport(machine.line)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Is this fork what it should be? Asked of the guest in one command, judged here.
+"""Check of a fork: one command in the guest, compared with a mark that was made before the freeze.
 
-A mark is made before the freeze. After it the guest must know the mark, run the same boot, go on in time, and have
-been given the host's clock and fresh randomness.
+The fork must have the mark, the same boot id and a clock that continues. The check also gives it the host's clock and
+a fresh random seed.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ __tracebackhide__ = hides_frames
 
 _NONCE = "/run/vmlab.nonce"
 _LATEST_S = 600.0
-"""How far a fork's uptime may have gone on from the mark: freezing and thawing stop it, only the proof is in it."""
+"""Maximum uptime of a fork since the mark: a frozen guest's uptime stands still, so only the check adds to it."""
 _CLOCK_S = 2.0
-"""How far the guest's clock may be from the host's once it is set, besides the time that the question took."""
+"""Maximum difference of the guest's clock from the host's once it is set, plus the duration of the command."""
 _SEED_BYTES = 64
 _FORKED = "crng reseeded due to virtual machine fork"
-# RNDADDENTROPY and RNDRESEEDCRNG of random(4): the second alone makes the kernel use what the first gave at once.
-# perl is in every Debian; the numbers are the same on amd64 and arm64.
+# RNDADDENTROPY and RNDRESEEDCRNG of random(4): only the second makes the kernel use the new entropy at once.
+# perl is in every Debian; the ioctl numbers are the same on amd64 and arm64.
 _FEED = (
     "perl -e 'open(my $pool, q(>), q(/dev/random)) or die; my $seed = pack(q(H*), $ARGV[0]);"
     " ioctl($pool, 0x40085203, pack(q(iia*), 8 * length $seed, length $seed, $seed)) or die qq(add: $!);"
@@ -36,7 +36,7 @@ _FEED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """What a guest was when it was frozen."""
+    """Identity of a guest when it was frozen."""
 
     nonce: str
     boot_id: str
@@ -47,11 +47,11 @@ class Mark:
 
 
 class ForkUnproved(VmlabError):
-    """A fork is not what it should be: it is thrown away, and nothing follows for the module."""
+    """A fork failed its check: it is discarded, and the module is not to blame."""
 
 
 def make_mark(guest: Guest) -> Mark:
-    """Write a nonce into a guest that is about to be frozen, and note what it is; `MachineLost` when it cannot say."""
+    """Write a nonce into a guest before its freeze, and read its identity; raises `MachineLost` when that fails."""
     nonce = secrets.token_hex(16)
     try:
         guest.as_root(f"echo {nonce} >{_NONCE}")
@@ -66,7 +66,7 @@ def make_mark(guest: Guest) -> Mark:
             log_position=log_position,
         )
     except (GuestError, KeyError, ValueError) as error:
-        raise MachineLost(f"a guest that is to be frozen does not answer as it should: {error}") from None
+        raise MachineLost(f"unexpected answer of a guest before its freeze: {error}") from None
 
 
 _LOOK = "; ".join(
@@ -81,12 +81,12 @@ _LOOK = "; ".join(
 
 
 def prove_fork(guest: Guest, mark: Mark, *, has_real_time: bool = True, now: Callable[[], float] = time.time) -> None:
-    """Set a fork's clock, feed its random pool, and check that it is the frozen guest gone on.
+    """Set a fork's clock, seed its random pool, and check that it continues the frozen guest.
 
-    Without real time, as under `-icount sleep=off`, a guest that waits is ahead of the host by as long as it likes.
-    Raises `ForkUnproved` with the first thing that is wrong, `MachineLost` when it is gone. Three commands, or two
-    where the kernel reseeds by itself: the virtual machine generation identifier tells it (kernels since 5.18
-    with CONFIG_VMGENID).
+    Without real time, as under `-icount sleep=off`, an idle guest's clock may be ahead of the host's by any amount.
+    Raises `ForkUnproved` with the first failed check, `MachineLost` when the guest is gone. Costs three commands, or
+    two if the kernel reseeds itself because of the virtual machine generation identifier (since 5.18, with
+    CONFIG_VMGENID).
     """
     text = ""
     try:
@@ -94,14 +94,14 @@ def prove_fork(guest: Guest, mark: Mark, *, has_real_time: bool = True, now: Cal
         text = guest.as_root(f"{_LOOK}; date -s @{before:.3f} >/dev/null; echo time $(date +%s.%N)")
         took_s = time.monotonic() - started
         if abs(now() - before - took_s) > _CLOCK_S:
-            raise ForkUnproved("the host's clock was stepped while a fork's was set by it")
+            raise ForkUnproved("the host's clock was stepped while it was copied to a fork")
         _judge(_parse(text), mark, asked=before, latest_s=took_s if has_real_time else math.inf)
         has_reseeded = any(_FORKED in record.text for record in guest.log.after(mark.log_position))
     except (KeyError, ValueError) as error:
-        raise ForkUnproved(f"a fork's answer is not to be understood: {error}", detail=text) from None
+        raise ForkUnproved(f"cannot parse a fork's answer: {error}", detail=text) from None
     except GuestError as error:
-        # No module's fault: nothing of a test has run in it yet.
-        raise ForkUnproved(f"a fork does not answer as it should: {error.message}", detail=error.detail) from None
+        # Not the module's fault: no test has run in this fork yet.
+        raise ForkUnproved(f"the check of a fork failed: {error.message}", detail=error.detail) from None
     if not has_reseeded:
         _feed(guest)
 
@@ -110,22 +110,22 @@ def _feed(guest: Guest) -> None:
     try:
         fed = guest.as_root(_FEED.format(seed=secrets.token_hex(_SEED_BYTES)))
     except GuestError as error:
-        raise ForkUnproved("a fork's random pool could not be reseeded", detail=str(error)) from None
+        raise ForkUnproved("cannot reseed a fork's random pool", detail=str(error)) from None
     if fed.strip() != "fed":
-        raise ForkUnproved(f"a fork's random pool could not be reseeded: it answered {fed.strip()!r}")
+        raise ForkUnproved(f"cannot reseed a fork's random pool: the answer is {fed.strip()!r}, expected 'fed'")
 
 
 def _judge(seen: dict[str, str], mark: Mark, *, asked: float, latest_s: float) -> None:
     for name in ("nonce", "boot_id", "machine_id", "mac"):
         expected = getattr(mark, name)
         if seen[name] != expected:
-            raise ForkUnproved(f"a fork's {name} is {seen[name]!r} and was {expected!r} when it was frozen")
+            raise ForkUnproved(f"a fork's {name} is {seen[name]!r}, expected {expected!r} as before the freeze")
     gone_on_s = float(seen["uptime"]) - mark.uptime_s
     if not 0 <= gone_on_s <= max(_LATEST_S, latest_s):
-        raise ForkUnproved(f"a fork's monotonic clock went on by {gone_on_s:.2f} s")
+        raise ForkUnproved(f"a fork's uptime is {gone_on_s:+.2f} s from the one before the freeze")
     ahead_s = float(seen["time"]) - asked
     if not -_CLOCK_S <= ahead_s <= latest_s + _CLOCK_S:
-        raise ForkUnproved(f"a fork's clock was set and is {ahead_s:+.1f} s from the host's")
+        raise ForkUnproved(f"a fork's clock is {ahead_s:+.1f} s from the host's after it was set")
 
 
 def _parse(text: str) -> dict[str, str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The guest's verbs. It does not know what carries its commands."""
+"""A guest and its operations, independent of the transport."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ __tracebackhide__ = hides_frames
 _UNLOADS = re.compile(r"\brmmod\b|\bmodprobe\s+(?:-\w+\s+)*(?:-\w*r|--remove)")
 _LOOK_S = 0.5
 _LAST_WORDS = 30
-"""The wait for a console that keeps printing, as a multiple of the wait for its first word."""
+"""Timeout for a console that keeps printing, as a multiple of the timeout for its first output."""
 
 
 class Guest:
-    """A running system that takes commands.
+    """A running system that executes commands.
 
-    Commands run as the ordinary user; `sudo` is passwordless. Every call has a time limit, by default the one for
-    this guest's accelerator. A guest that is gone raises `MachineLost` with the console's tail.
+    Commands run as the ordinary user; `sudo` needs no password. Every call has a timeout, by default the one for
+    this guest's accelerator. Calls raise `MachineLost` with the console's tail when the guest is gone.
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class Guest:
         release: str = "",
         is_emulated: bool = False,
     ) -> None:
-        """`probe` is what may be asked of a guest that is over a limit; `rules` say which reports of its kernel, which
-        is of that `release`, are trouble. An emulated guest's kernel may die of its emulator."""
+        """Use `probe` to examine a guest after a timeout, and `rules` to find splats of its kernel `release`. An
+        emulated guest may crash because of QEMU."""
         self._transport = transport
         self._open_root = root_transport
         self._root: Commands | None = None
@@ -60,37 +60,37 @@ class Guest:
         self.limits = limits
         self.console = console
         self.evidence_end: int | None = None
-        """Where on the console the guest's own words end, when the lab made its kernel panic."""
+        """Console offset at which the lab made the kernel panic: later output is not evidence; None if it did not."""
         self._probe = probe
         self.rules = rules or known_rules()
         self.release = release
         self.is_emulated = is_emulated
         self.commands = 0
-        """How many were run so far: a guest that none was run in since a look need not be looked at again."""
+        """Number of commands so far: if it has not changed, the kernel log need not be read again."""
         self.has_unloaded = False
-        """True after a command that takes a module out, perhaps in the background."""
+        """True after a command that unloads a module, perhaps in the background."""
         self._silence: MachineLost | None = None
         self.is_lost = False
-        """Whether it went away under a command, and that was told."""
+        """True if the guest was lost during a command, and that was reported."""
         self._require_alive = require_alive
 
     def run(self, command: str, *, timeout_s: float | None = None) -> Completed:
-        """Run a shell command and return how it ended, whatever its status.
+        """Run a shell command and return its result, whatever its exit status.
 
-        Raises `CommandHung` when it takes longer than `timeout_s` while the guest or at least its kernel still answers,
-        with what it was asked and said; `MachineLost` when neither does, at once when the kernel panicked.
+        Raises `CommandHung`, with the probe's report, when it takes longer than `timeout_s` and the guest or its kernel
+        answers. Raises `MachineLost` when neither answers, and at once when the kernel panicked.
         """
         return self._run(self._transport, command, timeout_s)
 
     def as_root(self, command: str, *, timeout_s: float | None = None) -> str:
-        """Run a command as root that must succeed and return its output, past sudo and the test's own connection.
+        """Run a command that must succeed as root and return its output, without sudo and the test's connection.
 
-        For what the lab does around tests: under TCG `sudo` costs half a second each time, this a twentieth.
+        For the lab's own commands: under TCG each `sudo` takes half a second, this a twentieth of that.
         """
         return self._demand(self.root(command, timeout_s=timeout_s))
 
     def root(self, command: str, *, timeout_s: float | None = None) -> Completed:
-        """Like `as_root`, and return how the command ended, whatever its status."""
+        """Run a command as `as_root` does, and return its result, whatever its exit status."""
         self._require_voice()
         if self._root is None:
             try:
@@ -100,7 +100,7 @@ class Guest:
         try:
             return self._run(self._root, command, timeout_s)
         except GuestError:
-            # It was too slow, and may keep that connection busy; the next command gets another.
+            # The command timed out and may block the connection; the next command gets a new one.
             self._root.close()
             self._root = None
             raise
@@ -125,7 +125,7 @@ class Guest:
 
     @contextlib.contextmanager
     def _cut_when_dead(self, transport: Commands) -> Iterator[None]:
-        """End a command at once whose kernel has panicked or whose QEMU has ended, not at its limit."""
+        """End a command at once when the kernel panics or QEMU ends, not only at the timeout."""
         done = threading.Event()
 
         def look() -> None:
@@ -145,7 +145,7 @@ class Guest:
             watcher.join()
 
     def succeed(self, command: str, *, timeout_s: float | None = None) -> str:
-        """Run a command that must end with status 0 and return its standard output; else `GuestError`."""
+        """Run a command and return its standard output; raises `GuestError` unless it exits with status 0."""
         return self._demand(self.run(command, timeout_s=timeout_s))
 
     def _demand(self, done: Completed) -> str:
@@ -155,15 +155,15 @@ class Guest:
         return done.stdout
 
     def fail(self, command: str, *, timeout_s: float | None = None) -> Completed:
-        """Run a command that must end with a status other than 0; else `GuestError`."""
+        """Run a command that must fail; raises `GuestError` if it exits with status 0."""
         done = self.run(command, timeout_s=timeout_s)
         if done.ok:
-            message = _told(f"{_short(command)!r} succeeded and should have failed", done)
+            message = _told(f"{_short(command)!r} succeeded, but was expected to fail", done)
             raise GuestError(message, detail=output_of(done))
         return done
 
     def wait_until(self, command: str, *, timeout_s: float | None = None) -> str:
-        """Repeat a command until it ends with status 0 and return its output; `MachineLost` when it never does."""
+        """Repeat a command until it exits with status 0 and return its output; raises `GuestError` at the timeout."""
         limit_s = self.limits.command_s if timeout_s is None else timeout_s
         last: list[Completed] = []
 
@@ -174,31 +174,31 @@ class Guest:
         try:
             done = wait_until(attempt, timeout_s=limit_s, describe=repr(_short(command)), interval_s=0.2)
         except MachineLost as error:
-            # The guest answered every time: what failed is what the test waited for.
+            # The guest answered each time, so this is a failure of the test.
             message = _told(error.message, last[0]) if last else error.message
             raise GuestError(message, detail=output_of(last[0]) if last else "") from None
         return done.stdout
 
     def put(self, local: Path, remote: str, *, timeout_s: float | None = None) -> None:
-        """Copy a file into the guest, with its permission bits; `GuestError` when the path is refused."""
+        """Copy a file into the guest, with its permission bits; raises `GuestError` when the path is refused."""
         limit_s = self.limits.command_s if timeout_s is None else timeout_s
         self._copy(lambda: self._transport.put(local, remote, timeout_s=limit_s), f"copy {local.name!r} to {remote!r}")
 
     def get(self, remote: str, local: Path, *, timeout_s: float | None = None) -> None:
-        """Copy a file out of the guest; `GuestError` when it is not there or not readable."""
+        """Copy a file out of the guest; raises `GuestError` when it is missing or not readable."""
         limit_s = self.limits.command_s if timeout_s is None else timeout_s
         self._copy(lambda: self._transport.get(remote, local, timeout_s=limit_s), f"copy {remote!r} out")
 
     def read(self, path: str) -> str:
-        """The text of a file, read as root."""
+        """Return the text of a file, read as root."""
         return self.as_root(f"cat {shlex.quote(path)}")
 
     def log_out(self) -> None:
-        """Close the connection that tests use; the lab's own, as root, stays."""
+        """Close the connection that tests use; the lab's root connection stays open."""
         self._transport.close()
 
     def close(self) -> None:
-        """Close every connection; safe to call again."""
+        """Close all connections; can be called more than once."""
         self.log_out()
         if self._root is not None:
             self._root.close()
@@ -216,15 +216,15 @@ class Guest:
         raise self.hung(f"cannot {what}: {why}")
 
     def broken_by_emulator(self, lines: Sequence[str], *, is_stalled: bool) -> str:
-        """The place of a breakpoint trap that is the emulator's fault, by the kernel's report, or of one that
-        `is_stalled` by the processors' registers; empty where there is none. Costs a second for a stall."""
+        """Find a breakpoint trap that is the emulator's fault in the kernel's report, or in the registers if the guest
+        `is_stalled`. Returns its address; empty when there is none. Takes a second for a stall."""
         if not self.is_emulated:
             return ""
         place = spurious_breakpoint(lines)
         return place or (self._probe.stale_trap() if self._probe and is_stalled else "")
 
     def hung(self, what: str) -> CommandHung | MachineLost:
-        """The error for something that was over its limit: the guest and, where it can be, its kernel are asked why."""
+        """Error for an operation that timed out; probes the guest and, if possible, its kernel for the reason."""
         self._require_alive()
         silence = self._echo()
         report = self._probe.ask(ssh_answers=not silence, ssh_evidence=silence) if self._probe else None
@@ -243,18 +243,18 @@ class Guest:
     def _as_error(self, what: str, silence: str, report: HangReport | None) -> CommandHung | MachineLost:
         detail = str(report) if report else ""
         frame = report.frame if report else None
-        module = f", and {frame.module} is where it hangs: {frame.function}+{frame.offset:#x}" if frame else ""
+        module = f"; the hang is in {frame.module}: {frame.function}+{frame.offset:#x}" if frame else ""
         if not silence:
-            hint = "give it a larger timeout_s, or find what it waits for"
+            hint = "pass a larger timeout_s, or find what the command waits for"
             return CommandHung(f"{what}; the guest still answers{module}", hint=hint, detail=detail)
         if report is None or not report.kernel_answers:
-            self._silence = self._lost(f"it does not answer: {silence}", more=detail)
+            self._silence = self._lost(f"because it does not answer: {silence}", more=detail)
             return self._silence
         self._silence = MachineLost(f"the guest hangs: {silence}", detail=detail)
         return CommandHung(f"{what}; the guest hangs, its kernel answers{module}", hint=report.line, detail=detail)
 
     def _echo(self) -> str:
-        """Whether the guest answers an echo with a nonce: empty, or why not."""
+        """Send an echo with a nonce to the guest; returns the reason if it does not answer, else empty."""
         nonce = uuid.uuid4().hex
         try:
             answer = self._transport.run(f"echo {nonce}", timeout_s=self.limits.connect_s)
@@ -272,8 +272,8 @@ class Guest:
                 ended.append(end)
             return bool(ended)
 
-        # A QEMU that dies closes its connections a moment before its parent hears of it; a kernel that oopses takes
-        # longer to say so than to stop answering.
+        # A dying QEMU closes its connections a moment before its parent is notified. A kernel that oopses stops
+        # answering before its report is complete.
         said, limit_s = self.console.size(), self.limits.dying_s
         longest_s = _LAST_WORDS * limit_s
         with contextlib.suppress(MachineLost):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A guest over its limit: asked in bounded steps, gentle ones first, and what each gave is kept."""
+"""Probe of a guest after a timeout: steps with limited time, harmless ones first, each with its result."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from vmlab.system.wait import wait_until
 _SYSRQ = {"w": "blocked tasks", "l": "backtraces of the processors", "t": "all tasks", "d": "held locks"}
 _SHOWN_LINES = 60
 _QUIET_S = 1.0
-"""A console that printed nothing for so long has said what it had to say."""
+"""Seconds without output after which an answer on the console is complete."""
 
 
 class Probing(Protocol):
-    """What the host can ask of the machine: `machine.probes.Probes`."""
+    """Interface of `machine.probes.Probes`: the probes of a machine."""
 
     def sysrq(self, key: str) -> None: ...
 
@@ -38,7 +38,7 @@ class Probing(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One question and what came of it."""
+    """One step of the probe and its result."""
 
     name: str
     has_answered: bool
@@ -47,28 +47,28 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HangReport:
-    """All steps that were taken."""
+    """Result of all steps of the probe."""
 
     steps: tuple[Step, ...]
     trace: tuple[str, ...] = ()
-    """The kernel's answers, line by line."""
+    """Kernel output of all steps, line by line."""
     stale_trap: str = ""
-    """The place of a trap at a breakpoint that is not in memory, by QEMU's registers: the emulator's fault."""
+    """Address of a trap at a breakpoint that is not in memory, by QEMU's registers: the emulator's fault."""
     registers: str = ""
-    """Where QEMU says that the processors are; no word of the guest's."""
+    """Registers of the processors, from QEMU, not from the guest."""
     dump: Path | None = None
     dump_failure: str = ""
     nmi_from: int | None = None
-    """Where on the console begins what the lab's own interrupt made the kernel say."""
+    """Console offset at which the lab injected the NMI; None if it did not."""
 
     @property
     def kernel_answers(self) -> bool:
-        """Whether anything came from the kernel itself."""
+        """True if the guest or its kernel answered any step."""
         return any(step.has_answered for step in self.steps)
 
     @property
     def frame(self) -> Frame | None:
-        """The frame in a module that a task is blocked in, or else a processor; None when neither is in a module."""
+        """Frame in a module where a task is blocked, or else where a processor is; None when neither is in a module."""
         frames = frames_of(self.trace)
         module = blamed_module("", frames)
         inside = sorted((frame for frame in frames if module and frame.module == module), key=lambda row: row.is_guess)
@@ -76,29 +76,29 @@ class HangReport:
 
     @property
     def line(self) -> str:
-        """`SSH: silent, sysrq w: answered, …`"""
-        words = (f"{step.name}: {'answered' if step.has_answered else 'silent'}" for step in self.steps)
+        """Steps in one line: `SSH: no answer, sysrq w: answered, …`"""
+        words = (f"{step.name}: {'answered' if step.has_answered else 'no answer'}" for step in self.steps)
         return ", ".join(words)
 
     def __str__(self) -> str:
-        parts = [f"asked of the guest: {self.line}"]
+        parts = [f"probes of the guest: {self.line}"]
         parts += [f"--- {step.name} ---\n{step.evidence}" for step in self.steps if step.evidence]
         if self.registers:
-            parts.append(f"--- registers, by QEMU ---\n{self.registers}")
+            parts.append(f"--- registers, from QEMU ---\n{self.registers}")
         if self.dump_failure:
-            parts.append(f"its memory was wanted, and: {self.dump_failure}")
+            parts.append(f"its memory was not dumped: {self.dump_failure}")
         if self.dump is not None:
             note, symbols = note_path(self.dump), '-s "$(vmlab symbols TARGET)"'
-            parts.append(f"its memory: drgn -c {self.dump} --vmcoreinfo {note} {symbols} -s MODULE.ko")
+            parts.append(f"to debug its memory: drgn -c {self.dump} --vmcoreinfo {note} {symbols} -s MODULE.ko")
         return "\n".join(parts)
 
 
 @dataclass(slots=True, kw_only=True)
 class HangProbe:
-    """What may be asked of one machine. `step_s` limits the wait for each answer.
+    """Probe of one machine; `step_s` is the timeout for each answer, in seconds.
 
-    `nmi_panics` tells that the kernel was booted so that a non-maskable interrupt makes it panic and print where its
-    processors are; without that nothing would come of one. `dump_to` names a file for the memory, if it is wanted.
+    `nmi_panics` is True if the kernel was booted to panic at an NMI and print its call trace; without that an NMI has
+    no effect. `dump_to` returns the path for a memory dump, or None for no dump.
     """
 
     machine: Callable[[], Probing]
@@ -110,7 +110,7 @@ class HangProbe:
     dump_to: Callable[[], Path | None] = lambda: None
 
     def stale_trap(self) -> str:
-        """Return the place where an emulated processor traps without end at a breakpoint that is gone; empty for none,
+        """Return the address where an emulated processor traps endlessly at a removed breakpoint; empty if none does,
         or QEMU is gone."""
         if not self.is_emulated:
             return ""
@@ -119,25 +119,25 @@ class HangProbe:
         return ""
 
     def ask(self, *, ssh_answers: bool, ssh_evidence: str = "") -> HangReport:
-        """Take the steps. A guest whose SSH answers is asked where its tasks and processors are and left to go on;
-        one that is silent is asked everything, the last of which ends it. Raises nothing; costs up to `step_s` for
-        each step that gets no answer.
+        """Run the steps. A guest whose SSH answers is asked only for the state of its tasks and processors, and
+        continues. Otherwise all steps run, and the last one ends the guest. Raises nothing; takes up to `step_s`
+        for each step without an answer.
         """
         steps = [Step(name="SSH", has_answered=ssh_answers, evidence=ssh_evidence)]
         stale_trap = self.stale_trap()
         if stale_trap:
-            # What its kernel has to say is known: no key would be answered, and each would be waited for.
+            # The cause is known, and the kernel would not answer: each step would run into its timeout.
             return HangReport(steps=tuple(steps), stale_trap=stale_trap, registers=self._registers())
         lines: list[str] = []
         keys = "wl" if ssh_answers else "wlt"
         for key in keys + ("d" if self.has_lockdep else ""):
             steps.append(self._sysrq(key, lines))
             if not steps[-1].has_answered:
-                break  # nor would it answer to the others
+                break  # it would not answer the other keys either
         registers = "" if ssh_answers else self._registers()
         dump, dump_failure = self._dump()
         nmi_from = None
-        # Last, since it ends the guest.
+        # Last, because it ends the guest.
         if self.nmi_panics and not any(step.has_answered for step in steps):
             nmi_from = self.console.size()
             steps.append(self._nmi(lines))
@@ -167,7 +167,7 @@ class HangProbe:
             self.machine().inject_nmi()
         except MachineLost as lost:
             return Step(name="NMI", has_answered=False, evidence=lost.message)
-        # The last question: a panic on a busy host took more than 4 s to come to its first word.
+        # A longer timeout: on a busy host the first output of a panic took more than 4 s.
         said = self._listen(before, "a non-maskable interrupt", patience=3)
         lines += [record.text for record in said]
         return Step(name="NMI", has_answered=bool(said), evidence=_shown(said))
@@ -190,7 +190,7 @@ class HangProbe:
         return path, ""
 
     def _listen(self, before: int, what: str, *, patience: int = 1) -> list[LogRecord]:
-        """What the console says from a place on, until it has been quiet for a while."""
+        """Read the console from an offset on, until it has been quiet for a while."""
         last = before
 
         def has_spoken() -> bool:
@@ -211,4 +211,4 @@ def _shown(records: list[LogRecord]) -> str:
     lines = [str(record) for record in records]
     if len(lines) <= _SHOWN_LINES:
         return "\n".join(lines)
-    return "\n".join([*lines[:_SHOWN_LINES], f"… {len(lines) - _SHOWN_LINES} more lines on the console"])
+    return "\n".join([*lines[:_SHOWN_LINES], f"… {len(lines) - _SHOWN_LINES} more lines in the console's file"])

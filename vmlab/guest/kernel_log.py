@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One guest's kernel log, read from its /dev/kmsg."""
+"""A guest's kernel log, read from /dev/kmsg."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from vmlab.klog.log import LogRecord, parse_kmsg
 
 __tracebackhide__ = hides_frames
 
-# Each read(2) gives one record and blocks after the last, unless the file is open without blocking. A reader whose next
-# record was overwritten gets EPIPE once and goes on at the oldest there is, so a program that ends over it is started
-# again (Documentation/ABI/testing/dev-kmsg). Starting one takes a guest under TCG 15 to 30 ms: the line keeps the log
-# open, not blocking, and one program reads the taint and what is new of the log.
+# read(2) returns one record, and blocks after the last unless the file is non-blocking. If the next record was
+# overwritten, it fails once with EPIPE, so the program is restarted (Documentation/ABI/testing/dev-kmsg). A start takes
+# 15 to 30 ms under TCG: the line keeps the log open, and one program reads the taint and the new records.
 _TAINT = "/proc/sys/kernel/tainted"
 _AGAIN = "case $e in *roken*) ;; *) false;; esac"
 _LINES_OWN = f"t={_TAINT}; while e=$(cat $t - <&{KERNEL_LOG_FD} 2>&1 >&7); {_AGAIN}; do t=; done"
@@ -28,24 +27,24 @@ _READ_ON = (
 
 
 class KernelLog:
-    """What one guest's kernel has logged, as far as it was read; every reader looks from a position of its own."""
+    """Kernel log of one guest, as far as it was read; each reader passes its position."""
 
     def __init__(self, as_root: Callable[[str], str], *, position: int | None = None) -> None:
-        """`position` is the last sequence number before which nothing needs to be read, as on a fresh fork."""
+        """Start after `position`, a sequence number up to which nothing needs to be read, as on a new fork."""
         self._as_root = as_root
         self._start = position
         self.taint = 0
-        """The kernel's taint value at the last look; `guest/taint.py` has words for it."""
+        """Kernel's taint value at the last read; `klog/taint.py` names the bits."""
         self._records: dict[int, LogRecord] = {}
 
     def position(self) -> int:
-        """The sequence number of the newest record there is; -1 when there is none. One look at the guest."""
+        """Read the log and return the newest sequence number; -1 when it is empty. Costs one command."""
         self._look(_READ_ON)
         return self.newest
 
     def after(self, position: int = -1, *, mark: str = "") -> list[LogRecord]:
-        """The records after a position, oldest first. One look at the guest, at all of the log when it was not read
-        from that far back. `mark` is a line that is written first, and so is among them unless much followed it."""
+        """Read the records after a position, oldest first. Costs one command, which reads the whole log if the position
+        is older than the records read so far. `mark` is a line to write to the log first."""
         is_known = self._start is not None and position >= self._start
         self._look(_READ_ON if is_known else _READ, mark)
         if not is_known:
@@ -53,12 +52,12 @@ class KernelLog:
         return [self._records[number] for number in sorted(self._records) if number > position]
 
     def write(self, text: str) -> None:
-        """Write a line to the log; one short command, and no look."""
+        """Write a line to the log without reading it; costs one short command."""
         self._as_root(_write(text))
 
     @property
     def newest(self) -> int:
-        """The newest sequence number that was read; -1 when there is none."""
+        """Newest sequence number that was read; -1 when there is none."""
         return max(self._records, default=-1 if self._start is None else self._start)
 
     def _look(self, command: str, mark: str = "") -> None:
@@ -70,5 +69,5 @@ class KernelLog:
 
 
 def _write(text: str) -> str:
-    # What programs write is rate-limited per open file (printk.c, devkmsg_write), and this opens it anew.
+    # Writes to /dev/kmsg are rate-limited per open file (printk.c, devkmsg_write); this opens it each time.
     return f"echo {shlex.quote(f'<6>{text}')} >/dev/kmsg; "

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""KFENCE, which guards a sample of a kernel's allocations with pages of their own, started in a guest that is up.
+"""Start KFENCE, which guards a sample of the kernel's allocations with separate pages, in a running guest.
 
-Not by the kernel's command line: the kernels' 255 guarded objects (CONFIG_KFENCE_NUM_OBJECTS) were all taken when a
-7.3 that was booted with kfence.sample_interval=1 let one log in, and no allocation of a module was guarded any more.
+It is not started on the kernel command line. With kfence.sample_interval=1 all 255 guarded objects of a 7.3 kernel
+(CONFIG_KFENCE_NUM_OBJECTS) were in use at the login, and no allocation of a module was guarded.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from vmlab.errors import AssetError, GuestError
 from vmlab.guest.guest import Guest
 
 _PARAMETERS = "/sys/module/kfence/parameters"
-# `burst` allocations more each interval (6.12, commit cc0a0f989558). Above `skip_covered_thresh` percent of the objects
-# in use, only allocations from places in the code that have none: a module's own are among those.
+# `burst` is the number of additional allocations per interval (6.12, commit cc0a0f989558). If more than
+# `skip_covered_thresh` percent of the objects are in use, only call sites without one get one, such as a module's.
 _START = f"""
 set -e
 cd {_PARAMETERS}
@@ -24,16 +24,16 @@ cat sample_interval
 
 
 def start_kfence(guest: Guest) -> None:
-    """Have a guest's kernel guard as many of its allocations as KFENCE can; costs a command.
+    """Start KFENCE at its highest rate in a guest's kernel; costs one command.
 
-    Raises `AssetError` when the kernel was built without it, or refuses.
+    Raises `AssetError` when the kernel was built without KFENCE, or refuses to start it.
     """
     try:
         interval = guest.as_root(_START).strip()
     except GuestError as refusal:
         raise AssetError(
             f"the kernel {guest.release} does not start KFENCE: {refusal.message}",
-            hint="vmlab targets lists kernels; debian13's are built with CONFIG_KFENCE",
+            hint="use a kernel with CONFIG_KFENCE, as debian13's (vmlab targets lists all)",
         ) from None
     if interval != "1":
-        raise AssetError(f"the kernel {guest.release} does not start KFENCE: its interval is {interval!r}")
+        raise AssetError(f"the kernel {guest.release} does not start KFENCE: sample_interval is {interval!r}, not '1'")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The line: a root shell on the guest's virtio port, for what the lab itself does around tests.
+"""The line: a root shell on the guest's virtio port, for the lab's own commands around tests.
 
-It is started over SSH once and frozen with the guest, so a fork has it at once: no key exchange, no login, and a
-command costs a fork of a small shell. Tests do not use it; they speak SSH.
+It is started once over SSH and frozen with the guest, so a fork has it at once. It needs no key exchange and no login,
+and a command costs only a fork of a small shell. Tests use SSH instead.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import time
 from vmlab.guest.transport import Commands, CommandTooSlow, Completed, TransportLost
 
 KERNEL_LOG_FD = 9
-"""The shell keeps /dev/kmsg open here, not blocking, so that a look at the log gives only what is new
+"""Descriptor at which the shell keeps /dev/kmsg open, non-blocking, so that a read returns only new records
 (`guest/kernel_log.py`)."""
 _ERRORS = "/run/vmlab.err"
 _PORT = "/dev/virtio-ports/{name}"
-# The port can be opened once, so one descriptor serves both ways. The kernel's out-of-memory killer would take the
-# whole guest for lost if it took this shell. What runs in it is as killable as anything else: a test may be about that.
+# The port can be opened only once, so one descriptor serves both directions. The out-of-memory killer must spare this
+# shell, without which the guest counts as lost, but not its commands: a test may exhaust memory on purpose.
 _SERVER = (
     "exec 0<>{port} 1>&0 2>/dev/null {log}</dev/kmsg; dd iflag=nonblock count=0 <&{log}; cd /; "
     "echo -1000 >/proc/self/oom_score_adj; exec -a vmlab-line sh"
@@ -32,10 +32,10 @@ _CHUNK_BYTES = 65536
 
 
 def start_line(root: Commands, port_name: str, *, timeout_s: float) -> None:
-    """Start the shell in a guest, by a connection as root; `TransportLost` when the guest has no such port."""
+    """Start the shell in a guest over a root connection; raises `TransportLost` when the guest has no such port."""
     port = _PORT.format(name=port_name)
     server = _SERVER.format(port=port, log=KERNEL_LOG_FD)
-    # The first driver for the port may still be on its way: half of the time is for it.
+    # The port's driver may still be loading: half of the timeout is for that.
     tries = max(1, round(timeout_s))
     wait = f"i=0; while [ ! -e {port} ] && [ $i -lt {tries} ]; do sleep 0.5; i=$((i + 1)); done; [ -e {port} ]"
     command = f"{wait} && setsid -f bash -c {shlex.quote(server)} >/dev/null 2>&1 </dev/null"
@@ -45,16 +45,16 @@ def start_line(root: Commands, port_name: str, *, timeout_s: float) -> None:
 
 
 class LineTransport:
-    """Commands as root over a machine's end of the port. One at a time; output may hold any bytes but a line with
-    the command's own nonce."""
+    """Root commands over the host's end of the port, one at a time. Output may contain anything but a line with the
+    command's nonce."""
 
     def __init__(self, line: socket.socket) -> None:
         self._socket = line
         self._is_broken = False
 
     def run(self, command: str, *, timeout_s: float) -> Completed:
-        """Run a command in a subshell of the guest's line. After a command that was too slow the line is gone: the
-        shell at its other end is still busy."""
+        """Run a command in a subshell of the guest's line. After a timeout the line is unusable: the shell is still
+        busy."""
         if self._is_broken:
             raise TransportLost("the line to the guest is gone")
         started = time.monotonic()
@@ -74,7 +74,7 @@ class LineTransport:
         )
 
     def close(self) -> None:
-        """Nothing more goes over the line; the socket is the machine's."""
+        """Stop using the line; the socket belongs to the machine."""
         self._is_broken = True
 
     def cut(self) -> None:
@@ -89,7 +89,7 @@ class LineTransport:
         while place < 0:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
-                # Output that keeps coming would never let a receive run into its own limit.
+                # With continuous output recv() alone would never time out.
                 raise TimeoutError
             self._socket.settimeout(left_s)
             piece = self._socket.recv(_CHUNK_BYTES)
@@ -98,17 +98,17 @@ class LineTransport:
             seen = max(0, len(received) - len(last))
             received += piece
             place = received.find(last, seen)
-        # What comes after it is from a process that a command left behind.
+        # Later bytes are from a background process of the command.
         received = received[: place + len(last)]
         match = end.fullmatch(bytes(received))
         if match is None:
-            raise TransportLost("the line to the guest garbled an answer")
+            raise TransportLost("the answer on the line to the guest is garbled")
         text = [part.decode("utf-8", errors="backslashreplace") for part in (match[1], match[3])]
         return text[0], int(match[2]), text[1]
 
 
 def _framed(command: str, nonce: str) -> str:
-    """A subshell, so that neither `exit` nor a wrong word ends the line; standard error is kept apart in a file."""
+    """Wrap a command in a subshell, so that neither `exit` nor a syntax error ends the line; stderr goes to a file."""
     errors = f"if [ -s {_ERRORS} ]; then cat {_ERRORS}; fi"
     return (
         f"echo '{nonce} <'; ({_KILLABLE}; eval {shlex.quote(command)}) </dev/null 2>{_ERRORS}; "

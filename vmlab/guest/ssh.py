@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""SSH into a guest: fabric on paramiko, with the lab's keys only. The one module that imports either."""
+"""SSH to a guest: fabric on paramiko, with the lab's keys only. No other module imports them."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from vmlab.guest.transport import CommandTooSlow, Completed, TransportLost
 from vmlab.image.image import GUEST_USER
 from vmlab.system.wait import wait_until
 
-# paramiko logs every refused attempt with a traceback; what matters of it is in the error raised here.
+# paramiko logs every refused attempt with a traceback; the error raised here has the relevant part.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 _LOOK_S = 1.0
 _LEAST_S = 0.1
 _GRACE_S = 5.0
-"""How long the libraries' own limits have to be noticed before a connection is closed over them."""
+"""Seconds after a timeout in which the library should have noticed it; then the connection is closed."""
 _KILLED = 128 + 9
 _NO_CHANNEL = "Timeout opening channel."
 _LOST = (paramiko.SSHException, EOFError, ConnectionError, ThreadException, socket.timeout)
@@ -40,7 +40,7 @@ _LOST = (paramiko.SSHException, EOFError, ConnectionError, ThreadException, sock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where a guest's SSH answers, and what it must present."""
+    """Address of a guest's SSH, with its host key and the login."""
 
     port: int
     host_key: str
@@ -50,17 +50,17 @@ class Address:
 
 
 class _InterruptibleRemote(fabric.runners.Remote):  # type: ignore[misc]
-    """fabric's runner, without its wait for the command's end after Ctrl-C."""
+    """A fabric runner that does not wait for the command's end after Ctrl-C."""
 
     def send_interrupt(self, interrupt: KeyboardInterrupt) -> None:
-        # invoke joins the threads that read the command's output before it lets the interrupt through, and they
-        # read until the channel closes.
+        # invoke joins the threads that read the output before it raises the interrupt; they read until the channel
+        # closes.
         self.kill()
         raise interrupt
 
 
 class SshTransport:
-    """One open connection, reused by every command: under TCG the key exchange alone takes seconds."""
+    """An open connection, reused by every command: under TCG the key exchange alone takes seconds."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -68,13 +68,13 @@ class SshTransport:
     def run(self, command: str, *, timeout_s: float) -> Completed:
         started = time.monotonic()
         with self._translated(command, timeout_s), self._bounded(timeout_s):
-            # The second line keeps the shell from replacing itself by the command: a command that a signal
-            # ended would then have no status at all, like one whose connection broke.
+            # The second line stops the shell from exec'ing the command: a command ended by a signal would then have
+            # no status, like one whose connection broke.
             result = self._connection.run(
                 f"{command}\nexit $?", hide=True, warn=True, in_stream=False, timeout=timeout_s, encoding="utf-8"
             )
         if result.exited == -1:
-            # invoke's timer closes the channel before it counts as expired: a command it ended may come back so.
+            # invoke's timer closes the channel before it counts as expired: the command then has no status.
             if time.monotonic() - started >= timeout_s:
                 raise CommandTooSlow(f"{command!r} took longer than {timeout_s:.0f} s")
             if not self._still_answers(timeout_s):
@@ -88,8 +88,8 @@ class SshTransport:
         )
 
     def _still_answers(self, timeout_s: float) -> bool:
-        """Whether a command without a status lost its shell and not its connection: an oops in a shell's own `echo`
-        kills the shell, and paramiko does not tell by which signal."""
+        """True if a command without a status lost its shell, not its connection. An oops in a shell builtin kills the
+        shell, and paramiko does not report the signal."""
         try:
             with self._translated("exit 0", timeout_s), self._bounded(timeout_s):
                 return bool(
@@ -108,13 +108,13 @@ class SshTransport:
             files.get(remote, str(local))
 
     def interact(self, command: str) -> int:
-        """Hand the terminal to a login shell, or to one command; returns its exit status."""
+        """Connect the terminal to a login shell, or to one command; returns its exit status."""
         if command:
             return int(self._connection.run(command, warn=True, pty=False, in_stream=False).exited)
         try:
             return int(self._connection.shell().exited)
         except UnexpectedExit as ended:
-            # A shell ends with the status of its last command: nothing unexpected about it.
+            # A shell exits with the status of its last command, which is not an error.
             return int(ended.result.exited)
 
     def close(self) -> None:
@@ -126,11 +126,11 @@ class SshTransport:
 
     @contextlib.contextmanager
     def _translated(self, what: str, timeout_s: float) -> Iterator[None]:
-        """The libraries' many ways to say 'too slow' and 'gone', as the two that the guest knows."""
+        """Translate the libraries' exceptions to `CommandTooSlow` and `TransportLost`."""
         if not self._connection.is_connected:
-            # fabric would connect anew, on a socket that is spent.
+            # fabric would reconnect on the closed socket.
             raise TransportLost("the connection has ended")
-        # paramiko waits an hour for a channel that a guest which hangs never opens, and no option of run() reaches it.
+        # paramiko waits an hour for a channel that a hung guest never opens; run() has no option for it.
         self._connection.transport.channel_timeout = timeout_s
         try:
             yield
@@ -138,18 +138,18 @@ class SshTransport:
             raise CommandTooSlow(f"{what!r} took longer than {timeout_s:.0f} s") from None
         except (paramiko.SSHException, EOFError, ConnectionError, ThreadException) as error:
             if str(error) == _NO_CHANNEL:
-                raise CommandTooSlow(f"{what!r} could not begin in {timeout_s:.0f} s") from None
+                raise CommandTooSlow(f"{what!r} could not start within {timeout_s:.0f} s") from None
             raise TransportLost(f"{type(error).__name__}: {error}".strip(": ")) from None
         except OSError as error:
-            # A refused path is one; so is paramiko's word for a connection that ended in between.
+            # A refused path raises OSError, but so does paramiko for a connection that has just ended.
             if self._connection.is_connected and str(error) != "Socket is closed":
                 raise
             raise TransportLost(str(error)) from None
 
     @contextlib.contextmanager
     def _bounded(self, timeout_s: float) -> Iterator[None]:
-        """Close the connection when its limit is well over: a guest that hangs after it opened a channel never answers
-        the request on it, and paramiko waits for that answer without a limit of its own."""
+        """Close the connection some seconds after the timeout. paramiko waits without a timeout for the answer to a
+        request, which never comes if the guest hangs after it opened the channel."""
         is_over = threading.Event()
 
         def close() -> None:
@@ -188,21 +188,20 @@ def connect(
     is_first_boot: bool = False,
     again_s: float = AGAIN_S,
 ) -> SshTransport:
-    """A connection to a guest that may still be booting; returns as soon as its SSH answers.
+    """Connect to a guest that may still be booting; returns as soon as its SSH answers.
 
-    `timeout_s` limits the whole wait, however late sshd speaks in it; `step_timeout_s` the key exchange and the login
-    once sshd has spoken. `require_alive` raises when there is nothing left to wait for. At a first boot a guest that
-    refuses the keys may not have them yet. Raises `MachineLost` in the end, or `AssetError` when it was the keys to the
-    end.
+    `timeout_s` limits the whole wait, `step_timeout_s` the key exchange and the login after sshd's banner.
+    `require_alive` raises if waiting is pointless. At a first boot refused keys are retried, because the guest may not
+    have them yet. Raises `MachineLost` at the timeout, or `AssetError` if the guest refuses the keys.
     """
     deadline = time.monotonic() + timeout_s
-    # OpenSSH 9.8 shuts out who is refused too often (sshd_config(5), PerSourcePenalties).
+    # OpenSSH 9.8 blocks clients with many failed logins (sshd_config(5), PerSourcePenalties).
     interval_s = 2.0 if is_first_boot else 0.2
     failure, failed_at = "", 0.0
     refused: AssetError | None = None
 
     def has_just_failed() -> bool:
-        """True if no connection that was opened since the last login failed can tell anything newer."""
+        """True if no connection since the last failed login can have a newer observation."""
         return bool(failure) and time.monotonic() - failed_at <= 2 * again_s + interval_s
 
     def attempt(banner: BannerWait) -> SshTransport | None:
@@ -216,14 +215,14 @@ def connect(
         except (paramiko.AuthenticationException, paramiko.BadHostKeyException) as refusal:
             failure, failed_at = f"{type(refusal).__name__}: {refusal}", time.monotonic()
             refused = AssetError(
-                f"the guest's SSH refuses the lab's keys as {address.user!r}: {refusal}",
-                hint="is that the image's user, and did its cloud-init read the seed?"
+                f"the guest's SSH refuses the lab's keys for user {address.user!r}: {refusal}",
+                hint="check that the image has this user and that cloud-init read the seed"
                 if is_first_boot
                 else "vmlab images prune",
                 detail=evidence(),
             )
             if not is_first_boot:
-                # Waiting longer will not change a key.
+                # A retry does not help: the key stays the same.
                 raise refused from None
             return None
         except (*_LOST, OSError) as error:
@@ -231,7 +230,7 @@ def connect(
             if failed_at < deadline:
                 failure, refused = f"{type(error).__name__}: {error}".strip(": "), None
             elif not failure:
-                failure = "the login did not end in time"
+                failure = "the login timed out"
             return None
 
     with contextlib.closing(BannerWait(address.host, address.port, again_s=again_s)) as banner:
@@ -251,9 +250,9 @@ def connect(
 
 
 def _log_in(address: Address, prepared: socket.socket, step_timeout_s: float, deadline: float) -> SshTransport:
-    """A connection over a socket on which sshd has said its banner; the socket is closed when this fails."""
+    """Log in over a socket that has received sshd's banner; closes the socket on failure."""
     left_s = max(deadline - time.monotonic(), 0.0)
-    # paramiko's limits are one for each step: none of them may outlast the whole.
+    # paramiko has a timeout for each step; the timer limits them together.
     timer = threading.Timer(left_s, _end, (prepared,))
     timer.daemon = True
     timer.start()
@@ -278,11 +277,11 @@ def _end(prepared: socket.socket) -> None:
 def _connection(address: Address, prepared: socket.socket, step_timeout_s: float) -> Any:
     def make_transport(*arguments: Any, **options: Any) -> paramiko.Transport:
         transport = paramiko.Transport(*arguments, **options)
-        # 15 s otherwise, and no argument of connect() reaches it (paramiko/transport.py, `handshake_timeout`).
+        # The default is 15 s, and connect() has no argument for it (paramiko/transport.py, `handshake_timeout`).
         transport.handshake_timeout = step_timeout_s
         return transport
 
-    # An empty SSH configuration of our own: the user's may rename hosts, add proxies or offer keys.
+    # An empty SSH configuration: the user's may rename hosts, add proxies or offer keys.
     config = fabric.Config(
         ssh_config=paramiko.SSHConfig.from_file(io.StringIO("")),
         overrides={"runners": {"remote": _InterruptibleRemote}},
@@ -303,7 +302,7 @@ def _connection(address: Address, prepared: socket.socket, step_timeout_s: float
             "transport_factory": make_transport,
         },
     )
-    # fabric installs AutoAddPolicy; here a guest with another key than its image's is refused.
+    # fabric installs AutoAddPolicy; the lab must refuse a guest without its image's host key.
     connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
     kind, encoded = address.host_key.split()[:2]
     key = paramiko.Ed25519Key(data=base64.b64decode(encoded))

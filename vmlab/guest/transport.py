@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the guest needs of whatever carries its commands: `ssh.py` is one, a test's fake another."""
+"""Interfaces of a guest's transport; implemented by `ssh.py`, `root_shell.py` and the fakes of tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHOWN_LINES = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
-    """A command that ended in the guest. A status above 128 is 128 plus the signal that ended it."""
+    """Result of a command in the guest. A status above 128 is 128 plus the signal that ended it."""
 
     command: str
     status: int
@@ -28,34 +28,34 @@ class Completed:
 
 
 def output_of(done: Completed) -> str:
-    """The end of what a command printed, as evidence below an error."""
+    """Last lines of a command's output, as evidence below an error."""
     lines = [line for part in (done.stdout, done.stderr) for line in part.rstrip().splitlines()]
     return "\n".join(lines[-_SHOWN_LINES:])
 
 
 class CommandTooSlow(Exception):
-    """The command's time was up; whether the guest lives is another question."""
+    """The command timed out; the guest may still be alive."""
 
 
 class TransportLost(Exception):
-    """The connection ended under the command; the text says how."""
+    """The connection ended during the command; the text says how."""
 
 
 class Commands(Protocol):
-    """Runs commands, each within a time limit in seconds."""
+    """Runs commands, each with a timeout in seconds."""
 
     def run(self, command: str, *, timeout_s: float) -> Completed:
         """Run a shell command; raises `CommandTooSlow` or `TransportLost`."""
 
     def close(self) -> None:
-        """Let go of the connection; safe to call again."""
+        """Close the connection; can be called more than once."""
 
     def cut(self) -> None:
-        """End whatever runs over it, from another thread; nothing goes over it any more."""
+        """End the running command from another thread; the connection is unusable afterwards."""
 
 
 class Transport(Commands, Protocol):
-    """Copies files as well."""
+    """Runs commands and copies files."""
 
     def put(self, local: Path, remote: str, *, timeout_s: float) -> None:
         """Copy a file in; raises `OSError` for a refused path, `CommandTooSlow` or `TransportLost`."""
@@ -68,16 +68,16 @@ T = TypeVar("T", bound=Transport)
 
 
 class LateTransport(Generic[T]):
-    """A connection that is made in the background; whoever uses it first waits for it, or gets what went wrong."""
+    """A connection that is made in the background; its first use waits for it, or raises its error."""
 
     def __init__(self, connect: Callable[[], T]) -> None:
-        # The pool's thread ends with the connecting, and that with the machine at the latest.
+        # The pool's thread ends when the connection is made, at the latest with the machine.
         pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vmlab-connect")
         self._made = pool.submit(connect)
         pool.shutdown(wait=False)
 
     def settle(self) -> T:
-        """Wait for the connection; raises what making it raised."""
+        """Wait for the connection; raises the error if it failed."""
         return self._made.result()
 
     def run(self, command: str, *, timeout_s: float) -> Completed:
@@ -94,5 +94,5 @@ class LateTransport(Generic[T]):
             self._made.result().cut()
 
     def close(self) -> None:
-        """Close the connection once it is made; one that never is, is nothing to close."""
+        """Close the connection once it is made; does nothing if it fails."""
         self._made.add_done_callback(lambda made: None if made.exception() else made.result().close())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The error that a kernel's reports become."""
+"""Conversion of splats to an error."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _STALLS = ("soft lockup", "hard lockup", "RCU stall", "hung task", "workqueue lo
 def as_error(
     reason: str, splats: Sequence[Splat], failure: BaseException | None = None, *, guest: Guest | None = None
 ) -> KernelTrouble | EmulatorFault:
-    """The error that tells a kernel's reports, and what failed because of them.
+    """Error with a kernel's splats, and the failure that they caused.
 
-    Its message ends with the place in the module's source, so that both stand above a long report. Where the emulator
-    broke the `guest`, `EmulatorFault`; to tell that of a stall takes a second.
+    The message ends with the position in the module's source, so that both appear above a long report. Returns
+    `EmulatorFault` if the emulator broke the `guest`; to detect that for a stall takes a second.
     """
     after = f"\n\nand then: {_without_console(failure)}" if failure is not None else ""
     detail = describe(splats) + after
@@ -40,5 +40,5 @@ def as_error(
 
 
 def _without_console(failure: BaseException) -> str:
-    """A failure's words without the end of the console: its report is told already."""
+    """Text of a failure without the console's tail, because the splats are already shown."""
     return str(failure).partition(f"\n{TAIL_HEADING}")[0]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""One guest's kernel during one test: what it reported, by its log and, where that cannot be had, by its console.
+"""Splats of a guest's kernel during one test, from its log, or from its console if the log cannot be read.
 
-The log is exact: levels, sequence numbers, every record. The console outlives the guest and is written by the host,
-but a program may write into its lines. So the console speaks where the log has a hole or cannot be read.
+The log is exact: it has levels, sequence numbers and every record. The console's file outlives the guest, but programs
+may write between its lines. So the console is used only if the log has a gap or cannot be read.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from vmlab.klog.splat import Splat, find_splats, whole
 __tracebackhide__ = hides_frames
 
 _PREFIX = "vmlab:"
-# A program that was put in the background may not have come to its system call yet. The brackets keep a shell whose
-# own command line this is from finding itself.
+# A background rmmod may not have made its system call yet. The brackets stop the pattern from matching this shell's
+# command line.
 _AWAIT_UNLOAD = (
     "i=0; while grep -q ' Unloading ' /proc/modules || pgrep -f '(^|[ /])([r]mmod|[m]odprobe) ' >/dev/null; do "
     "[ $i -lt {times} ] || exit 1; i=$((i + 1)); sleep 0.2; done"
@@ -30,8 +30,8 @@ _UNLOAD_LOOK_S = 0.2
 
 
 class KernelWatch:
-    """Looks at a guest's kernel from `begin` on: a short command there and a longer one at each `end`, over the lab's
-    own line; together some 70 ms under TCG."""
+    """Watches a guest's kernel from `begin` on: one short command there and a longer one at each `end`, over the
+    line; together some 70 ms under TCG."""
 
     def __init__(self, guest: Guest) -> None:
         self._guest = guest
@@ -39,31 +39,31 @@ class KernelWatch:
         self._name = ""
         self._after = -1
         self._begin: str | None = None
-        """The line that marks the beginning, until it was seen."""
+        """Line that marks the start of the test, until it was found in the log."""
         self._console_after = 0
         self.taint = 0
 
     def begin(self, name: str) -> None:
-        """Write into the guest's log that a test begins; `MachineLost` when the guest is gone."""
-        # A line of the log is cut at 1000 bytes or so, and a mark has to be found again whole.
+        """Write a mark for the start of a test to the guest's log; raises `MachineLost` when the guest is gone."""
+        # The kernel truncates lines at about 1000 bytes, and the mark must stay complete.
         self._name = name if len(name) <= 200 else f"{name[:199]}…"
         self._begin = self._words("begins")
         self._console_after = self._guest.console.size()
-        # Of a fork it is known how far the log had come and what the taint was; nothing was read yet of a booted guest.
+        # A fork's log position and taint are known; a booted guest's log was not read yet.
         log = self._guest.log
         self._after = log.newest if log.newest >= 0 else log.position()
         log.write(self._begin)
         self.taint = log.taint
 
     def has_news(self) -> bool:
-        """True if the console has a line of the kernel's since the last look. Asks nothing of the guest."""
+        """True if the console has new kernel lines since the last `end`. Runs no command in the guest."""
         return bool(self._console_records())
 
     def await_unload(self) -> None:
-        """Wait for a module that is being taken out in the background: what its exit function makes the kernel report
-        belongs to the test that began it. Costs a command, and nothing where no module was taken out.
+        """Wait for a module that is unloaded in the background: splats of its exit function belong to the test that
+        started the unload. Costs one command if a module was unloaded, else none.
 
-        Raises `CommandHung`, with what the kernel says of its blocked tasks, when that comes to no end.
+        Raises `CommandHung`, with the kernel's report on blocked tasks, when the unload times out.
         """
         if not self._guest.has_unloaded:
             return
@@ -72,13 +72,13 @@ class KernelWatch:
         try:
             is_over = self._guest.root(_AWAIT_UNLOAD.format(times=round(limit_s / _UNLOAD_LOOK_S))).ok
         except VmlabError:
-            return  # the look that follows tells of a guest that is gone
+            return  # the next read of the log reports a guest that is gone
         if not is_over:
-            raise self._guest.hung(f"a module is still being taken out {limit_s:.0f} s after its test")
+            raise self._guest.hung(f"a module is still being unloaded {limit_s:.0f} s after its test")
 
     def end(self) -> Findings:
-        """What was reported since `begin`, or since the last `end`. Raises nothing: where the log cannot be read, the
-        console is."""
+        """Return the findings since `begin`, or since the last `end`. Raises nothing: if the log cannot be read, the
+        console is used."""
         words = self._words("ends")
         try:
             read = self._guest.log.after(self._after, mark=words)
@@ -92,32 +92,32 @@ class KernelWatch:
         if missing:
             notes.append(f"{missing} records of the kernel log were overwritten before they were read")
         if not any(record.text == words for record in reversed(read)):
-            notes.append("the line that marks the test's end did not appear in the kernel log")
+            notes.append("the line that marks the test's end is not in the kernel log")
         records = [record for record in read if not is_mark(record)]
         splats = find_splats(records, self._guest.rules)
         if notes:
             splats = _joined(splats, find_splats(self._console_records(), self._guest.rules))
         found = self._findings(splats, records, Witness.LOG, notes=tuple(notes))
-        # The next look goes on from here.
+        # The next `end` continues from here.
         self._after = self._guest.log.newest
         self._console_after = self._guest.console.size()
         self.taint = self._guest.log.taint
         return found
 
     def _find_beginning(self, read: Sequence[LogRecord]) -> list[str]:
-        """Go on from the line that marks the beginning, if that was not done before; what is wrong with it."""
+        """Continue after the mark for the start of the test, once; returns a note if the mark is missing."""
         if self._begin is None:
             return []
         place = next((record.sequence for record in read if record.text == self._begin), None)
         self._begin = None
         if place is None:
-            return ["the line that marks the test's beginning is not in the kernel log"]
+            return ["the line that marks the test's start is not in the kernel log"]
         self._after = place
         return []
 
     def _by_console(self, lost: MachineLost) -> Findings:
         records = self._console_records()
-        notes = ("the kernel log could not be read: what was found is the console's",)
+        notes = ("the kernel log cannot be read: the findings are from the console",)
         return self._findings(find_splats(records, self._guest.rules), records, Witness.CONSOLE, notes=notes, lost=lost)
 
     def _findings(
@@ -148,13 +148,13 @@ class KernelWatch:
 
 
 def is_mark(record: LogRecord) -> bool:
-    """Whether a record is the lab's own."""
+    """True if a record is a mark of the lab."""
     return record.text.startswith(f"{_PREFIX} ")
 
 
 def _joined(first: Sequence[Splat], second: Sequence[Splat]) -> list[Splat]:
-    """Two witnesses' reports of one time: what both saw once, in the order in which it happened; by the one who saw
-    more of what follows from it."""
+    """Merge the splats from the log and the console without duplicates, in order of time; of a duplicate the one with
+    more consequences is kept."""
     known = {_key(each) for splat in first for each in whole(splat)}
     seen = {_key(splat): splat.consequences for splat in second}
     followed = {_key(each) for consequences in seen.values() for each in consequences}

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The host: what it can do, proved once and kept as frozen facts."""
+"""The host: its capabilities, proved once and kept as frozen facts."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""KVM or TCG, with which processor, and why. KVM counts only when it ran the kernel: a device that opens proves
-nothing."""
+"""Choice between KVM and TCG, and of the CPU model. KVM is used only if it boots the kernel: a device that opens
+proves nothing."""
 
 from __future__ import annotations
 
@@ -29,52 +29,52 @@ from vmlab.store.store import Store, digest_of
 from vmlab.system.process import end, find_program, run, tied_to_parent
 
 PROOF_TIMEOUT_S = 12.0
-"""A kernel under KVM prints its first line within a second; a nested host that emulates much may need a few."""
+"""Timeout for the kernel's first line: it takes under a second with KVM, and a few on a slow nested host."""
 
 
 _ASKED_FOR = "asked for"
 ONLY_TCG_COUNTS = "only TCG counts instructions"
 TCG_IS_MEANT = (_ASKED_FOR, ONLY_TCG_COUNTS)
-"""The reasons of a verdict that nobody needs to be told of."""
+"""Reasons for TCG that the user chose, and that need no notice."""
 
 
 class Accelerator(StrEnum):
-    """How QEMU runs the guest's instructions."""
+    """Accelerator that QEMU runs the guest's instructions with."""
 
     KVM = "kvm"
     TCG = "tcg"
 
 
 def qemu_program(architecture: Architecture) -> str:
-    """The QEMU that has machines of an architecture."""
+    """Name of the QEMU program for an architecture."""
     return {Architecture.AMD64: "qemu-system-x86_64", Architecture.ARM64: "qemu-system-aarch64"}[architecture]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The accelerator to use and the fact that decided it."""
+    """Accelerator to use, and the reason for it."""
 
     accelerator: Accelerator
     reason: str
-    """All of it in one line: the proof, and each step down the ladder that came before."""
+    """Full reason in one line: the proof, and each CPU model that failed before it."""
     cpu_model: str = ""
-    """What QEMU's `-cpu` takes, proved under KVM; empty under TCG, whose model is no matter of this host's."""
+    """Value for QEMU's `-cpu`, proved under KVM; empty under TCG, whose model does not depend on this host."""
     steps: tuple[str, ...] = ()
-    """Each CPU model that KVM was tried with in vain, and what was seen, the first one first."""
+    """CPU models that failed under KVM, each with the failure, in the order they were tried."""
 
     @property
     def is_fallback(self) -> bool:
-        """Whether emulation is what was left, and not what was asked for."""
+        """True if TCG is used because KVM does not work, not because it was selected."""
         return self.accelerator is Accelerator.TCG and self.reason not in TCG_IS_MEANT
 
     @property
     def short_reason(self) -> str:
-        """The reason for a reader who has seen it before: each step is in a run's header, and in its results."""
-        return "KVM was tried and runs no kernel here: `vmlab doctor` tells more" if self.steps else self.reason
+        """Short form of the reason: the run's header and its results have each step."""
+        return "KVM does not boot a kernel on this host (`vmlab doctor` shows details)" if self.steps else self.reason
 
 
 class _NoKernel(Exception):
-    """KVM did not run the kernel; the text says what was seen instead."""
+    """KVM did not boot the kernel; the text says what happened instead."""
 
     def __init__(self, why: str, *, is_silence: bool) -> None:
         super().__init__(why)
@@ -82,17 +82,17 @@ class _NoKernel(Exception):
 
 
 def cpu_ladder(processor: Processor) -> tuple[str, ...]:
-    """CPU models to try under KVM, the best first: all that the host has, the same without its PMU, a plain one.
+    """CPU models to try under KVM, the best first: the full host CPU, the host CPU without PMU, a named model.
 
-    `host` has the PMU on: QEMU asks KVM for one, and the host decides. Nested hosts that refuse one of the PMU's
-    registers make QEMU abort (MSR 0x38d, IA32_FIXED_CTR_CTRL), which `pmu=off` spares them. Whether the guest's PMU
-    counts is proved in the guest: AMD's has no CPUID leaf to hide, and before 383374465155 (2026) QEMU left it be.
+    `host` enables the PMU if KVM offers one. Nested hosts that refuse a PMU register make QEMU abort (MSR 0x38d,
+    IA32_FIXED_CTR_CTRL); `pmu=off` avoids it. The guest proves that its PMU counts: AMD's PMU has no CPUID leaf to
+    hide, and QEMU before 383374465155 (2026) did not disable it.
 
-    A register that is refused and known costs its feature alone: `nested.REFUSED_REGISTERS` adds a step for it. Last
-    comes a named model, which has few features to be refused. It is x86-64-v2 or better, which today's user space wants
-    and qemu64 is not (QEMU's docs/system/cpu-models-x86.rst): `EPYC` for AMD and Hygon, whose kernel code looks at the
-    family, and `Nehalem` for the others, which every Intel since 2008 contains. Under KVM QEMU keeps the host's vendor
-    and leaves out, with a warning, what the host has not got. arm64 knows no named model under KVM.
+    A known refused register costs only its feature: `nested.REFUSED_REGISTERS` adds a step for it. The last step is a
+    named model, with few features that can be refused. It must be x86-64-v2, which current user space requires and
+    qemu64 lacks (QEMU's docs/system/cpu-models-x86.rst). It is `EPYC` for AMD and Hygon, whose kernel code checks the
+    family, else `Nehalem`, a subset of every Intel CPU since 2008. Under KVM QEMU keeps the host's vendor, and drops
+    features that the host lacks, with a warning. arm64 has no named models under KVM.
     """
     if processor.architecture != "x86_64":
         return ("host", "host,pmu=off")
@@ -110,12 +110,12 @@ def choose_accelerator(
     device: Path = Path("/dev/kvm"),
     timeout_s: float = PROOF_TIMEOUT_S,
 ) -> Verdict:
-    """Decide between KVM and TCG, and KVM's CPU model: the first of `ladder` under which the kernel speaks.
+    """Choose KVM or TCG, and KVM's CPU model: the first of `ladder` under which the kernel prints its banner.
 
-    Starts QEMU for each model, once per host boot, QEMU and flags. `kvm_argv` gives QEMU's arguments for a CPU model
-    and a console written to a path: the flags and kernel that will really be used. `ladder` is this host's unless
-    given. Costs a fraction of a second for a model that runs, or that QEMU aborts with, and `timeout_s` for one that
-    is silent, of which there are two at most. Raises `HostError` when the user demands KVM and it cannot be had.
+    Starts QEMU for each model; the result is cached per host boot, QEMU version and flags. `kvm_argv` returns QEMU's
+    arguments for a CPU model and a console path: the flags and kernel of the real machine. The default `ladder` is
+    this host's. Costs a fraction of a second for a model that boots or makes QEMU abort, and `timeout_s` for one that
+    prints nothing (two at most). Raises `HostError` when the user requires KVM and it does not work.
     """
     known = without_proof(choice, architecture, device=device)
     if known is not None:
@@ -130,9 +130,9 @@ def choose_accelerator(
 def without_proof(
     choice: AcceleratorChoice, architecture: Architecture, *, device: Path = Path("/dev/kvm")
 ) -> Verdict | None:
-    """The verdict where no kernel needs to be started for it: TCG was asked for, or KVM is out of the question.
+    """Return the verdict if it needs no boot: TCG was selected, or KVM cannot be used at all.
 
-    None when KVM is to be proved. Raises `HostError` when the user demands KVM and it is out of the question.
+    None when KVM must be proved. Raises `HostError` when the user requires KVM and it cannot be used.
     """
     if choice is AcceleratorChoice.TCG:
         return Verdict(accelerator=Accelerator.TCG, reason=_ASKED_FOR)
@@ -143,7 +143,7 @@ def without_proof(
 
 
 def ladder_words(verdict: Verdict) -> str:
-    """The verdict for a header: the accelerator, which step down the ladder it was found at, and why."""
+    """Format the verdict for a header: the accelerator, the step of the ladder that worked, and the reason."""
     if verdict.accelerator is Accelerator.KVM:
         step = f"step {len(verdict.steps) + 1} of the ladder" if verdict.steps else "the ladder's first step"
         return f"kvm, -cpu {verdict.cpu_model}, {step}: {verdict.reason}"
@@ -151,18 +151,18 @@ def ladder_words(verdict: Verdict) -> str:
 
 
 def demanded_and_not_had(reason: str) -> HostError:
-    """The error of a run whose user demands KVM."""
-    return HostError(f"KVM was asked for and cannot be had: {reason}", hint="use --vmlab-accel auto or tcg")
+    """Error for a run that requires KVM on a host where it does not work."""
+    return HostError(f"KVM was requested but does not work: {reason}", hint="use --vmlab-accel auto or tcg")
 
 
 @functools.cache
 def qemu_version(architecture: Architecture) -> str:
-    """The version of the QEMU for an architecture, as it says it; `HostError` with the way to install it when there
-    is none."""
+    """Version that the QEMU for an architecture prints; raises `HostError` with the command that installs it when it
+    is missing."""
     program = qemu_program(architecture)
     if find_program(program) is None:
         raise HostError(
-            f"{program} is not installed, which runs {architecture} guests", hint=setup_command(architecture)
+            f"{program} is not installed, but {architecture} guests need it", hint=setup_command(architecture)
         )
     ended = run([program, "--version"], timeout_s=30)
     match = re.search(r"version (\S+(?: \([^)]*\))?)", ended.output)
@@ -180,21 +180,21 @@ def _cached_proof(
 ) -> Verdict:
     flags = [word for word in kvm_argv(ladder[0], Path("console")) if not word.startswith("/")]
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    # KVM's own settings can change without a boot: its modules are loaded anew with others.
+    # KVM's parameters can change without a boot, when its modules are reloaded.
     inputs: dict[str, object] = {
         "kvm": dict(kvm_parameters()),
         "boot": boot_id,
         "qemu": version,
         "flags": flags,
         "ladder": [*ladder, *options_known()],
-        # What was silent for so long may speak to somebody with more patience.
+        # A model that printed nothing may print its banner within a longer timeout.
         "timeout": timeout_s,
     }
     name = f"kvm-ladder-{digest_of(inputs)}"
     with store.lock(name):
         known = store.note(name)
         if known is not None:
-            # A note that another version left in another form is no verdict: it is found anew.
+            # Another version of vmlab may have written the note in another format: prove KVM again then.
             with contextlib.suppress(UsageError):
                 return structure(known[0], Verdict, where=name)
         verdict = _prove(kvm_argv, ladder, timeout_s)
@@ -203,28 +203,28 @@ def _cached_proof(
 
 
 def _refusal(device: Path, architecture: Architecture) -> str:
-    """Why KVM is out of the question without trying it; empty when it is not."""
+    """Return the reason why KVM cannot be used at all; empty when it is worth a try."""
     if architecture is not native_architecture():
-        return f"KVM runs this host's own architecture, {platform.machine()}, and the guest's is {architecture}"
+        return f"KVM runs only this host's architecture, {platform.machine()}, and the guest is {architecture}"
     if not device.exists():
-        return f"there is no {device}"
+        return f"{device} does not exist"
     try:
-        # Not access(2): a container's device rules and a device without a driver are met by opening it alone.
+        # Not access(2): only open(2) detects a container's device rules and a device without a driver.
         os.close(os.open(device, os.O_RDWR | os.O_CLOEXEC))
     except PermissionError:
-        return f"{device} may not be opened by this user; `sudo usermod -aG kvm $USER` and a new login let it"
+        return f"no permission to open {device}: run `sudo usermod -aG kvm $USER` and log in again"
     except OSError as error:
         return f"{device} cannot be opened: {error.strerror}"
     return ""
 
 
 def _prove(kvm_argv: Callable[[str, Path], Sequence[str]], ladder: Sequence[str], timeout_s: float) -> Verdict:
-    """Down the ladder until a kernel speaks.
+    """Try the models in order until a kernel prints its banner.
 
-    QEMU's abort costs no time, so each model is tried after it. After silence those that differ in options alone are
-    left out: a kernel prints its first line long before it looks at the PMU. A plain model is still worth one more
-    wait, since what stops a kernel that early may be a feature that `host` shows and the host cannot run. A register
-    that the host refuses by number adds a step of its own, without its feature.
+    An abort of QEMU takes no time, so the next model is always tried after it. After a timeout, models that differ
+    only in options are skipped: a kernel prints its first line long before it looks at the PMU. A named model is still
+    worth one more timeout: the kernel may hang on a feature that `host` shows and the host cannot run. A register that
+    the host refuses by number adds a step without its feature.
     """
     failed: dict[str, str] = {}
     silent = ""
@@ -234,7 +234,7 @@ def _prove(kvm_argv: Callable[[str, Path], Sequence[str]], ladder: Sequence[str]
         if model in failed:
             continue
         if silent and model.startswith(f"{silent},"):
-            failed[model] = f"not tried: it is {silent} with other options, and {silent} was silent"
+            failed[model] = f"not tried: it is {silent} with other options, and {silent} timed out"
             continue
         with tempfile.TemporaryDirectory(prefix="vmlab-kvm-") as directory:
             console = Path(directory, "console")
@@ -263,7 +263,7 @@ def _steps(failed: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _told(failed: Mapping[str, str]) -> list[str]:
-    """The steps for one line: models that met the same fate are named together, those that were left out are not."""
+    """Format the failed steps: models with the same failure are named together, skipped models are left out."""
     fates: dict[str, list[str]] = {}
     for model, why in failed.items():
         if not why.startswith("not tried"):
@@ -272,7 +272,7 @@ def _told(failed: Mapping[str, str]) -> list[str]:
 
 
 def _first_line(argv: Sequence[str], console: Path, timeout_s: float) -> float:
-    """Seconds until the kernel prints its banner; raises `_NoKernel` when QEMU aborts or the kernel says nothing."""
+    """Seconds until the kernel prints its banner; raises `_NoKernel` when QEMU ends or the kernel prints nothing."""
     started = time.monotonic()
     child = subprocess.Popen(
         tied_to_parent(argv),
@@ -301,6 +301,6 @@ def _first_line(argv: Sequence[str], console: Path, timeout_s: float) -> float:
 
 
 def _complaint(output: str) -> str:
-    """QEMU's first line that is no warning: features that the host lacks are warned of before the error comes."""
+    """QEMU's first line that is not a warning: it warns of features that the host lacks before the error."""
     lines = [line for line in output.strip().splitlines() if line.strip()]
     return next((line for line in lines if "warning:" not in line), lines[0] if lines else "no message")

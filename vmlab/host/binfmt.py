@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Programs of another architecture on this host: whether they run, tried and not read off a list.
+"""Test whether programs of another architecture run on this host, by running one.
 
-The kernel starts them with an emulator that is registered with it (Documentation/admin-guide/binfmt-misc.rst). Only
-one registered with the flag F, which holds the emulator open, is found in a root file system of another architecture.
+The kernel starts them with a registered emulator (Documentation/admin-guide/binfmt-misc.rst). Only an emulator
+registered with the flag F, which keeps it open, works in a root file system of another architecture.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from vmlab.errors import HostError
 _MACHINES = {"x86_64": Architecture.AMD64, "aarch64": Architecture.ARM64}
 _ELF_MACHINE = {Architecture.AMD64: 62, Architecture.ARM64: 183}
 EMULATORS = {Architecture.AMD64: "qemu-x86_64-static", Architecture.ARM64: "qemu-aarch64-static"}
-"""The program that runs an architecture's programs on a host of another."""
+"""Emulator that runs an architecture's programs on a host of another architecture."""
 _STATUS = 42
-# exit(42), and nothing else: `mov $42, %edi; mov $60, %eax; syscall` and `mov x0, #42; mov x8, #93; svc #0`.
+# exit(42): `mov $42, %edi; mov $60, %eax; syscall` and `mov x0, #42; mov x8, #93; svc #0`.
 _EXIT = {
     Architecture.AMD64: bytes.fromhex("bf2a000000 b83c000000 0f05"),
     Architecture.ARM64: bytes.fromhex("400580d2 a80b80d2 010000d4"),
@@ -32,30 +32,30 @@ _TIMEOUT_S = 30
 
 
 def native_architecture() -> Architecture | None:
-    """This host's own; None for one that no target has."""
+    """Architecture of this host; None if no target has it."""
     return _MACHINES.get(platform.machine())
 
 
 def setup_command(architecture: Architecture) -> str:
-    """What to type to install what targets of an architecture take."""
+    """Command that installs the programs that targets of an architecture need."""
     return "vmlab setup" if architecture is Architecture.AMD64 else f"vmlab setup --vmlab-target '*-{architecture}'"
 
 
 def require_programs_of(architecture: Architecture) -> None:
-    """Raise `HostError` when this host cannot run an architecture's programs in a root file system of their own.
+    """Raise `HostError` when this host cannot run an architecture's programs, also in a chroot.
 
-    Tried with a program of a hundred bytes that does nothing; costs some 30 ms, nothing for the own one.
+    Runs a program of about a hundred bytes that only exits; costs 30 ms, and nothing for the host's architecture.
     """
     refusal = "" if architecture is native_architecture() else _refusal(architecture)
     if refusal:
         raise HostError(
-            f"programs of {architecture} do not run on this host, which is {platform.machine()}: {refusal}",
+            f"{architecture} programs do not run on this {platform.machine()} host: {refusal}",
             hint=setup_command(architecture),
         )
 
 
 def runs_programs_of(architecture: Architecture) -> bool:
-    """Whether an architecture's programs run here, natively or emulated."""
+    """True if an architecture's programs run on this host, natively or emulated."""
     return architecture is native_architecture() or not _refusal(architecture)
 
 
@@ -71,13 +71,13 @@ def _refusal(architecture: Architecture) -> str:
         except OSError:
             return "no emulator is registered with the kernel (binfmt_misc)"
         if outside != _STATUS:
-            return f"a program that should exit with {_STATUS} ended with status {outside}"
+            return f"a test program exited with status {outside}, expected {_STATUS}"
         namespace = [] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user"]
-        # Without user namespaces there is no chroot to try, and mmdebstrap has its own words for that.
+        # Without user namespaces there is no chroot to test; mmdebstrap reports that itself.
         if namespace and _status([*namespace, "true"]) != 0:
             return ""
         if _status([*namespace, "chroot", directory, "/exit"]) != _STATUS:
-            return "the emulator that is registered is not found in a chroot; it needs the flag F (binfmt_misc)"
+            return "the registered emulator does not work in a chroot: it needs the flag F (binfmt_misc)"
     return ""
 
 
@@ -90,7 +90,7 @@ def _status(argv: list[str]) -> int:
 
 
 def elf_program(architecture: Architecture) -> bytes:
-    """The smallest program of an architecture: it exits with status 42 (elf(5))."""
+    """Minimal ELF program of an architecture that exits with status 42 (elf(5))."""
     code = _EXIT[architecture]
     header_bytes = 64 + 56
     size = header_bytes + len(code)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Who times guests has the machine to itself, whoever else runs the lab on it: two locks on files in /var/tmp.
+"""Exclusive use of the host for timing tests, across all vmlab processes: two file locks in /var/tmp.
 
-A test that uses a guest holds the first shared, a timing test holds it alone. The second is the turnstile before the
-first: who waits to be alone stands in it, so that no newcomer slips past.
+A test that uses a guest holds the first lock shared, a timing test holds it exclusively. The second lock, the
+turnstile, is taken before the first: a waiting timing test holds it, so that no new test gets ahead of it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from vmlab.system.scratch import PARENT
 from vmlab.system.wait import wait_until
 
 PATIENCE_S = 3600.0
-"""A test beside which nothing can be timed may boot guests and build in them; after an hour something is wrong."""
+"""Timeout for the lock: other tests may boot guests and build in them, but an hour means that one is stuck."""
 
 
 @contextlib.contextmanager
 def beside_others(
     *, on_wait: Callable[[], None] = lambda: None, timeout_s: float = PATIENCE_S, parent: Path = PARENT
 ) -> Iterator[None]:
-    """Use guests for the length of a `with` block, as others may, once nobody times theirs.
+    """Hold the shared lock in a `with` block: other tests may use guests too, but no timing test runs.
 
-    `on_wait` is called once when that takes waiting; `HostError` when it takes longer than `timeout_s`.
+    Calls `on_wait` once if it has to wait; raises `HostError` after `timeout_s`.
     """
     with _opened(parent) as (room, turnstile):
         with _held(turnstile, fcntl.LOCK_EX, on_wait, timeout_s):
@@ -39,9 +39,9 @@ def beside_others(
 def alone(
     *, on_wait: Callable[[], None] = lambda: None, timeout_s: float = PATIENCE_S, parent: Path = PARENT
 ) -> Iterator[None]:
-    """Be the only one who uses guests for the length of a `with` block, once all others are done with theirs.
+    """Hold the exclusive lock in a `with` block: no other test uses a guest meanwhile.
 
-    `on_wait` is called once when that takes waiting; `HostError` when it takes longer than `timeout_s`.
+    Calls `on_wait` once if it has to wait; raises `HostError` after `timeout_s`.
     """
     with _opened(parent) as (room, turnstile), _held(turnstile, fcntl.LOCK_EX, on_wait, timeout_s):
         _take(room, fcntl.LOCK_EX, on_wait, timeout_s)
@@ -62,7 +62,7 @@ def _opened(parent: Path) -> Iterator[tuple[int, int]]:
 def _open(path: Path) -> int:
     flags = os.O_RDONLY | os.O_CLOEXEC
     try:
-        # Another user's file in a sticky directory may not be opened with O_CREAT (fs.protected_regular, proc(5)).
+        # O_CREAT fails on another user's file in a sticky directory (fs.protected_regular, proc(5)).
         return os.open(path, flags)
     except FileNotFoundError:
         return os.open(path, flags | os.O_CREAT, 0o444)
@@ -87,8 +87,8 @@ def _take(descriptor: int, how: int, on_wait: Callable[[], None], timeout_s: flo
         )
     except VmlabError:
         raise HostError(
-            f"other tests with guests did not end for {timeout_s:.0f} s, and nothing is timed beside them",
-            hint="`vmlab reap` ends what nobody owns; fuser -v /var/tmp/vmlab.room names who holds the machine",
+            f"timed out after {timeout_s:.0f} s waiting for other tests that use guests to end",
+            hint="`vmlab reap` ends abandoned guests; `fuser -v /var/tmp/vmlab.room` shows who holds the lock",
         ) from None
 
 

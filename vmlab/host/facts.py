@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What this host is, as `vmlab doctor` tells it: each fact with what was looked at."""
+"""Facts about this host for `vmlab doctor`, each with its evidence."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from vmlab.host.processor import read_processor
 
 
 class Grade(StrEnum):
-    """What a fact means for the lab."""
+    """Grade of a fact: its effect on the lab."""
 
     GOOD = "good"
     NOTE = "note"
-    """Takes nothing from tests, and something from timing: no counters, a hypervisor below."""
+    """No effect on tests, but on timing: no counters, or the host is a virtual machine."""
     SLOW = "slow"
     BAD = "bad"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """One thing about the host; `advice` is what to type to improve it. Topics are stable: bug reports are read by
-    them."""
+    """One fact about the host; `advice` is the command that improves it. Topics are stable: tools that read bug reports
+    rely on them."""
 
     topic: str
     grade: Grade
     finding: str
     advice: str = ""
     seen: Mapping[str, str] = field(default_factory=dict)
-    """What was read and tried, word for word, under stable keys; for `--json` alone."""
+    """Raw evidence under stable keys; for `--json` only."""
 
 
 def host_facts(
     store: Path, *, memory_mib: int, architectures: Sequence[Architecture], uefi: Sequence[Architecture] = ()
 ) -> list[Fact]:
-    """All that can be seen without starting QEMU, for targets of some architectures, `uefi` among them started by that
-    firmware; takes milliseconds."""
+    """Collect the facts that need no QEMU, for targets of these architectures, of which `uefi` boot by UEFI firmware.
+    Takes milliseconds."""
     return [
         _programs(architectures, uefi),
         *_emulation(architectures),
@@ -69,11 +69,11 @@ def _programs(architectures: Sequence[Architecture], uefi: Sequence[Architecture
             finding=f"missing: {', '.join(f'{row.name} ({row.reason})' for row in missing)}",
             advice=f"sudo {install_command(missing)}",
         )
-    return Fact(topic="programs", grade=Grade.GOOD, finding="all there")
+    return Fact(topic="programs", grade=Grade.GOOD, finding="all installed")
 
 
 def _emulation(architectures: Sequence[Architecture]) -> list[Fact]:
-    """A fact for each architecture whose programs are not this host's own."""
+    """Facts about the architectures other than this host's."""
     facts = []
     for architecture in architectures:
         if architecture is native_architecture():
@@ -94,7 +94,7 @@ def _unprivileged() -> Fact:
         return Fact(
             topic="user",
             grade=Grade.BAD,
-            finding="ordinary, without a range in /etc/subuid and /etc/subgid, which building images takes",
+            finding="ordinary, without a range in /etc/subuid and /etc/subgid: images cannot be built",
             advice="vmlab setup",
         )
     return Fact(topic="user", grade=Grade.GOOD, finding="ordinary, with subordinate ids: images can be built")
@@ -118,7 +118,7 @@ def _cores() -> Fact:
 
 
 def processor_model() -> str:
-    """The first processor's name, as /proc/cpuinfo has it."""
+    """Name of the first processor in /proc/cpuinfo."""
     return read_processor().model
 
 
@@ -128,8 +128,8 @@ def _memory(guest_mib: int) -> Fact:
         return Fact(
             topic="memory",
             grade=Grade.BAD,
-            finding=f"{available} MiB available, a guest takes {guest_mib} MiB",
-            advice="close something, or give guests less: --vmlab-memory-mib 512",
+            finding=f"{available} MiB available, a guest needs {guest_mib} MiB",
+            advice="free some memory, or give guests less: --vmlab-memory-mib 512",
         )
     return Fact(
         topic="memory",
@@ -139,7 +139,7 @@ def _memory(guest_mib: int) -> Fact:
 
 
 def available_memory_mib() -> int:
-    """MemAvailable of /proc/meminfo."""
+    """MemAvailable of /proc/meminfo, in MiB."""
     for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) // 1024
@@ -153,6 +153,6 @@ def _disk(path: Path) -> Fact:
     return Fact(
         topic="disk",
         grade=Grade.GOOD if enough else Grade.BAD,
-        finding=f"{free_gib:.0f} GiB free in {path}; a target takes 2 GiB, and 3 in /var/tmp while it is made",
+        finding=f"{free_gib:.0f} GiB free in {path}; a target needs 2 GiB, and 3 GiB in /var/tmp during its build",
         advice="" if enough else "vmlab images prune, or --vmlab-store DIR",
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The UEFI firmware that this host has for guests."""
+"""UEFI firmware for guests, as installed on this host."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vmlab.errors import HostError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UefiFiles:
-    """A firmware's two flash images: its code, and the variables it begins with, of which each machine has a copy."""
+    """Flash images of a firmware: its code, and its initial variables, which are copied for each machine."""
 
     code: Path
     variables: Path
@@ -23,8 +23,8 @@ def _pair(directory: str, code: str, variables: str) -> UefiFiles:
     return UefiFiles(code=Path(directory, code), variables=Path(directory, variables))
 
 
-# Without Secure Boot, which would refuse to load the modules that are to be tested. Debian and Ubuntu, Fedora and its
-# family, openSUSE, Arch.
+# Without Secure Boot, which refuses to load unsigned modules. In order: Debian and Ubuntu, Fedora and its family,
+# openSUSE, Arch.
 PLACES: Mapping[Architecture, Sequence[UefiFiles]] = {
     Architecture.AMD64: (
         _pair("/usr/share/OVMF", "OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"),
@@ -40,20 +40,20 @@ PLACES: Mapping[Architecture, Sequence[UefiFiles]] = {
     ),
 }
 PACKAGES = {Architecture.AMD64: "ovmf", Architecture.ARM64: "qemu-efi-aarch64"}
-"""Debian's and Ubuntu's packages of them."""
+"""Packages of the firmware in Debian and Ubuntu."""
 
 
 def find_uefi(architecture: Architecture) -> UefiFiles:
-    """The firmware for an architecture's guests; `HostError` with what to type when there is none."""
+    """Find the firmware for an architecture's guests; raises `HostError` with the command that installs it."""
     for files in PLACES[architecture]:
         if files.code.is_file() and files.variables.is_file():
             return files
     raise HostError(
-        f"there is no UEFI firmware for {architecture} guests on this host",
-        hint=f"`vmlab setup` for such a target installs {PACKAGES[architecture]}",
+        f"UEFI firmware for {architecture} guests is not installed on this host",
+        hint=f"`vmlab setup --vmlab-target TARGET` for such a target installs {PACKAGES[architecture]}",
     )
 
 
 def has_uefi(architecture: Architecture) -> bool:
-    """Whether this host has firmware for an architecture's guests."""
+    """True if this host has firmware for an architecture's guests."""
     return any(files.code.is_file() and files.variables.is_file() for files in PLACES[architecture])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The programs that the lab needs from this host, and installing them where that is allowed."""
+"""Programs that the lab needs on this host, and their installation."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from vmlab.system.process import find_program, run
 
 _INSTALL_TIMEOUT_S = 1800
 _SUBORDINATE_IDS = "100000-165535"
-# Debian's qemu-user-static brings this file for systemd, with the flag F in it (Documentation/admin-guide/
-# binfmt-misc.rst); before Debian 12 and in older Ubuntus binfmt-support has the same.
+# Debian's qemu-user-static ships the binfmt.d file, with the flag F (Documentation/admin-guide/binfmt-misc.rst).
+# Before Debian 12 and on older Ubuntu releases binfmt-support has the same entry.
 _REGISTER = """
 set -e
 place=/proc/sys/fs/binfmt_misc
@@ -33,18 +33,18 @@ fi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """A program (or a file) and the Debian package, of the same name on Ubuntu, that brings it."""
+    """A program (or a file) and the package that provides it, under the same name in Debian and Ubuntu."""
 
     name: str
     package: str
     reason: str
     is_for_ordinary_users_only: bool = False
     architecture: Architecture | None = None
-    """Whose targets alone need it."""
+    """Architecture whose targets need it; None if all need it."""
     is_emulator: bool = False
-    """Runs its architecture's programs on a host of another, which alone needs it."""
+    """True for an emulator of user programs, needed only on hosts of another architecture."""
     is_firmware: bool = False
-    """Starts its architecture's guests by UEFI, which only those on some cloud images take."""
+    """True for UEFI firmware, needed only by some cloud images."""
 
     def is_there(self) -> bool:
         if self.is_firmware and self.architecture is not None:
@@ -107,8 +107,8 @@ REQUIREMENTS = (
 def missing_requirements(
     architectures: Iterable[Architecture], *, uefi: Iterable[Architecture] = ()
 ) -> list[Requirement]:
-    """What the lab needs for targets of some architectures and this host lacks; `uefi` are those of them of which a
-    target is started by UEFI."""
+    """Requirements of targets of these architectures that are missing here; `uefi` are the architectures with a target
+    that boots by UEFI."""
     these, by_uefi = tuple(architectures), tuple(uefi)
     return [row for row in REQUIREMENTS if _is_needed(row, these, by_uefi) and not row.is_there()]
 
@@ -122,7 +122,7 @@ def _is_needed(row: Requirement, architectures: tuple[Architecture, ...], uefi: 
 
 
 def install_command(requirements: list[Requirement]) -> str:
-    """What to type, as root or with sudo, to install them."""
+    """Command that installs the requirements, for root or sudo."""
     packages = " ".join(row.package for row in requirements)
     return f"apt-get install -y --no-install-recommends {packages}"
 
@@ -130,10 +130,10 @@ def install_command(requirements: list[Requirement]) -> str:
 def set_up(
     say: Callable[[str], None], architectures: Iterable[Architecture], *, uefi: Iterable[Architecture] = ()
 ) -> None:
-    """Install what targets of some architectures need, `uefi` among them by that firmware, as root or with
-    passwordless sudo; else `HostError` with the command to type.
+    """Install the requirements of targets of these architectures, of which `uefi` boot by UEFI firmware.
 
-    Costs nothing when all is there; needs the package mirrors when not.
+    Needs root or passwordless sudo, else raises `HostError` with the command to type. Does nothing if all are
+    installed; needs the package mirrors otherwise.
     """
     architectures, uefi = tuple(architectures), tuple(uefi)
     missing = missing_requirements(architectures, uefi=uefi)
@@ -152,7 +152,7 @@ def set_up(
 
 
 def lacks_subordinate_ids() -> bool:
-    """Whether this ordinary user has no range in /etc/subuid or /etc/subgid, which mmdebstrap then needs."""
+    """True if an ordinary user has no range in /etc/subuid or /etc/subgid, which mmdebstrap needs."""
     if os.geteuid() == 0:
         return False
     user = getpass.getuser()
@@ -173,32 +173,32 @@ def _allow_subordinate_ids(say: Callable[[str], None]) -> None:
     user = getpass.getuser()
     command = f"usermod --add-subuids {_SUBORDINATE_IDS} --add-subgids {_SUBORDINATE_IDS} {user}"
     if not _may_sudo():
-        raise HostError(f"{user} has no range in /etc/subuid and /etc/subgid", hint=f"type: sudo {command}")
-    say(f"giving {user} a range of subordinate user ids")
+        raise HostError(f"user {user!r} has no range in /etc/subuid and /etc/subgid", hint=f"type: sudo {command}")
+    say(f"adding a range of subordinate user ids for {user}")
     done = run(["sudo", "-n", *command.split()], timeout_s=60)
     if not done.ok:
-        raise HostError(f"cannot give {user} a range in /etc/subuid", hint=f"type: sudo {command}", detail=done.tail)
+        raise HostError(f"cannot give {user!r} a range in /etc/subuid", hint=f"type: sudo {command}", detail=done.tail)
 
 
 def _register_emulator(architecture: Architecture, say: Callable[[str], None]) -> None:
-    """Tell the kernel of the emulator that is installed; where systemd runs, it does so itself at the next boot."""
+    """Register the installed emulator with the kernel; systemd does the same at the next boot of the host."""
     script = _REGISTER.format(name=EMULATORS[architecture].removesuffix("-static"))
     if os.geteuid() != 0 and not _may_sudo():
         raise HostError(
-            f"the emulator of {architecture} programs is not registered with the kernel", hint=f"type: sudo {script}"
+            f"the emulator for {architecture} programs is not registered with the kernel", hint=f"type: sudo {script}"
         )
-    say(f"registering the emulator of {architecture} programs with the kernel")
+    say(f"registering the emulator for {architecture} programs with the kernel")
     done = run([*([] if os.geteuid() == 0 else ["sudo", "-n"]), "sh", "-c", script], timeout_s=60)
     if not done.ok or not runs_programs_of(architecture):
         raise HostError(
-            f"the emulator of {architecture} programs cannot be registered with the kernel",
-            hint="in a container, register it on the host of it; otherwise see the kernel's binfmt-misc.rst",
+            f"the emulator for {architecture} programs cannot be registered with the kernel",
+            hint="in a container, register it on the container's host; otherwise see the kernel's binfmt-misc.rst",
             detail=done.tail,
         )
 
 
 def _privilege(missing: list[Requirement]) -> list[str]:
-    """The words before apt-get; `HostError` with the exact command when this user may not install."""
+    """Command prefix for apt-get; raises `HostError` with the full command when this user may not install."""
     names = ", ".join(row.name for row in missing)
     if find_program("apt-get") is None:
         raise HostError(f"missing on this host: {names}", hint="install them with this host's package manager")
@@ -216,4 +216,4 @@ def _may_sudo() -> bool:
 def _apt(argv: list[str]) -> None:
     done = run(argv, timeout_s=_INSTALL_TIMEOUT_S, environment={"DEBIAN_FRONTEND": "noninteractive"})
     if not done.ok:
-        raise HostError(f"{' '.join(argv)} failed", hint="its output is below", detail=done.tail)
+        raise HostError(f"{' '.join(argv)!r} failed", hint="its output is below", detail=done.tail)

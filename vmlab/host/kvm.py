@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""KVM's own settings, which decide whether a guest can have a PMU before any machine asks for one."""
+"""KVM's module parameters, which decide whether a guest can have a PMU."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _PARAMETERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kvm:
-    """The kernel's KVM as /sys/module shows it."""
+    """KVM modules and parameters from /sys/module."""
 
     modules: tuple[str, ...] = ()
-    """Those that are loaded or built in: `kvm` and the vendor's, or another that stands in for it."""
+    """Modules that are loaded or built in: `kvm` and the vendor's module, or a replacement of it."""
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """`module.parameter` to its value, as the kernel writes it; those alone that matter here."""
+    """Values as the kernel writes them, by `module.parameter`; only those that affect the lab."""
     is_built_in: bool = False
-    """Whether it cannot be unloaded: what is built in has no initstate."""
+    """True if KVM is built in and cannot be unloaded: sysfs has no initstate for it."""
 
     @property
     def enable_pmu(self) -> bool | None:
-        """Whether KVM gives guests a PMU; None when its kernel has no such parameter.
+        """True if KVM gives guests a PMU; None when the kernel has no such parameter.
 
-        `kvm.enable_pmu` since Linux 5.17 (4732f2444acd), for a while `pmu` of kvm or kvm_amd (b1d66dad65dc). KVM
-        itself clears it where perf offers it no counters or the processor is a hybrid (4d7404e5ee00).
+        `kvm.enable_pmu` since Linux 5.17 (4732f2444acd), for a time `pmu` of kvm or kvm_amd (b1d66dad65dc). KVM
+        clears it if perf offers no counters or the processor is a hybrid (4d7404e5ee00).
         """
         for name in ("kvm.enable_pmu", "kvm.pmu", "kvm_amd.pmu"):
             if name in self.parameters:
@@ -41,10 +41,10 @@ class Kvm:
 
     @property
     def mediated_pmu(self) -> bool | None:
-        """Whether guests own the counters while they run; None when the kernel cannot do it.
+        """True if guests own the counters while they run; None when the kernel does not support it.
 
         `enable_mediated_pmu` of kvm_intel and kvm_amd since Linux 7.0 (860bcb1021f5), off by default. Without it
-        KVM borrows counters from the host's perf, which may take them away in between.
+        KVM gets counters from the host's perf, which may reassign them at any time.
         """
         for name in ("kvm_intel.enable_mediated_pmu", "kvm_amd.enable_mediated_pmu"):
             if name in self.parameters:
@@ -53,12 +53,12 @@ class Kvm:
 
     @property
     def backend(self) -> str:
-        """The module beside `kvm` that runs the guests; empty when none is loaded."""
+        """Vendor's module that runs the guests; empty when none is loaded."""
         return next((name for name in self.modules if name != "kvm"), "")
 
 
 def read_kvm(modules: Path = _MODULES) -> Kvm:
-    """What KVM was loaded with. Reads a few files, boots nothing."""
+    """Read KVM's modules and parameters from a few files; boots nothing."""
     names = tuple(sorted(path.name for path in modules.glob("kvm*") if path.is_dir()))
     return Kvm(
         modules=names,
@@ -68,7 +68,7 @@ def read_kvm(modules: Path = _MODULES) -> Kvm:
 
 
 def kvm_parameters(modules: Path = _MODULES) -> Mapping[str, str]:
-    """The parameters that decide what a guest's processor has, `module.parameter` to value."""
+    """Read the parameters that affect a guest's processor, by `module.parameter`."""
     found = {}
     for module, names in _PARAMETERS.items():
         for name in names:
@@ -80,12 +80,12 @@ def kvm_parameters(modules: Path = _MODULES) -> Mapping[str, str]:
 
 
 def is_on(value: str) -> bool:
-    """A module's bool as sysfs writes it, or an int that stands for one."""
+    """True if a module's bool (or int used as one) is set, as sysfs writes it."""
     return value in ("Y", "1")
 
 
 def reload_with(kvm: Kvm, vendor: str, parameter: str) -> str:
-    """What to type for KVM to have `module.parameter=value`: its modules loaded anew, or the kernel's command line."""
+    """Command that sets `module.parameter=value` for KVM: reload its modules, or change the kernel's command line."""
     backend = kvm.backend or VENDOR_MODULES.get(vendor, "")
     if kvm.is_built_in or not backend:
         return f"boot the host's kernel with {parameter}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every time limit of the lab, scaled by how fast guests run here."""
+"""Timeouts of the lab, scaled by the speed of guests on this host."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from vmlab.host.accelerator import Accelerator
 
 _TCG_FACTOR = 8.0
-"""How much longer an emulated guest may take: a generous guess. Boots under TCG on two cores took 22 to 105 s, the
-longer ones on a busy host; nothing was measured under KVM."""
+"""Factor for emulated guests: a generous guess. Boots under TCG on two cores took 22 to 105 s, the longer ones on a
+busy host; nothing was measured under KVM."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Time limits in seconds for guests on one accelerator."""
+    """Timeouts in seconds for guests on one accelerator."""
 
     boot_s: float
     connect_s: float
@@ -22,21 +22,21 @@ class Limits:
     build_s: float
     load_s: float
     probe_s: float
-    """How long a hung guest has for each answer."""
+    """Timeout for each answer of a hung guest."""
     first_boot_s: float
-    """How long a cloud image's first boot may take, and its cloud-init."""
+    """Timeout for a cloud image's first boot, and for its cloud-init."""
     install_s: float
-    """How long a package manager in a guest has for each thing that it is asked."""
+    """Timeout for each command of a package manager in a guest."""
     monitor_s: float
-    """The time for an answer of QEMU's monitor; what moves a guest's memory has a multiple of it."""
+    """Timeout for an answer of QEMU's monitor; commands that move a guest's memory get a multiple of it."""
     dying_s: float
-    """The time that a guest that stopped answering has for its first word on the console."""
+    """Timeout for the first console output of a guest that stopped answering."""
     room_s: float
-    """How long a machine waits for others to give their memory back."""
+    """Timeout for other machines to free their memory."""
 
 
 def limits_for(accelerator: Accelerator, *, patience: float = 1.0) -> Limits:
-    """The limits for an accelerator, each multiplied by the user's patience."""
+    """Timeouts for an accelerator, each multiplied by the user's `patience` setting."""
     factor = patience * (_TCG_FACTOR if accelerator is Accelerator.TCG else 1.0)
     return Limits(
         boot_s=60 * factor,

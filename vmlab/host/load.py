@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How busy this host is with other things than what is to be timed."""
+"""Load of this host by other work, which disturbs timing."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 _SAMPLE_S = 0.5
 _LEAST_FREE = 0.8
-"""Processors that must be free before a clock is believed: one for the guest's, less what a desktop does anyway."""
+"""Processors that must be free for timing by the clock: one for the guest, minus the background load of a desktop."""
 
 
 def busy_processors(*, sample_s: float = _SAMPLE_S, stat: Path = Path("/proc/stat")) -> float:
-    """How many processors' worth of work the host does now; takes `sample_s` (proc(5), the `cpu` line)."""
+    """Number of processors that are busy now; takes `sample_s` seconds (proc(5), the `cpu` line)."""
     busy, total = _ticks(stat)
     time.sleep(sample_s)
     busy_then, total_then = _ticks(stat)
@@ -22,11 +22,11 @@ def busy_processors(*, sample_s: float = _SAMPLE_S, stat: Path = Path("/proc/sta
 
 
 def too_busy(busy: float, processors: int) -> str:
-    """Why elapsed time means nothing on a host that is this busy; empty when it may."""
+    """Return the reason why the host is too busy for timing by the clock; empty when it is not."""
     free = processors - busy
     if free >= _LEAST_FREE:
         return ""
-    return f"the host is busy: other work takes {busy:.1f} of its {processors} processors, and a clock counts that too"
+    return f"the host is busy: other work uses {busy:.1f} of its {processors} processors and distorts clock timing"
 
 
 def _ticks(stat: Path) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What is known of hosts that are virtual machines themselves, each fact with where it was seen. Pure.
+"""Known facts about hosts that are virtual machines, each with its source. Pure.
 
-Facts only say what to try and what to tell: whether KVM runs a kernel is still proved.
+The facts only suggest what to try and what to report: KVM must still be proved by a boot.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _REFUSED = re.compile(r"failed to set MSR 0x([0-9a-f]{1,8})\b")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedRegisters:
-    """Registers that some hosts do not let QEMU set, and the CPU option without which it does not try."""
+    """Registers that some hosts do not let QEMU set, and the CPU option with which QEMU does not write them."""
 
     first: int
     last: int
@@ -51,23 +51,23 @@ REFUSED_REGISTERS: tuple[RefusedRegisters, ...] = (
         source="seen in clalancette/oz#259; kvm_put_msrs() writes them where the CPU has a PMU",
     ),
 )
-"""Not among them is 0xe1, IA32_UMWAIT_CONTROL (GNS3/gns3-server#1774): QEMU writes it whatever the model, wherever KVM
-lists it, and KVM listed it on processors without it until Linux 5.7 (f4cfcd2d5aea)."""
+"""Registers with a known CPU option. 0xe1, IA32_UMWAIT_CONTROL (GNS3/gns3-server#1774), has none. QEMU writes it for
+each model if KVM lists it; KVM listed it on processors without it until Linux 5.7 (f4cfcd2d5aea)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownHost:
-    """A kind of nested host, and what others found on it."""
+    """A kind of nested host, and a published observation about it."""
 
     name: str
     fact: str
-    """An observation with its date, in the past tense: the provider may change it, and nothing depends on it."""
+    """Observation with its date, in the past tense: the provider may change it, and no code depends on it."""
     source: str
 
 
 GITHUB_X64 = KnownHost(
     name="a GitHub-hosted x64 runner",
-    fact="had KVM, to be opened by a udev rule, and no PMU in July 2026",
+    fact="had KVM, accessible after a udev rule, and no PMU in July 2026",
     source="actions/runner-images#183 (KVM), leanprover/lean-kernel-arena#104 (no PMU, seen on 2026-07-31)",
 )
 GITHUB_ARM64 = KnownHost(
@@ -78,7 +78,7 @@ GITHUB_ARM64 = KnownHost(
 
 
 def known_host(environment: Mapping[str, str]) -> KnownHost | None:
-    """What kind of nested host this is, if it says so: GitHub's runners do, in their environment.
+    """Identify the kind of nested host from the environment variables that GitHub's runners set; None if unknown.
 
     RUNNER_ENVIRONMENT and RUNNER_ARCH: docs.github.com, "Variables reference".
     """
@@ -88,15 +88,15 @@ def known_host(environment: Mapping[str, str]) -> KnownHost | None:
 
 
 def known_words(environment: Mapping[str, str]) -> str:
-    """What is known of this kind of host, to stand behind a reason; empty when nothing is."""
+    """Known fact about this kind of host, as a suffix for a reason; empty when there is none."""
     host = known_host(environment)
-    return f"; seen by others: {host.name} {host.fact}" if host is not None else ""
+    return f"; others report: {host.name} {host.fact}" if host is not None else ""
 
 
 def without_refused(model: str, complaint: str) -> str:
-    """The CPU model less what a host refused of it, by QEMU's words; empty when nothing is known to help.
+    """Remove the feature that QEMU's message says the host refused from a CPU model; empty if no option is known.
 
-    Only `host` takes over features that the host shows and refuses: of a named model these are off already.
+    Only `host` includes such features: in a named model they are already off.
     """
     match = _REFUSED.search(complaint)
     name, *options = model.split(",")
@@ -107,7 +107,7 @@ def without_refused(model: str, complaint: str) -> str:
 
 
 def options_known() -> Sequence[str]:
-    """Every option that is tried against a refusal."""
+    """CPU options that can follow a refused register."""
     return sorted({row.option for row in REFUSED_REGISTERS})
 
 

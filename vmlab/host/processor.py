@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The host's processor as its kernel names it, and whether this host is a virtual machine itself."""
+"""The host's processor, and a test whether this host is a virtual machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _IMPLEMENTERS = {
     "0x61": "Apple",
     "0xc0": "Ampere",
 }
-"""Who makes an arm64 processor: MIDR_EL1 bits 31:24, as in arch/arm64/include/asm/cputype.h."""
+"""Vendors of arm64 processors, by MIDR_EL1 bits 31:24, as in arch/arm64/include/asm/cputype.h."""
 _VIRTUAL_VENDORS = {
     "QEMU": "QEMU",
     "Amazon EC2": "Amazon EC2",
@@ -35,7 +35,7 @@ _VIRTUAL_VENDORS = {
     "OpenStack Foundation": "OpenStack",
     "Apple Inc.": "Apple's Virtualization framework",
 }
-"""DMI vendors that make virtual machines; some make real ones too, so that the product has the last word."""
+"""DMI vendors of virtual machines; some also make physical machines, so the product decides."""
 _VIRTUAL_PRODUCTS = (
     "virtual",
     "kvm",
@@ -51,36 +51,36 @@ _VIRTUAL_PRODUCTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processor:
-    """The first processor of /proc/cpuinfo; on arm64 it has no model name, and implementer and part stand for it."""
+    """The first processor of /proc/cpuinfo; arm64 has no model name, so implementer and part replace it."""
 
     architecture: str
-    """As uname -m says it."""
+    """Machine name as printed by uname -m."""
     vendor: str
     model: str
     family: str = ""
     has_hypervisor_flag: bool = False
-    """CPUID leaf 1 ECX bit 31; only x86 has it."""
+    """True if CPUID leaf 1 ECX bit 31 is set; x86 only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What is around this host: bare metal, or somebody's hypervisor."""
+    """Environment of this host: bare metal, or a hypervisor."""
 
     is_virtual: bool
     evidence: str
-    """What was looked at, for people."""
+    """Evidence for `is_virtual`, as text for people."""
     provider: str = ""
-    """Whose virtual machine this is, if DMI gives it away."""
+    """Provider of the virtual machine, if DMI names it."""
     seen: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_processor() -> Processor:
-    """This host's; of an unreadable /proc/cpuinfo only the architecture is known."""
+    """Read this host's processor; if /proc/cpuinfo is unreadable, only the architecture is known."""
     return processor_of(read_words(Path("/proc/cpuinfo")), platform.machine())
 
 
 def processor_of(cpuinfo: str, architecture: str) -> Processor:
-    """The first processor in the text of a /proc/cpuinfo, x86 or arm64."""
+    """Parse the first processor from the text of /proc/cpuinfo, x86 or arm64."""
     fields: dict[str, str] = {}
     for line in cpuinfo.strip().splitlines():
         key, _, value = line.partition(":")
@@ -104,15 +104,15 @@ def processor_of(cpuinfo: str, architecture: str) -> Processor:
 
 
 def read_surroundings(processor: Processor) -> Surroundings:
-    """Where this host stands, from files that any user may read."""
+    """Read this host's environment from files that any user may read."""
     dmi = {name: read_words(_DMI / name) for name in _DMI_FIELDS}
     return surroundings_of(processor, dmi, read_words(Path("/sys/hypervisor/type")))
 
 
 def surroundings_of(processor: Processor, dmi: Mapping[str, str], hypervisor: str) -> Surroundings:
-    """Whether a host is virtual: the processor's flag where there is one, else /sys/hypervisor, else DMI.
+    """Decide if a host is virtual, from the processor's flag if there is one, else /sys/hypervisor, else DMI.
 
-    arm64 has no such flag, and Amazon's bare metal has the vendor of its virtual machines: the product tells.
+    arm64 has no flag. Amazon's bare metal has the DMI vendor of its virtual machines, so the product decides.
     """
     vendor, product = dmi.get("sys_vendor", ""), dmi.get("product_name", "")
     named = " ".join(word for word in (vendor, product) if word)
@@ -129,7 +129,7 @@ def surroundings_of(processor: Processor, dmi: Mapping[str, str], hypervisor: st
         evidence = f"the processor has no hypervisor flag{also}"
         return Surroundings(is_virtual=False, evidence=evidence, seen=seen)
     is_virtual = _is_virtual_product(vendor, product)
-    evidence = f"DMI: {named}" if named else "neither a flag nor DMI says otherwise"
+    evidence = f"DMI: {named}" if named else "no processor flag and no DMI data"
     return Surroundings(is_virtual=is_virtual, evidence=evidence, provider=provider if is_virtual else "", seen=seen)
 
 
@@ -140,7 +140,7 @@ def _is_virtual_product(vendor: str, product: str) -> bool:
 
 
 def read_words(path: Path) -> str:
-    """A small file of the kernel's, less white space around it; empty when it cannot be read."""
+    """Read a small kernel file, without surrounding white space; empty when it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:

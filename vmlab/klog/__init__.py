@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The text of a kernel log: records, splats, call traces, rules, taints, the verdict. Knows no guest."""
+"""The text of a kernel log: records, splats, call traces, rules, taints, the verdict. Independent of guests."""

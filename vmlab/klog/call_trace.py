@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""What a report in the kernel log says besides its first line: call trace, place in the source, process, registers.
+"""Parser for the body of a splat: call trace, source position, process, registers.
 
-Pure, and never raises: a log may be cut, garbled or written on purpose.
+Pure, and never raises: a log may be truncated, garbled or forged.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ _SYMBOL = (
     r"(?P<function>[A-Za-z_][\w.$]{0,511})\+0x(?P<offset>[0-9a-f]{1,16})/0x(?P<size>[0-9a-f]{1,16})"
     r"(?: \[(?P<module>[\w-]{1,64})(?: [0-9a-f]{8,40})?\])?"
 )
-# A frame of a call trace: nothing but a symbol on its line. 5.10 still has addresses before it on some paths; arm64
-# puts letters behind it since 6.12 (`(P)`: pt_regs).
+# A frame of a call trace: a line with only a symbol. 5.10 prints addresses before it on some paths; arm64 appends
+# letters since 6.12 (`(P)`: pt_regs).
 _FRAME = re.compile(rf"^\s{{0,8}}(?:\[<[0-9a-f]+>\] )?(?P<guess>\? )?{_SYMBOL}(?: \([A-Z]+\))?\s*$", re.ASCII)
 _EXACT = re.compile(rf"^\s{{0,8}}(?:RIP: [0-9a-f]{{4}}:|pc : ){_SYMBOL}", re.ASCII)
 _IN_TITLE = re.compile(rf"(?:\bat |\bin |\bfrom |:\d{{1,7}} ){_SYMBOL}", re.ASCII)
-# The module loader's own reports, before 6.14 with its function's name.
+# Reports of the module loader, before 6.14 with the function's name.
 _LOADED = re.compile(
     r"^(?:do_init_module: '(?P<module>[\w-]{1,64})'->init suspiciously"
     r"|(?P<module2>[\w-]{1,64}): (?:init suspiciously|loading out-of-tree module|module (?:license|verification)) )",
     re.ASCII,
 )
-# With CONFIG_DEBUG_BUGVERBOSE_DETAILED the condition stands before it, in brackets.
+# With CONFIG_DEBUG_BUGVERBOSE_DETAILED the condition is before it, in brackets.
 _LOCATION = re.compile(
     r"(?:\bat |\bin |^WARNING: |^(?=\S+ suspicious rcu))(?:\[.{1,200}\] )?"
     r"(?P<file>[\w./+-]{1,200}\.(?:[chS]|rs)):(?P<line>\d{1,7})",
     re.ASCII,
 )
-# Until Rust 1.73 the message stood in quotes before the place.
+# Before Rust 1.73 the message was in quotes before the position.
 _PANICKED = re.compile(r"\bpanicked at (?:'.*', )?(?P<file>[\w./+-]{1,200}\.rs):(?P<line>\d{1,7}):\d", re.ASCII)
 _PROCESSES = tuple(
     (literal, re.compile(pattern, re.ASCII))
@@ -47,22 +47,22 @@ _PROCESSES = tuple(
     )
 )
 REGISTERS = r"(?:R(?:IP|SP|AX|DX|BP|10|13)|[FC]S|CR2|DR[03]|PKRU|Code|pc |lr |sp |pstate|x(?:[12]\d|[0-9] )): "
-"""How a line with registers begins, on x86 and arm64."""
+"""Pattern for the start of a line with registers, on x86 and arm64."""
 _REGISTERS = re.compile(rf"\s*{REGISTERS}")
 _SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv)\b.*$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A line of source that a frame's address is made from."""
+    """A source line of a frame's address."""
 
     file: str
-    """Its path in the module's tree, or in the kernel's."""
+    """Path in the module's tree, or in the kernel's."""
     line: int
     function: str = ""
-    """The function that it is in, which may be inlined in the frame's."""
+    """Function of the line, which may be inlined in the frame's function."""
     is_own: bool = True
-    """False for a file of the kernel's or the compiler's."""
+    """True for a file of the module, False for one of the kernel or the compiler."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
@@ -76,13 +76,13 @@ class Frame:
     offset: int
     size: int
     module: str = ""
-    """Empty for the kernel proper."""
+    """Module of the function; empty for the kernel."""
     is_guess: bool = False
-    """Marked `?`: its address was on the stack, which proves no call."""
+    """True for a frame with `?`: its address was on the stack, which does not prove a call."""
     is_exact: bool = False
-    """Where the processor was; of the others the address is where the call returns to."""
+    """True for the position of the processor; the address of other frames is a return address."""
     lines: tuple[Line, ...] = ()
-    """Innermost first, those of inlined functions before their callers'; once the module's debug information was asked.
+    """Source lines, innermost first: inlined functions before their callers. Empty until resolved by debug information.
     """
 
     def __str__(self) -> str:
@@ -93,39 +93,39 @@ class Frame:
 
     @property
     def own_source(self) -> str:
-        """`file.c:42`, the innermost line in the module's own files; empty when there is none, or none is known."""
+        """Innermost line in the module's files, `file.c:42`; empty when there is none, or it is unknown."""
         return next((str(line) for line in self.lines if line.is_own), "")
 
     @property
     def source(self) -> str:
-        """The same, or where there is none the innermost line in the kernel's."""
+        """Innermost line in the module's files, else in the kernel's; empty when unknown."""
         return self.own_source or (str(self.lines[0]) if self.lines else "")
 
     @property
     def name(self) -> str:
-        """The function as it stands in the source, without what a compiler made of its name."""
+        """Name of the function in the source, without the compiler's suffix."""
         return _SUFFIX.sub("", self.function)
 
 
 def frames_of(lines: Sequence[str]) -> tuple[Frame, ...]:
-    """The call trace in a report, innermost first, and the other stacks that it shows, as they stand there: who took
-    the memory that SLUB found spoilt comes before who found it. Where the processor was is among them once, and marked.
+    """Parse the call trace of a splat, innermost first, and its other stacks, in the order of the report. SLUB prints
+    the stack that allocated corrupted memory first. The position of the processor is included once, as `is_exact`.
     """
     found: list[Frame] = []
     others = 0
     for line in lines:
-        # Lockdep tells first how the locks were taken before.
+        # Lockdep first prints how the locks were taken before.
         if line == "stack backtrace:":
             others = len(found)
         frame = _frame(line) if "+0x" in line else None
-        # After the trace the registers are printed again, and a WARNING's title has said it before.
+        # The registers are printed again after the trace, and a WARNING's title has the position too.
         if frame is not None and not (frame.is_exact and any(other.is_exact for other in found)):
             found.append(frame)
     return (*found[others:], *found[:others])
 
 
 def blamed_module(title: str, frames: Iterable[Frame]) -> str:
-    """The module whose code was running or had called what was; empty when none is in the report."""
+    """Module whose code was running, or had called the running code; empty when the splat names none."""
     match = _IN_TITLE.search(title)
     if match is not None and match["module"]:
         return match["module"]
@@ -141,7 +141,7 @@ def blamed_module(title: str, frames: Iterable[Frame]) -> str:
 
 
 def location_of(lines: Sequence[str]) -> str:
-    """`mm/slub.c:305`, the first place in the source that a report names; empty when it names none."""
+    """First source position in a splat, `mm/slub.c:305`; empty when there is none."""
     for line in lines:
         if "." not in line or ":" not in line:
             continue
@@ -152,7 +152,7 @@ def location_of(lines: Sequence[str]) -> str:
 
 
 def process_of(lines: Sequence[str]) -> str:
-    """`insmod[94]`, the process a report was made in; empty when it names none."""
+    """Process of a splat, `insmod[94]`; empty when it names none."""
     whole = "\n".join(lines)
     able = [(literal, pattern) for literal, pattern in _PROCESSES if literal in whole]
     for line in lines if able else ():
@@ -164,7 +164,7 @@ def process_of(lines: Sequence[str]) -> str:
 
 
 def registers_of(lines: Iterable[str]) -> str:
-    """The lines that show registers, the first set of them."""
+    """First set of lines with registers."""
     return "\n".join(_first_of_each(line for line in lines if _REGISTERS.match(line)))
 
 
@@ -179,7 +179,7 @@ def _first_of_each(lines: Iterable[str]) -> Iterator[str]:
 
 @functools.lru_cache(maxsize=4096)
 def _frame(line: str) -> Frame | None:
-    # The same few functions of the kernel are in most traces.
+    # Cached, because most traces have the same few kernel functions.
     exact = _EXACT.match(line)
     match = exact or _FRAME.match(line)
     if match is None:

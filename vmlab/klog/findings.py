@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a kernel reported between two moments, and which witness said so."""
+"""Findings in a kernel's log during a period, and their source."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vmlab.klog.splat import Splat
 
 
 class Witness(StrEnum):
-    """Where a finding comes from."""
+    """Source of the findings."""
 
     LOG = "kernel log"
     CONSOLE = "console"
@@ -20,15 +20,15 @@ class Witness(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What a kernel reported between two moments."""
+    """Splats, records and taint of a kernel during a period."""
 
     splats: tuple[Splat, ...]
     records: tuple[LogRecord, ...]
-    """What was logged in that time, as far as it could be had."""
+    """Records of the period, as far as they could be read."""
     taint_before: int
     taint_after: int
     witness: Witness
     notes: tuple[str, ...] = ()
-    """What is not as it should be with the evidence itself, in sentences."""
+    """Sentences about defects of the evidence."""
     lost: MachineLost | None = None
-    """Why the log could not be read."""
+    """Error that prevented reading the log; None if it was read."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A kernel log as records: the text of /dev/kmsg, which is exact, or of the serial console. Pure."""
+"""Parser for kernel logs: the text of /dev/kmsg, which is exact, or of the serial console. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CALLER = re.compile(r",caller=([TC]\d+)")
 _STAMP = re.compile(r"\[ *(?P<time_s>\d{1,9}\.\d{6})\](?: ?\[ *(?P<caller>[TC]\d+)\])? ?", re.ASCII)
 _ESCAPED = re.compile(r"(?:\\x[0-9a-f]{2})+")
 _NEAR = 32
-"""How many records back a piece of a line looks for its beginning."""
+"""Maximum of records between a continuation and the start of its line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,26 +27,26 @@ class LogRecord:
     time_s: float
     text: str
     facility: int = 0
-    """0 is the kernel itself; anything else was written by a program."""
+    """Syslog facility: 0 is the kernel, others are programs."""
     is_continuation: bool = False
-    """Whether it goes on with the line of the record before it."""
+    """True if it continues the line of the record before it."""
     caller: str = ""
-    """`T` and a thread, or `C` and a processor; only of kernels with CONFIG_PRINTK_CALLER."""
+    """Writer: `T` and a thread, or `C` and a processor; only of kernels with CONFIG_PRINTK_CALLER."""
     dictionary: tuple[tuple[str, str], ...] = ()
-    """What drivers add, as names and values: SUBSYSTEM, DEVICE."""
+    """Names and values that drivers add: SUBSYSTEM, DEVICE."""
 
     def __str__(self) -> str:
         return f"[{self.time_s:12.6f}] {self.text}"
 
 
 def lost_before(records: Sequence[LogRecord], *, first: int) -> int:
-    """How many records from a sequence number on are missing among those that were read."""
+    """Number of records that are missing, from the sequence number `first` to the last record."""
     return records[-1].sequence - first + 1 - len(records) if records else 0
 
 
 def parse_kmsg(text: str) -> list[LogRecord]:
-    """Records from what reads of /dev/kmsg gave. Lines that begin with a space are a record's dictionary; anything
-    else that is no record belongs to the text of the one before."""
+    """Parse the output of reads of /dev/kmsg. Lines that start with a space are a record's dictionary; other lines that
+    are not records belong to the text of the record before."""
     records: list[LogRecord] = []
     for line in text.split("\n"):
         match = _RECORD.match(line)
@@ -75,8 +75,8 @@ def _record(match: re.Match[str]) -> LogRecord:
 
 
 def join_continued(records: Sequence[LogRecord]) -> list[LogRecord]:
-    """The records with each line that came in pieces as one: a piece belongs to its own writer's last line where the
-    kernel says who wrote, else to the line before."""
+    """Join the records of lines that were logged in pieces. A piece belongs to the last line of the same caller, if the
+    kernel logs callers, else to the line before."""
     if not any(record.is_continuation for record in records):
         return list(records)
     joined: list[LogRecord] = []
@@ -91,9 +91,9 @@ def join_continued(records: Sequence[LogRecord]) -> list[LogRecord]:
 
 
 def parse_console(text: str) -> list[LogRecord]:
-    """Records from a serial console. It has neither levels nor sequence numbers: these count its records here. Lines
-    without a time stamp are not the kernel's; what stands before one on its line is not either. A stamp in the middle
-    of a record that is no earlier begins another one, whose line the console did not begin anew."""
+    """Parse the text of a serial console. It has no levels and no sequence numbers; records are numbered here. Text
+    before a line's time stamp, and lines without one, are not from the kernel. A second stamp in a line, if it is not
+    earlier, starts another record: the console lost the line break."""
     records: list[LogRecord] = []
     for line in text.split("\n"):
         match = _STAMP.search(line)
@@ -116,7 +116,7 @@ def _later_stamp(line: str, start: int, time_s: float) -> re.Match[str] | None:
 def _unescape(text: str) -> str:
     if "\\x" not in text:
         return text
-    # Byte by byte, so that a character of several bytes is several escapes.
+    # The kernel escapes each byte, so a multi-byte character is several escapes.
     return _ESCAPED.sub(
         lambda match: bytes.fromhex(match[0].replace("\\x", "")).decode("utf-8", errors="backslashreplace"), text
     )

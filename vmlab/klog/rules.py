@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which reports in a kernel log mean trouble, and which are known: images/known-splats.toml and the user's own."""
+"""Rules for splats, and for known splats that are allowed: images/known-splats.toml and the user's files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FILE = "known-splats.toml"
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """A kind of report, known by its first line."""
+    """A kind of splat, recognized by its first line."""
 
     kind: str
     literal: str
@@ -27,15 +27,15 @@ class Deny:
     pattern: re.Pattern[str] | None
     is_trouble: bool
     needs_trace: bool = False
-    """True where a driver may print such a line: it is a report only with a call trace."""
+    """True if drivers may print such a line: it is a splat only with a call trace."""
     is_message: bool = False
-    """True for what WARN() or BUG() says beside the line with its place."""
+    """True for the message of a WARN() or BUG(), printed beside the line with the position."""
     is_once: bool = False
-    """True for what the kernel repeats: lines that are the same as far as the pattern reaches are one fault."""
+    """True if the kernel repeats it: lines with the same match of the pattern are one fault."""
     follows: tuple[str, ...] = ()
-    """Kinds of reports that it belongs to when it comes right after one; `*` is any."""
+    """Kinds of splats that it is a consequence of when it comes right after one; `*` is any."""
     follows_process: int | None = None
-    """The only process whose report it follows from."""
+    """Process id of the splat that it is a consequence of; None for any process."""
 
     def fits(self, line: str) -> bool:
         if self.is_start and not line.startswith(self.literal):
@@ -45,7 +45,7 @@ class Deny:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allow:
-    """A report that is known and may be, for now."""
+    """A known splat that is allowed until a date."""
 
     kind: str
     text: str
@@ -53,12 +53,12 @@ class Allow:
     link: str
     expires: datetime.date
     where: str
-    """The file that it stands in."""
+    """Name of the file that contains the entry."""
     since: str = ""
     until: str = ""
 
     def covers(self, kind: str, text: str, release: str) -> bool:
-        """Whether it speaks of such a report on such a kernel, expired or not."""
+        """True if it matches a splat on a kernel release, expired or not."""
         if kind != self.kind or self.text not in text:
             return False
         line = line_of(release)
@@ -73,7 +73,7 @@ class Allow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """Everything that is known about reports."""
+    """Rules for splats, and entries of the allow list."""
 
     deny: tuple[Deny, ...]
     allow: tuple[Allow, ...] = ()
@@ -114,19 +114,19 @@ class _File:
 
 
 def known_splats_file() -> Path:
-    """The rules that come with vmlab, as people edit them."""
+    """Path of the rules that come with vmlab."""
     return catalogue_directory() / _FILE
 
 
 @functools.cache
 def known_rules() -> Rules:
-    """The same, read."""
+    """Load the rules that come with vmlab."""
     return load_rules(known_splats_file())
 
 
 def load_rules(*files: Path) -> Rules:
-    """The rules of several files, the first file's first; `UsageError` for a rule that makes no sense, or when there
-    is none that denies: a scan that knows no trouble finds none."""
+    """Load the rules of several files, in order; raises `UsageError` for an invalid rule, or when no rule denies
+    anything: such a scan would always pass."""
     deny: list[Deny] = []
     allow: list[Allow] = []
     followed: list[tuple[str, str]] = []
@@ -136,27 +136,29 @@ def load_rules(*files: Path) -> Rules:
         followed += [(f"{path}: [[deny]] {row.kind!r}", kind) for row in table.deny for kind in row.follows]
         allow += [_allow(row, path) for row in table.allow]
     if not any(rule.is_trouble for rule in deny):
-        raise UsageError(f"no [[deny]] rule in {', '.join(map(str, files))}", hint="a scan without rules finds nothing")
+        raise UsageError(f"no [[deny]] rule in {', '.join(map(str, files))}", hint="add at least one [[deny]] rule")
     kinds = {rule.kind for rule in deny}
     for where, kind in followed:
         if kind not in {*kinds, "*"}:
-            raise UsageError(f"{where}: follows {kind!r}: unknown kind", hint=nearest(kind, kinds))
+            raise UsageError(f"{where}: follows: unknown kind {kind!r}", hint=nearest(kind, kinds))
     for entry in allow:
         if entry.kind not in kinds:
-            raise UsageError(f"{entry.where}: [[allow]] {entry.kind!r}: unknown kind", hint=nearest(entry.kind, kinds))
+            raise UsageError(f"{entry.where}: [[allow]]: unknown kind {entry.kind!r}", hint=nearest(entry.kind, kinds))
     return Rules(deny=tuple(deny), allow=tuple(allow))
 
 
 def _deny(row: _DenyRow, path: Path) -> Deny:
     where = f"{path}: [[deny]] {row.kind!r}"
     if bool(row.starts) == bool(row.contains):
-        raise UsageError(f"{where}: needs one of starts and contains", hint="what its first line begins with, or holds")
+        raise UsageError(f"{where}: needs either starts or contains", hint="the start of its first line, or a part")
     try:
         pattern = re.compile(row.pattern) if row.pattern else None
     except re.error as error:
-        raise UsageError(f"{where}: pattern: {row.pattern!r} is no regular expression", hint=str(error)) from None
+        raise UsageError(f"{where}: pattern {row.pattern!r} is not a regular expression", hint=str(error)) from None
     if row.once and pattern is None:
-        raise UsageError(f"{where}: once needs a pattern", hint="lines are the same as far as the pattern reaches")
+        raise UsageError(
+            f"{where}: once needs a pattern", hint="lines with the same match of the pattern are one fault"
+        )
     literal = row.starts or row.contains
     return Deny(
         kind=row.kind,
@@ -176,15 +178,13 @@ def _allow(row: _AllowRow, path: Path) -> Allow:
     where = f"{path}: [[allow]] {row.kind!r}"
     for name in ("text", "reason", "link"):
         if not getattr(row, name).strip():
-            raise UsageError(
-                f"{where}: {name} is empty", hint="an entry tells what it allows, why, and where to read on"
-            )
+            raise UsageError(f"{where}: {name} is empty", hint="an entry needs a text to match, a reason and a link")
     for name in ("since", "until"):
         word = getattr(row, name)
         if word and not re.fullmatch(r"\d+\.\d+", word):
-            raise UsageError(f"{where}: {name}: {word!r} is no kernel line", hint="like '6.12'")
+            raise UsageError(f"{where}: {name} {word!r} is not a kernel line", hint="expected e.g. '6.12'")
     if row.since and row.until and line_of(row.since) > line_of(row.until):
-        raise UsageError(f"{where}: since {row.since} is after until {row.until}", hint="no kernel is between them")
+        raise UsageError(f"{where}: since {row.since!r} is after until {row.until!r}", hint="exchange since and until")
     return Allow(
         kind=row.kind,
         text=row.text,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reports in a kernel log that mean trouble, as records. Pure, quick, and never raises."""
+"""Search for splats in a kernel log. Pure, fast, and never raises."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from vmlab.klog.rules import Deny, Rules, known_rules
 
 _CUT_HERE = "------------[ cut here ]"
 _END_MARK = re.compile(r"---\[ end (?:trace|Kernel panic)")
-# Above a title: 25 signs above lockdep's shortest, 77 above SLUB's. Below a report: 53 of KMSAN, 66 of KASAN, KFENCE
-# and KCSAN, 80 of UBSAN before it had "cut here".
+# Rulers above a title have at least 25 signs (lockdep), up to 77 (SLUB). Rulers below a splat have 53 (KMSAN), 66
+# (KASAN, KFENCE, KCSAN) or 80 (UBSAN before it had "cut here").
 _RULER = re.compile(r"={25,}$")
 _LAST_RULER = re.compile(r"={53,}$")
 _LONGEST_RECORDS = 160
 _PAUSE_S = 2.0
-"""A report's lines follow each other at the pace of the serial console: 5 ms each were seen under TCG."""
+"""Maximum pause between a splat's lines, in seconds: the serial console took 5 ms per line under TCG."""
 _PROMISE_RECORDS = 8
-"""How many lines may stand between "cut here" and the line that tells what it is."""
+"""Maximum of lines between "cut here" and the title."""
 _GAP_RECORDS = 16
-"""How many lines that any driver may print can stand between two that only a report has."""
+"""Maximum of ordinary lines between two lines of a splat."""
 _MESSAGE_RECORDS = 3
-"""Lines below its place in which a WARN() may have its message; most architectures print it above."""
+"""Maximum of lines from a WARN()'s position down to its message; most architectures print the message above."""
 _CONSEQUENCE_S = 10.0
-"""The time from a report's last line to a panic over it; other processors are stopped first."""
-# What only a report has, at the beginning of its line; a line with a function's offset is one, too.
+"""Maximum seconds from a splat's last line to a panic that it causes; the kernel stops other processors first."""
+# Starts of lines that only a splat has; so is a line with a function's offset.
 _OF_A_REPORT = re.compile(
     rf"\s|{REGISTERS}|(?P<trace>Call )|CPU: |Modules linked in: |Hardware name: |Tainted: |NMI backtrace |Sending NMI "
     r"|task:|rcu: |Workqueue: |workqueue |pool |FIX |Object |Redzone |Padding |Bytes b4 |kobject: "
     r"|ref_tracker: |leaked reference\."
 )
 _TRACE_BEGINS = re.compile(r"\s*(?:Call [Tt]race:|stack backtrace:|CPU: \d+ .*\bPID: \d+ Comm: )")
-"""The first line of a trace, or the line with the taint above it."""
+"""Pattern for the first line of a trace, or the line with the taint above it."""
 _OOPS_NUMBER = re.compile(r"\[#\d+\]")
 _EVIDENCE = ("Call ", "stack backtrace:", " Comm: ", "[#", _CUT_HERE)
-"""Words in every log in which a line that needs a trace may have one."""
-# What can stand between a title and its trace: the line with an oops's number, and behind a check's own message the
-# WARNING or BUG that it is.
+"""Words of which a log with a call trace contains at least one."""
+# Lines between a title and its trace: the line with an oops's number, or the WARNING or BUG after the message of a
+# check.
 _GOES_ON = re.compile(r"\[#\d+\]|^(?:Oops|Internal error|kernel BUG at |WARNING: .*\bat )")
 _NAMED_FRAMES = 3
 _NUMBERS = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+")
@@ -51,26 +51,26 @@ _NUMBERS = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Splat:
-    """One report: what it is, whom it blames, and the records it was read from."""
+    """A splat: its kind, the module to blame, and its records."""
 
     kind: str
     title: str
-    """The line that says what happened."""
+    """Line that says what happened."""
     records: tuple[LogRecord, ...]
     is_trouble: bool = True
-    """False for a fact that only is to be told, like a taint by an unsigned module."""
+    """True for a splat, False for a report that is only information, like a taint by an unsigned module."""
     location: str = ""
-    """`mm/slub.c:305`, where the kernel names one."""
+    """Source position, `mm/slub.c:305`, if the kernel prints one."""
     module: str = ""
-    """The module to blame; empty when none is in the trace."""
+    """Module to blame; empty when the trace has none."""
     frames: tuple[Frame, ...] = ()
     registers: str = ""
     process: str = ""
-    """`insmod[94]`."""
+    """Process, as `insmod[94]`."""
     test: str = ""
-    """The test that was running."""
+    """Name of the test that was running."""
     consequences: tuple[Splat, ...] = ()
-    """The reports that follow from it, like the panic over an oops."""
+    """Splats that it caused, like the panic after an oops."""
 
     @property
     def time_s(self) -> float:
@@ -78,12 +78,12 @@ class Splat:
 
     @property
     def fingerprint(self) -> str:
-        """Eight digits, the same for each report of one fault: what it is, where the processor was, and the module's
-        innermost functions; where none of them is in the trace the kernel's, and the title without its numbers."""
+        """Eight digits, the same for all splats of one fault. They are a digest of the kind, the processor's position
+        and the module's innermost functions, or else the kernel's functions and the title without numbers."""
         certain = [frame for frame in self.frames if not frame.is_guess]
         exact = [frame for frame in certain if frame.is_exact]
         inner = [number for number, frame in enumerate(certain) if frame.module and frame.module == self.module]
-        # What stands above is the same for all faults of a kind: dump_stack, panic, kasan_report, an interrupt.
+        # Inner frames are the same for all faults of a kind: dump_stack, panic, kasan_report, an interrupt.
         start = inner[0] if inner else certain.index(exact[0]) if exact else 0
         words = [f"{frame.name} {frame.module}" for frame in (*exact, *certain[start : start + _NAMED_FRAMES])]
         if not inner and not exact:
@@ -92,15 +92,15 @@ class Splat:
 
 
 def find_splats(records: Sequence[LogRecord], rules: Rules | None = None) -> list[Splat]:
-    """Every report of trouble in a log, in order; an oops inside a BUG's report is part of that report."""
+    """Find all splats in a log, in order; an oops within a BUG's report is part of it."""
     return [splat for splat in find_reports(records, rules) if splat.is_trouble]
 
 
 def find_reports(records: Sequence[LogRecord], rules: Rules | None = None) -> list[Splat]:
-    """The same, and the facts that are no trouble."""
-    # What programs write to the log is not the kernel's word.
+    """Find all splats, and the reports that are only information."""
+    # Ignore records that programs wrote.
     lines = [record for record in join_continued(records) if record.facility == 0]
-    # The first line decides about a record of several: a module's own text behind it makes no report.
+    # Of a record with several lines only the first counts: a module's text after it is not a splat.
     texts = [record.text for record in lines]
     whole = "\n".join(texts)
     if whole.count("\n") >= len(texts):
@@ -127,12 +127,12 @@ def find_reports(records: Sequence[LogRecord], rules: Rules | None = None) -> li
 
 
 def whole(splat: Splat) -> tuple[Splat, ...]:
-    """A report and those that follow from it."""
+    """A splat and its consequences."""
     return (splat, *splat.consequences)
 
 
 def describe(splats: Iterable[Splat]) -> str:
-    """The reports as they stood in the log, and where in the module's source their frames are."""
+    """Format splats as in the log, with the source lines of their frames."""
     return "\n\n".join(_describe(each) for splat in splats for each in whole(splat))
 
 
@@ -148,23 +148,23 @@ def _resolved(frame: Frame) -> list[str]:
 
 
 def _titles(texts: Sequence[str], whole: str, rules: Sequence[Deny]) -> dict[int, Deny]:
-    """The lines that say what happened, in order, and for each the first rule that fits it.
+    """Find the title lines, in order, and for each the first rule that matches it.
 
-    One expression finds the lines that begin like one: a tenth of the cost of asking every rule of every line.
+    One regular expression selects the candidates: a tenth of the cost of matching every rule on every line.
     """
     has_traces = any(word in whole for word in _EVIDENCE)
     able_here = [rule for rule in rules if has_traces or not rule.needs_trace]
     present = [rule for rule in able_here if rule.is_start or rule.literal in whole]
     inside = [rule for rule in present if not rule.is_start]
     literals = {rule.literal: None for rule in present if rule.is_start}
-    # The fewer the quicker: a line that begins like a longer one begins like its prefix, too.
+    # Drop literals that another literal is a prefix of: fewer alternatives are faster.
     starts = [text for text in literals if not any(text[:size] in literals for size in range(1, len(text)))]
     begins = re.compile("|".join(map(re.escape, starts)) or r"(?!)").match
     able = {
         start: [rule for rule in present if not rule.is_start or rule.literal.startswith(start)] for start in starts
     }
     sure = {start: rules[0] for start, rules in able.items() if rules[0].literal == start and rules[0].pattern is None}
-    # What floods a log is the same line again and again.
+    # Cached, because a flooded log repeats the same line.
     remembered = functools.cache(lambda start, text: _first_fitting(able[start], text))
     found = {
         number: rule
@@ -187,7 +187,7 @@ def _first_fitting(rules: Iterable[Deny], text: str) -> Deny | None:
 
 
 def _beginning(texts: Sequence[str], position: int) -> int:
-    """Where a report begins whose title is at a position: at its "cut here", or the ruler above it."""
+    """Index of the splat's first line, given the index of its title: its "cut here", or the ruler above it."""
     for back in range(position - 1, max(-1, position - 1 - _PROMISE_RECORDS), -1):
         if texts[back].startswith(_CUT_HERE):
             return back
@@ -197,7 +197,7 @@ def _beginning(texts: Sequence[str], position: int) -> int:
 
 
 def _has_trace(lines: Sequence[LogRecord], texts: Sequence[str], start: int, titles: Mapping[int, Deny]) -> bool:
-    """True if a line that any driver may print has a call trace below it, before another report begins."""
+    """True if a line that any driver may print has a call trace below it, before another splat starts."""
     if start and texts[start - 1].startswith(_CUT_HERE):
         return True
     for position in range(start + 1, min(len(lines), start + 1 + _GAP_RECORDS)):
@@ -206,7 +206,7 @@ def _has_trace(lines: Sequence[LogRecord], texts: Sequence[str], start: int, tit
             return False
         other = titles.get(position)
         if other is not None and other.is_trouble:
-            # The oops that follows a BUG has its number there.
+            # The oops that follows a BUG has a number.
             return titles[start].kind != "WARNING" and _OOPS_NUMBER.search(text) is not None
         callers = {lines[start].caller, lines[position].caller} - {""}
         if len(callers) < 2 and _TRACE_BEGINS.match(text):
@@ -217,20 +217,20 @@ def _has_trace(lines: Sequence[LogRecord], texts: Sequence[str], start: int, tit
 def _cause(
     lines: Sequence[LogRecord], texts: Sequence[str], places: range, titles: Mapping[int, Deny]
 ) -> tuple[str, Deny]:
-    """A report's title and rule: those of the message that a WARNING has below it, where it has one."""
+    """Title and rule of a splat: those of the message below a WARNING, if there is one."""
     start = places[0]
     below = places[1 : 1 + _MESSAGE_RECORDS] if titles[start].kind == "WARNING" else ()
     place = next((number for number in below if number in titles and titles[number].is_message), start)
     title = texts[place].strip()
     if title.endswith(":") and "panicked at " in title:
-        # Since Rust 1.73 the message is on a line of its own; a console makes a record of it, too.
+        # Since Rust 1.73 the message is on a separate line, which is a separate record on a console.
         behind = [*lines[place].text.split("\n")[1:], *texts[place + 1 : places.stop]]
         title = f"{title} {behind[0].strip()}" if behind and not behind[0].startswith("---") else title
     return title, titles[place]
 
 
 def _is_told(title: str, rule: Deny, told: set[str]) -> bool:
-    """True for what the kernel repeats of the same fault; remembers it otherwise."""
+    """True if the kernel already reported the same fault; remembers it otherwise."""
     match = rule.pattern.search(title) if rule.pattern is not None else None
     key = f"{rule.kind}\n{match[0] if match is not None else title}"
     if key in told:
@@ -240,7 +240,7 @@ def _is_told(title: str, rule: Deny, told: set[str]) -> bool:
 
 
 def _is_consequence(cause: Splat, splat: Splat, rule: Deny) -> bool:
-    """True if a report follows from the one before it."""
+    """True if a splat is a consequence of the one before it."""
     before = whole(cause)
     if splat.time_s - before[-1].records[-1].time_s > _CONSEQUENCE_S:
         return False
@@ -250,14 +250,14 @@ def _is_consequence(cause: Splat, splat: Splat, rule: Deny) -> bool:
         return any(each.process.endswith(f"[{rule.follows_process}]") for each in before)
     if rule.kind == "panic":
         return True
-    # A sanitizer reports an access, and then the processor refuses it.
+    # A sanitizer reports an access, and then the processor faults on it.
     exact = next((frame for frame in splat.frames if frame.is_exact), None)
     return exact is not None and splat.process == cause.process and f" in {exact.function}+" in cause.title
 
 
 def _end_of_report(lines: Sequence[LogRecord], texts: Sequence[str], start: int, titles: Mapping[int, Deny]) -> int:
-    """One past the report's last line: its end mark, or the last line of its kind before another report, a pause or
-    many lines that are nobody's."""
+    """Index after the splat's last line: its end mark, or the last line before another splat, a pause or many ordinary
+    lines."""
     has_trace = False
     time_s = lines[start].time_s
     end = start + 1
@@ -268,7 +268,7 @@ def _end_of_report(lines: Sequence[LogRecord], texts: Sequence[str], start: int,
         time_s = lines[position].time_s
         other = titles.get(position)
         if other is not None and other.needs_trace:
-            # What another process prints between a report's lines is no report, unless a trace of its own follows.
+            # A line of another process between a splat's lines is not a splat, unless a trace follows it.
             other = other if has_trace and _has_trace(lines, texts, position, titles) else None
         if other is not None and other.is_trouble:
             is_message = other.is_message and titles[start].kind == "WARNING" and position - start <= _MESSAGE_RECORDS

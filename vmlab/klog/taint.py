@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The kernel's taint bits, by name (Documentation/admin-guide/tainted-kernels.rst). Pure."""
+"""Names of the kernel's taint bits (Documentation/admin-guide/tainted-kernels.rst). Pure."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ _NAMES = (
     "fwctl's mutating command",
 )
 _OF_ANY_MODULE = 1 << 12 | 1 << 13
-"""Out-of-tree and unsigned: what loading any module of the user's brings."""
+"""Taint bits for out-of-tree and unsigned: the load of any user's module sets them."""
 
 
 def known_names() -> tuple[str, ...]:
-    """Every word that `names_of` has for a bit."""
+    """All names of taint bits that `names_of` knows."""
     return _NAMES
 
 
 def names_of(taint: int) -> list[str]:
-    """The words for the bits of a taint value; a bit that has no name here is given by number."""
+    """Names of the bits of a taint value; unknown bits are named by number."""
     bits = [bit for bit in range(taint.bit_length()) if taint >> bit & 1]
     return [_NAMES[bit] if bit < len(_NAMES) else f"bit {bit}" for bit in bits]
 
 
 def unexpected(before: int, after: int) -> list[str]:
-    """The words for the bits that came up and that loading a module does not explain."""
+    """Names of the bits that were set meanwhile, without those that any load of a module sets."""
     return names_of(after & ~before & ~_OF_ANY_MODULE)

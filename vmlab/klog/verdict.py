@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a kernel's reports mean for the test they were made in. Pure."""
+"""Verdict on the splats that occurred during a test. Pure."""
 
 from __future__ import annotations
 
@@ -34,42 +34,42 @@ _BITS_OF = {
     "bad init": (),
     "duplicate name": (),
 }
-"""The taint that a kind of report brings by itself (add_taint() in kernel/panic.c and its callers)."""
+"""Taint bits that each kind of splat sets (add_taint() in kernel/panic.c and its callers)."""
 _BITS_OF_OOPS = ("oops", "warning")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """A test's reports, sorted by what they mean for it."""
+    """Splats and taints of a test, sorted by their effect on its result."""
 
     trouble: tuple[Splat, ...]
-    """What nobody expected: the test has failed."""
+    """Unexpected splats: the test fails."""
     expected: tuple[Splat, ...] = ()
-    """What the test said it would provoke."""
+    """Splats that the test expects."""
     allowed: tuple[tuple[Splat, str], ...] = ()
-    """What an entry of the allow list covers, and the entry."""
+    """Splats that an entry of the allow list covers, with the entry."""
     missing: tuple[str, ...] = ()
-    """What the test said it would provoke and did not: the test has failed."""
+    """Expected splats and taints that did not occur: the test fails."""
     taints: tuple[str, ...] = ()
-    """Taint bits that came up and that nothing explains: the test has failed."""
+    """Unexpected taint bits: the test fails."""
     meant_taints: tuple[str, ...] = ()
-    """Taint bits that came up and that the test said it would bring."""
+    """New taint bits that the test expects."""
     expired: tuple[str, ...] = ()
-    """Entries of the allow list that would have covered trouble, were they not out of date."""
+    """Expired entries of the allow list that match `trouble`."""
 
     @property
     def is_quiet(self) -> bool:
-        """Whether the test may pass."""
+        """True if the kernel gives no reason to fail the test."""
         return not (self.trouble or self.missing or self.taints)
 
     @property
     def reason(self) -> str:
-        """One line: why it may not; empty when it may."""
+        """Reason for the test to fail, in one line; empty when there is none."""
         if self.trouble:
             more = f" (and {len(self.trouble) - 1} more)" if len(self.trouble) > 1 else ""
             return f"kernel: {self.trouble[0].title}{more}"
         if self.missing:
-            return f"the kernel was to report {self.missing[0]!r} and did not"
+            return f"expected kernel report {self.missing[0]!r} is missing"
         return f"the kernel is tainted: {', '.join(self.taints)}" if self.taints else ""
 
 
@@ -82,16 +82,16 @@ def judge(
     today: datetime.date,
     expected_taints: Sequence[str] = (),
 ) -> Judgement:
-    """Sort what was found. `expected` are a test's `expect_splat` markers: a kind, or part of a title; each must be
-    met by one report at least, and covers all that it fits. `expected_taints` are its `expect_taint` markers, words as
-    `names_of` gives them; the kernel must have each in the end, unless it could not be asked any more."""
+    """Sort the findings. `expected` are a test's `expect_splat` markers, each a kind or part of a title: it must match
+    at least one splat, and covers all that it matches. `expected_taints` are its `expect_taint` markers, names as in
+    `names_of`: all must be set at the end, if the kernel log could be read."""
     seen = [each for splat in findings.splats for each in whole(splat)]
     trouble: list[Splat] = []
     met: list[Splat] = []
     allowed: list[tuple[Splat, str]] = []
     expired: list[str] = []
     for splat in findings.splats:
-        # What follows from a report is not covered by what covers the report: an expected WARNING allows no panic.
+        # A consequence needs its own entry or marker: an expected WARNING does not allow a panic.
         covering = [
             [entry for entry in rules.allow if entry.covers(each.kind, _text_of(each), release)]
             for each in whole(splat)
@@ -116,7 +116,7 @@ def judge(
         expected=tuple(met),
         allowed=tuple(allowed),
         missing=(*(word for word in expected if not any(is_meant(each, word) for each in seen)), *unmet),
-        # What is trouble already needs no second reason.
+        # With a splat the test already has a reason to fail.
         taints=() if trouble else tuple(bit for bit in taints if bit not in expected_taints),
         meant_taints=tuple(bit for bit in taints if bit in expected_taints),
         expired=tuple(expired),
@@ -124,13 +124,13 @@ def judge(
 
 
 def is_meant(splat: Splat, word: str) -> bool:
-    """Whether a marker's word, a kind or a part of the title, speaks of a report."""
+    """True if a marker's word, a kind or a part of the title, matches a splat."""
     return word == splat.kind or word in splat.title
 
 
 def source_of(splats: Sequence[Splat]) -> str:
-    """`read.c:42`, the innermost line in the module's own files that the first report leads to; empty when none is
-    resolved. A line in the kernel's headers that is inlined there, or is a frame of its own, is not the module's."""
+    """Innermost line in the module's files of the first splat, `read.c:42`; empty when none is resolved. Lines in the
+    kernel's headers do not count, whether inlined or in separate frames."""
     frames = splats[0].frames if splats else ()
     known = [frame for frame in frames if frame.own_source]
     certain = [frame for frame in known if not frame.is_guess]
@@ -138,7 +138,7 @@ def source_of(splats: Sequence[Splat]) -> str:
 
 
 def taint_line(findings: Findings) -> str:
-    """The taint after a test in words, for its report."""
+    """Names of the taint bits after a test, for its report."""
     return ", ".join(names_of(findings.taint_after)) or "none"
 
 

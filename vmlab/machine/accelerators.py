@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The accelerators of a run, and the fall from KVM to emulation while it is under way."""
+"""Accelerators of a run, and the fallback from KVM to TCG during the run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class Accelerators:
-    """The verdicts of one run. KVM that was had and is lost is not tried again in it."""
+    """Accelerator verdicts of one run. KVM that is lost during the run is not retried."""
 
     def __init__(self, context: Context, matrix: Matrix, *, qemu_version: Callable[[Architecture], str]) -> None:
         self._context = context
@@ -37,10 +37,10 @@ class Accelerators:
         self._qemu_version = qemu_version
         self._had_kvm = False
         self.lost: Verdict | None = None
-        """What took the place of KVM that was lost."""
+        """Verdict that replaced KVM after it was lost; None if it was not."""
 
     def verdict(self, image: Image) -> Verdict:
-        """KVM or TCG for an image's kernel and the CPU model, proved here; remembered until the host boots again."""
+        """Prove KVM or TCG and the CPU model for an image's kernel; the result is cached until the host reboots."""
         settings = self._settings
         spec = machine_spec(image, Accelerator.KVM, cpus=settings.cpus, memory_mib=settings.memory_mib)
         return self.choose(
@@ -49,7 +49,7 @@ class Accelerators:
         )
 
     def proof_image(self, architecture: Architecture) -> Image | None:
-        """Some image that is in the store already, to prove KVM with; None when there is none."""
+        """Find an image in the store to prove KVM with; None when there is none."""
         for target in self._matrix.targets:
             image = cached_image(target, self._context.store) if target.architecture is architecture else None
             if image is not None:
@@ -63,10 +63,10 @@ class Accelerators:
         kvm_argv: Callable[[str, Path], Sequence[str]],
         timeout_s: float = PROOF_TIMEOUT_S,
     ) -> Verdict:
-        """KVM or TCG, as `choose_accelerator`; `timeout_s` is multiplied by the user's patience.
+        """Choose KVM or TCG with `choose_accelerator`; `timeout_s` is multiplied by the user's `patience`.
 
-        Whether the device may be opened is looked at each time. Raises `HostError` when the user demands KVM and it
-        cannot be had, or no longer.
+        Checks each time that the device can be opened. Raises `HostError` when the user requires KVM and it does not
+        work, or no longer works.
         """
         if self.lost is not None and architecture is native_architecture():
             return self.lost
@@ -85,9 +85,9 @@ class Accelerators:
         return verdict
 
     def despite_loss(self, act: Callable[[], T]) -> T:
-        """Do something that starts a machine, and do it again by emulation when QEMU is refused KVM over it.
+        """Call `act`, which starts a machine, and retry it once with TCG when QEMU is refused KVM.
 
-        Raises `HostError` when the user demands KVM.
+        Raises `HostError` when the user requires KVM.
         """
         try:
             return act()
@@ -100,5 +100,5 @@ class Accelerators:
 
     def _lose(self, why: str) -> Verdict:
         self.lost = Verdict(accelerator=Accelerator.TCG, reason=f"KVM was lost after it was proved: {why}")
-        self._context.notice(f"guests are emulated from here on, and slow: {self.lost.reason}")
+        self._context.notice(f"guests are emulated from now on, which is slow: {self.lost.reason}")
         return self.lost

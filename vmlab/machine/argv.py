@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""QEMU's argument list. Pure: a specification in, a list of words out."""
+"""QEMU's argument list. Pure: takes a specification, returns a list of strings."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from vmlab.machine.board import BOARDS, Board
 MAC_ADDRESS = "52:54:00:76:6d:6c"
 CONSOLE_NAME = "console"
 LINE_NAME = "org.vmlab.line"
-"""The virtio port that `guest/line.py` speaks over; udev links it in /dev/virtio-ports."""
+"""Virtio port that `guest/root_shell.py` uses; udev links it in /dev/virtio-ports."""
 STRICT_PARAMETERS = ("init_on_alloc=0", "slub_debug=FZPU")
-"""Memory comes as it was left (Debian's kernels zero it), and the allocator checks every object: sanity, red zones,
-poison, and who allocated it (Documentation/mm/slub.rst)."""
+"""Kernel parameters of a strict boot. Memory is not zeroed on allocation, unlike in Debian's kernels. SLUB checks every
+object: sanity, red zones, poison, and user tracking (Documentation/mm/slub.rst)."""
 NMI_PANIC = "unknown_nmi_panic"
-"""Among a target's parameters where a non-maskable interrupt makes its kernel panic, and tell where it was."""
+"""Kernel parameter of targets on which an NMI makes the kernel panic and print its call trace."""
 PAGE_OWNER = "page_owner=on"
-"""For kernels built with CONFIG_PAGE_OWNER."""
+"""Kernel parameter for kernels built with CONFIG_PAGE_OWNER."""
 ICOUNT = ("-icount", "shift=0,sleep=off")
-"""An instruction takes 2^0 ns of the guest's time; a guest with nothing to do is at its next timer at once."""
-# watchdog_thresh may be 60 at most; a soft lockup is reported after twice that. The kernel's own values are 10 s,
+"""QEMU arguments: an instruction takes 2^0 ns of guest time; an idle guest skips to its next timer at once."""
+# The maximum of watchdog_thresh is 60; a soft lockup is reported after twice that. The kernel's defaults are 10 s,
 # 21 s, 120 s and 30 s.
 _TCG_PATIENCE = (
     "watchdog_thresh=60",
@@ -40,7 +40,7 @@ _TCG_PATIENCE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectKernel:
-    """A kernel that QEMU itself starts."""
+    """A kernel that QEMU starts directly."""
 
     file: Path
     initrd: Path
@@ -57,11 +57,11 @@ class MachineSpec:
     cpus: int
     memory_mib: int
     kernel: DirectKernel | None
-    """None: its firmware starts what is on its disk, and it may reboot itself."""
+    """Kernel that QEMU starts; None if the firmware boots the disk, in which case the guest may reboot itself."""
     is_icount: bool = False
-    """Whether its only clock is the count of the instructions that it ran."""
+    """True if the instruction count is the machine's only clock."""
     uefi: UefiFiles | None = None
-    """The firmware when it is UEFI and not the board's own."""
+    """UEFI firmware; None for the board's default firmware."""
 
     @property
     def board(self) -> Board:
@@ -70,36 +70,35 @@ class MachineSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """A file that holds a guest's memory; without one it is the process's own."""
+    """A file that holds a guest's memory; without one the memory is anonymous."""
 
     file: Path
     is_shared: bool
-    """Whether what the guest writes reaches the file, which a snapshot is made of, or stays private, as in a fork."""
+    """True if guest writes reach the file, to make a snapshot; False if they stay private, as in a fork."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtraDisk:
-    """A raw disk besides a machine's own."""
+    """A raw disk in addition to a machine's overlay."""
 
     file: Path
     serial: str
-    """What the guest knows it by: /dev/disk/by-id/virtio-SERIAL."""
+    """Serial number, seen in the guest as /dev/disk/by-id/virtio-SERIAL."""
     is_read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
-    """What ties one machine to this host; its guest sees none of it but the extra disks."""
+    """Host side of a machine: files and sockets. Only the extra disks are visible to the guest."""
 
     disk: Path
     serial: Path
-    """What the serial port's two files are called before their endings: what is written to `.in` is typed, what the
-    guest prints goes to `.out`."""
+    """Common path of the serial port's two files, without suffix: `.in` is the guest's input, `.out` its output."""
     monitor_fd: int
     line_fd: int
     memory: Memory | None = None
     is_incoming: bool = False
-    """Wait for a device state instead of powering on."""
+    """True to wait for a device state instead of powering on."""
     extra: tuple[ExtraDisk, ...] = ()
 
 
@@ -113,11 +112,11 @@ def machine_spec(
     kernel_parameters: Sequence[str] = (),
     boot: Boot = Boot.STOCK,
 ) -> MachineSpec:
-    """The machine that boots an image on an accelerator; `kernel_parameters` are the target's own, `cpu_model` the
-    one that was proved, if any was.
+    """Specify the machine that boots an image on an accelerator; `kernel_parameters` are the target's, `cpu_model` is
+    the one that was proved, if any.
 
-    Raises `HostError` when instructions are to be counted with more than one processor, or under KVM: QEMU runs them
-    in turns then, and its count is no processor's (docs/devel/tcg-icount.rst).
+    Raises `HostError` for icount under KVM or with several processors: QEMU runs those in turns, so the count belongs
+    to none of them (docs/devel/tcg-icount.rst).
     """
     board = BOARDS[image.architecture]
     is_strict = boot is Boot.STRICT
@@ -125,7 +124,7 @@ def machine_spec(
     is_icount = boot is Boot.ICOUNT
     if is_icount and (cpus != 1 or accelerator is Accelerator.KVM):
         raise HostError(
-            f"instructions are counted on one emulated processor, not on {cpus} under {accelerator}",
+            f"icount timing must run on 1 processor under tcg, got {cpus} under {accelerator}",
             hint="use --vmlab-cpus 1, or another --vmlab-timing than icount",
         )
     return MachineSpec(
@@ -152,7 +151,7 @@ def firmware_spec(
     uefi: UefiFiles | None,
     cpu_model: str = "",
 ) -> MachineSpec:
-    """The machine that boots a disk by the boot loader on it; without `uefi` by the board's BIOS."""
+    """Specify the machine that boots a disk by its boot loader; without `uefi`, the board's BIOS starts it."""
     return MachineSpec(
         accelerator=accelerator,
         architecture=architecture,
@@ -165,19 +164,18 @@ def firmware_spec(
 
 
 def default_cpu_model(accelerator: Accelerator, board: Board) -> str:
-    """`host` needs KVM, and is all that it gives."""
+    """CPU model without a proof: `host` under KVM, which `host` requires; else the board's emulated model."""
     return "host" if accelerator is Accelerator.KVM else board.emulated_cpu
 
 
 def kernel_command_line(
     accelerator: Accelerator, board: Board, parameters: Sequence[str] = (), *, root: str = DISK_ROOT
 ) -> str:
-    """What the kernel is told, and `parameters`; `root` is where its root file system is. Nothing else here changes
-    how a module behaves.
+    """Kernel command line with `parameters`; `root` holds the arguments that select the root file system.
 
-    A panic halts rather than reboots, so that its last words stay on the console. All sysrq keys work on the console:
-    Debian's default mask (438) forbids those that tell where a hung guest is. Under TCG the detectors of stalls
-    wait longer, so that a slow host alone sets none off.
+    Only `parameters` affect how a module behaves. A panic halts the guest, so that its output stays on the console.
+    All sysrq keys are enabled: Debian's default mask (438) disables those that show where a guest hangs. Under TCG
+    the stall detectors get longer timeouts, so that a slow host does not trigger them.
     """
     patience = _TCG_PATIENCE if accelerator is Accelerator.TCG else ()
     return " ".join(
@@ -197,13 +195,13 @@ def kernel_command_line(
 
 
 def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
-    """The arguments that start a machine from its overlay.
+    """QEMU arguments that start a machine from its overlay.
 
-    The serial port is a `pipe`, which takes any two files: that a `file` has an input too came with QEMU 8.2, and not
-    every port lets its backend be changed while it runs (arm64's does not). Monitor and line speak on inherited
-    sockets: a path of a socket may not be longer than 107 bytes. Port 0 lets QEMU pick the forwarded port, so that no
-    two machines race for one. Where the board has one, the generation identifier tells kernels that know it (6.12 and
-    newer of Debian's cloud kernels) that they were forked: it is new in each process.
+    The serial port is a `pipe`, which takes any two files. A `file` backend has an input only since QEMU 8.2, and
+    some serial ports (arm64's) cannot change their backend at run time. Monitor and line use inherited sockets,
+    because a socket path is limited to 107 bytes. Port 0 lets QEMU pick the forwarded port, so that machines do not
+    race for one. The generation identifier, if the board has it, differs in each process and tells a kernel that it
+    was forked. Debian's cloud kernels 6.12 and newer support it.
     """
     return [
         *_base(spec, wiring.memory),
@@ -224,7 +222,7 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
 
 
 def guest_visible_words(spec: MachineSpec) -> list[str]:
-    """The argument list less what differs from machine to machine: two with the same words can share a snapshot."""
+    """Argument list without host paths and descriptors: two machines with the same list can share a snapshot."""
     nowhere = Path("-")
     kernel = dataclasses.replace(spec.kernel, file=nowhere, initrd=nowhere) if spec.kernel else None
     bare = dataclasses.replace(spec, kernel=kernel)
@@ -233,8 +231,8 @@ def guest_visible_words(spec: MachineSpec) -> list[str]:
 
 
 def proof_argv(spec: MachineSpec, *, cpu_model: str, console: Path, disk: Path | None = None) -> list[str]:
-    """The arguments that only start the kernel, to see whether the accelerator runs it with a CPU model; `disk` is
-    where firmware finds one, and what is written to it is thrown away."""
+    """QEMU arguments that only start the kernel, to prove the accelerator with a CPU model. `disk` holds the kernel of
+    a machine that boots by firmware; writes to it are discarded."""
     drive = f"if=none,id=disk,file={_escaped(disk)},format=qcow2,snapshot=on" if disk else ""
     return [
         *_base(dataclasses.replace(spec, cpu_model=cpu_model), None),
@@ -263,7 +261,7 @@ def _direct(kernel: DirectKernel) -> tuple[str, ...]:
 
 
 def _firmware(uefi: UefiFiles | None) -> tuple[str, ...]:
-    """Its code is mapped read-only, its variables are the machine's own (docs/interop/firmware.json of QEMU)."""
+    """UEFI flash drives: read-only code, and the machine's variables (docs/interop/firmware.json of QEMU)."""
     if uefi is None:
         return ()
     return (
@@ -289,5 +287,5 @@ def _memory_object(memory: Memory, size_mib: int) -> tuple[str, str]:
 
 
 def _escaped(path: Path) -> str:
-    """A comma in a QEMU option value is written twice."""
+    """Escape a path for a QEMU option value: commas are doubled."""
     return str(path).replace(",", ",,")

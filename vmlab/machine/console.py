@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""The serial console: a file that QEMU writes from power-on, read here."""
+"""Reader of the serial console, a file that QEMU writes from power-on."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-# Terminal sequences that systemd and firmware print: no information in a log.
+# Terminal sequences that systemd and firmware print.
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _PANIC = re.compile(r"Kernel panic - not syncing: ?([^\n]*)")
 TAIL_HEADING = "--- console, last lines ---"
@@ -14,14 +14,14 @@ _TAIL_LINES = 25
 
 
 class Console:
-    """Reads a console file; it may not be there yet, and may grow while it is read."""
+    """Reads a console file, which may not exist yet and may grow meanwhile."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def text(self, *, after: int = 0, until: int | None = None) -> str:
-        """All that was printed so far, or between two places in bytes, without terminal sequences; bytes that are no
-        UTF-8 are shown as such."""
+        """Console text so far, or between two byte offsets, without terminal sequences; bytes that are not UTF-8 are
+        shown as escapes."""
         try:
             with self.path.open("rb") as file:
                 file.seek(after)
@@ -31,7 +31,7 @@ class Console:
         return clean(raw.decode("utf-8", errors="backslashreplace"))
 
     def size(self) -> int:
-        """How many bytes were printed so far."""
+        """Number of bytes printed so far."""
         try:
             return self.path.stat().st_size
         except FileNotFoundError:
@@ -43,7 +43,7 @@ class Console:
         return "\n".join([TAIL_HEADING, *last]) if last else "--- the console is empty ---"
 
     def panic(self) -> str:
-        """What the kernel said when it panicked; empty when it did not."""
+        """Message of the kernel's panic; empty when it did not panic."""
         match = _PANIC.search(self.text())
         return match[1].strip() if match else ""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One machine: started, watched and given back."""
+"""One machine: start, checks and stop."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ from vmlab.system.process import ProcessIdentity
 from vmlab.system.scratch import ScratchDirectory
 
 _OVERLAY_MIB = 512
-"""Room to start with: a margin for what a guest writes, not a measurement."""
+"""Free disk space required to start: a margin for guest writes, not a measurement."""
 QEMU_MIB = 300
-"""What a machine takes besides its guest's memory: a margin, not a measurement."""
+"""Memory of a machine in addition to its guest's: a margin, not a measurement."""
 FORK_MIB = 450
-"""What a fork may come to take: idle ones of a 1 GiB guest took 140 MiB under TCG; the rest is a margin for tests."""
+"""Expected memory of a fork: idle forks of a 1 GiB guest used 140 MiB under TCG; the rest is a margin for tests."""
 
 _KVM_REFUSED = re.compile(
     r"Could not access KVM kernel module|failed to initialize kvm|ioctl\(KVM_CREATE_VM\) failed|kvm_init_vcpu"
 )
-"""QEMU's words (accel/kvm/kvm-all.c, and accel/accel-system.c or system/vl.c for the second)."""
+"""QEMU's messages (accel/kvm/kvm-all.c, and accel/accel-system.c or system/vl.c for the second)."""
 _SERIAL = "serial"
 _ON_SIGNAL = "terminating on signal"
-"""QEMU's words when it was told to end and does so in good order."""
+"""QEMU's message when a signal ends it in good order."""
 _KEPT: list[object] = []
-"""What ties a kept machine to this process: letting go of it would look to QEMU like this process's end."""
+"""Connections to kept machines: QEMU would take their close for the end of this process."""
 
 
 class Machine:
-    """A running QEMU with an overlay of its own; a context manager that leaves nothing behind.
+    """A running QEMU with its overlay; a context manager that removes both at exit.
 
-    It dies with this process, however that ends. One that `is_keepable` can be left running on purpose.
+    QEMU dies with this process, however that ends. A machine that `is_keepable` can be left running with `keep`.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Machine:
         extra: tuple[ExtraDisk, ...] = (),
         monitor_s: float = CALL_TIMEOUT_S,
     ) -> None:
-        """`monitor_s` limits each answer of QEMU's monitor."""
+        """Prepare a machine; `monitor_s` is the timeout for each answer of QEMU's monitor."""
         self.image = image
         self.spec = spec
         self.console = Console(console)
@@ -69,7 +69,7 @@ class Machine:
         self.ssh_port = 0
         self.started = 0.0
         self.line: socket.socket | None = None
-        """The host's end of the guest's virtio port."""
+        """Host's end of the guest's virtio port."""
         self._is_keepable = is_keepable
         self._room_timeout_s = room_timeout_s
         self._extra = extra
@@ -81,10 +81,10 @@ class Machine:
         self._probes: Probes | None = None
 
     def __enter__(self) -> Machine:
-        """Start QEMU; returns when its monitor answers, long before a guest that boots does. A fork runs then.
+        """Start QEMU and return when its monitor answers: a fork runs then, a booting guest answers much later.
 
-        Raises `HostError` when QEMU refuses to start or its memory has no room, `AssetError` when it cannot read
-        the image or the snapshot.
+        Raises `HostError` when QEMU does not start or memory is short, `AssetError` when it cannot read the image or
+        the snapshot.
         """
         with contextlib.ExitStack() as stack:
             self._start(stack)
@@ -98,7 +98,7 @@ class Machine:
 
     @property
     def pid(self) -> int:
-        """QEMU's; 0 before it runs."""
+        """QEMU's process id; 0 before it runs."""
         return self._qemu.pid if self._qemu else 0
 
     @property
@@ -109,7 +109,7 @@ class Machine:
 
     @property
     def probes(self) -> Probes:
-        """What can be asked of it when its guest answers no more."""
+        """Probes for a guest that no longer answers."""
         if self._probes is None:
             if self._scratch is None:
                 raise MachineLost("the machine was not started")
@@ -121,7 +121,7 @@ class Machine:
         return self._qemu is not None and self._qemu.status is None
 
     def has_powered_off(self) -> bool:
-        """Whether QEMU has ended because its guest switched itself off, and not because it was told to or failed."""
+        """True if QEMU ended because its guest powered off, not because of a signal or a failure."""
         return self._qemu is not None and self._qemu.status == 0 and _ON_SIGNAL not in self._qemu.words
 
     def require_alive(self) -> None:
@@ -134,13 +134,13 @@ class Machine:
             raise MachineLost(f"the kernel panicked: {panic}", detail=self.console.tail())
 
     def stop(self) -> None:
-        """End QEMU, politely, then firmly, and remove its overlay. Safe to call again."""
+        """End QEMU, by its monitor or else by signals, and remove its overlay. Can be called more than once."""
         self._stack.close()
 
     def keep(self) -> MachineRecord:
-        """Leave QEMU running when this process ends; `vmlab reap` ends it. Returns how others find it.
+        """Leave QEMU running when this process ends, until `vmlab reap`; returns its record.
 
-        Raises `MachineLost` when it has ended, or was not started `is_keepable`.
+        Raises `MachineLost` when it has ended, or is not `is_keepable`.
         """
         if self._qemu is None or self._scratch is None:
             raise MachineLost("the machine was not started")
@@ -193,7 +193,7 @@ class Machine:
         write_record(scratch.path, self._record(self._qemu.pid))
 
     def _end(self) -> None:
-        # The monitor last: QEMU is told over it to end.
+        # Close the monitor last: QEMU gets its `quit` over it.
         if self._qemu is not None:
             self._qemu.end(self._monitor)
         if self._monitor is not None:
@@ -213,14 +213,14 @@ class Machine:
         return FORK_MIB if self.origin.state is not None else self.spec.memory_mib + QEMU_MIB
 
     def _refusal(self, lost: MachineLost) -> HostError | AssetError | MachineLost:
-        """What it means that QEMU did not come up: its own words decide."""
+        """Convert a failed start to an error, by QEMU's messages."""
         if self._qemu is None:
             return lost
         self._qemu.wait_shortly()
         words = self._qemu.words
         if self.origin.state is not None and "migration failed" in words:
             return AssetError(
-                f"a snapshot of {self.image.target_id} does not load: {words.splitlines()[0]}", detail=words
+                f"cannot resume a snapshot of {self.image.target_id}: {words.splitlines()[0]}", detail=words
             )
         if "qcow2" in words:
             return AssetError(
@@ -237,7 +237,7 @@ class Machine:
 
 
 def _make_serial(directory: Path, console: Path) -> Path:
-    """The serial port's files (`Wiring.serial`): a pipe for its keyboard, and a link to the console's file."""
+    """Create the serial port's files (`Wiring.serial`): a pipe for input, and a link to the console's file."""
     console.touch()
     os.mkfifo(_keyboard(directory), 0o600)
     (directory / f"{_SERIAL}.out").symlink_to(console.absolute())

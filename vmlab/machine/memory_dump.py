@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What drgn needs besides a dump of a guest's memory: the kernel's own note on itself, found in the dump."""
+"""Search for the kernel's VMCOREINFO note, which drgn needs, in a dump of a guest's memory."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _LONGEST_BYTES = 4096
 
 
 def note_path(dump: Path) -> Path:
-    """Where the note of a dump is kept, for drgn's --vmcoreinfo."""
+    """Path of a dump's note, for drgn's --vmcoreinfo."""
     return dump.with_suffix(".vmcoreinfo")
 
 
 def finish_dump(dump: Path) -> None:
-    """Free what holds only zeros of a dump, five sixths of an idle guest's, and write its note beside it."""
+    """Punch holes for a dump's zeros (five sixths of an idle guest's memory), and write its note beside it."""
     with contextlib.suppress(VmlabError):
-        # A file system without holes keeps the zeros.
+        # Not every file system supports holes.
         run(["fallocate", "--dig-holes", str(dump)], timeout_s=_TRIM_TIMEOUT_S)
     note = find_vmcoreinfo(dump)
     if note is not None:
@@ -32,13 +32,13 @@ def finish_dump(dump: Path) -> None:
 
 
 def find_vmcoreinfo(dump: Path) -> bytes | None:
-    """The kernel's VMCOREINFO note out of a raw ELF dump; None when it is not there. The kernel keeps it in its memory
+    """Find the kernel's VMCOREINFO note in a raw ELF dump; None when it is missing. The kernel keeps it in memory
     for kdump (kernel/crash_core.c), as an ELF note: sizes of name and text, type 0, the name, the text.
 
-    QEMU writes it into a dump only for a guest with its `vmcoreinfo` device; the guest need not have one for this.
+    QEMU adds the note to a dump only for a guest with a `vmcoreinfo` device; this search does not need the device.
     """
     if not dump.stat().st_size:
-        return None  # mmap takes no empty file
+        return None  # mmap fails on an empty file
     with dump.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory:
         place = -1
         while (place := memory.find(_NAME + b"OSRELEASE=", place + 1)) >= 0:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Disks as qemu-img makes them."""
+"""Disk overlays, made with qemu-img."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from vmlab.system.process import run
 
 
 def make_overlay(base: Path, overlay: Path, *, least_bytes: int = 0) -> None:
-    """Make a disk on top of another, as large as that one, and at least of the given size.
+    """Make an overlay on a base disk, as large as the base and at least `least_bytes`.
 
-    Raises `HostError` when there is no room, `AssetError` when qemu-img does not take the base.
+    Raises `HostError` when the disk is full, `AssetError` when qemu-img cannot use the base.
     """
     size = [str(max(_size_bytes(base), least_bytes))] if least_bytes else []
     words = ["-f", "qcow2", "-F", "qcow2", "-b", str(base), str(overlay), *size]
@@ -23,7 +23,7 @@ def make_overlay(base: Path, overlay: Path, *, least_bytes: int = 0) -> None:
 
 
 def flatten(overlay: Path, disk: Path) -> None:
-    """Copy an overlay with what lies below it into a disk of its own. Raises as `make_overlay`."""
+    """Copy an overlay and its base into one independent disk. Raises as `make_overlay`."""
     _convert(["convert", "-O", "qcow2", str(overlay), str(disk)], overlay, disk, timeout_s=1800)
 
 

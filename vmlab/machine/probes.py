@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the host can still ask of a machine whose guest answers no more."""
+"""Probes of a machine whose guest no longer answers."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from vmlab.machine.qmp import Monitor
 from vmlab.machine.stale_trap import find_stale_trap
 
 _DUMP_CALLS = 10
-"""The time for writing a guest's memory, as a multiple of that for another answer of the monitor."""
+"""Timeout for a memory dump, as a multiple of the timeout for an answer of the monitor."""
 
 
 class Probes:
-    """Sysrq keys, a non-maskable interrupt, the processors' registers, a dump of the memory: all through QEMU's
-    monitor. Each raises `MachineLost` when QEMU is gone."""
+    """Probes through QEMU's monitor: sysrq keys, NMI, registers and a memory dump. Each raises `MachineLost` when QEMU
+    is gone."""
 
     def __init__(self, monitor: Monitor, keyboard: Path) -> None:
-        """`keyboard` is the pipe that QEMU reads what is typed from."""
+        """Use a monitor and `keyboard`, the pipe that QEMU reads the guest's input from."""
         self._monitor = monitor
         self._keyboard_path = keyboard
         self._keyboard: int | None = None
 
     def sysrq(self, key: str) -> None:
-        """Send a break and a key to the serial console, which is a sysrq of the kernel's
-        (Documentation/admin-guide/sysrq.rst). What it prints is on the console."""
+        """Send a break and a key to the serial console, which the kernel takes as a sysrq
+        (Documentation/admin-guide/sysrq.rst). The output is on the console."""
         if self._keyboard is None:
-            # For reading too, so that opening it waits for nobody, also when QEMU is gone.
+            # Open for reading too: open(2) does not block then, even without QEMU at the other end.
             self._keyboard = os.open(self._keyboard_path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self._command(f"chardev-send-break {CONSOLE_NAME}")
         os.write(self._keyboard, key.encode())
 
     def stale_trap(self) -> str:
-        """Return the place where a processor traps without end at a breakpoint that is gone, and its code; empty where
-        none does. The guest stands still for moments; costs a second."""
+        """Return the address where a processor traps endlessly at a removed breakpoint, and the code there; empty if
+        none does. Pauses the guest briefly and repeatedly; takes a second."""
 
         def ask(command: str, cpu: int) -> str:
             return str(self._monitor.execute("human-monitor-command", {"command-line": command, "cpu-index": cpu}))
@@ -47,23 +47,23 @@ class Probes:
         )
 
     def inject_nmi(self) -> None:
-        """A non-maskable interrupt for every processor; with `unknown_nmi_panic` the kernel panics over it."""
+        """Inject an NMI into every processor; with `unknown_nmi_panic` the kernel panics."""
         self._monitor.execute("inject-nmi")
 
     def registers(self) -> str:
-        """All processors' registers as QEMU shows them."""
+        """Registers of all processors, in QEMU's format."""
         return self._command("info registers -a")
 
     def dump(self, path: Path) -> None:
-        """Write the guest's memory to a file, as large as that, and beside it what drgn needs to know besides
-        (`vmcore.note_path`); the guest stands still meanwhile, some seconds for a GiB. Only its owner may read it.
+        """Write the guest's memory to a file of that size, and drgn's note beside it (`memory_dump.note_path`).
 
-        Raises `HostError` when it cannot be written.
+        Pauses the guest for some seconds per GiB. Only the owner may read the file. Raises `HostError` when it cannot
+        be written.
         """
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise HostError(f"the guest's memory cannot be dumped to {str(path)!r}: {error.strerror}") from None
+            raise HostError(f"cannot dump the guest's memory to {str(path)!r}: {error.strerror}") from None
         try:
             self._monitor.hand_over("dump", descriptor)
         finally:
@@ -80,7 +80,7 @@ class Probes:
         finish_dump(path)
 
     def close(self) -> None:
-        """Let go of the keyboard; safe to call again."""
+        """Close the keyboard; can be called more than once."""
         if self._keyboard is not None:
             os.close(self._keyboard)
             self._keyboard = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The process: started so that it ends when the lab does, and let go only on purpose."""
+"""The QEMU process, which ends with the lab unless it is kept on purpose."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from vmlab.machine.qmp import Monitor, on_lasting_thread
 from vmlab.system.process import end, find_program, tied_to_parent
 
 _POLITE_S = 3.0
-# $1 the leash's descriptor, then QEMU's words. A kept QEMU is let go by the word `keep`; the end of the leash
-# without it means that the lab is gone.
+# $1 is the leash's descriptor, the rest is QEMU's command. `keep` on the leash lets QEMU live on; the end of the leash
+# without `keep` means that the lab has ended.
 _GUARD = """
 leash=$1; shift
 setpriv --pdeathsig KILL "$@" &
@@ -29,9 +29,9 @@ exit "$status"
 
 
 class QemuProcess:
-    """QEMU as a child: of this process, which it dies with, or of a guard that can let it live on.
+    """QEMU as a child of this process, which it dies with, or of a guard that can keep it running.
 
-    `descriptors` are inherited; a keepable one should have the lock on its scratch directory among them.
+    QEMU inherits `descriptors`; for a keepable one they should include the lock on its scratch directory.
     """
 
     def __init__(
@@ -71,17 +71,17 @@ class QemuProcess:
 
     @property
     def pid(self) -> int:
-        """QEMU's own; 0 while its guard has not started it."""
+        """QEMU's process id; 0 until its guard has started it."""
         return self._child.pid if self._leash is None else _first_child(self._child.pid)
 
     @property
     def status(self) -> int | None:
-        """How it ended; None while it runs."""
+        """Exit status; None while it runs."""
         return self._child.poll()
 
     @property
     def words(self) -> str:
-        """What QEMU had to say."""
+        """QEMU's output on stdout and stderr."""
         try:
             return self._complaints.read_text(errors="replace").strip()
         except FileNotFoundError:
@@ -92,16 +92,16 @@ class QemuProcess:
             self._child.wait(timeout=_POLITE_S)
 
     def let_go(self) -> socket.socket:
-        """Let it outlive this process; returns the leash, which may not be closed."""
+        """Let QEMU outlive this process; returns the leash, which must stay open."""
         if self._leash is None or self.status is not None:
-            raise MachineLost("this machine cannot be kept: it has ended, or was not started to be kept")
+            raise MachineLost("the machine cannot be kept: it has ended, or was not started as keepable")
         self._leash.sendall(b"keep\n")
         return self._leash
 
     def end(self, monitor: Monitor | None) -> None:
-        """End it, politely, then firmly; safe to call again."""
+        """End QEMU, by its monitor or else by signals; can be called more than once."""
         if self.status is None and monitor is not None:
-            # `quit` rather than a signal: QEMU then closes its files itself.
+            # `quit` rather than a signal, so that QEMU closes its files.
             with contextlib.suppress(MachineLost):
                 monitor.execute("quit", timeout_s=_POLITE_S)
             self.wait_shortly()
@@ -111,7 +111,7 @@ class QemuProcess:
 
 
 def _first_child(pid: int) -> int:
-    """By /proc/PID/task/PID/children (proc(5))."""
+    """Process id of the first child, from /proc/PID/task/PID/children (proc(5)); 0 if there is none."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
     except OSError:

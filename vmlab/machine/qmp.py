@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""QEMU's monitor over an inherited socket, as plain calls.
+"""QEMU's monitor over an inherited socket, as synchronous calls.
 
-qemu.qmp is asynchronous; one event loop in a thread of its own serves all machines of this process.
+qemu.qmp is asynchronous; one event loop in a separate thread serves all machines of this process.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CALL_TIMEOUT_S = 30.0
 def _loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="vmlab-qmp", daemon=True).start()
-    # It reports a vanished QEMU as an error of its own; the lab tells that in its own words.
+    # qemu.qmp logs an error when QEMU is gone; the lab reports that itself.
     logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
     return loop
 
@@ -51,13 +51,13 @@ class Monitor:
     """A QMP connection to one QEMU."""
 
     def __init__(self, ours: socket.socket, *, call_s: float = CALL_TIMEOUT_S) -> None:
-        """`call_s` limits each call that names no limit of its own."""
+        """Use the socket `ours`; `call_s` is the default timeout of a call."""
         self._client = QMPClient()
         self._socket = ours
         self.call_s = call_s
 
     def connect(self, *, timeout_s: float | None = None) -> None:
-        """Read QEMU's greeting and negotiate; `MachineLost` when it ended first."""
+        """Read QEMU's greeting and negotiate; raises `MachineLost` when QEMU ends first."""
         self._wait(self._client.connect(self._socket), self.call_s if timeout_s is None else timeout_s)
 
     def execute(
@@ -67,12 +67,12 @@ class Monitor:
         *,
         timeout_s: float | None = None,
     ) -> Any:
-        """Run a QMP command and return its result; `MachineLost` when QEMU is gone or refuses."""
+        """Run a QMP command and return its result; raises `MachineLost` when QEMU is gone or returns an error."""
         limit_s = self.call_s if timeout_s is None else timeout_s
         return self._wait(self._client.execute(command, dict(arguments or {}) or None), limit_s)
 
     def hand_over(self, name: str, descriptor: int) -> None:
-        """Give QEMU an open file under a name, as `fd:NAME` in later commands (QMP's `getfd`)."""
+        """Pass an open file to QEMU, which later commands name as `fd:NAME` (QMP's `getfd`)."""
 
         async def hand() -> None:
             self._client.send_fd_scm(descriptor)
@@ -81,15 +81,15 @@ class Monitor:
         self._wait(hand(), self.call_s)
 
     def forwarded_port(self) -> int:
-        """The host port that QEMU picked for the guest's SSH: `info usernet`'s HOST_FORWARD row."""
+        """Host port that QEMU picked for the guest's SSH, from the HOST_FORWARD row of `info usernet`."""
         text = str(self.execute("human-monitor-command", {"command-line": "info usernet"}))
         match = re.search(r"HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)", text)
         if match is None:
-            raise MachineLost("QEMU forwards no port to the guest", detail=text)
+            raise MachineLost("QEMU does not forward a port to the guest", detail=text)
         return int(match[1])
 
     def close(self) -> None:
-        """Let go of the connection; safe at any time."""
+        """Close the connection; safe at any time."""
         with contextlib.suppress(MachineLost):
             self._wait(self._client.disconnect(), 5)
         self._socket.close()
@@ -99,6 +99,6 @@ class Monitor:
         try:
             return future.result()
         except TimeoutError:
-            raise MachineLost(f"QEMU's monitor gave no answer in {timeout_s:.0f} s") from None
+            raise MachineLost(f"QEMU's monitor did not answer in {timeout_s:.0f} s") from None
         except (QMPError, OSError, EOFError) as error:
             raise MachineLost(f"QEMU's monitor is gone: {error}") from None

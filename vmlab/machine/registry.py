@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The machines of this user that run now, whoever started them: each has a record beside its overlay.
+"""Registry of this user's running machines, of all processes: each has a record beside its overlay.
 
-Who wants to start one looks there for room, `vmlab shell` for a kept guest, and `vmlab reap` for what nobody owns.
+The start of a machine checks the records for free memory, `vmlab shell` for kept guests, `vmlab reap` for orphans.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ _RECORD = "machine.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachineRecord:
-    """What others need to know of a machine."""
+    """Data about a machine for other processes."""
 
     target: str
     qemu: ProcessIdentity
     ssh_port: int
     console: str
     expected_mib: int
-    """What it may come to take, before it has taken it."""
+    """Memory that it is expected to use in total."""
     is_kept: bool = False
-    """Left running on purpose for somebody to look into; its owner may be gone."""
+    """True if it was left running for inspection; its owner may have ended."""
 
     @property
     def name(self) -> str:
-        """What `vmlab shell` calls it when it is kept."""
+        """Name of a kept machine in `vmlab shell`."""
         return f"kept-{self.qemu.pid}"
 
 
 def write_record(directory: Path, record: MachineRecord) -> None:
-    """Tell others of a machine; `directory` is its scratch directory."""
+    """Write a machine's record into its scratch directory."""
     replace_file(directory / _RECORD, json.dumps(unstructure(record)))
 
 
 def machines() -> Iterator[tuple[Path, MachineRecord]]:
-    """Every record there is, with its directory, whether or not its machine lives."""
+    """Yield all records with their directories, also those of machines that have ended."""
     for directory in scratch_directories():
-        # A record may be half gone while its owner is ending.
+        # The owner may be removing its record at this moment.
         with contextlib.suppress(OSError, ValueError, VmlabError):
             text = (directory / _RECORD).read_text(encoding="utf-8")
             yield directory, structure(json.loads(text), MachineRecord, where=str(directory))
@@ -64,7 +64,7 @@ def kept_machines() -> list[MachineRecord]:
 
 
 def left_by(process: ProcessIdentity) -> list[str]:
-    """What a process that has given everything back should no longer have: a line each, kept guests aside."""
+    """List directories and QEMU processes that a process failed to clean up, a line each; not those of kept guests."""
     left = []
     records = dict(machines())
     for directory in scratch_directories():
@@ -78,7 +78,7 @@ def left_by(process: ProcessIdentity) -> list[str]:
 
 
 def reap() -> list[str]:
-    """End kept guests and whatever lost its owner, and remove their directories; says what, a line each."""
+    """End kept and orphaned guests and remove their directories; returns a line for each."""
     said = []
     for directory, record in list(machines()):
         if not record.is_kept and not is_abandoned(directory):
@@ -93,7 +93,7 @@ def reap() -> list[str]:
 
 
 def _await_end(qemu: ProcessIdentity, directory: Path) -> None:
-    """Wait for QEMU, and for its guard, which holds the directory a moment longer."""
+    """Wait for the end of QEMU, and of its guard, which locks the directory a moment longer."""
 
     def has_ended() -> bool:
         return not qemu.is_alive() and not is_locked(directory)
@@ -102,18 +102,18 @@ def _await_end(qemu: ProcessIdentity, directory: Path) -> None:
 
 
 def fits(needed_mib: int, *, available_mib: int, promised_mib: Iterable[int]) -> bool:
-    """Whether a machine that may come to take `needed_mib` has room beside what others may yet take."""
+    """True if a machine of `needed_mib` fits in the memory that is not promised to other machines."""
     return needed_mib <= available_mib - sum(promised_mib)
 
 
 @contextlib.contextmanager
 def room_for(needed_mib: int, *, timeout_s: float) -> Iterator[None]:
-    """Hold the right to start a machine, once its memory fits beside what all others were promised.
+    """Hold the lock for starting a machine, once its memory fits beside the memory promised to all others.
 
-    Whoever starts one writes its record inside the block, so that the next counts it. Waits for others to end, at
-    most `timeout_s`; then raises `HostError` with what is free.
+    The caller must write the machine's record inside the block, so that the next caller counts it. Waits at most
+    `timeout_s` for others to end, then raises `HostError` with the free memory.
     """
-    # The directory's own lock, so that no file is left for it.
+    # Lock the directory itself, so that no lock file is left.
     descriptor = os.open(scratch.PARENT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def has_room() -> bool:
@@ -128,9 +128,9 @@ def room_for(needed_mib: int, *, timeout_s: float) -> Iterator[None]:
             wait_until(has_room, timeout_s=timeout_s, describe="memory for a guest", interval_s=0.5)
         except VmlabError:
             raise HostError(
-                f"not enough memory: {available_memory_mib()} MiB available, {sum(_promised_mib())} of them promised "
-                f"to guests that run, and this one takes {needed_mib}",
-                hint="run fewer side by side (-n), or give guests less: --vmlab-memory-mib 512",
+                f"not enough memory: {available_memory_mib()} MiB available, {sum(_promised_mib())} MiB of them "
+                f"promised to running guests, and this guest needs {needed_mib} MiB",
+                hint="run fewer guests in parallel (-n), or give guests less memory: --vmlab-memory-mib 512",
             ) from None
         yield
     finally:
@@ -146,7 +146,7 @@ def _promised_mib() -> list[int]:
 
 
 def _taken_mib(pid: int) -> int:
-    """The memory that a process has to itself: of a fork's file mapping only what it changed (proc(5), RssAnon)."""
+    """Private memory of a process in MiB; of a fork's file mapping only the changed pages (proc(5), RssAnon)."""
     try:
         for line in Path("/proc", str(pid), "status").read_text(encoding="ascii", errors="replace").splitlines():
             if line.startswith("RssAnon:"):

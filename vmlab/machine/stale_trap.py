@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""An emulated processor that traps without end at a breakpoint that is not in memory: QEMU's stale translation.
+"""Detect an emulated processor that traps endlessly at a removed breakpoint: QEMU's stale translation.
 
-Read from registers and memory through QEMU's monitor, so that it needs no word of a kernel that cannot speak. amd64
-alone: other processors' code is not switched by breakpoints.
+Reads registers and memory through QEMU's monitor, because the kernel cannot report it. amd64 only: other
+architectures do not patch code with breakpoints.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from dataclasses import dataclass
 _SAMPLES = 30
 _SAMPLE_PAUSE_S = 0.02
 _CERTAIN = 3
-"""So many samples of one processor in the same trap: a trap that the kernel handles is over in microseconds."""
+"""Samples of one processor in the same trap that prove it: a trap that the kernel handles takes microseconds."""
 _INT3 = 0xCC
 _STUB_BYTES = 0x60
-"""Longer than the entry code of the breakpoint trap, asm_exc_int3 (0x40 bytes on 6.1)."""
+"""Upper limit of the size of the breakpoint trap's entry code, asm_exc_int3 (0x40 bytes on 6.1)."""
 _STACK_WORDS = 192
 _ORIG_AX, _IP, _CS = 16, 17, 18
-"""Their places in pt_regs, in words from the return address below it (arch/x86/include/asm/ptrace.h)."""
+"""Offsets of pt_regs members, in words from the return address below it (arch/x86/include/asm/ptrace.h)."""
 _NO_ERROR_CODE = 2**64 - 1
 _KERNEL_CS = 0x10
 _BREAKPOINT_GATE = 3 * 16
@@ -35,7 +35,7 @@ _FIELDS = {
 _WORD = re.compile(r"\b0x([0-9a-f]{1,16})\b")
 
 Ask = Callable[[str, int], str]
-"""Runs a command of QEMU's human monitor on a processor, by number; returns what it prints."""
+"""Function that runs a command of QEMU's human monitor on a processor, by number, and returns its output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +47,9 @@ class _Processor:
 
 
 def find_stale_trap(ask: Ask, *, pause: Callable[[], None], go_on: Callable[[], None]) -> str:
-    """`0xffffffff95b982d0: e9 f7 02 00 00`, the place of such a trap and the code there; empty where there is none.
+    """Return the address of such a trap and the code there, as `0xffffffff95b982d0: e9 f7 02 00 00`; empty if none.
 
-    `pause` and `go_on` stop and start the machine's processors, around each of some thirty looks. Costs a second.
+    `pause` and `go_on` stop and start the processors around each of up to thirty samples. Takes a second.
     """
     seen: Counter[tuple[int, int]] = Counter()
     for _ in range(_SAMPLES):
@@ -68,7 +68,7 @@ def find_stale_trap(ask: Ask, *, pause: Callable[[], None], go_on: Callable[[], 
 
 
 def _processors(text: str) -> list[_Processor]:
-    """The processors that are in the kernel."""
+    """Parse the registers of the processors that execute kernel code."""
     found = []
     for part in re.split(r"^CPU#", text, flags=re.MULTILINE)[1:]:
         number = re.match(r"\d+", part)
@@ -82,7 +82,7 @@ def _processors(text: str) -> list[_Processor]:
 
 
 def _trapped_at(processor: _Processor, ask: Ask) -> int:
-    """The address of the breakpoint whose trap a processor handles, if that is not in memory; else 0."""
+    """Address of the breakpoint whose trap a processor handles, if it is not in memory; else 0."""
     low, high = (*_words(ask(f"x /2gx {processor.idt + _BREAKPOINT_GATE:#x}", processor.cpu)), 0, 0)[:2]
     stub = low & 0xFFFF | (low >> 48) << 16 | (high & 0xFFFFFFFF) << 32
     if not stub:
@@ -99,7 +99,7 @@ def _trapped_at(processor: _Processor, ask: Ask) -> int:
 
 
 def _missing_breakpoint(ip: int, cpu: int, ask: Ask) -> int:
-    # The trap leaves the processor behind its instruction, and the kernel may have set it back.
+    # The saved address is after the breakpoint instruction, unless the kernel has moved it back.
     code = _words(ask(f"x /2bx {ip - 1:#x}", cpu))
     return 0 if len(code) != 2 or _INT3 in code else ip - 1
 
@@ -110,5 +110,5 @@ def _described(address: int, cpu: int, ask: Ask) -> str:
 
 
 def _words(text: str) -> list[int]:
-    """The words that `x` printed, without the addresses before the colons."""
+    """Parse the words that `x` printed, without the addresses before the colons."""
     return [int(word, 16) for line in text.splitlines() for word in _WORD.findall(line.partition(":")[2])]

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The module under test: its compiler, its build, what is in the .ko, and loading it."""
+"""The module under test: its compiler, build, .ko file and load."""

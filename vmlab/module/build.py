@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Building the module for a kernel with the compiler that built that kernel."""
+"""Build of the module for a kernel, with the compiler that built that kernel."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __tracebackhide__ = hides_frames
 
 _WARNING = re.compile(r"^.*\bwarning: .*$", re.MULTILINE | re.IGNORECASE)
 _NAMES = "/build/.names"
-"""Where a compiler that goes by another name than the kernel's gets a link with the kernel's name for it."""
+"""Directory for a link with the kernel's name for the compiler, if the compiler is installed under another name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class Built:
     ko: Path
     sha256: str
     guest_path: str
-    """Where the .ko lies in a guest that it was built in, or brought to."""
+    """Path of the .ko in a guest, after a build there or a copy."""
     info: ModuleInfo
     kernel_compiler: Compiler
     compiler: Compiler
@@ -57,18 +57,18 @@ class Built:
     warnings: tuple[str, ...]
     log: Path
     duration_s: float
-    """What the build took when it was done, not what finding it in the cache took."""
+    """Seconds that the build took, also if the module is from the cache."""
     is_cached: bool
 
     @property
     def directory(self) -> str:
-        """The directory that it was built in, as its debug information names it."""
+        """Build directory, as named in the debug information."""
         return str(PurePosixPath(self.guest_path).parent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Facts:
-    """What is remembered with a cached build."""
+    """Facts that are stored with a cached build."""
 
     ko: str
     kernel_compiler: Compiler
@@ -88,10 +88,10 @@ def build_module(
     policy: CompilerPolicy,
     timeout_s: float,
 ) -> Built:
-    """The module built for an image's kernel, from the cache or now, in the place that `place` opens.
+    """Return the module for an image's kernel, from the cache or built in the place that `place` opens.
 
-    Raises `BuildError` when it does not compile (with the compiler's first error), when the compiler is another
-    version than the kernel's and that is not waived, or when what came out does not fit the kernel.
+    Raises `BuildError` when it does not compile (with the compiler's first error) or the .ko does not fit the kernel.
+    Also raises it when the compiler's version differs from the kernel's and `policy` does not waive that.
     """
     inputs = {
         "source": source.digest,
@@ -169,7 +169,7 @@ def _build(
 
 
 def find_compiler(kernel: Compiler, architecture: Architecture, place: Place, *, timeout_s: float) -> Compiler:
-    """The compiler in a place that is most like the kernel's; `BuildError` when there is none at all."""
+    """Find the compiler in a place that is most like the kernel's; raises `BuildError` when there is none."""
     names = " ".join(map(shlex.quote, candidates(kernel, architecture)))
     probe = (
         f'for cc in {names}; do command -v "$cc" >/dev/null && printf "%s\\t%s\\n" "$cc" '
@@ -178,27 +178,27 @@ def find_compiler(kernel: Compiler, architecture: Architecture, place: Place, *,
     lines = [line.rpartition("\t") for line in place.run(probe, timeout_s=timeout_s).output.splitlines() if line]
     found = [parse_compiler(text, called=called) for called, _, text in lines]
     if not found:
-        raise BuildError(f"there is no compiler: looked for {names}", hint=f"the kernel was built by {kernel.text!r}")
+        raise BuildError(f"no compiler found, tried: {names}", hint=f"the kernel was built by {kernel.text!r}")
     order = list(Match)
     return min(found, key=lambda compiler: order.index(compare(kernel, compiler)))
 
 
 def require_linker(kernel: Compiler, found: Compiler, place: Place, *, timeout_s: float) -> None:
-    """Raise `BuildError` when the clang found has no linker of its own in the place."""
+    """Raise `BuildError` when the linker of a clang is missing in the place."""
     linker = linker_of(found)
     if linker and place.run(f"command -v {shlex.quote(linker)}", timeout_s=timeout_s).status != 0:
         raise BuildError(
-            f"the kernel was built by {kernel.text!r}, and {linker} is missing beside {found.name}",
-            hint=f"install {linker.removeprefix('ld.')} there",
+            f"{linker} is missing for {found.name}: the kernel was built by {kernel.text!r}",
+            hint=f"install {linker.removeprefix('ld.')} in the image",
         )
 
 
 def make_command(name: str, release: str, kernel: Compiler, found: Compiler) -> str:
-    """The shell command that builds `/build/<name>` with the compiler found, called by the kernel's name for it.
+    """Shell command that builds `/build/<name>` with the compiler found, under the kernel's name for it.
 
-    Kbuild compares `$CC --version`'s first line, which begins with the name the compiler was called by. A link
-    with the kernel's name for the same compiler silences its warning at the cause; another version keeps its own
-    name and its warning. A clang is told with its linker and the other programs of LLVM.
+    Kbuild compares the first line of `$CC --version`, which begins with the name that the compiler was called by. A
+    link with the kernel's name for the same compiler avoids Kbuild's warning; another version keeps its name and the
+    warning. For clang the command also sets its linker and the other LLVM tools.
     """
     is_other_name = found.name != kernel.name and compare(kernel, found) is not Match.OTHER_VERSION
     cc = kernel.name if is_other_name else found.name
@@ -219,7 +219,7 @@ def _pick(listing: str, source: Source) -> str:
     found = sorted(line.strip() for line in listing.splitlines() if line.strip().endswith(".ko"))
     if not found:
         raise BuildError(
-            f"{source.name} built, and no .ko came out", hint="its Kbuild file needs a line `obj-m := NAME.o`"
+            f"the build of {source.name!r} made no .ko file", hint="add a line `obj-m := NAME.o` to its Kbuild file"
         )
     if len(found) == 1:
         return found[0]
@@ -227,11 +227,11 @@ def _pick(listing: str, source: Source) -> str:
     if len(named) == 1:
         return named[0]
     names = ", ".join(Path(path).name for path in found)
-    raise BuildError(f"{source.name} makes several modules: {names}", hint="name the one to test like its directory")
+    raise BuildError(f"{source.name!r} makes several modules: {names}", hint="name the tested one like its directory")
 
 
 def compile_program(tree: Source, main: str, image: Image, place: Place, local: Path, *, timeout_s: float) -> None:
-    """Compile the C program `main`, a file in `tree` whose other files it may include, to run in a guest."""
+    """Compile the C program `main` for a guest; it may include the other files of `tree`."""
     place.put_tree(tree.directory, list(tree.files), "program")
     command = f"gcc -std=gnu11 -O2 -Wall -Wextra -pthread -o program/out program/{shlex.quote(main)}"
     outcome = place.run(command, timeout_s=timeout_s)

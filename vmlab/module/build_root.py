@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Where commands of a build run: in the guest, or in its root file system on the host.
+"""Places for a build's commands: the guest, or its root file system on the host.
 
-Both see the same compiler and headers, and the sources at the same path, so that both give the same bytes.
+Both have the same compiler and headers, and the sources at the same path, so both produce the same bytes.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from vmlab.system.process import run
 __tracebackhide__ = hides_frames
 
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
-# $1 the root file system, $2 the work directory, $3 the command. The root is made read-only for whatever runs
-# in it, since it is sealed and shared; the work directory and a /tmp are all it can write to.
+# $1 is the root file system, $2 the work directory, $3 the command. The root is read-only for the command, because it
+# is sealed and shared; only the work directory and /tmp are writable.
 _ENTER = """
 set -e
 mount --bind "$1" "$1"
@@ -40,14 +40,14 @@ exec chroot "$1" /usr/bin/env -i PATH={path} HOME=/build LC_ALL=C sh -c "cd /bui
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a build command ended."""
+    """Result of a build command."""
 
     status: int
     output: str
 
 
 class Place(Protocol):
-    """Runs shell commands in an empty build directory of its own, and moves files in and out of it."""
+    """Runs shell commands in a private build directory, and copies files in and out."""
 
     name: BuildPlace
 
@@ -58,16 +58,16 @@ class Place(Protocol):
         """Run a shell command in the build directory."""
 
     def get(self, name: str, local: Path) -> None:
-        """Copy a file, relative to the build directory, out."""
+        """Copy a file, named relative to the build directory, to the host."""
 
     def close(self) -> None:
         """Empty the build directory."""
 
 
 class HostPlace:
-    """The target's root file system on the host: a second instead of a minute under TCG.
+    """The target's root file system on the host: a build takes a second instead of a minute under TCG.
 
-    Needs root, or a kernel that lets ordinary users make user namespaces, which mmdebstrap needs too.
+    Needs root, or user namespaces for ordinary users, as mmdebstrap does.
     """
 
     name = BuildPlace.HOST
@@ -96,7 +96,7 @@ class HostPlace:
 
 
 class GuestPlace:
-    """The guest itself: the reference way."""
+    """The guest: the reference place."""
 
     name = BuildPlace.GUEST
 
@@ -135,7 +135,7 @@ def require_host_place(image: Image) -> None:
     if tried.status != 0:
         raise HostError(
             f"cannot enter the root file system of {image.target_id} on this host",
-            hint="use --vmlab-build guest, or allow user namespaces to this user",
+            hint="use --vmlab-build guest, or allow user namespaces for this user",
             detail=tried.output,
         )
 

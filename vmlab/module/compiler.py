@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Which compiler built a kernel, and whether the one at hand is the same. Pure.
+"""Comparison of the compiler that built a kernel with an installed compiler. Pure.
 
-The kernel's Makefile compares two *texts*, the first line of `$CC --version` then and now, and warns that "the
-compiler differs from the one used to build the kernel" also when only the program's name does (`prepare` in the
-top Makefile; 5.10's has no such check). What matters is the version: gcc's plugins, its stack protector and
-the options that Kconfig found it to know depend on it.
+The kernel's Makefile compares the first line of `$CC --version` then and now (`prepare` in the top Makefile; not in
+5.10). It warns that "the compiler differs from the one used to build the kernel" even if only the name differs.
+Only the version matters: gcc's plugins, its stack protector and the options that Kconfig detected depend on it.
 """
 
 from __future__ import annotations
@@ -30,21 +29,21 @@ _LLVM_TOOLS = {
     "STRIP": "llvm-strip",
     "HOSTCC": "clang",
 }
-"""The programs that LLVM=1 stands for in the kernel's Makefile since v5.7."""
+"""Programs that LLVM=1 selects in the kernel's Makefile since v5.7."""
 _KNOWS_SUFFIXES = (5, 18)
-"""LLVM=-21 and LLVM=DIRECTORY/ came with v5.18, commit e9c281928c24."""
+"""First kernel line with LLVM=-21 and LLVM=DIRECTORY/: v5.18, commit e9c281928c24."""
 _CLANG = re.compile(r"^(?P<packaging>.*?)clang version (?P<version>\d+(?:\.\d+)+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiler:
-    """A compiler as the first line of its `--version` tells."""
+    """A compiler, described by the first line of its `--version`."""
 
     name: str
-    """The name it was called by, such as `x86_64-linux-gnu-gcc-14`; `clang` where nobody knows, since clang does not
-    print it."""
+    """Program name, such as `x86_64-linux-gnu-gcc-14`; `clang` if unknown, because clang does not print the name that
+    it was called by."""
     packaging: str
-    """The distribution's revision, such as `Debian 14.2.0-19`."""
+    """Distribution's revision, such as `Debian 14.2.0-19`."""
     version: str
     text: str
 
@@ -58,7 +57,7 @@ class Compiler:
 
 
 class Match(StrEnum):
-    """How the compiler at hand compares to the kernel's."""
+    """Comparison of an installed compiler with the kernel's."""
 
     SAME = "same"
     OTHER_NAME = "other name"
@@ -67,9 +66,9 @@ class Match(StrEnum):
 
 
 def parse_compiler(text: str, *, called: str = "") -> Compiler:
-    """The compiler that a line of `--version`, or CONFIG_CC_VERSION_TEXT, describes; `BuildError` if none.
+    """Parse a line of `--version`, or CONFIG_CC_VERSION_TEXT; raises `BuildError` if it names no compiler.
 
-    `called` is the name that it was called by, where that is known.
+    `called` is the program name that was called, if known.
     """
     line = text.strip().splitlines()[0].strip('"') if text.strip() else ""
     clang = _CLANG.match(line)
@@ -78,14 +77,14 @@ def parse_compiler(text: str, *, called: str = "") -> Compiler:
         return Compiler(name=name, packaging=clang["packaging"].strip(), version=clang["version"], text=line)
     match = _TEXT.match(line)
     if match is None:
-        raise BuildError(f"no compiler can be read from {line!r}", hint="is it the first line of `cc --version`?")
+        raise BuildError(f"cannot parse the compiler {line!r}", hint="expected the first line of `cc --version`")
     return Compiler(name=match["name"], packaging=match["packaging"] or "", version=match["version"], text=line)
 
 
 def kernel_compiler(config: str, banner: str = "") -> Compiler:
-    """The compiler that built a kernel: CONFIG_CC_VERSION_TEXT of its .config, else its banner's.
+    """Return the compiler that built a kernel, from CONFIG_CC_VERSION_TEXT in its .config, else from its banner.
 
-    `banner` is /proc/version. Every kernel of the default matrix has the config's text.
+    `banner` is /proc/version. Every kernel of the default matrix has CONFIG_CC_VERSION_TEXT.
     """
     match = re.search(r'^CONFIG_CC_VERSION_TEXT="(.+)"$', config, re.MULTILINE)
     if match is not None:
@@ -93,11 +92,11 @@ def kernel_compiler(config: str, banner: str = "") -> Compiler:
     in_banner = re.search(r"\(((?:[^()]*\s)?\S*(?:gcc|clang)\S*\s[^,]*),", banner)
     if in_banner is not None:
         return parse_compiler(in_banner[1])
-    raise BuildError("the kernel does not tell which compiler built it", hint="it has no CONFIG_CC_VERSION_TEXT")
+    raise BuildError("the kernel's compiler is unknown", hint="its .config has no CONFIG_CC_VERSION_TEXT")
 
 
 def candidates(kernel: Compiler, architecture: Architecture) -> tuple[str, ...]:
-    """Program names to look for, the kernel's own first; the last resort is the unversioned one."""
+    """Program names to look for: the kernel's first, unversioned names last."""
     family, major = kernel.family, kernel.major
     triplet = TRIPLETS[architecture]
     names = (kernel.name, f"{family}-{major}", f"{triplet}-{family}-{major}", family)
@@ -105,19 +104,19 @@ def candidates(kernel: Compiler, architecture: Architecture) -> tuple[str, ...]:
 
 
 def compare(kernel: Compiler, at_hand: Compiler) -> Match:
-    """How alike two compilers are, from harmless to not."""
+    """Compare two compilers; `Match` is ordered from harmless to harmful."""
     if kernel.family != at_hand.family or kernel.version != at_hand.version:
         return Match.OTHER_VERSION
     if kernel.packaging != at_hand.packaging:
         return Match.OTHER_PACKAGING
-    # The text that Kbuild compares has a gcc's name in it, and no clang's.
+    # The text that Kbuild compares contains the name of gcc, but not of clang.
     return Match.SAME if kernel.name == at_hand.name or kernel.family == "clang" else Match.OTHER_NAME
 
 
 def llvm_arguments(compiler: Compiler, release: str) -> str:
-    """The arguments of make for a kernel that clang built: `LLVM=1`, `LLVM=-21`, or each program by name.
+    """Arguments of make for a kernel that clang built: `LLVM=1`, `LLVM=-21`, or each program by name.
 
-    With CC alone, the linker and the rest would be GNU's.
+    With only CC, Kbuild would use the GNU linker and binutils.
     """
     name, suffix = compiler.name, _suffix(compiler)
     if name == "clang":
@@ -130,7 +129,7 @@ def llvm_arguments(compiler: Compiler, release: str) -> str:
 
 
 def linker_of(compiler: Compiler) -> str:
-    """The linker that a clang is used with, `ld.lld-21`; empty for gcc, which finds its own."""
+    """Linker for a clang, such as `ld.lld-21`; empty for gcc, which finds its linker."""
     return f"{_LLVM_TOOLS['LD']}{_suffix(compiler)}" if compiler.family == "clang" else ""
 
 
@@ -140,10 +139,10 @@ def _suffix(compiler: Compiler) -> str:
 
 
 def refuse_other_version(kernel: Compiler, at_hand: Compiler) -> None:
-    """Raise `BuildError` naming both versions when they differ."""
+    """Raise `BuildError` with both versions when they differ."""
     if compare(kernel, at_hand) is Match.OTHER_VERSION:
         raise BuildError(
-            f"the kernel was built with {kernel.family} {kernel.version} ({kernel.text!r}) and the compiler at hand "
+            f"the kernel was built with {kernel.family} {kernel.version} ({kernel.text!r}), but the installed compiler "
             f"is {at_hand.family} {at_hand.version} ({at_hand.text!r})",
-            hint=f"install {kernel.family}-{kernel.major} there, or waive it with --vmlab-compiler waive",
+            hint=f"install {kernel.family}-{kernel.major} in the image, or use --vmlab-compiler waive",
         )

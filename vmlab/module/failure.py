@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A failed build as an error: its reason, and where in the module's sources that is."""
+"""Errors for failed builds: the reason, and its position in the module's sources."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _SOURCES = (".c", ".h", ".S", ".rs")
 
 
 def build_failure(source: Source, release: str, output: str) -> BuildError:
-    """The error of a build whose output this is; its `source` is set where the reason is about one of the module's
-    own files."""
+    """Error for a failed build with this output; its `source` is set if the reason is in one of the module's
+    files."""
     reason = build_reason(output, directory=f"{BUILD_DIRECTORY}/{source.build_name}", files=source.files)
     detail = "\n".join(output.rstrip().splitlines()[-_SHOWN_LINES:])
     why = f": {reason.text}" if reason.text else ""
@@ -29,14 +29,14 @@ def build_failure(source: Source, release: str, output: str) -> BuildError:
 
 
 def program_failure(tree: Source, main: str, target: str, output: str) -> BuildError:
-    """The error of a program that does not compile for a target."""
+    """Error for a program that does not compile for a target."""
     reason = build_reason(output, directory="program", files=tree.files)
     why = f": {reason.text}" if reason.text else ""
     return BuildError(f"{main} does not compile for {target}{why}", detail=output)
 
 
 def _place_of(reason: BuildReason, source: Source) -> str:
-    """The line that uses the symbol, or defines the function, that modpost or objtool complains about."""
+    """Line that uses the symbol, or defines the function, that modpost or objtool reports."""
     of_object = f"{reason.object.removesuffix('.o')}.c"
     if reason.object and of_object not in source.files:
         return ""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The calls that a compiler inlined at an address, out of one unit's debug information (DWARF 2 to 5).
+"""Inlined calls at an address, from one unit's debug information (DWARF 2 to 5).
 
-pyelftools parses some 10,000 entries a second, and a unit of a kernel module has as many: almost all are the kernel
-headers' types. So this module steps over them by their size, and reads functions and inlined calls alone.
+pyelftools parses some 10,000 entries a second, and a unit of a kernel module has as many, mostly types of the kernel's
+headers. So this module skips entries by their size, and reads only functions and inlined calls.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ _LEBS = frozenset(
 )
 _IN_UNIT = frozenset({"DW_FORM_ref1", "DW_FORM_ref2", "DW_FORM_ref4", "DW_FORM_ref8", "DW_FORM_ref_udata"})
 _MOST_LINKS = 4
-"""Links from an inlined call to the entry that has the function's name: C has one, C++ and Rust up to two."""
+"""Maximum of links from an inlined call to the entry with the function's name: one in C, up to two in C++ and Rust."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An inlined call: the function's name, and the number of the file and the line that it is called in."""
+    """An inlined call: the function's name, and the file number and line of the call."""
 
     function: str
     file: int
@@ -76,7 +76,7 @@ class _Shape:
     has_children: bool
     attributes: tuple[tuple[str, str, int], ...]
     size: int
-    """Size of the whole entry behind its code; -1 where its forms have no fixed size."""
+    """Size of the whole entry after its code; -1 if its forms have no fixed size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class _Scope:
 
 
 class Inlining:
-    """The functions of one unit, and which calls are inlined in them."""
+    """Functions of one unit, and the calls that are inlined in them."""
 
     def __init__(self, unit: CompileUnit) -> None:
         self._unit = unit
@@ -103,7 +103,7 @@ class Inlining:
         self._scopes = list(self._find_scopes())
 
     def calls_at(self, address: int) -> list[Call]:
-        """The inlined calls that an address lies in, innermost first."""
+        """Inlined calls that contain an address, innermost first."""
         calls: list[Call] = []
         function: int | None = None
         for scope in self._scopes:
@@ -123,12 +123,12 @@ class Inlining:
 
     @functools.cached_property
     def base(self) -> int:
-        """The address that the unit's range lists count from."""
+        """Base address of the unit's range lists."""
         low = self._unit.get_top_DIE().attributes.get("DW_AT_low_pc")
         return int(low.value) if low is not None else 0
 
     def ranges(self, offset: int) -> Iterator[tuple[int, int]]:
-        """The addresses, first and one past the last, of a range list."""
+        """Yield the ranges of a range list: the first address, and one past the last."""
         base = self.base
         lists = self._unit.dwarfinfo.range_lists()
         for entry in lists.get_range_list_at_offset(offset, self._unit) if lists is not None else ():
@@ -179,7 +179,7 @@ class Inlining:
         return self._offset_size if form in _OFFSETS else _WIDTHS.get(form)
 
     def _behind(self, form: str, place: int) -> int:
-        """The place behind an attribute."""
+        """Offset after an attribute."""
         width = self._width(form)
         if width is not None:
             return place + width
@@ -190,10 +190,10 @@ class Inlining:
         if form in _LEBS or form in _LEB_LENGTHS:
             number, place = self._leb(place)
             return place + (number if form in _LEB_LENGTHS else 0)
-        raise ValueError(f"{form} is not read")
+        raise ValueError(f"unsupported DWARF form {form}")
 
     def _values(self, scope: _Scope) -> dict[str, Any]:
-        """An entry's attributes as numbers; references count from the section's beginning."""
+        """Attributes of an entry as numbers; references are relative to the start of the section."""
         values: dict[str, Any] = {}
         place = scope.place
         for name, form, constant in scope.shape.attributes:
@@ -205,13 +205,13 @@ class Inlining:
             if form in _IN_UNIT:
                 values[name] += self._unit.cu_offset
             if name == "DW_AT_high_pc" and form != "DW_FORM_addr":
-                # Since DWARF 4 a length may stand there.
+                # Since DWARF 4 it may be a length.
                 values[name] += values.get("DW_AT_low_pc", 0)
             place = behind
         return values
 
     def _name(self, offset: int | None) -> str:
-        """The name of the function that an entry is made from."""
+        """Name of the function that an entry originates from."""
         for _ in range(_MOST_LINKS):
             if offset is None or not self._unit.cu_die_offset <= offset < self._end:
                 break

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a built .ko says of itself, read before a kernel sees it."""
+"""Metadata of a built .ko, read before the kernel loads it."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ _MACHINES = {Architecture.AMD64: "EM_X86_64", Architecture.ARM64: "EM_AARCH64"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleInfo:
-    """The facts of a .ko: `.modinfo`, `.comment` and the ELF header."""
+    """Metadata of a .ko, from `.modinfo`, `.comment` and the ELF header."""
 
     name: str
     vermagic: str
     license: str
     parameters: Mapping[str, str] = field(default_factory=dict)
-    """Parameter name to type, such as `max_n: ulong`."""
+    """Types by parameter name, such as `max_n: ulong`."""
     machine: str
-    """The processor that its code is for, as elf.h calls it: `EM_AARCH64`."""
+    """Architecture of its code, as named in elf.h: `EM_AARCH64`."""
     compilers: tuple[str, ...]
-    """Each compiler whose output was linked in, as `.comment` has it: `GCC: (Debian 12.2.0-14) 12.2.0`."""
+    """Compilers of all linked objects, as in `.comment`: `GCC: (Debian 12.2.0-14) 12.2.0`."""
 
     @property
     def release(self) -> str:
-        """The kernel release it was built for: vermagic's first word."""
+        """Kernel release that it was built for: vermagic's first word."""
         return self.vermagic.split(" ")[0]
 
 
 def inspect_module(path: Path) -> ModuleInfo:
-    """Read a .ko; `BuildError` when it is no kernel module."""
+    """Read a .ko; raises `BuildError` when it is not a kernel module."""
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
@@ -46,9 +46,9 @@ def inspect_module(path: Path) -> ModuleInfo:
             elf = ELFFile(io.BytesIO(stream.read()))
             sections = {name: _section(elf, name) for name in (".modinfo", ".comment")}
     except (ELFError, OSError) as error:
-        raise BuildError(f"{path.name} is no ELF file: {error}") from None
+        raise BuildError(f"{path.name!r} is not an ELF file: {error}") from None
     if not sections[".modinfo"]:
-        raise BuildError(f"{path.name} has no .modinfo section: it is no kernel module")
+        raise BuildError(f"{path.name!r} is not a kernel module: it has no .modinfo section")
     pairs = [text.partition("=")[::2] for text in _strings(sections[".modinfo"])]
     first: dict[str, str] = {}
     for key, value in pairs:
@@ -66,25 +66,25 @@ def inspect_module(path: Path) -> ModuleInfo:
 def require_fit(
     info: ModuleInfo, *, release: str, architecture: Architecture, compiler_version: str, is_waived: bool
 ) -> None:
-    """Raise `BuildError` when the module cannot belong to this kernel, before insmod is asked.
+    """Raise `BuildError` when the module does not fit this kernel, before insmod runs.
 
-    The kernel compares the whole vermagic string; its release is what goes wrong in practice.
+    The kernel compares the whole vermagic string; in practice only the release differs.
     """
     if info.release != release:
         raise BuildError(
-            f"{info.name}.ko was built for {info.release!r} and the guest runs {release!r}",
+            f"{info.name}.ko was built for {info.release!r}, but the guest runs {release!r}",
             hint="build it against this kernel's headers",
         )
     if info.machine != _MACHINES[architecture]:
         raise BuildError(
-            f"{info.name}.ko has code for {info.machine} and the guest is {architecture}",
-            hint="its Makefile sets ARCH or CROSS_COMPILE itself; let Kbuild choose them",
+            f"{info.name}.ko has code for {info.machine}, but the guest is {architecture}",
+            hint="remove ARCH and CROSS_COMPILE from its Makefile: Kbuild chooses them",
         )
     others = [text for text in info.compilers if compiler_version not in text.split()]
     if others and not is_waived:
         raise BuildError(
-            f"{info.name}.ko was compiled by {others[0]!r}, not by the kernel's compiler, version {compiler_version}",
-            hint="its Makefile sets CC itself; let Kbuild choose it, or waive it with --vmlab-compiler waive",
+            f"{info.name}.ko was compiled by {others[0]!r}, expected the kernel's compiler, version {compiler_version}",
+            hint="remove CC from its Makefile, so that Kbuild chooses it, or use --vmlab-compiler waive",
         )
 
 

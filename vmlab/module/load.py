@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Putting a module into a guest's kernel and taking it out again."""
+"""Load and unload a module in a guest's kernel."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ __tracebackhide__ = hides_frames
 
 
 def bring(guest: Guest, source: Source, built: Built) -> None:
-    """Copy the module's sources and the built module to where a build in the guest would have them."""
+    """Copy the module's sources and the built module to the paths that a build in the guest would use."""
     GuestPlace(guest).put_tree(source.directory, list(source.files), source.build_name)
     guest.put(built.ko, built.guest_path)
 
 
 def carry(guest: Guest, built: Built) -> str:
-    """Copy the built module alone into a guest that does not have it yet; returns its path there."""
+    """Copy only the built module into a guest that does not have it yet; returns its path there."""
     path = shlex.quote(built.guest_path)
     if not guest.root(f"[ -e {path} ]").ok:
         guest.succeed(f"mkdir -p $(dirname {path})")
@@ -45,11 +45,11 @@ def carry(guest: Guest, built: Built) -> str:
 
 
 def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None = None) -> None:
-    """`insmod` the module, copied in first when the guest does not have it.
+    """Load the module with `insmod`; copies it first if the guest does not have it.
 
-    Raises `GuestError` with what the kernel said when it refuses, and `KernelTrouble` when it reports trouble
-    meanwhile; the guest is then not to be trusted. `MachineLost` when the guest goes away without a word, or over its
-    emulator's fault.
+    Raises `GuestError` with the kernel's message when it refuses the module, and `KernelTrouble` for a splat; the
+    guest must not be used after that. Raises `MachineLost` when the guest ends without a splat, or because of an
+    emulator fault.
     """
     words = [carry(guest, built), *(f"{key}={value}" for key, value in (parameters or {}).items())]
     watch = KernelWatch(guest)
@@ -88,12 +88,12 @@ def _refusal(name: str, done: Completed, findings: Findings) -> GuestError:
     said = "\n".join(map(str, findings.records))
     return GuestError(
         f"{name} does not load: {reason or f'insmod ended with status {done.status}'}",
-        detail=f"{done.stderr or done.stdout}\nthe kernel said:\n{said}".lstrip(),
+        detail=f"{done.stderr or done.stdout}\nkernel log:\n{said}".lstrip(),
     )
 
 
 def remove(guest: Guest, name: str) -> None:
-    """`rmmod` a module; `GuestError` when it stays."""
+    """Unload a module with `rmmod`; raises `GuestError` when that fails."""
     done = guest.root(f"rmmod {shlex.quote(name)}", timeout_s=guest.limits.load_s)
     if not done.ok:
         reason = last_words(done.stderr, done.stdout) or f"status {done.status}"
@@ -101,13 +101,13 @@ def remove(guest: Guest, name: str) -> None:
 
 
 def is_loaded(guest: Guest, name: str) -> bool:
-    """Whether the kernel has the module, by /proc/modules."""
+    """True if /proc/modules lists the module."""
     return guest.root(f"grep -q '^{name} ' /proc/modules").ok
 
 
 @contextlib.contextmanager
 def loaded(guest: Guest, built: Built, parameters: Mapping[str, object] | None = None) -> Iterator[Built]:
-    """The module in the kernel for the length of a `with` block; one that a test has removed already is fine."""
+    """Load the module for the length of a `with` block; a test may unload it earlier."""
     if is_loaded(guest, built.info.name):
         remove(guest, built.info.name)
     insert(guest, built, parameters)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The files that debug information names, as a module's own or the kernel's. Pure."""
+"""Classification of files in debug information: the module's or the kernel's. Pure."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ import posixpath
 import re
 from collections.abc import Iterable
 
-# A directory of the kernel's headers begins in one of these ways below the kernel's tree, or its build's.
+# Directories of the kernel's headers, below its source tree or build tree.
 _KERNEL_HEADERS = re.compile(
     r"^(?P<root>.*?)/(?:include/(?:uapi/|generated/(?:uapi/)?)?(?:linux|asm-generic|generated|vdso)"
     r"|arch/[^/]+/include(?:/uapi)?(?:/generated(?:/uapi)?)?(?:/asm)?)$"
 )
 _COMPILERS = ("/usr/lib/gcc/", "/usr/lib/clang/", "/usr/lib/llvm")
 _KERNELS_PART = "/scripts/module-common.c"
-"""A file of the kernel's that is linked into each module since 6.13."""
+"""Kernel file that is linked into each module since 6.13."""
 
 
 class OwnFiles:
-    """A module's directory, the kernel's directories, and on which side a file is."""
+    """Directories of a module and of the kernel, to classify files."""
 
     def __init__(self, sources: Iterable[str], directories: Iterable[str], *, root: str = "") -> None:
-        """`sources` are the files that were compiled, `directories` those that headers came from, all with their whole
-        path. `root` is the module's directory where that is known; else it is what the sources have in common."""
+        """Use the compiled files `sources` and the headers' `directories`, all absolute paths. `root` is the module's
+        directory, if known; the default is the common directory of the sources."""
         folders = [posixpath.dirname(path) for path in sources if not path.endswith(_KERNELS_PART)]
         is_known = bool(root) and all(_is_below(folder, root) for folder in folders)
         self._root = root if is_known else _common(folders)
         found = {match["root"] or "/" for match in map(_KERNEL_HEADERS.match, directories) if match}
         outside = {kernel for kernel in found if not _is_below(kernel, self._root)}
-        # A module may have an include/linux/ of its own, as backports do. It is the kernel's where there is no other.
+        # A module may have an include/linux/ directory, as backports do. If there is no other, it is the kernel's.
         self._kernels = sorted(outside or found, key=len, reverse=True)
 
     def is_own(self, path: str) -> bool:
-        """True for a file of the module, false for one of the kernel or the compiler."""
+        """True for a file of the module, False for one of the kernel or the compiler."""
         kernel = next((kernel for kernel in self._kernels if _is_below(path, kernel)), "")
         if kernel and _is_below(kernel, self._root):
             return not any(_is_below(path, f"{kernel.rstrip('/')}/{part}") for part in ("include", "arch"))
         return _is_below(path, self._root) or not (kernel or path.startswith(_COMPILERS))
 
     def short(self, path: str) -> str:
-        """A path as it reads in a report: below the module's directory, or the kernel's."""
+        """Path for reports: relative to the module's directory, or the kernel's."""
         for root in (self._root, *self._kernels):
             if root not in ("", "/") and _is_below(path, root):
                 return path[len(root) + 1 :]
@@ -47,7 +47,7 @@ class OwnFiles:
 
 
 def joined(*parts: str) -> str:
-    """A path of several parts, without `.` and `..`; a part that is absolute replaces those before it."""
+    """Join path parts and remove `.` and `..`; an absolute part replaces those before it."""
     return posixpath.normpath(posixpath.join(*parts)) if any(parts) else ""
 
 
@@ -55,7 +55,7 @@ def _common(folders: list[str]) -> str:
     try:
         return posixpath.commonpath(folders)
     except ValueError:
-        # There are none, or some are absolute and some not.
+        # No folders, or a mix of absolute and relative ones.
         return ""
 
 

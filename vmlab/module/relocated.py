@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A .ko's debug information with its sections laid apart and its relocations applied."""
+"""A .ko's debug information, with separate section addresses and applied relocations."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import Section, SymbolTableSection
 
 _APART = 1 << 40
-"""Distance between the sections: in a .ko each begins at 0, and the debug information would mix them up."""
+"""Distance between the sections' addresses: in a .ko each section starts at 0, so its addresses are ambiguous."""
 _SYMBOL = struct.Struct("<IBBHQQ")
 _RELOCATION = struct.Struct("<QQq")
-# ELF64 ABI: R_X86_64_64, _32 and _32S; R_AARCH64_ABS64 and _ABS32. Debug sections have no others of weight.
+# ELF64 ABI: R_X86_64_64, _32 and _32S; R_AARCH64_ABS64 and _ABS32. Others are not relevant in debug sections.
 _ABSOLUTE = {
     "EM_X86_64": {1: "<Q", 10: "<I", 11: "<I"},
     "EM_AARCH64": {257: "<Q", 258: "<I"},
@@ -23,10 +23,10 @@ _ABSOLUTE = {
 
 
 class Relocated:
-    """A module's ELF file, ready for its debug information; and at which address each function lies."""
+    """A module's ELF file with usable debug information, and the addresses of its functions."""
 
     def __init__(self, data: bytes) -> None:
-        """Raises whatever pyelftools raises of a file that is damaged or no module."""
+        """Parse a .ko; may raise any exception of pyelftools if the file is damaged or not a module."""
         moved = bytearray(data)
         elf = ELFFile(io.BytesIO(data))
         self.functions: dict[str, list[int]] = {}
@@ -41,12 +41,12 @@ class Relocated:
             for section in debug:
                 if isinstance(section, RelocationSection) and section.is_RELA():
                     _apply(moved, section, sections[section["sh_info"]], values, forms)
-        # pyelftools relocates what is compressed, too, in seconds.
+        # pyelftools also relocates compressed sections, but takes seconds.
         self.elf = ELFFile(io.BytesIO(bytes(moved)))
         self.dwarf = self.elf.get_dwarf_info(relocate_dwarf_sections=not is_plain)
 
     def _move(self, moved: bytearray, table: SymbolTableSection, code: set[int]) -> list[int]:
-        """Lay the sections with code apart; returns each symbol's new address."""
+        """Give the code sections separate addresses; returns each symbol's new address."""
         values = []
         place = table["sh_offset"]
         for symbol in table.iter_symbols():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The module's sources on the host: which files they are, and their digest."""
+"""The module's sources on the host: the list of files, and their digest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vmlab.errors import UsageError
 
-# What an earlier build in the user's own tree left there is not a source, and would make the result depend on it.
+# By-products of earlier builds in the user's tree are not sources: the digest must not depend on them.
 _BY_PRODUCTS = (".ko", ".mod.o", ".mod", ".mod.c", ".d", ".symvers", ".order", ".pyc")
 _OBJECTS = (".o", ".a")
 _COMPILED = (".c", ".S", ".s", ".rs", ".cc", ".cpp")
@@ -21,16 +21,16 @@ _THIN_ARCHIVE = b"!<thin>"
 _ELF = b"\x7fELF"
 _SKIPPED_FOLDERS = frozenset({".git", "__pycache__", ".tmp_versions", ".venv", ".nox"})
 _LARGEST_MIB = 64
-# make splits words at blanks, and reads `:`, `=`, `#`, `$`, `%` and wildcards as its own; Kbuild hands paths to
-# `-Wp,` and to a shell, which reads commas, quotes and the rest.
+# make splits words at blanks and interprets `:`, `=`, `#`, `$`, `%` and wildcards. Kbuild passes paths to `-Wp,`, which
+# splits at commas, and to a shell.
 _UNSAFE = re.compile(r"^-|[^\w.+@~^-]")
 _TAKEN = frozenset({"", ".names", "source.tar"})
-"""No name at all, and what the lab itself has beside the sources."""
+"""Invalid names: the empty one, and those of the lab's files beside the sources."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A module's directory."""
+    """A module's source directory."""
 
     directory: Path
     files: tuple[str, ...]
@@ -42,40 +42,40 @@ class Source:
 
     @property
     def build_name(self) -> str:
-        """The name that the sources' copy is built under, which is the directory's own wherever make can take it."""
+        """Name of the directory's copy for the build: the directory's name, changed only if make cannot handle it."""
         name = _UNSAFE.sub("_", self.name)
         return f"module_{name.strip('.')}" if name in _TAKEN else name
 
     def place(self, source: str) -> str:
-        """`src/read.c:42` for `read.c:42`, where one file's path alone ends so: debug information may know no more than
-        the directories that the compiled files do not share."""
+        """Complete a position, `src/read.c:42` for `read.c:42`, if only one file's path matches: debug information may
+        lack the directories that all compiled files share."""
         file, _, line = source.rpartition(":")
         named = [path for path in self.files if f"/{path}".endswith(f"/{file}")]
         return f"{named[0]}:{line}" if len(named) == 1 and file not in self.files else source
 
 
 def read_source(directory: Path) -> Source:
-    """The sources in a directory; `UsageError` when it has neither a Kbuild file nor a Makefile."""
+    """Read the sources in a directory; raises `UsageError` when it has neither a Kbuild file nor a Makefile."""
     if not directory.is_dir():
-        raise UsageError(f"no such module directory: {str(directory)!r}", hint="name one with --vmlab-module DIR")
+        raise UsageError(f"module directory {str(directory)!r} does not exist", hint="use --vmlab-module DIR")
     if not any((directory / name).is_file() for name in ("Kbuild", "Makefile")):
         raise UsageError(
             f"{str(directory)!r} has neither a Kbuild file nor a Makefile",
-            hint="a Kbuild file with `obj-m := NAME.o` is enough",
+            hint="create a Kbuild file with `obj-m := NAME.o`",
         )
     return _gather(directory, [path for path in sorted(directory.rglob("*")) if _is_source(path, directory)])
 
 
 def none_named(default: Path) -> UsageError:
-    """The error of a run that needs a module, where nobody named one and there is none at its default place."""
+    """Error for a run that needs a module, when none is configured and the default directory does not exist."""
     return UsageError(
-        f"no module was named, and there is no {default.name}/ in {str(default.parent)!r}",
-        hint='name its directory: --vmlab-module DIR, or module = "DIR" under [tool.vmlab] in pyproject.toml',
+        f"no module is configured, and the default directory {str(default)!r} does not exist",
+        hint='set its directory: --vmlab-module DIR, or module = "DIR" under [tool.vmlab] in pyproject.toml',
     )
 
 
 def read_programs(directory: Path) -> Source:
-    """The C files that lie directly in a directory, for programs that belong to no module."""
+    """Read the C files directly in a directory, for programs that do not belong to a module."""
     return _gather(directory, sorted(path for path in directory.iterdir() if path.suffix in (".c", ".h")))
 
 
@@ -83,8 +83,8 @@ def _gather(directory: Path, files: Sequence[Path]) -> Source:
     size = sum(path.stat().st_size for path in files)
     if size > _LARGEST_MIB * 2**20:
         raise UsageError(
-            f"{str(directory)!r} holds {size // 2**20} MiB, more than the {_LARGEST_MIB} MiB a module's sources may",
-            hint="name the module's own directory with --vmlab-module",
+            f"a module's sources must be at most {_LARGEST_MIB} MiB, got {size // 2**20} MiB in {str(directory)!r}",
+            hint="use --vmlab-module DIR with the module's directory",
         )
     digest = hashlib.sha256()
     for path in files:
@@ -106,15 +106,15 @@ def _is_source(path: Path, directory: Path) -> bool:
         return not _is_made(path)
     if path.suffix == ".cmd":
         return _is_stand_in(path)
-    # Programs that Kbuild made for itself (hostprogs).
+    # Programs that Kbuild made for the build (hostprogs).
     return not (_has_command(path) and _begins_with(path, _ELF))
 
 
 def _is_made(path: Path) -> bool:
-    """True for an object or archive that a build left; one that shows no trace of that is prebuilt, and a source.
+    """True for an object or archive that a build made; without traces of a build it is prebuilt, and a source.
 
-    Kbuild keeps the command that made `x.o` in `.x.o.cmd`, except where it copied `x.o_shipped`
-    (scripts/Makefile.lib); other builds leave an object beside what they compiled.
+    Kbuild writes the command that made `x.o` to `.x.o.cmd`, unless it copied `x.o_shipped` (scripts/Makefile.lib);
+    other builds leave an object beside its source.
     """
     if path.name in _KBUILDS_ARCHIVES or path.name.startswith(".tmp_") or _has_command(path):
         return True
@@ -130,7 +130,7 @@ def _has_command(path: Path) -> bool:
 
 
 def _is_stand_in(path: Path) -> bool:
-    """True for an empty `.x.o.cmd` of a prebuilt `x.o`: Kbuild writes none that is empty, and modpost wants to read one
+    """True for an empty `.x.o.cmd` of a prebuilt `x.o`: Kbuild never writes an empty one, but modpost reads the file
     when it computes srcversion (scripts/mod/sumversion.c)."""
     prebuilt = path.with_name(path.name.removeprefix(".").removesuffix(".cmd"))
     is_empty = path.name.startswith(".") and path.stat().st_size == 0

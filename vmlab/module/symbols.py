@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From `fib_read+0x1b` to `fibdrv_read.c:42`, by a module's own debug information."""
+"""Source lines from a module's debug information: from `fib_read+0x1b` to `fibdrv_read.c:42`."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _T = TypeVar("_T")
 
 
 class Symbols:
-    """A built module's functions and lines. Reading fibdrv costs 0.2 s, and each of its files that is asked 20 ms."""
+    """Functions and lines of a built module. Reading fibdrv takes 0.2 s, and 20 ms for each file that is looked up."""
 
     def __init__(self, ko: Path, *, root: str = "") -> None:
-        """`root` is the directory that the module was built in, where it is known. Raises nothing: a module without
-        debug information, or a damaged one, resolves nothing."""
+        """Read a module that was built in the directory `root`, if known. Raises nothing: without usable debug
+        information all results are empty."""
         self._root = root
         self._functions: dict[str, list[int]] = {}
         self._units: tuple[Unit, ...] = ()
         _if_sound(lambda: self._read(ko.read_bytes()), None)
 
     def lines_of(self, function: str, offset: int) -> tuple[Line, ...]:
-        """The lines that an address is made from, innermost first: those of inlined functions before their callers'.
-        None when they are not known, or when several functions go by that name."""
+        """Source lines of an address, innermost first: those of inlined functions before their callers'.
+        Empty when they are unknown, or when several functions have that name."""
         starts = self._functions.get(function, [])
         if len(starts) != 1:
             return ()
@@ -44,7 +44,7 @@ class Symbols:
         return ()
 
     def source_of(self, function: str, offset: int) -> str:
-        """`fibdrv_read.c:42`, the innermost line in the module's own files; in the kernel's where none is in those."""
+        """Innermost line in the module's files, `fibdrv_read.c:42`, else in the kernel's; empty when unknown."""
         return Frame(function=function, offset=offset, size=0, lines=self.lines_of(function, offset)).source
 
     def _read(self, data: bytes) -> None:
@@ -66,7 +66,7 @@ class Symbols:
 
 
 def with_sources(splats: Iterable[Splat], symbols: Symbols, module: str) -> list[Splat]:
-    """The reports with their frames in a module resolved to file and line."""
+    """Resolve the splats' frames in a module to file and line."""
     return [
         replace(splat, frames=tuple(_resolved(frame, symbols, module) for frame in splat.frames)) for splat in splats
     ]
@@ -75,7 +75,7 @@ def with_sources(splats: Iterable[Splat], symbols: Symbols, module: str) -> list
 def _resolved(frame: Frame, symbols: Symbols, module: str) -> Frame:
     if frame.module != module:
         return frame
-    # Of a caller the trace has the address behind its call, which may be another line's.
+    # A caller's address in the trace is after its call, which may belong to another line.
     return replace(frame, lines=symbols.lines_of(frame.function, frame.offset - (not frame.is_exact)))
 
 
@@ -83,5 +83,5 @@ def _if_sound(read: Callable[[], _T], otherwise: _T) -> _T:
     try:
         return read()
     except Exception:  # noqa: BLE001
-        # pyelftools trusts what it reads, and raises whatever comes of it.
+        # pyelftools does not validate its input, and may raise any exception.
         return otherwise

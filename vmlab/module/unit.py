@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One unit of a module's debug information: the source file that was compiled, and which line an address is of."""
+"""One unit of a module's debug information: a compiled source file, and the lines of its addresses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vmlab.module.own_files import joined
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A line of a source file, and the function that it is in."""
+    """A line of a source file, and its function."""
 
     path: str
     line: int
@@ -35,9 +35,9 @@ class _Row:
 
 
 class Unit:
-    """A compiled source file. Reads its line table when it is first asked, and its functions when an address is its.
+    """A compiled source file. Reads the line table at first use, and the functions for the first address in it.
 
-    Every method raises whatever pyelftools raises of a damaged file.
+    Each method may raise any exception of pyelftools if the file is damaged.
     """
 
     def __init__(self, unit: CompileUnit) -> None:
@@ -47,7 +47,7 @@ class Unit:
         """Path of the file that was compiled."""
 
     def places_at(self, address: int, function: str) -> list[Place]:
-        """The lines that an address of a function is made from, innermost first; none of another unit's address."""
+        """Source lines of an address in a function, innermost first; empty for an address of another unit."""
         if not self._may_contain(address):
             return []
         row = self._row_at(address)
@@ -55,7 +55,7 @@ class Unit:
             return []
         calls: list[Call] = []
         with contextlib.suppress(Exception):
-            # The line alone is better than nothing, where the functions are damaged or spelled as clang does.
+            # If the functions are damaged, or in clang's format, the line alone is still useful.
             calls = self._inlining.calls_at(address)
         functions = [*(call.function for call in calls), function]
         lines = [(row.file, row.line), *((call.file, call.line) for call in calls)]
@@ -64,7 +64,7 @@ class Unit:
 
     @functools.cached_property
     def directories(self) -> tuple[str, ...]:
-        """The directories that its files lie in."""
+        """Directories of its files."""
         folders = (joined(self._directory, _decoded(name)) for name in self._header("include_directory"))
         return tuple(folders)
 
@@ -109,10 +109,10 @@ class Unit:
         return row if row is not None and address < row.end else None
 
     def _path(self, number: int) -> str:
-        """The path of a file of the line table; empty for one that it does not have."""
+        """Path of a file in the line table; empty if the table does not have it."""
         files = self._header("file_entry")
         is_new = bool(files) and self._header("version") >= 5
-        # Versions before DWARF 5 count files and directories from 1; 0 is no file, and the unit's own directory.
+        # Before DWARF 5 files and directories count from 1; file 0 does not exist, directory 0 is the unit's.
         place = number if is_new else number - 1
         if not 0 <= place < len(files):
             return ""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The line of a tool's output that says why it failed: of a build, a load, a command. Pure."""
+"""Reason of a failure, from the output of a build, a load or a command. Pure."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The reason of a failed build: the first line of its output that is a cause and not a consequence. Pure.
+"""Reason of a failed build: the first line of its output that is a cause, not a consequence. Pure.
 
-Wordings: gcc 10 to 14, clang, binutils and lld, GNU make 4.2 to 4.4, and scripts/ of Linux 5.10 to 7.3. Everything is
-printed with LC_ALL=C.
+Messages of gcc 10 to 14, clang, binutils and lld, GNU make 4.2 to 4.4, and scripts/ of Linux 5.10 to 7.3, all with
+LC_ALL=C.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from vmlab.reason.text import lines_of, one_line
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildReason:
-    """One line, and what it names of the tree that was built."""
+    """Reason as one line, and the position in the tree that it names."""
 
     text: str = ""
-    """Empty when nothing was printed."""
+    """Reason; empty when nothing was printed."""
     place: str = ""
-    """`src/fib.c:42`, where in the tree; empty when the line does not say."""
+    """Position in the tree, `src/fib.c:42`; empty when the line does not name one."""
     symbol: str = ""
-    """The symbol that modpost or objtool complains about."""
+    """Symbol that modpost or objtool reports."""
     object: str = ""
-    """`src/fib.o`, the object that it complains about."""
+    """Object that modpost or objtool reports, `src/fib.o`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Line:
     text: str
     directory: str
-    """The directory that make worked in; empty when it did not say."""
+    """Working directory of make; empty when unknown."""
 
 
-# A program's own name, with or without its directory, its target and its version: `/usr/bin/x86_64-linux-gnu-ld.bfd`.
+# A program's name, with optional directory, target and version: `/usr/bin/x86_64-linux-gnu-ld.bfd`.
 _TOOL = r"(?:\S*/)?(?:[\w.+-]*-)?{}(?:\.\w+)?(?:-[\d.]+)?"
 
 _CONSEQUENCES = re.compile(
@@ -74,12 +74,12 @@ _DIAGNOSTIC = re.compile(
 _COMPLAINTS = tuple(
     re.compile(pattern)
     for pattern in (
-        # Linkers; the line before, `ld: x.o: in function 'f':`, has no news.
+        # Linkers; the line before, `ld: x.o: in function 'f':`, adds nothing.
         r"(?:" + _TOOL.format("ld") + r": ?)?(?P<text>(?:\S*:)?(?P<file>[^\s:]+):(?:(?P<line>\d+)|\(\S+\)): "
         r"(?:undefined reference to|multiple definition of) .*)",
         r"(?P<text>" + _TOOL.format("ld") + r": ?(?!.*(?:warning|note|NOTE): )(?!.*: in function )\S.*)",
         r"(?P<text>" + _TOOL.format("as") + r": (?!.*[Ww]arning: ).*)",
-        # Any program that says so: `cc1: error: `, `gcc-12: fatal error: `, `ld.lld: error: `, `x.o: error: objtool: `.
+        # Any program: `cc1: error: `, `gcc-12: fatal error: `, `ld.lld: error: `, `x.o: error: objtool: `.
         r"(?P<text>[^\s:]+: (?:fatal |internal compiler )?error: .*)",
         r"(?P<text>cc1: out of memory .*)",
         r"error(?:\[E\d+\])?: (?P<text>.*)",  # rustc, and clang about its options
@@ -102,10 +102,10 @@ _OBJECT = re.compile(
 
 
 def build_reason(output: str, *, directory: str, files: Collection[str]) -> BuildReason:
-    """The reason in the output of a build that failed, of the tree `files` that lay in `directory`.
+    """Find the reason in the output of a failed build of the tree `files` in `directory`.
 
-    Ranked: a line that says what is wrong; a section mismatch where these are errors; the last words of the step that
-    failed first; that step itself; the last line.
+    In this order: an error message; a section mismatch, if these are errors; the last message of the step that failed
+    first; that step; the last line.
     """
     lines = list(_with_directories(output))
     tree = _Tree(directory, files)
@@ -126,7 +126,7 @@ def build_reason(output: str, *, directory: str, files: Collection[str]) -> Buil
 
 
 class _Tree:
-    """The files that were built, and where they lay."""
+    """Files of the build, and their directory."""
 
     def __init__(self, directory: str, files: Collection[str]) -> None:
         self._directory = directory
@@ -137,19 +137,19 @@ class _Tree:
         return self._inside.sub("", text)
 
     def file(self, name: str, working_directory: str = "") -> str:
-        """The file of the tree that a path of the output names; empty when it is another's."""
+        """File of the tree that a path in the output names; empty when it is outside the tree."""
         path = posixpath.normpath(posixpath.join(working_directory or self._directory, name))
         own = path.removeprefix(f"{self._directory}/")
         if own in self._files:
             return own
-        # A compiler is also told of files relative to the tree. Of make's files there is one by that name everywhere.
+        # A compiler may also get paths relative to the tree. Makefiles are excluded: every tree has that name.
         is_makes = re.search(r"(?:^|/)(?:[Mm]akefile|Kbuild)[^/]*$", name)
         return name if name in self._files and not is_makes else ""
 
 
 def _with_directories(output: str) -> Iterator[_Line]:
     entered: dict[int, str] = {}
-    # A program that ends without a newline has make's next words on its own last line.
+    # If a program's output ends without a newline, make's next message is on the same line.
     for text in lines_of(re.sub(r"(?<=[^\n])(?=make(?:\[\d+\])?: \*\*\* \[)", "\n", output)):
         match = _ENTERING.match(text)
         if match is not None:
@@ -183,7 +183,7 @@ def _caused(
 
 
 def _told(text: str, tree: _Tree, *, place: str = "", more: str = "") -> BuildReason:
-    # Programs are called by their path, which tells nothing.
+    # Remove the path of a program.
     line = tree.relative(re.sub(r"^/(?:usr/)?(?:local/)?s?bin/(?!sh:|bash:)", "", text.strip()))
     symbol, complained = _SYMBOL.search(line), _OBJECT.search(line)
     return BuildReason(
@@ -195,7 +195,7 @@ def _told(text: str, tree: _Tree, *, place: str = "", more: str = "") -> BuildRe
 
 
 def _of_step(lines: Sequence[_Line], index: int, failed: re.Match[str], tree: _Tree) -> BuildReason:
-    """The last words before the first target that failed, or, when it failed in silence, what was done to it."""
+    """Reason from the last message before the first failed target, or from its step if nothing was printed."""
     target = failed["target"]
     how = f"status {failed['status']}" if failed["status"] else f"{failed['signal'].strip()!r}"
     begun, step = 0, ""
@@ -228,7 +228,7 @@ def _place_in(line: _Line, pattern: re.Pattern[str], tree: _Tree) -> str:
 
 
 def _nearest_place(lines: Sequence[_Line], index: int, tree: _Tree) -> str:
-    """The place in the tree that a diagnostic about another's header came from: a macro's use, else an include."""
+    """Position in the tree that leads to a diagnostic in a foreign header: a macro's use, else an include."""
     for line in lines[index + 1 :]:
         if not _CODE.match(line.text):
             break

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The reason of a failed command: the last line it printed that tells something. Pure."""
+"""Reason of a failed command: the last informative line of its output. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from vmlab.reason.text import lines_of, one_line
 
-# Lines that follow a program's complaint and say nothing of their own.
+# Lines that follow an error message without information.
 _AFTERWORDS = tuple(
     re.compile(pattern)
     for pattern in (
@@ -32,14 +32,14 @@ _WARNING = re.compile(r"(?:W:|warning\b|.*\bwarning: )", re.IGNORECASE)
 
 
 def last_words(stderr: str, stdout: str) -> str:
-    """The last telling line of standard error, else of standard output; empty when nothing was printed."""
+    """Last informative line of standard error, else of standard output; empty when nothing was printed."""
     complaints, output = _printed(stderr), _printed(stdout)
     ranked = (_telling(complaints), _telling(output), complaints, output)
     return next((one_line(lines[-1]) for lines in ranked if lines), "")
 
 
 def with_words(message: str, stderr: str, stdout: str) -> str:
-    """A message with the last words of the command it speaks of."""
+    """Append the last informative line of a command's output to a message about it."""
     words = last_words(stderr, stdout)
     return f"{message}: {words}" if words else message
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The reason of a refused module, in the kernel's own words. Pure.
+"""Reason of a refused module, from the kernel's messages. Pure.
 
-The system call has an errno and no more; the kernel log has the symbol, the parameter, the two versions. Wordings:
+The system call only returns an errno; the kernel log has the symbol, the parameter, the two versions. Messages of
 kernel/module/*.c (kernel/module.c before 5.19), kernel/params.c, kernel/bpf/btf.c, kernel/livepatch, security/lockdown
 and the architectures' module.c, from 5.10 to 7.3.
 """
@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from vmlab.reason.command import last_words
 from vmlab.reason.text import one_line
 
-# By rank: what stands further down may be a consequence of what stands above. `symbol` names what may come in numbers.
+# In order of priority: a later pattern may be a consequence of an earlier one. `symbol` is set if there may be several.
 _UNKNOWN = re.compile(r".*Unknown symbol (?P<symbol>\S+) \(err -?\d+\)")
 _KERNEL = tuple(
     re.compile(pattern)
@@ -53,10 +53,10 @@ _HARMLESS = re.compile(
 
 
 def load_reason(module: str, *, kernel: Sequence[str], warnings: Sequence[str], stderr: str, stdout: str) -> str:
-    """The kernel's own words where it has some, else insmod's with the last warning of the module itself; empty when
-    nobody said anything.
+    """Find the kernel's message about a refused module, else insmod's with the module's last warning; empty when
+    there is none.
 
-    `kernel` is what the kernel logged meanwhile, `warnings` the part of it at level 4 and below.
+    `kernel` are the lines that the kernel logged during the load, `warnings` those at level 4 and below.
     """
     refused = {match["symbol"] for line in kernel if (match := _UNKNOWN.match(line))}
     for pattern in _KERNEL:
@@ -78,8 +78,8 @@ def load_reason(module: str, *, kernel: Sequence[str], warnings: Sequence[str], 
 
 
 def _is_about(match: re.Match[str], refused: Collection[str]) -> bool:
-    """False for a complaint about a symbol that the module got nevertheless, as it does where the configuration allows
-    a missing namespace or version."""
+    """True if a message is about a refused symbol. False for a symbol that was resolved nevertheless, because the
+    configuration allows a missing namespace or version."""
     symbol = match.groupdict().get("symbol")
     return symbol is None or not refused or symbol in refused
 

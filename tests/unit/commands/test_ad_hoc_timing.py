@@ -29,7 +29,7 @@ def test_what_are_no_sizes_is_one_line(text: str) -> None:
         (["loop {n}"], "has {n} in it and no sizes were given"),
         (["syscall", "--n", "3"], "there is no {n} in the operation"),
         (["raed x"], "unknown operation 'raed'"),
-        (["syscall", "--against", "/no/such/module"], "no such module directory: '/no/such/module'"),
+        (["syscall", "--against", "/no/such/module"], "module directory '/no/such/module' does not exist"),
         (["syscall", "--vmlab-timing", "emulated-pmu"], "--vmlab-timing emulated-pmu cannot be had"),
     ],
 )

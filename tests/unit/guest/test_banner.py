@@ -256,7 +256,7 @@ def test_a_banner_is_known_in_pieces_and_after_other_lines(
 
     assert any(looks) == is_met
     if not is_met:
-        assert banner.seen == f"sent {pieces[0]!r}, which is no SSH banner"
+        assert banner.seen == f"sent {pieces[0]!r}, which is not an SSH banner"
 
 
 def test_a_port_that_nobody_listens_at_is_told(keys: LabKeys) -> None:

@@ -87,13 +87,13 @@ def test_what_a_kernel_said_before_the_freeze_does_not_count() -> None:
 
 @pytest.mark.parametrize("name", ["nonce", "boot_id", "machine_id", "mac"])
 def test_a_fork_of_another_guest_is_refused(name: str) -> None:
-    with pytest.raises(ForkUnproved, match=f"a fork's {name} is 'other' and was"):
+    with pytest.raises(ForkUnproved, match=f"a fork's {name} is 'other', expected"):
         _prove(_Fork(GOOD | {name: "other"}))
 
 
 @pytest.mark.parametrize("uptime", ["19.9", "0.4", "10000"])
 def test_a_monotonic_clock_that_jumped_is_refused(uptime: str) -> None:
-    with pytest.raises(ForkUnproved, match="monotonic clock went on by"):
+    with pytest.raises(ForkUnproved, match="from the one before the freeze"):
         _prove(_Fork(GOOD | {"uptime": uptime}))
 
 
@@ -112,19 +112,19 @@ def test_a_hosts_clock_that_was_stepped_meanwhile_is_no_pass(step_s: float) -> N
 @pytest.mark.parametrize("missing", list(GOOD))
 def test_an_answer_that_lacks_something_is_refused(missing: str) -> None:
     seen = {name: value for name, value in GOOD.items() if name != missing}
-    with pytest.raises(ForkUnproved, match="not to be understood"):
+    with pytest.raises(ForkUnproved, match="cannot parse"):
         _prove(_Fork(seen))
 
 
 @pytest.mark.parametrize("name", ["uptime", "time"])
 def test_a_figure_that_is_none_is_refused(name: str) -> None:
-    with pytest.raises(ForkUnproved, match="not to be understood"):
+    with pytest.raises(ForkUnproved, match="cannot parse"):
         _prove(_Fork(GOOD | {name: "soon"}))
 
 
 @pytest.mark.parametrize(("fed", "status"), [("", 0), ("fed\n", 2), ("fed?\n", 0)])
 def test_a_pool_that_could_not_be_reseeded_is_refused(fed: str, status: int) -> None:
-    with pytest.raises(ForkUnproved, match="could not be reseeded"):
+    with pytest.raises(ForkUnproved, match="cannot reseed a fork's random pool"):
         _prove(_Fork(GOOD, fed=fed, status=status))
 
 
@@ -159,7 +159,7 @@ def test_a_mark_is_proved_by_the_guest_it_was_made_in_and_by_no_earlier_one() ->
 @pytest.mark.parametrize("name", ["nonce", "boot_id", "machine_id", "mac"])
 def test_a_fork_that_says_nothing_of_itself_is_refused_before_it_is_fed(name: str) -> None:
     fork = _Fork(GOOD | {name: ""})
-    with pytest.raises(ForkUnproved, match=f"a fork's {name} is '' and was"):
+    with pytest.raises(ForkUnproved, match=f"a fork's {name} is '', expected"):
         _prove(fork)
     assert fork.seeds == []
 
@@ -201,7 +201,7 @@ class _SlowFork(_Fork):
 
 
 def test_a_pool_that_takes_too_long_to_reseed_is_refused() -> None:
-    with pytest.raises(ForkUnproved, match="could not be reseeded"):
+    with pytest.raises(ForkUnproved, match="cannot reseed a fork's random pool"):
         _prove(_SlowFork("perl"))
 
 

@@ -57,13 +57,13 @@ def test_a_commands_last_words_are_in_the_message(stdout: str, stderr: str, word
     assert demanded.value.message == f"'x' ended with status 1{words}"
     assert demanded_of_root.value.message == f"'x' ended with status 1{words}"
     assert awaited.value.message == f"gave up waiting for 'x' after 0 s{words}"
-    assert refused.value.message == f"'x' succeeded and should have failed{words}"
+    assert refused.value.message == f"'x' succeeded, but was expected to fail{words}"
 
 
 def test_fail_wants_a_failure() -> None:
     lab = guest(FakeTransport({"dmesg": completed("dmesg", status=1), "true": "fine"}))
     assert lab.fail("dmesg").status == 1
-    with pytest.raises(GuestError, match="'true' succeeded and should have failed"):
+    with pytest.raises(GuestError, match="'true' succeeded, but was expected to fail"):
         lab.fail("true")
 
 
@@ -290,7 +290,7 @@ def test_a_command_over_its_limit_is_asked_about_and_the_module_named(monkeypatc
     console = FakeConsole()
     transport = FakeTransport({"cat": CommandTooSlow("timed out")})
     watched = guest(transport, console=console, probe=_probe(console, answers=True))
-    with pytest.raises(CommandHung, match="the guest still answers, and mydrv is where it hangs") as caught:
+    with pytest.raises(CommandHung, match="the guest still answers; the hang is in mydrv") as caught:
         watched.run("cat /dev/mydrv", timeout_s=5)
     assert "sysrq w: answered" in caught.value.detail
     assert watched.run("true").ok
@@ -303,7 +303,7 @@ def test_a_silent_guest_whose_kernel_answers_has_failed_and_takes_no_more_comman
     console = FakeConsole()
     slow = CommandTooSlow("timed out")
     watched = guest(FakeTransport({"cat": slow, "echo": slow}), console=console, probe=_probe(console, answers=True))
-    with pytest.raises(CommandHung, match="the guest hangs, its kernel answers, and mydrv is where it hangs"):
+    with pytest.raises(CommandHung, match="the guest hangs, its kernel answers; the hang is in mydrv"):
         watched.run("cat /dev/mydrv")
     with pytest.raises(MachineLost, match="the guest hangs"):
         watched.run("true")
@@ -315,7 +315,7 @@ def test_a_guest_that_traps_at_a_breakpoint_that_is_gone_is_lost_to_the_emulator
     slow = CommandTooSlow("timed out")
     watched = guest(FakeTransport({"cat": slow, "echo": slow}), console=console, probe=probe, is_emulated=True)
 
-    with pytest.raises(EmulatorFault, match="no longer has, at 0xffffffff95b982d0: e9 f7 02 00 00"):
+    with pytest.raises(EmulatorFault, match="already removed, at 0xffffffff95b982d0: e9 f7 02 00 00"):
         watched.run("cat /dev/mydrv")
     with pytest.raises(EmulatorFault):
         watched.run("true")
@@ -328,4 +328,4 @@ def test_a_guest_that_gives_no_sign_at_all_is_lost() -> None:
     watched = guest(FakeTransport({"cat": slow, "echo": slow}), console=console, probe=_probe(console, answers=False))
     with pytest.raises(MachineLost, match="it does not answer") as caught:
         watched.run("cat /dev/mydrv")
-    assert "NMI: silent" in caught.value.detail
+    assert "NMI: no answer" in caught.value.detail

@@ -137,11 +137,11 @@ def test_a_dump_that_fails_is_said_and_stops_nothing(tmp_path: Path) -> None:
     machine = _Machine(console := FakeConsole(), full="", nmi=_PANIC)
     report = _probe(machine, console, dump_to=lambda: tmp_path / "dump").ask(ssh_answers=False)
     assert report.dump is None
-    assert "its memory was wanted, and: no space left" in str(report)
+    assert "its memory was not dumped: no space left" in str(report)
     assert machine.asked[-1] == "nmi"
 
 
 def test_long_answers_are_cut_and_the_rest_is_on_the_console() -> None:
     console = FakeConsole()
     machine = _Machine(console, w="".join(f"[    1.{n:06d}] task {n}\n" for n in range(500)), l="[    2.000000] x\n")
-    assert "440 more lines on the console" in str(_probe(machine, console).ask(ssh_answers=True))
+    assert "440 more lines in the console's file" in str(_probe(machine, console).ask(ssh_answers=True))

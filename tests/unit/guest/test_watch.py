@@ -118,7 +118,7 @@ def test_a_hole_in_the_log_is_said_and_the_console_fills_it(kernel: _Kernel) -> 
     found = watch.end()
     assert [splat.title for splat in found.splats] == [_WARNING]
     assert any("records of the kernel log were overwritten" in note for note in found.notes)
-    assert any("beginning is not in the kernel log" in note for note in found.notes)
+    assert any("start is not in the kernel log" in note for note in found.notes)
 
 
 def test_what_both_witnesses_saw_is_told_once(kernel: _Kernel) -> None:
@@ -212,7 +212,7 @@ def test_a_removal_that_comes_to_no_end_is_a_hang(kernel: _Kernel) -> None:
     kernel.unloading = 1
     watched.run("sudo modprobe -r fibdrv &")
 
-    with pytest.raises(CommandHung, match="still being taken out"):
+    with pytest.raises(CommandHung, match="still being unloaded"):
         watch.await_unload()
 
 

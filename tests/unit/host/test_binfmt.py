@@ -63,15 +63,15 @@ def _answers(*, outside: int | OSError, inside: int) -> Callable[[list[str]], in
     ("outside", "inside", "words"),
     [
         (OSError(8, "Exec format error"), 126, "no emulator is registered with the kernel"),
-        (1, 126, "a program that should exit with 42 ended with status 1"),
-        (42, 126, "is not found in a chroot; it needs the flag F"),
+        (1, 126, "a test program exited with status 1, expected 42"),
+        (42, 126, "does not work in a chroot: it needs the flag F"),
     ],
 )
 def test_what_is_wrong_is_told(
     monkeypatch: pytest.MonkeyPatch, other: Architecture, outside: int | OSError, inside: int, words: str
 ) -> None:
     monkeypatch.setattr(foreign, "_status", _answers(outside=outside, inside=inside))
-    with pytest.raises(HostError, match="programs of arm64 do not run on this host, which is x86_64") as caught:
+    with pytest.raises(HostError, match="arm64 programs do not run on this x86_64 host") as caught:
         require_programs_of(other)
     assert words in caught.value.message
     assert caught.value.hint == "vmlab setup --vmlab-target '*-arm64'"

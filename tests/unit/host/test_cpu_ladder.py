@@ -60,7 +60,7 @@ def test_silence_leaves_out_the_same_model_without_its_pmu(host: Host) -> None:
     assert host.models == ["host", "Nehalem"]
     assert verdict.steps == (
         f"-cpu host: {_SILENCE_TOLD}",
-        "-cpu host,pmu=off: not tried: it is host with other options, and host was silent",
+        "-cpu host,pmu=off: not tried: it is host with other options, and host timed out",
     )
     assert verdict.reason.endswith(f"; before that, with -cpu host: {_SILENCE_TOLD}")
 

@@ -15,7 +15,7 @@ from vmlab.host.exclusive import alone, beside_others
 
 def test_many_may_be_beside_others_and_none_beside_who_is_alone(tmp_path: Path) -> None:
     others = (beside_others(parent=tmp_path), beside_others(parent=tmp_path))
-    refused = pytest.raises(HostError, match="nothing is timed beside them")
+    refused = pytest.raises(HostError, match="waiting for other tests that use guests to end")
     with others[0], others[1], refused, alone(parent=tmp_path, timeout_s=0.1):
         pass
     with alone(parent=tmp_path):

@@ -53,7 +53,7 @@ def test_a_foreign_architectures_programs_are_slow_or_do_not_run(
 ) -> None:
     def require(architecture: Architecture) -> None:
         if not works:
-            raise HostError(f"programs of {architecture} do not run", hint="vmlab setup")
+            raise HostError(f"{architecture} programs do not run", hint="vmlab setup")
 
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     monkeypatch.setattr(facts, "require_programs_of", require)

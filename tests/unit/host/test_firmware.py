@@ -38,7 +38,7 @@ def test_the_first_that_is_whole_is_taken(places: tuple[UefiFiles, UefiFiles]) -
 
 def test_none_is_a_line_with_what_to_install(places: tuple[UefiFiles, UefiFiles]) -> None:
     assert not has_uefi(Architecture.ARM64)
-    with pytest.raises(HostError, match="no UEFI firmware for arm64 guests") as caught:
+    with pytest.raises(HostError, match="UEFI firmware for arm64 guests is not installed") as caught:
         find_uefi(Architecture.ARM64)
     assert "qemu-efi-aarch64" in caught.value.hint
 

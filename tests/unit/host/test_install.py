@@ -133,7 +133,7 @@ def test_an_emulator_is_registered_through_sudo(host: Host, monkeypatch: pytest.
 def test_a_user_without_sudo_is_told_how_to_register_it(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     _be(monkeypatch, 1000)
     host.programs |= {*_COMPLETE, "qemu-system-aarch64", "qemu-aarch64-static"}
-    with pytest.raises(HostError, match="the emulator of arm64 programs is not registered") as caught:
+    with pytest.raises(HostError, match="the emulator for arm64 programs is not registered") as caught:
         install.set_up(lambda _: None, _BOTH)
     assert caught.value.hint.startswith("type: sudo ")
 

@@ -16,7 +16,7 @@ from vmlab.host.load import busy_processors, too_busy
 def test_one_processor_must_be_free(busy: float, processors: int, *, is_fine: bool) -> None:
     why = too_busy(busy, processors)
     assert (why == "") is is_fine
-    assert is_fine or f"takes {busy:.1f} of its {processors} processors" in why
+    assert is_fine or f"uses {busy:.1f} of its {processors} processors" in why
 
 
 def test_busy_is_counted_between_two_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

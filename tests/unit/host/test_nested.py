@@ -116,7 +116,7 @@ def test_what_was_seen_of_a_provider_is_told_as_seen_then_and_not_as_so_today(ho
 
 def test_what_is_known_is_told_and_of_an_unknown_host_nothing() -> None:
     words = known_words({"RUNNER_ENVIRONMENT": "github-hosted", "RUNNER_ARCH": "ARM64"})
-    assert words == f"; seen by others: a GitHub-hosted arm64 runner {GITHUB_ARM64.fact}"
+    assert words == f"; others report: a GitHub-hosted arm64 runner {GITHUB_ARM64.fact}"
     assert known_words({}) == ""
 
 
@@ -135,5 +135,5 @@ def test_emulation_that_was_asked_for_is_no_fallback(host: Host) -> None:
     fallen = without_proof(AcceleratorChoice.AUTO, Architecture.AMD64, device=gone)
     assert fallen is not None
     assert fallen.is_fallback
-    with pytest.raises(HostError, match="KVM was asked for and cannot be had"):
+    with pytest.raises(HostError, match="KVM was requested but does not work"):
         without_proof(AcceleratorChoice.KVM, Architecture.AMD64, device=gone)

@@ -121,7 +121,7 @@ class Emulation:
 
     def require(self, architecture: Architecture) -> None:
         if not self.works:
-            raise HostError(f"programs of {architecture} do not run on this host")
+            raise HostError(f"{architecture} programs do not run on this x86_64 host")
 
 
 @pytest.mark.parametrize(("architecture", "factor"), [(Architecture.AMD64, 1), (Architecture.ARM64, 4)])
@@ -144,6 +144,6 @@ def test_a_host_without_an_emulator_is_told_before_anything_is_fetched(
     monkeypatch.setattr(bootstrap, "run", host.run)
     monkeypatch.setattr(bootstrap, "find_program", lambda name: name)
     monkeypatch.setattr(bootstrap, "require_programs_of", host.require)
-    with pytest.raises(HostError, match="programs of arm64 do not run on this host"):
+    with pytest.raises(HostError, match="arm64 programs do not run on this x86_64 host"):
         _mmdebstrap(tmp_path, Architecture.ARM64)
     assert host.argv == []

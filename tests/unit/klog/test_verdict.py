@@ -84,7 +84,7 @@ def test_what_the_test_said_it_would_provoke_is_fine(word: str) -> None:
 
 def test_what_the_test_said_it_would_provoke_must_come() -> None:
     judgement = _judge(expected=("WARNING",))
-    assert judgement.reason == "the kernel was to report 'WARNING' and did not"
+    assert judgement.reason == "expected kernel report 'WARNING' is missing"
 
 
 def test_an_expected_report_covers_no_other() -> None:
@@ -149,11 +149,11 @@ def test_an_entry_that_has_expired_allows_nothing_and_is_named(tmp_path: Path) -
         (_ENTRY.replace('reason = "it warns, and that is all"', 'reason = " "'), "reason is empty"),
         (_ENTRY.replace('link = "https://example.org/1"', ""), "link"),
         (_ENTRY.replace("expires = 2027-01-01", 'expires = "soon"'), "expected date"),
-        (_ENTRY + 'since = "six"', "'six' is no kernel line"),
+        (_ENTRY + 'since = "six"', "'six' is not a kernel line"),
         (_ENTRY.replace('"WARNING"', '"WARNNING"'), "did you mean 'WARNING'"),
-        (_ENTRY + 'since = "6.12"\nuntil = "5.10"', "since 6.12 is after until 5.10"),
-        ('[[deny]]\nkind = "x"\n', "needs one of starts and contains"),
-        ('[[deny]]\nkind = "x"\nstarts = "x"\npattern = "("\n', "is no regular expression"),
+        (_ENTRY + 'since = "6.12"\nuntil = "5.10"', "since '6.12' is after until '5.10'"),
+        ('[[deny]]\nkind = "x"\n', "needs either starts or contains"),
+        ('[[deny]]\nkind = "x"\nstarts = "x"\npattern = "("\n', "is not a regular expression"),
         ('[[deny]]\nkind = "x"\nstart = "x"\n', "unknown key"),
         ('[[deny]]\nkind = "x"\nstarts = "x"\nonce = true\n', "once needs a pattern"),
         ('[[deny]]\nkind = "x"\nstarts = "x"\nfollows = ["WARNNING"]\n', "did you mean 'WARNING'"),
@@ -195,7 +195,7 @@ def test_an_announced_taint_covers_no_other() -> None:
 def test_an_announced_taint_must_come() -> None:
     judgement = _judge(taints=("forced module",))
     assert not judgement.is_quiet
-    assert judgement.reason == "the kernel was to report 'taint: forced module' and did not"
+    assert judgement.reason == "expected kernel report 'taint: forced module' is missing"
 
 
 def test_a_kernel_that_cannot_be_asked_is_not_said_to_lack_an_announced_taint() -> None:

@@ -65,7 +65,7 @@ def test_a_qemu_that_is_refused_kvm_goes_on_by_emulation_with_a_notice(make: Mak
     assert [testbed.start_anew(), testbed.start_anew()] == ["boot by tcg"] * 2
 
     reason = f"KVM was lost after it was proved: {_REFUSED.message}"
-    assert notices == [f"guests are emulated from here on, and slow: {reason}"]
+    assert notices == [f"guests are emulated from now on, which is slow: {reason}"]
     provenance = testbed.rig.provenance
     assert (provenance.accelerator, provenance.accelerator_reason) == ("tcg", reason)
     assert provenance.cpu_model.startswith("max")
@@ -81,7 +81,7 @@ def test_who_demands_kvm_is_told_that_it_is_lost_in_one_line(make: Make, notices
     with pytest.raises(HostError) as caught:
         make("kvm", refusals=1).start_anew()
 
-    assert str(caught.value).startswith(f"KVM was asked for and cannot be had: {_REFUSED.message}")
+    assert str(caught.value).startswith(f"KVM was requested but does not work: {_REFUSED.message}")
     assert "\n" not in str(caught.value)
     assert notices == []
 
@@ -98,7 +98,7 @@ def test_a_device_that_is_lost_during_a_run_is_noticed_and_stays_lost(
     assert found == ["boot by kvm", "boot by tcg", "boot by tcg"]
 
     reason = f"KVM was lost after it was proved: {_GONE.reason}"
-    assert notices == [f"guests are emulated from here on, and slow: {reason}"]
+    assert notices == [f"guests are emulated from now on, which is slow: {reason}"]
     assert testbed.rig.provenance.accelerator_reason == reason
 
 

@@ -186,7 +186,7 @@ def test_a_qemu_that_ends_without_a_word_is_lost(tmp_path: Path, install: Instal
 
 def test_a_disk_that_cannot_be_made_is_the_images_fault(tmp_path: Path, install: Install) -> None:
     install("qemu-img", "#!/bin/sh\necho 'Could not open backing file'; exit 1\n")
-    with pytest.raises(AssetError, match="cannot make a disk on top of") as caught, _machine(tmp_path):
+    with pytest.raises(AssetError, match="qemu-img create failed on") as caught, _machine(tmp_path):
         pass
     assert "Could not open backing file" in caught.value.detail
 

@@ -73,7 +73,7 @@ def test_a_dump_that_qemu_refuses_leaves_no_file(tmp_path: Path) -> None:
 
 
 def test_a_dump_that_has_nowhere_to_go_says_so(tmp_path: Path) -> None:
-    with _probes(_Monitor(), tmp_path) as probes, pytest.raises(HostError, match="cannot be dumped to"):
+    with _probes(_Monitor(), tmp_path) as probes, pytest.raises(HostError, match="cannot dump the guest's memory to"):
         probes.dump(tmp_path / "none" / "dump")
 
 

@@ -197,8 +197,8 @@ def test_a_promise_not_yet_taken_leaves_no_room_and_one_line_says_so(
     with pytest.raises(HostError) as caught, room_for(1024, timeout_s=0):
         pytest.fail("there is no room")
     assert caught.value.message == (
-        f"not enough memory: 2048 MiB available, {promised} of them promised to guests that run, "
-        "and this one takes 1024"
+        f"not enough memory: 2048 MiB available, {promised} MiB of them promised to running guests, "
+        "and this guest needs 1024 MiB"
     )
     assert "--vmlab-memory-mib" in caught.value.hint
     with room_for(2048 - promised, timeout_s=0):

@@ -148,8 +148,8 @@ def test_a_clang_without_its_linker_is_refused_in_words(
     with pytest.raises(BuildError) as caught:
         _build(source, place, store)
 
-    assert caught.value.message == f"the kernel was built by {_CLANG!r}, and {linker} is missing beside {name}"
-    assert caught.value.hint == f"install {package} there"
+    assert caught.value.message == f"{linker} is missing for {name}: the kernel was built by {_CLANG!r}"
+    assert caught.value.hint == f"install {package} in the image"
     assert not any("make" in command for command in place.commands)
 
 
@@ -182,7 +182,7 @@ def test_the_compiler_most_like_the_kernels_is_taken() -> None:
 
 
 def test_no_compiler_at_all_is_told_with_what_was_looked_for() -> None:
-    with pytest.raises(BuildError, match="no compiler: looked for gcc-12") as caught:
+    with pytest.raises(BuildError, match="no compiler found, tried: gcc-12") as caught:
         find_compiler(parse_compiler(_KERNEL), Architecture.AMD64, FakePlace(compilers=""), timeout_s=5)
     assert _KERNEL in caught.value.hint
 
@@ -230,7 +230,7 @@ def test_a_failed_build_is_not_cached(source: Source, store: Store) -> None:
 @pytest.mark.parametrize(
     ("listing", "words"),
     [
-        ("", "no .ko came out"),
+        ("", "made no .ko file"),
         ("fib/one.ko\nfib/two.ko\n", "makes several modules: one.ko, two.ko"),
     ],
 )

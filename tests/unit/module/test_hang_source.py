@@ -31,7 +31,7 @@ class _Symbols(Symbols):
 
 
 def _hung(module: str = "sleeps") -> CommandHung:
-    hung = CommandHung(f"'cat' took longer than 5 s; the guest still answers, and {module} is where it hangs: go+0xf")
+    hung = CommandHung(f"'cat' took longer than 5 s; the guest still answers; the hang is in {module}: go+0xf")
     hung.trace = _BLOCKED
     return hung
 
@@ -41,7 +41,7 @@ def test_the_blocked_functions_line_is_in_the_reason() -> None:
 
     locate_hang(hung, _Symbols(go_e="sleeps.c:12", sleeps_read_20="sleeps.c:30"), "sleeps")
 
-    assert hung.message.endswith("and sleeps is where it hangs: go at sleeps.c:12")
+    assert hung.message.endswith("the hang is in sleeps: go at sleeps.c:12")
     assert hung.source == "sleeps.c:12"
 
 
@@ -71,4 +71,4 @@ def test_a_hang_whose_lines_are_unknown_keeps_its_function_and_offset() -> None:
 
     locate_hang(hung, _Symbols(), "sleeps")
 
-    assert hung.message.endswith("it hangs: go+0xf")
+    assert hung.message.endswith(": go+0xf")

@@ -177,14 +177,14 @@ def test_a_makefile_is_enough_and_neither_is_not(tree: Path) -> None:
 
 def test_a_directory_that_is_not_there_is_told(tree: Path) -> None:
     for path in (tree / "none", tree / "Kbuild"):
-        with pytest.raises(UsageError, match="no such module directory"):
+        with pytest.raises(UsageError, match=r"module directory .* does not exist"):
             read_source(path)
 
 
 def test_a_whole_kernel_tree_is_not_taken_for_a_module(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "_LARGEST_MIB", 1)
     (tree / "big").write_bytes(bytes(3 * 2**20))
-    with pytest.raises(UsageError, match="holds 3 MiB, more than the 1 MiB"):
+    with pytest.raises(UsageError, match="must be at most 1 MiB, got 3 MiB"):
         read_source(tree)
 
 
