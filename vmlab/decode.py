@@ -59,7 +59,14 @@ def structure(data: object, kind: type[T], *, where: str) -> T:
 
 def unstructure(record: object) -> Any:
     """A record as plain lists, dicts, strings and numbers, ready for JSON."""
-    return msgspec.to_builtins(record, enc_hook=str)
+    return _plain(msgspec.to_builtins(record, enc_hook=str))
+
+
+def _plain(value: Any) -> Any:
+    """The value with lists in place of tuples, as it comes back from JSON."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _from_text(kind: type, value: object) -> object:

@@ -120,7 +120,7 @@ def test_series_without_a_meaning_are_refused(tmp_path: Path, rows: list[Any], w
 def test_a_sample_that_is_no_number_is_refused(tmp_path: Path, sample: object) -> None:
     row = unstructure(series([1.0]))
     row["points"][0]["samples"] = [1, sample]
-    assert "samples[1]: expected a number" in _refusal(_written(tmp_path, series=[row]))
+    assert "samples[1]: expected float" in _refusal(_written(tmp_path, series=[row]))
 
 
 def test_an_unknown_source_is_named(tmp_path: Path) -> None:
