@@ -19,15 +19,15 @@ def test_sizes_are_numbers_and_one_stands_for_an_operation_without() -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "1,", "1,1", "-1", "1.5"])
 def test_what_are_no_sizes_is_one_line(text: str) -> None:
-    with pytest.raises(UsageError, match="are no sizes"):
+    with pytest.raises(UsageError, match="--n must be different numbers, got"):
         sizes_of("loop {n}", text)
 
 
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["loop {n}"], "has {n} in it and no sizes were given"),
-        (["syscall", "--n", "3"], "there is no {n} in the operation"),
+        (["loop {n}"], "contains {n}, but --n is missing"),
+        (["syscall", "--n", "3"], "the operation does not contain {n}"),
         (["raed x"], "unknown operation 'raed'"),
         (["syscall", "--against", "/no/such/module"], "no such module directory: '/no/such/module'"),
         (["syscall", "--vmlab-timing", "emulated-pmu"], "--vmlab-timing emulated-pmu cannot be had"),

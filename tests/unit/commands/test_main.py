@@ -95,7 +95,7 @@ def test_an_unknown_target_close_to_one_still_names_the_list(capsys: pytest.Capt
 
 def test_a_glob_that_names_several_targets_is_no_shell(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["shell", "debian12-*"]) == 2
-    assert "a shell takes one" in capsys.readouterr().err
+    assert "name exactly one" in capsys.readouterr().err
 
 
 def test_a_setting_out_of_range_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
