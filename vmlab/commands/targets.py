@@ -21,11 +21,9 @@ def add_commands(commands: Commands) -> None:
     )
     listing.add_argument("--format", choices=("github", "gitlab"), help="print the selected targets as job matrix")
     listing.add_argument(
-        "--untried", action="store_true", help="with --format: only targets whose publisher's image was never tried"
+        "--untried", action="store_true", help="with --format: only targets whose publisher's image was not tried yet"
     )
-    listing.add_argument(
-        "--shards", type=int, default=None, metavar="N", help="with --format: number of jobs per target"
-    )
+    listing.add_argument("--shards", type=int, default=None, metavar="N", help="with --format: jobs per target")
     symbols = commands.add(
         "symbols",
         _symbols,

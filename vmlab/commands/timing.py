@@ -37,11 +37,7 @@ def add_commands(commands: Commands) -> None:
     compare.add_argument("before", type=Path, metavar="BEFORE", help=_FILE)
     compare.add_argument("after", type=Path, metavar="AFTER", help="the same, for the later measurement")
     compare.add_argument(
-        "--margin",
-        type=float,
-        default=None,
-        metavar="SHARE",
-        help="a smaller difference counts as the same; 0.05 is 5 %%",
+        "--margin", type=float, default=None, metavar="SHARE", help="ignore smaller differences; 0.05 is 5 %%"
     )
     compare.add_argument("--any-source", action="store_true", help="show series of different sources or units anyway")
     compare.add_argument("--json", action="store_true", help="print JSON")

@@ -135,6 +135,6 @@ def test_a_notice_of_an_error_that_names_the_target_does_not_name_it_twice(
     testbed.start()
 
     assert notices == [
-        f"{TARGET.id}: a guest was lost while it was made ready, and tried again: the guest was lost",
+        f"{TARGET.id}: a guest was lost while it was made ready, and retried: the guest was lost",
         f"{TARGET.id}: guests are booted, since no snapshot can be made: no space left",
     ]
