@@ -83,7 +83,7 @@ def test_a_source_that_no_target_can_have_is_refused_before_anything_runs(inner:
     inner.tests(cost=_TIMED)
     result = inner.run("--vmlab-timing", *words)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"*vmlab: --vmlab-timing {words[0]} cannot be had: *"])
+    result.stderr.fnmatch_lines([f"*vmlab: --vmlab-timing {words[0]} is not possible: *"])
 
 
 def test_an_unknown_source_in_a_marker_fails_with_those_there_are(inner: Inner) -> None:

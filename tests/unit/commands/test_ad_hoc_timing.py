@@ -30,7 +30,7 @@ def test_what_are_no_sizes_is_one_line(text: str) -> None:
         (["syscall", "--n", "3"], "the operation does not contain {n}"),
         (["raed x"], "unknown operation 'raed'"),
         (["syscall", "--against", "/no/such/module"], "no such module directory: '/no/such/module'"),
-        (["syscall", "--vmlab-timing", "emulated-pmu"], "--vmlab-timing emulated-pmu cannot be had"),
+        (["syscall", "--vmlab-timing", "emulated-pmu"], "--vmlab-timing emulated-pmu is not possible"),
     ],
 )
 def test_bad_input_ends_with_one_line_and_status_2(
