@@ -143,7 +143,7 @@ def _only(inner: Inner, shard: str) -> RunResult:
         ),
         (("--vmlab-shard", "1/99"), "15 tests cannot be split into 99 shards"),
         (("--vmlab-shard", "1/2", "--vmlab-durations", "none.json"), "cannot read "),
-        (("--vmlab-shard", "1/2", "--vmlab-durations", "test_all.py"), "is damaged, or no JSON"),
+        (("--vmlab-shard", "1/2", "--vmlab-durations", "test_all.py"), "is damaged or not JSON"),
     ],
 )
 @_ALONE_AND_WITH_WORKERS
