@@ -40,7 +40,7 @@ def parse_sizes(text: str) -> tuple[int, ...]:
     """Parse a comma-separated list of sizes, `10,1000`; raises `UsageError` for anything else."""
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdecimal() for word in words) or not 0 < len(set(words)) == len(words) <= _MOST_SIZES:
-        raise UsageError(f"--n must be different numbers, got {text!r}", hint="expected e.g. --n 10,100,1000")
+        raise UsageError(f"--n must be 1 to {_MOST_SIZES} different numbers, got {text!r}", hint="e.g. 10,100")
     return tuple(map(int, words))
 
 

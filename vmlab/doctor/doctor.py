@@ -14,7 +14,7 @@ from vmlab.host.facts import Fact, Grade, host_facts, is_usable
 from vmlab.lab.lab import Lab
 
 _SWITCHES_CODE_WELL = 10
-"""First major version of QEMU without stale code: see docs/trouble.md for the figures."""
+"""First major version of QEMU in which no stale code was seen: see docs/trouble.md for the figures."""
 _KVM_DEVICE = Path("/dev/kvm")
 
 
@@ -64,7 +64,7 @@ def stale_code_facts(version: str, *, cpus: int) -> list[Fact]:
             grade=Grade.NOTE,
             finding=f"QEMU {version.split()[0]} emulates {cpus} processors, and may keep running code that a guest's "
             "kernel has replaced (tracepoints, perf, kprobes); such a test is retried once",
-            advice="use QEMU 10 (in bookworm-backports) or --vmlab-cpus 1, which do not show this fault",
+            advice="use QEMU 10 (in bookworm-backports) or --vmlab-cpus 1: neither showed this fault",
         )
     ]
 

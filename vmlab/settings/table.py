@@ -78,7 +78,7 @@ SETTINGS: tuple[Setting, ...] = (
         default="refuse",
         parse=one_of(CompilerPolicy),
         metavar="refuse|waive",
-        help="policy if the kernel's compiler version is not available: fail, or build with another version",
+        help="if the kernel's compiler version is missing: refuse fails, waive builds with another version",
     ),
     Setting(name="memory_mib", default="1024", parse=between(256, 65536, int), metavar="MIB", help="memory per guest"),
     Setting(name="cpus", default="2", parse=between(1, 64, int), metavar="N", help="processors per guest"),

@@ -77,7 +77,7 @@ class PointComparison:
     n: int
     before: float
     after: float
-    """Cost after: the steady count of an exact source, else the median of the rounds, else of the samples."""
+    """Both: the steady count of an exact source, in turns the median of the rounds, else of the samples."""
     verdict: Verdict
     reason: str = ""
     """Reason of an inconclusive verdict."""

@@ -19,7 +19,7 @@ def test_sizes_are_numbers_and_one_stands_for_an_operation_without() -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "1,", "1,1", "-1", "1.5"])
 def test_what_are_no_sizes_is_one_line(text: str) -> None:
-    with pytest.raises(UsageError, match="--n must be different numbers, got"):
+    with pytest.raises(UsageError, match="--n must be 1 to 1000 different numbers, got"):
         sizes_of("loop {n}", text)
 
 
