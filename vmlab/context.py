@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a run hands to everything that works for it."""
+"""The context of a run: settings, store, progress and notices."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ def silent(_: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The settings and the store of a run, and its two voices."""
+    """The settings and the store of a run, and two callbacks for messages to the user."""
 
     settings: Settings
     store: Store
     progress: Say = silent
-    """Hears each step as it begins."""
+    """Called with each step when it begins."""
     notice: Say = silent
-    """Hears what the user should know at the end."""
+    """Called with each notice that the run prints at its end."""
 
     @classmethod
     def of(cls, settings: Settings, *, progress: Say = silent, notice: Say = silent) -> Context:
-        """A context with the store that the settings name. Touches no disk."""
+        """Return a context with the store that the settings name. Does not access the disk."""
         store = Store(settings.store, budget_gib=settings.store_gib, shared=settings.shared_store)
         return cls(settings=settings, store=store, progress=progress, notice=notice)
 
     def tell(self, name: str, what: str, why: str) -> None:
-        """Give a notice about a target or an image, which `why` may name as well."""
+        """Give a notice about a target or an image; a name at the start of `why` is not repeated."""
         self.notice(told_of(name, what, why))
 
     def retry_lost(self, name: str, what: str, act: Callable[[], T]) -> T:
-        """Return what `act` returns, which is tried once more, with a notice, when it raises `MachineLost`."""
+        """Return the result of `act`, which is retried once, with a notice, if it raises `MachineLost`."""
         try:
             return act()
         except MachineLost as lost:
-            self.tell(name, f"{what}, and tried again", lost.message)
+            self.tell(name, f"{what}, and retried", lost.message)
         return act()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Strict decoding of TOML and JSON into frozen dataclasses, and back.
 
-Data that people write gets an error that names file, key and the nearest valid word. msgspec decodes; this module finds
-unknown keys, which msgspec passes over in a dataclass, and turns its findings into one line.
+An error names the file, the key and the nearest valid word. msgspec decodes; this module also finds unknown keys, which
+msgspec ignores in a dataclass, and turns msgspec's errors into one line.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from vmlab.errors import UsageError, nearest
 T = TypeVar("T")
 
 _WORDS = {"object": "a table", "array": "a list", "null": "None"}
-"""What TOML calls JSON's kinds of values."""
+"""Names for msgspec's kinds of values, as TOML has them."""
 _PLACE = re.compile(r" - at `\$\.?(.*)`$")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _KIND = re.compile(r"Expected `([^`]+)`")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file; `UsageError` naming the file and line when it is missing or not TOML."""
+    """Read the tables of a TOML file; raises `UsageError` with file and line if it is missing or invalid."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -40,11 +40,11 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"cannot read {str(path)!r}: {error.strerror}", hint="expected a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid TOML: {error}", hint="correct the line it names") from None
+        raise UsageError(f"{path}: not valid TOML: {error}", hint="correct this line") from None
 
 
 def structure(data: object, kind: type[T], *, where: str) -> T:
-    """`data` as a `kind`, or one `UsageError` that begins with `where` and names the key. Nothing is coerced."""
+    """Convert `data` to a `kind` without coercion; raises `UsageError` that begins with `where` and names the key."""
     for place, row, row_kind in _nodes(data, kind, "", is_quick=True):
         known = _fields(row_kind)
         if known is not None and isinstance(row, dict) and row.keys() - known.keys():
@@ -58,12 +58,12 @@ def structure(data: object, kind: type[T], *, where: str) -> T:
 
 
 def unstructure(record: object) -> Any:
-    """A record as plain lists, dicts, strings and numbers, ready for JSON."""
+    """Convert a record to plain lists, dicts, strings and numbers, ready for JSON."""
     return _plain(msgspec.to_builtins(record, enc_hook=str))
 
 
 def _plain(value: Any) -> Any:
-    """The value with lists in place of tuples, as it comes back from JSON."""
+    """Replace tuples by lists, as JSON does."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
@@ -77,12 +77,12 @@ def _from_text(kind: type, value: object) -> object:
 
 @cache
 def _fields(kind: Any) -> Mapping[str, Any] | None:
-    """The fields of a dataclass with their kinds; None for any other kind."""
+    """Return the fields of a dataclass with their types; None for any other type."""
     return get_type_hints(kind) if dataclasses.is_dataclass(kind) else None
 
 
 def _nodes(data: object, kind: Any, place: str, *, is_quick: bool) -> Iterator[tuple[str, Any, Any]]:
-    """Every value with its place, as msgspec writes it, and its kind; if `is_quick`, not the rows that are fine."""
+    """Yield every value with its path, in msgspec's notation, and type; `is_quick` skips rows without unknown keys."""
     yield place, data, kind
     origin, inner, fields = get_origin(kind), get_args(kind), _fields(kind)
     if origin in (Union, UnionType):
@@ -101,7 +101,7 @@ def _nodes(data: object, kind: Any, place: str, *, is_quick: bool) -> Iterator[t
 
 
 def _suspects(rows: Any, kind: Any) -> Iterable[tuple[int, Any]]:
-    """The rows, with their numbers, in or below which an unknown key may stand; of a hundred thousand in a moment."""
+    """Rows, with their numbers, that may contain an unknown key; fast enough for a hundred thousand rows."""
     fields = _fields(kind)
     if fields is None:
         return enumerate(rows) if get_origin(kind) is not None else ()
@@ -109,13 +109,13 @@ def _suspects(rows: Any, kind: Any) -> Iterable[tuple[int, Any]]:
         if not set().union(*rows) <= fields.keys():
             return enumerate(rows)
     except TypeError:
-        return ()  # rows that are no tables: msgspec refuses them
+        return ()  # msgspec refuses rows that are not tables
     deep = [name for name, hint in fields.items() if get_origin(hint) is not None or _fields(hint) is not None]
     return [(number, row) for number, row in enumerate(rows) if isinstance(row, dict) and any(map(row.get, deep))]
 
 
 def _refusal(said: str, data: object, kind: Any, where: str) -> UsageError:
-    """msgspec's words, such as "Expected `int`, got `str` - at `$.row[0].size`", as one line with the value."""
+    """Turn msgspec's message ("Expected `int`, got `str` - at `$.row[0].size`") into one line with the value."""
     found = _PLACE.search(said)
     place = found[1] if found else ""
     said = _PLACE.sub("", said)

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""Every error the lab raises on purpose, by whose fault it is.
+"""The errors that the lab raises on purpose, grouped by who is at fault.
 
     VmlabError
-    ├── UsageError      you: a wrong option, name or file
+    ├── UsageError      you: an invalid option, name or file
     ├── HostError       this host: a program, a permission, memory or disk is missing
     │   └── KvmRefused      QEMU was refused KVM when it started
-    ├── AssetError      an image or a package: not there, not reachable, damaged
-    ├── ModuleError     the module under test; a test result, not a breakdown
-    │   ├── BuildError      it does not compile, or came out for another kernel
+    ├── AssetError      an image or a package: missing, not reachable, damaged
+    ├── ModuleError     the module under test; a test result, not a failure of the lab
+    │   ├── BuildError      it does not compile, or was built for another kernel
     │   └── GuestError      a command in the guest, or loading the module, failed
-    │       ├── CommandHung     a command was over its limit, and the guest's kernel was asked why
+    │       ├── CommandHung     a command exceeded its timeout; the guest's kernel still answers
     │       └── KernelTrouble   the kernel reported an oops, a WARNING, a stall
-    └── MachineLost     nobody knows yet: QEMU ended, or the guest stopped answering
-        └── EmulatorFault   the emulator ran code that the guest does not have; the test is run again once
+    └── MachineLost     unknown: QEMU ended, or the guest stopped answering
+        └── EmulatorFault   the emulator ran code that the guest does not have; the test is retried once
 
-A lost machine is never a failed test, and a failed test never a lost machine.
+A lost machine is never a failed test, and a failed test is never a lost machine.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from typing import Self, TypeVar
 
 
 class VmlabError(Exception):
-    """Something the lab can explain: what happened, and what to type next.
+    """An error with a reason and the next thing to type.
 
     `message` is lower case and names the value at fault; `hint` is one thing to try; `detail` holds the
-    evidence (a console's tail, a compiler's output) and is shown below the line, never in it.
+    evidence (a console's tail, a compiler's output), which is shown below the message.
     """
 
     def __init__(self, message: str, *, hint: str = "", detail: str = "") -> None:
@@ -42,11 +42,11 @@ class VmlabError(Exception):
 
     @property
     def one_line(self) -> str:
-        """The error without its evidence, as it stands after `vmlab: `."""
+        """Message and hint without the detail, as printed after `vmlab: `."""
         return str(self).splitlines()[0]
 
     def retold(self, *, detail: str) -> Self:
-        """The same error with other evidence."""
+        """Return a copy of the error with another `detail`."""
         told = _rebuild(type(self), self.args, self.__cause__)
         vars(told).update(vars(self) | {"detail": detail})
         if "__notes__" in vars(self):
@@ -54,7 +54,7 @@ class VmlabError(Exception):
         return told
 
     def __reduce__(self) -> tuple[object, ...]:
-        # By default pickle calls the class with `args`, which lacks keyword arguments, and leaves out `__cause__`.
+        # By default pickle calls the class with `args`, without keyword arguments, and drops `__cause__`.
         args = tuple(_portable(value) for value in self.args)
         cause = self.__cause__ if _is_portable(self.__cause__) else VmlabError(_words(self.__cause__))
         return (
@@ -68,7 +68,7 @@ _Error = TypeVar("_Error", bound=VmlabError)
 
 
 def _rebuild(kind: type[_Error], args: tuple[object, ...], cause: BaseException | None) -> _Error:
-    """An error without its attributes; the class's own `__init__` may take other arguments."""
+    """Make an error without its attributes and without `__init__`, which may take other arguments."""
     error = kind.__new__(kind)
     error.args = args
     if cause is not None:
@@ -77,7 +77,7 @@ def _rebuild(kind: type[_Error], args: tuple[object, ...], cause: BaseException 
 
 
 def _portable(value: object) -> object:
-    """A value that can be sent to another process, or its words."""
+    """Return a value if pickle can send it to another process, else its text."""
     return value if _is_portable(value) else _words(value)
 
 
@@ -85,9 +85,9 @@ def _is_portable(value: object) -> bool:
     import pickle
 
     try:
-        # Many an exception is written and cannot be read: its class takes other arguments than its `args`.
+        # Many exceptions can be pickled but not unpickled: the class takes other arguments than `args`.
         pickle.loads(pickle.dumps(value))
-    except Exception:  # noqa: BLE001 - whatever a value's own methods raise
+    except Exception:  # noqa: BLE001 - a value's methods may raise anything
         return False
     return True
 
@@ -97,7 +97,7 @@ def _words(value: object) -> str:
 
 
 class UsageError(VmlabError):
-    """The user asked for something that is not there or makes no sense."""
+    """The user asked for something that does not exist or is invalid."""
 
 
 class HostError(VmlabError):
@@ -105,18 +105,18 @@ class HostError(VmlabError):
 
 
 class KvmRefused(HostError):
-    """QEMU was refused KVM when it started: the right to the device, or its module, is gone."""
+    """QEMU was refused KVM when it started: the permission for the device, or its module, is gone."""
 
 
 class AssetError(VmlabError):
-    """An image, or a package it is made of, cannot be had or cannot be trusted."""
+    """An image, or a package in it, is not available or cannot be trusted."""
 
 
 class ModuleError(VmlabError):
-    """The module under test is at fault: this is a result."""
+    """The module under test is at fault: this is a test result."""
 
     source = ""
-    """`read.c:42`: where in the module's directory, if that is known."""
+    """File and line in the module's directory, such as `read.c:42`; empty if unknown."""
 
 
 class BuildError(ModuleError):
@@ -128,21 +128,21 @@ class GuestError(ModuleError):
 
 
 class CommandHung(GuestError):
-    """A command was over its limit, and the guest's kernel lives: the guest is not to be trusted any more."""
+    """A command exceeded its timeout while the guest's kernel runs on: the guest is discarded."""
 
     trace: tuple[str, ...] = ()
-    """The kernel's lines about its blocked tasks and its processors."""
+    """Kernel log lines about blocked tasks and the processors."""
 
 
 class KernelTrouble(GuestError):
-    """The kernel reported trouble: its own words are the reason, whatever the test saw."""
+    """The kernel reported a splat: its text is the reason, whatever the test saw."""
 
     fingerprint = ""
-    """The same for each report of one fault."""
+    """Identifier that is equal for all reports of one fault."""
 
 
 class MachineLost(VmlabError):
-    """QEMU ended or the guest stopped answering: no verdict on the module follows from this."""
+    """QEMU ended or the guest stopped answering: this says nothing about the module."""
 
 
 class EmulatorFault(MachineLost):
@@ -150,23 +150,23 @@ class EmulatorFault(MachineLost):
 
 
 def hides_frames(caught: object) -> bool:
-    """True if pytest leaves the lab's own frames out of a test's failure: those that carry the module's fault.
+    """True if an exception is a `ModuleError`, whose traceback is shown without the lab's frames.
 
-    For `__tracebackhide__`, which pytest calls with its ExceptionInfo. An unexpected exception keeps every frame, and
-    so does `--full-trace`.
+    For `__tracebackhide__`, which pytest calls with its ExceptionInfo. Any other exception keeps every frame, and so
+    does `--full-trace`.
     """
     return isinstance(getattr(caught, "value", None), ModuleError)
 
 
 _MOST_NAMED = 6
-"""So many names can be read in one line; of more the nearest are enough."""
+"""Maximum number of names in one line; of more names only the nearest are shown."""
 _FEW = 3
 
 
 def nearest(word: str, words: Iterable[str], *, listing: str = "") -> str:
-    """A hint naming the known word most like `word`, or, when none is close, all of them; of many the three nearest.
+    """Return a hint with the known word closest to `word`; if none is close, with all words, or the three nearest.
 
-    `listing` is the command that lists them all, for when a guess is of no use.
+    `listing` is the command that lists all words; the hint names it when it shows only some.
     """
     import difflib
 
@@ -176,13 +176,13 @@ def nearest(word: str, words: Iterable[str], *, listing: str = "") -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     if len(known) <= _MOST_NAMED:
-        return f"known: {', '.join(known)}" if known else "there are none"
+        return f"known: {', '.join(known)}" if known else "none is known"
     near = difflib.get_close_matches(word, known, n=_FEW, cutoff=0.0)
-    return f"the nearest of {len(known)}: {', '.join(near)}" + (f"; `{listing}` lists all" if listing else "")
+    return f"nearest of {len(known)}: {', '.join(near)}" + (f"; `{listing}` lists all" if listing else "")
 
 
 def some(names: Iterable[str]) -> str:
-    """Names in one line: all when they are a handful, else three and how many more there are."""
+    """Join names in one line: up to six names, else three and the number of the others."""
     listed = list(names)
     if len(listed) <= _MOST_NAMED:
         return ", ".join(listed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a result depended on: one record, attached to every result."""
+"""The provenance of a result: a record of everything that it depends on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What a target's results depended on."""
+    """Everything that a target's results depend on."""
 
     release: str
     kernel_package: str
@@ -27,8 +27,8 @@ class Provenance:
     compiler_match: str = ""
     build_place: str = ""
     cloud_image: str = ""
-    """The publisher's image that it was made of, by name and digest; empty for one out of packages."""
+    """Name and digest of the publisher's image it was made from; empty for an image made from packages."""
     boot: str = ""
-    """The boot of the guest that was measured in, which its forks share."""
+    """Boot id of the guest in which a measurement was taken; its forks share it."""
     host: Mapping[str, str] = field(default_factory=dict)
-    """The host that ran the guest: processor, cores, system; empty where nobody recorded it."""
+    """Host that ran the guest: processor, cores, system; empty if it was not recorded."""

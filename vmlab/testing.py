@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Stand-ins for tests of fixtures and plugins that use vmlab: a lab whose guests are no machines.
+"""Fakes for tests of fixtures and plugins that use vmlab: a lab whose guests run without QEMU.
 
-A conftest.py makes a run use one:
+Use it from a conftest.py:
 
     def pytest_vmlab_make_lab(settings, progress, notice):
         return FakeLab(settings, progress=progress, notice=notice)
 
-Its guests are real `Guest`s over a `FakeTransport`; a subclass of that answers what a test's guest is asked.
+Its guests are real `Guest`s over a `FakeTransport`; a subclass of that can answer commands.
 """
 
 from __future__ import annotations
@@ -38,56 +38,56 @@ from vmlab.module.source import Source
 from vmlab.settings import Settings
 
 RELEASE = "6.1.0-56-cloud-amd64"
-"""What the kernel of a fake guest calls itself, unless its image says otherwise."""
+"""Kernel release of a fake guest, unless its image has another."""
 
 
 class FakeConsole(Console):
-    """A serial console that has said `said`."""
+    """A serial console whose log is `said`."""
 
     def __init__(self, said: str = "") -> None:
         super().__init__(Path("console"))
         self.said = said
 
     def text(self, *, after: int = 0, until: int | None = None) -> str:
-        """What was said, or the part between two places."""
+        """Return the log, or the part between two positions."""
         return self.said[after:until]
 
     def size(self) -> int:
-        """The length of what was said."""
+        """Return the length of the log."""
         return len(self.said)
 
 
 class FakeTransport:
-    """A guest's shell and its kernel log. Any command succeeds and prints nothing, unless `answer` says otherwise."""
+    """A guest's shell and its kernel log. Every command succeeds and prints nothing, unless `answer` returns more."""
 
     def __init__(self) -> None:
         self.console = FakeConsole()
         self.taint = 0
         """The kernel's taint value."""
         self.kernel_log: list[str] = []
-        """What is left of the log, as lines of /dev/kmsg."""
+        """Unread lines of the kernel log, in the format of /dev/kmsg."""
         self.on_death: Callable[[], None] = lambda: None
         self._next = 0
         self._is_dead = False
         self.say("Linux version 6.1.0")
 
     def answer(self, command: str) -> Completed | str:
-        """What a command prints, or how it ends; may raise `CommandTooSlow` or `TransportLost`. For a subclass."""
+        """Return a command's output or result; may raise `CommandTooSlow` or `TransportLost`. For subclasses."""
         return command.removeprefix("echo ") + "\n" if command.startswith("echo ") else ""
 
     def say(self, text: str, *, prefix: int = 4) -> None:
-        """Have the kernel log a line; `prefix` is its level, and 8 times its facility."""
+        """Add a line to the kernel log; `prefix` is its level plus 8 times its facility."""
         self.kernel_log.append(f"{prefix},{self._next},{self._next}00000,-;{text}")
         self.console.said += f"[{self._next / 10:12.6f}] {text}\n"
         self._next += 1
 
     def die(self) -> None:
-        """Lose the guest: nothing answers any more."""
+        """Lose the guest: every later command raises `TransportLost`."""
         self._is_dead = True
         self.on_death()
 
     def run(self, command: str, *, timeout_s: float) -> Completed:
-        """Run a command: reads and writes of /dev/kmsg here, any other by `answer`."""
+        """Run a command: handles /dev/kmsg itself, and calls `answer` for any other."""
         del timeout_s
         answer = self.answer(command) if not self._is_dead and "/dev/kmsg" not in command else ""
         if self._is_dead:
@@ -105,11 +105,11 @@ class FakeTransport:
         return "\n".join([str(self.taint), *(self.kernel_log if is_read else ())]) + "\n"
 
     def put(self, local: Path, remote: str, *, timeout_s: float) -> None:
-        """Take a file and forget it."""
+        """Accept a file and discard it."""
         self.run(f"put {local} {remote}", timeout_s=timeout_s)
 
     def get(self, remote: str, local: Path, *, timeout_s: float) -> None:
-        """Give no file."""
+        """Return without writing a file."""
         self.run(f"get {remote} {local}", timeout_s=timeout_s)
 
     def close(self) -> None:
@@ -120,54 +120,54 @@ class FakeTransport:
 
 
 class FakeMonitor:
-    """QEMU's monitor, which remembers what it was told."""
+    """A fake of QEMU's monitor, which records commands."""
 
     def __init__(self) -> None:
         self.executed: list[str] = []
 
     def execute(self, command: str) -> None:
-        """Remember a command."""
+        """Record a command."""
         self.executed.append(command)
 
 
 class FakeMachine(Machine):
-    """A machine that is no process."""
+    """A machine without a process."""
 
     is_dead = False
 
     @property
     def monitor(self) -> Monitor:
-        """What remembers its commands."""
+        """A monitor that records commands."""
         return cast("Monitor", self.__dict__.setdefault("_monitor", FakeMonitor()))
 
     def require_alive(self) -> None:
-        """Raise `MachineLost` when its guest has died."""
+        """Raise `MachineLost` if its guest has died."""
         if self.is_dead:
             raise MachineLost("the kernel panicked: sysrq triggered crash")
 
 
 class FakeRig(Rig):
-    """Has an image without making one, and runs it by emulation."""
+    """A rig whose image has no files, with TCG as accelerator."""
 
     image_files = Path("none")
-    """The directory in which the image's files are not."""
+    """Directory for the paths of the image's files, which do not exist."""
 
     def obtain_image(self) -> Image:
-        """An image whose files are not there."""
+        """Return an image whose files do not exist."""
         target = self.target
         return image(self.image_files, target_id=target.id, architecture=target.architecture)
 
     def hold(self, image: Image) -> None:
-        """Hold nothing: the image is in no store."""
+        """Do nothing: the image is not in a store."""
 
     @property
     def host_verdict(self) -> Verdict:
-        """Emulation, as asked for."""
+        """TCG, as asked for."""
         return Verdict(accelerator=Accelerator.TCG, reason="asked for")
 
 
 class FakeTestbed(Testbed):
-    """A testbed whose guests answer at once; each has a transport of its own from `make_transport`."""
+    """A testbed whose guests answer at once; `make_transport` makes a transport for each."""
 
     def __init__(self, run: Run, target: Target, make_transport: Callable[[str], FakeTransport]) -> None:
         super().__init__(run, target, rig=FakeRig(run, target))
@@ -175,24 +175,24 @@ class FakeTestbed(Testbed):
 
     @contextlib.contextmanager
     def boot(self) -> Iterator[Running]:
-        """A guest that was `booted`."""
+        """Yield a guest that was `booted`."""
         with self.start("booted") as running:
             yield running
 
     @contextlib.contextmanager
     def fork(self, stage: Stage = Stage.READY) -> Iterator[Running]:
-        """A guest that was `forked`, and from which stage."""
+        """Yield a guest that was `forked` from a stage."""
         with self.start(f"forked {stage}") as running:
             yield running
 
     def program(self, main: str, *, tree: Source | None = None) -> Path:
-        """The path that a compiled program would have."""
+        """Return the path that a compiled program would have."""
         del tree
         return Path(main).with_suffix("")
 
     @contextlib.contextmanager
     def start(self, how: str) -> Iterator[Running]:
-        """A guest of its own; `how` is what `make_transport` hears."""
+        """Yield a new guest; `how` is passed to `make_transport`."""
         machine = self.machine()
         self.rig.learn_boot(1.0, machine.console.path)
         transport = self._make_transport(how)
@@ -208,12 +208,12 @@ class FakeTestbed(Testbed):
         )
 
     def machine(self) -> FakeMachine:
-        """A machine that is no process; what a testbed of another kind overrides."""
+        """Return a machine without a process; a subclass may override it."""
         known = self.facts
         return FakeMachine(self.image, self.rig.spec, console=Path(f"console-{known.boots + 1 if known else 1}.log"))
 
     def guest_over(self, transport: FakeTransport) -> Guest:
-        """A real guest over a fake transport, with the time limits of KVM."""
+        """Return a real guest over a fake transport, with the timeouts of KVM."""
         return Guest(
             transport,
             root_transport=lambda: transport,
@@ -236,22 +236,22 @@ class FakeLab(Lab):
         notice: Say = silent,
         make_transport: Callable[[str], FakeTransport] = lambda _: FakeTransport(),
     ) -> None:
-        """`make_transport` makes each guest's, and hears how the guest was started: `booted`, `forked ready`."""
+        """Make a lab; `make_transport` gets how a guest was started, `booted` or `forked ready`."""
         super().__init__(settings, progress=progress, notice=notice)
         self.make_transport = make_transport
 
     def qemu_version(self, architecture: Architecture) -> str:
-        """A version, without asking any QEMU."""
+        """Return a fixed version, without running QEMU."""
         del architecture
         return "7.2.22"
 
     def make_testbed(self, target: Target) -> Testbed:
-        """A testbed whose guests answer at once."""
+        """Return a testbed whose guests answer at once."""
         return FakeTestbed(self, target, self.make_transport)
 
 
 def completed(command: str, *, status: int = 0, stdout: str = "", stderr: str = "") -> Completed:
-    """A command that ended."""
+    """Return the result of a command that ended."""
     return Completed(command=command, status=status, stdout=stdout, stderr=stderr, duration_s=0.0)
 
 
@@ -262,7 +262,7 @@ def image(
     release: str = RELEASE,
     architecture: Architecture = Architecture.AMD64,
 ) -> Image:
-    """An image whose files are not there."""
+    """Return an image whose files do not exist."""
     return Image(
         target_id=target_id,
         architecture=architecture,

@@ -68,7 +68,7 @@ def test_a_failing_tests_guest_is_kept_entered_and_reaped(start: Start, finish: 
     assert running.left_behind() == []
     gone = finish("vmlab", "shell", way_in[1], "true")
     assert gone.status == 2
-    assert f"no guest is kept by the name {way_in[1]!r}" in gone.output
+    assert f"unknown kept guest {way_in[1]!r}" in gone.output
 
 
 def test_a_shell_begins_in_a_fork_with_the_module_loaded(finish: Finish) -> None:

@@ -99,7 +99,7 @@ def test_a_damaged_snapshot_is_made_anew_and_said(own: OwnStore, damage: str) ->
     assert after != before
     assert own.fork() == after
     assert len(own.notices) == 1
-    assert "made a snapshot anew" in own.notices[0]
+    assert "made a new snapshot" in own.notices[0]
 
 
 def test_a_state_that_qemu_refuses_costs_a_boot_and_is_said(own: OwnStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_a_state_that_qemu_refuses_costs_a_boot_and_is_said(own: OwnStore, monke
     with testbed.fork() as running:
         assert not running.is_fork
         assert running.guest.succeed("uname -r").strip() == testbed.image.release
-    assert "a fork was thrown away and a boot took its place" in own.notices[0]
+    assert "a fork was discarded and replaced by a boot" in own.notices[0]
     assert testbed.facts is not None
     assert testbed.facts.forks_discarded == 1
     assert not own.snapshot.exists()

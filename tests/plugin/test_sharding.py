@@ -139,11 +139,11 @@ def _only(inner: Inner, shard: str) -> RunResult:
         (("--vmlab-shard", "0/3"), "--vmlab-shard must be between 1/3 and 3/3, got '0/3'"),
         (
             ("--vmlab-shard", "three"),
-            "--vmlab-shard must be a shard and how many there are, such as 3/8, got 'three'",
+            "--vmlab-shard must be a shard number and the number of shards, such as 3/8, got 'three'",
         ),
         (("--vmlab-shard", "1/99"), "15 tests cannot be split into 99 shards"),
         (("--vmlab-shard", "1/2", "--vmlab-durations", "none.json"), "cannot read "),
-        (("--vmlab-shard", "1/2", "--vmlab-durations", "test_all.py"), "is damaged, or no JSON"),
+        (("--vmlab-shard", "1/2", "--vmlab-durations", "test_all.py"), "is damaged or not JSON"),
     ],
 )
 @_ALONE_AND_WITH_WORKERS

@@ -60,7 +60,7 @@ def test_the_figures_stand_below_the_table(inner: Inner) -> None:
 def test_a_marker_that_needs_what_is_not_had_skips_with_the_fact(inner: Inner) -> None:
     inner.tests(cost=_marked("pmu"))
     inner.run().assert_outcomes(skipped=1)
-    assert "pmu: only KVM passes a processor's counters through, and guests run under TCG here" in _reason(inner)
+    assert "pmu: only KVM passes a processor's counters through, but guests run under TCG here" in _reason(inner)
 
 
 def test_a_marker_and_an_option_that_do_not_meet_skip_and_say_both(inner: Inner) -> None:
@@ -83,13 +83,13 @@ def test_a_source_that_no_target_can_have_is_refused_before_anything_runs(inner:
     inner.tests(cost=_TIMED)
     result = inner.run("--vmlab-timing", *words)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"*vmlab: --vmlab-timing {words[0]} cannot be had: *"])
+    result.stderr.fnmatch_lines([f"*vmlab: --vmlab-timing {words[0]} is not possible: *"])
 
 
 def test_an_unknown_source_in_a_marker_fails_with_those_there_are(inner: Inner) -> None:
     inner.tests(cost=_marked("icont"))
     inner.run().assert_outcomes(errors=1)
-    assert "'icont' is not a valid TimingSource (there are pmu, emulated-pmu, icount, clock)" in _reason(inner)
+    assert "'icont' is not a valid TimingSource (known: pmu, emulated-pmu, icount, clock)" in _reason(inner)
 
 
 def test_a_clock_on_a_busy_host_gives_no_figure(inner: Inner, monkeypatch: pytest.MonkeyPatch) -> None:

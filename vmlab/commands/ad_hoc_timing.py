@@ -28,24 +28,24 @@ _MOST_SIZES = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is to be timed."""
+    """The operation to time, its sizes and the number of batches."""
 
     operation: str
-    """The stopwatch's words, `{n}` for the size."""
+    """The operation as the stopwatch's arguments, with `{n}` for the size."""
     sizes: tuple[int, ...] = (0,)
     batches: int = 100
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:
-    """Sizes as a person types them, `10,1000`; `UsageError` for what is none."""
+    """Parse a comma-separated list of sizes, `10,1000`; raises `UsageError` for anything else."""
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdecimal() for word in words) or not 0 < len(set(words)) == len(words) <= _MOST_SIZES:
-        raise UsageError(f"{text!r} are no sizes", hint="different numbers with commas between: --n 10,100,1000")
+        raise UsageError(f"--n must be 1 to {_MOST_SIZES} different numbers, got {text!r}", hint="e.g. 10,100")
     return tuple(map(int, words))
 
 
 def time_alone(lab: Lab, question: Question, *, out: Path | None) -> int:
-    """Time an operation in a fork of each chosen target, print what it costs, and write it to `out`."""
+    """Time an operation in a fork of each chosen target, print its cost, and write it to `out`."""
     _require_sound(question)
     _ = lab.source
     require_possible(lab.settings, lab.targets)
@@ -56,12 +56,12 @@ def time_alone(lab: Lab, question: Question, *, out: Path | None) -> int:
 
 
 def time_against(lab: Lab, before: Path, question: Question, rules: Rules, *, out: Path | None, as_json: bool) -> int:
-    """Time the lab's module against the one in the directory `before`, side by side; the status is the verdict's."""
+    """Time the lab's module against the one in the directory `before`; returns the verdict's exit status."""
     _require_sound(question)
     at = parse_operation(question.operation)
     modules = (before, lab.settings.module)
     for module in modules:
-        read_source(module)  # a wrong one is told before anything is built for the other
+        read_source(module)  # report a wrong directory before anything is built for the other
     require_possible(lab.settings, lab.targets)
     both = [time_both(lab, modules, target, question.operation, at, question.sizes) for target in lab.targets]
     documents = [new_document(side) for side in zip(*both, strict=True)]
@@ -72,7 +72,7 @@ def time_against(lab: Lab, before: Path, question: Question, rules: Rules, *, ou
 
 
 def _require_sound(question: Question) -> None:
-    """Raise `UsageError` for an operation that makes no sense at one of its sizes, before anything is built."""
+    """Raise `UsageError` for an operation that is invalid at one of its sizes, before anything is built."""
     at = parse_operation(question.operation)
     for size in question.sizes:
         at(size)
@@ -83,9 +83,9 @@ def _measure(lab: Lab, target: Target, question: Question) -> Series:
     wait = f"{target.id}: waiting for other guests' tests to end"
     with alone(on_wait=lambda: lab.context.progress(wait)), fork_timed(lab, target, Stage.LOADED) as found:
         watch = found.stopwatch
-        lab.context.notice(f"{target.id}: timed by {watch.source}: {watch.proof}")
+        lab.context.notice(f"{target.id}: timed with {watch.source}: {watch.proof}")
         for refused in found.refused:
-            lab.context.notice(f"{target.id}: not by {refused}")
+            lab.context.notice(f"{target.id}: not with {refused}")
         taken = {n: watch.measure(at(n), batches=question.batches) for n in question.sizes}
         return watch.series(question.operation, taken)
 
@@ -96,12 +96,12 @@ def _keep(document: SeriesDocument, out: Path | None) -> None:
 
 
 def sizes_of(operation: str, text: str | None) -> Sequence[int]:
-    """The sizes asked for; an operation with `{n}` needs some, and one without has none."""
+    """Return the sizes to time; an operation needs them if and only if it contains `{n}`."""
     if ("{n}" in operation) != (text is not None):
         raise UsageError(
-            "the operation has {n} in it and no sizes were given"
+            "the operation contains {n}, but --n is missing"
             if text is None
-            else "there is no {n} in the operation",
-            hint="like this: vmlab time 'pread /dev/fibonacci {n} 300' --n 10,100,1000",
+            else "--n was given, but the operation does not contain {n}",
+            hint="such as: vmlab time 'pread /dev/fibonacci {n} 300' --n 10,100,1000",
         )
     return parse_sizes(text) if text is not None else (0,)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reading a command line of `vmlab`: options and words in any order, and one line for what is wrong."""
+"""Parser of the `vmlab` command line: options and words in any order, one line per error."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from vmlab.errors import UsageError, nearest
 from vmlab.settings import SETTINGS, Settings
 
 Act = Callable[[argparse.Namespace, Settings], int]
-"""Does what a command line asks for; returns the exit status."""
+"""Function that runs a command; returns the exit status."""
 
-# The settings that a command's help lists: those that it depends on.
+# Groups of settings. A command's help lists the groups that it depends on.
 CATALOGUE = ("target", "catalogue")
 STORE = ("store", "store_gib", "shared_store")
 IMAGES = (*STORE, "mirror", "stale_index", "lock", "index_days", "patience")
@@ -22,10 +22,10 @@ BUILDS = ("module", "build", "compiler")
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser whose errors are `UsageError`. Options have one spelling: an abbreviation could be a guest's option.
+    """A parser whose errors are `UsageError`. It accepts no abbreviations: one could be an option for the guest.
 
-    With `is_mixed` options may stand between the words too, which argparse refuses to a parser of subcommands or of
-    somebody else's command line.
+    With `is_mixed`, options may also follow positional words. argparse cannot do this for a parser that has
+    subcommands or passes a command line on.
     """
 
     def __init__(self, *, is_mixed: bool = False, **arguments: Any) -> None:
@@ -35,11 +35,11 @@ class CommandParser(argparse.ArgumentParser):
 
     @property
     def options(self) -> list[str]:
-        """All spellings of its options."""
+        """All option strings."""
         return list(self._option_string_actions)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        # parse_known_intermixed_args() calls this method in turn.
+        # parse_known_intermixed_args() calls this method.
         if not self._is_mixed or self._is_mixing:
             return super().parse_known_args(args, namespace)
         self._is_mixing = True
@@ -53,7 +53,7 @@ class CommandParser(argparse.ArgumentParser):
         raise UsageError(f"{name}: {message}" if name else message, hint=f"see `{self.prog} --help`")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        # argparse would list all choices, and the commands are more than a handful.
+        # argparse would list all choices, which is too long for the commands.
         if action.choices is not None and value not in action.choices:
             what = (action.option_strings or [str(action.metavar or action.dest).lower()])[0]
             known = [str(choice) for choice in action.choices]
@@ -62,7 +62,7 @@ class CommandParser(argparse.ArgumentParser):
 
 
 class Commands:
-    """The commands of a parser, which are added one by one."""
+    """The subcommands of a parser."""
 
     def __init__(self, parser: CommandParser, *, metavar: str) -> None:
         self._added = parser.add_subparsers(metavar=metavar, required=True)
@@ -70,14 +70,14 @@ class Commands:
     def add(
         self, name: str, act: Act, text: str, *, settings: Iterable[str] = (), is_mixed: bool = True
     ) -> CommandParser:
-        """A command that `act` does; its help lists these settings, and it takes all."""
+        """Add a command that runs `act`. It accepts every setting; its help lists only `settings`."""
         made: CommandParser = self._added.add_parser(name, help=text, description=text, is_mixed=is_mixed)
         made.set_defaults(act=act, parser=made)
         add_settings(made, shown=frozenset(settings))
         return made
 
     def group(self, name: str, text: str) -> Commands:
-        """A command that has actions."""
+        """Add a command that has actions, such as `images`."""
         made: CommandParser = self._added.add_parser(name, help=text, description=text)
         made.set_defaults(parser=made)
         add_settings(made)
@@ -85,9 +85,9 @@ class Commands:
 
 
 def add_settings(parser: CommandParser, *, shown: frozenset[str] = frozenset()) -> None:
-    """Give a parser an option for each setting, of which its help lists the `shown` ones.
+    """Add an option for each setting to a parser; the help lists only those in `shown`.
 
-    One that is not given is missing from what is parsed.
+    The namespace has no attribute for an option that is not given.
     """
     group = parser.add_argument_group("settings") if shown else parser
     for setting in SETTINGS:
@@ -100,7 +100,7 @@ def add_settings(parser: CommandParser, *, shown: frozenset[str] = frozenset()) 
 
 
 def parse(parser: CommandParser, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The choices of a command line, with the chosen command's `parser`; `UsageError` for what no command takes."""
+    """Parse a command line; the namespace includes the command's `parser`. Raises `UsageError` for an unknown word."""
     chosen, unknown = parser.parse_known_args(arguments)
     if unknown:
         raise _unknown(unknown[0], chosen.parser)

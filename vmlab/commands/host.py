@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`vmlab doctor`, `vmlab setup` and `vmlab reap`: what concerns this host."""
+"""`vmlab doctor`, `vmlab setup` and `vmlab reap`: the commands about this host."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from vmlab.settings import Settings
 
 
 def add_commands(commands: Commands) -> None:
-    """Make the commands known."""
+    """Add the commands."""
     doctor = commands.add(
         "doctor",
         _doctor,
-        "say what this host can do, and what to type to improve it",
+        "report what this host can do, with a command to type for each problem",
         settings=(*CATALOGUE, *STORE, "accel", "memory_mib", "cpus", "patience"),
     )
-    doctor.add_argument("--json", action="store_true", help="for a bug report")
+    doctor.add_argument("--json", action="store_true", help="print JSON, for a bug report")
     commands.add(
         "setup",
         _setup,
-        "install what the chosen targets need on this host, as root or with passwordless sudo",
+        "install the packages that the selected targets need on this host; needs root or passwordless sudo",
         settings=CATALOGUE,
     )
-    commands.add("reap", _reap, "end kept guests, and remove what killed runs and power cuts left", settings=("store",))
+    commands.add("reap", _reap, "end kept guests and remove the leftovers of killed runs", settings=("store",))
 
 
 def _doctor(chosen: argparse.Namespace, settings: Settings) -> int:
@@ -60,7 +60,7 @@ def _reap(_: argparse.Namespace, settings: Settings) -> int:
     for line in said:
         print(line)
     if rubbish:
-        print(f"removed  {rubbish} unfinished works in the store")
+        print(f"removed  {rubbish} unfinished objects in the store")
     if not said and not rubbish:
-        print("nothing was left behind")
+        print("nothing to remove")
     return 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`vmlab images`: looking after the store, making images, asking publishers."""
+"""`vmlab images`: maintains the store, builds images and queries publishers."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ _TARGETS = "only these targets' images"
 
 
 def add_commands(commands: Commands) -> None:
-    """Make the command and its actions known."""
-    images = commands.group("images", "look after the store, make images, ask the publishers of cloud images")
+    """Add the command and its actions."""
+    images = commands.group("images", "maintain the store, build images, query the publishers of cloud images")
     held = ("catalogue", *STORE)
     _named(images.add("ls", _ls, "list what the store holds", settings=held), _TARGETS)
-    _named(images.add("verify", _verify, "hash what the store holds; 1 when something is damaged", settings=held))
-    prune = images.add("prune", _prune, "remove what no run takes again", settings=held)
-    _named(prune, "remove all of these targets instead")
+    _named(images.add("verify", _verify, "verify all hashes; exits with 1 if an object is damaged", settings=held))
+    prune = images.add("prune", _prune, "remove the objects that no run uses any more", settings=held)
+    _named(prune, "remove all objects of these targets instead")
     only = prune.add_mutually_exclusive_group()
-    only.add_argument("--all", action="store_true", help="remove everything, also what the matrix uses")
-    only.add_argument("--damaged", action="store_true", help="remove only what is damaged")
+    only.add_argument("--all", action="store_true", help="remove everything, including what the matrix uses")
+    only.add_argument("--damaged", action="store_true", help="remove only damaged objects")
     _named(
-        images.add("rm", _rm, "remove all that the store holds of targets, or objects by their digest", settings=held),
-        "a target, a digest of `vmlab images ls`, or a publisher's image",
+        images.add("rm", _rm, "remove all objects of targets, or objects by digest", settings=held),
+        "a target, a digest from `vmlab images ls`, or the id of a publisher's image",
     )
     _named(
         images.add(
             "refresh",
             _refresh,
-            "ask the package index again; the next run makes the images that changed",
+            "query the package index again; the next run builds the images that changed",
             settings=(*CATALOGUE, *IMAGES),
         )
     )
-    build = images.add("build", _build, "make the images that are not there", settings=(*CATALOGUE, *GUESTS))
-    _named(build, "these targets; default: those that run now")
-    key = images.add("key", _key, "print what a cache of images goes by", settings=(*CATALOGUE, "lock"))
-    _named(key, "these targets; default: those that run now")
+    build = images.add("build", _build, "build the images that are missing", settings=(*CATALOGUE, *GUESTS))
+    _named(build, "these targets; default: the selected ones")
+    key = images.add("key", _key, "print a cache key for the images", settings=(*CATALOGUE, "lock"))
+    _named(key, "these targets; default: the selected ones")
     which = "targets on cloud images, or publishers' images; default: all"
-    lock = images.add("lock", _lock, "write down which files publishers offer now", settings=("catalogue", "lock"))
+    lock = images.add("lock", _lock, "lock the files that publishers offer now", settings=("catalogue", "lock"))
     _named(lock, which)
-    check = images.add("check", _check, "say which locked files moved since", settings=("catalogue", "lock"))
+    check = images.add("check", _check, "list the locked files that changed since", settings=("catalogue", "lock"))
     _named(check, which)
     attempt = images.add(
         "try",
         _try,
-        "make the image of a cloud target anew, boot it and say how far it came",
+        "rebuild the image of a cloud target, boot it and report the result",
         settings=(*CATALOGUE, *GUESTS, *BUILDS),
     )
     _named(attempt, "these targets; default: all on cloud images")
-    attempt.add_argument("--json", action="store_true", help="for a program")
+    attempt.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _named(parser: CommandParser, text: str = _TARGETS) -> None:
@@ -64,7 +64,7 @@ def _named(parser: CommandParser, text: str = _TARGETS) -> None:
 
 
 def _stock(lab: Lab, chosen: argparse.Namespace) -> tuple[Target, ...]:
-    """The targets that are named, however they are started: an image does not know that."""
+    """Return the named targets without their boot variant: all variants share one image."""
     return tuple({target.stock: None for target in lab.matrix.select(",".join(chosen.names))}) if chosen.names else ()
 
 

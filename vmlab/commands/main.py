@@ -17,7 +17,7 @@ _INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; returns the exit status: 0 fine, 1 a fault, 2 wrong usage, 130 interrupted."""
+    """Run a command line; returns the exit status: 0 success, 1 error, 2 wrong usage, 130 interrupted."""
     try:
         chosen = parse(command_parser(), arguments)
         settings = load_settings(
@@ -32,13 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("vmlab: interrupted", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
-        # `vmlab targets | head`: nobody reads on, and that is fine.
+        # `vmlab targets | head`: the reader closed the pipe, which is no error.
         sys.stderr.close()
         return 0
 
 
 def command_parser() -> CommandParser:
-    """The parser of every command and option there is."""
+    """Return the parser with all commands and options."""
     parser = CommandParser(prog="vmlab", description="A test lab for out-of-tree Linux kernel modules.")
     parser.add_argument("--version", action="version", version=f"vmlab {__version__}")
     add_settings(parser)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The lab of a command, which says on standard error what it does."""
+"""Lab for a command, with progress and notices on standard error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def open_lab(settings: Settings) -> Lab:
-    """A lab for one command; imports what that takes."""
+    """Return a lab for one command. Imports `vmlab.lab` only when called."""
     from vmlab.lab.lab import Lab
 
     return Lab(settings, progress=Progress(_show, is_terminal=sys.stderr.isatty), notice=_notice)

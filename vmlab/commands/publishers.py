@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Asking the publishers of cloud images: write down what they offer, or tell what moved since."""
+"""Queries to the publishers of cloud images: lock the files that they offer, or report what changed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from vmlab.settings import Settings
 
 
 def chosen_images(matrix: Matrix, words: Iterable[str]) -> tuple[CloudImage, ...]:
-    """The images that `words` name, each by its own id or by targets that come from it; all when there is no word.
+    """Return the images that `words` name, by image id or by target; without words, all of them.
 
-    Raises `UsageError` for a word that names neither, or targets that are made out of packages.
+    Raises `UsageError` for an unknown word, and for targets whose images are made from packages.
     """
     known = {image.id: image for image in matrix.images}
     chosen: dict[str, CloudImage] = {}
@@ -26,18 +26,18 @@ def chosen_images(matrix: Matrix, words: Iterable[str]) -> tuple[CloudImage, ...
         found = [known[word]] if word in known else [t.cloud.image for t in matrix.select(word) if t.cloud is not None]
         if not found:
             raise UsageError(
-                f"{word!r} is made out of packages: there is no image of a publisher to lock",
-                hint="`vmlab images refresh` asks the package index",
+                f"{word!r} is made from packages and has no publisher's image to lock",
+                hint="`vmlab images refresh` queries the package index",
             )
         chosen.update((image.id, image) for image in found)
     return tuple(chosen.values()) or matrix.images
 
 
 def lock_images(images: Iterable[CloudImage], settings: Settings, *, say: Say, web: Web | None = None) -> bool:
-    """Ask what each image is now and write it into the lock; False when a publisher gave no answer.
+    """Query the current file of each image and write it into the lock; False if a publisher did not answer.
 
-    Fetches the publishers' checksum lists, not the images. A row whose publisher does not answer stays as it is. What
-    is learned is written after each answer, so that an interruption costs none of it.
+    Fetches the publishers' checksum lists, not the images. A row whose publisher does not answer stays as it is. The
+    lock is written after each answer, so an interrupted command loses nothing.
     """
     lock = lock_of(settings)
     is_whole = True
@@ -50,15 +50,15 @@ def lock_images(images: Iterable[CloudImage], settings: Settings, *, say: Say, w
                 continue
             known = lock.rows.get(image.id)
             if offered != known:
-                # Read again: somebody else may have locked other images meanwhile.
+                # Read again: another process may have locked other images meanwhile.
                 write_lock(lock_of(settings).with_row(offered))
-            say(f"{'as it was' if offered == known else 'locked':10} {image.id}: {_words(offered)}")
+            say(f"{'unchanged' if offered == known else 'locked':10} {image.id}: {_words(offered)}")
             say(f"{'':10} {signatures[-1]}")
     return is_whole
 
 
 def check_images(images: Iterable[CloudImage], settings: Settings, *, say: Say, web: Web | None = None) -> bool:
-    """Say which locked images their publishers offer otherwise by now; False when one moved or gave no answer."""
+    """Report the locked images whose file changed at the publisher; False if one changed or gave no answer."""
     lock = lock_of(settings)
     is_still = True
     with web or Web() as asked:
@@ -73,7 +73,7 @@ def check_images(images: Iterable[CloudImage], settings: Settings, *, say: Say, 
                 continue
             is_still = False
             if offered is not None:
-                say(f"{'moved':10} {image.id}: locked is {_words(known)}; offered is {_words(offered)}")
+                say(f"{'changed':10} {image.id}: locked: {_words(known)}; offered: {_words(offered)}")
     return is_still
 
 

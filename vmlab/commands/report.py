@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`vmlab report`: what is done with result files after the runs that wrote them."""
+"""`vmlab report`: merges and prints the result files of finished runs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 def add_commands(commands: Commands) -> None:
-    """Make the command and its actions known."""
-    report = commands.group("report", "join results, and hand them on")
+    """Add the command and its actions."""
+    report = commands.group("report", "merge results and convert them")
     read = ("report",)
     merge = report.add(
         "merge",
         _merge,
-        "join results of several hosts, and say which shard is missing",
+        "merge the results of several hosts and report missing shards",
         settings=(*read, *CATALOGUE),
     )
     _places(merge)
@@ -36,15 +36,15 @@ def add_commands(commands: Commands) -> None:
     _places(report.add("summary", _summary, "print results as Markdown", settings=read))
     annotate = report.add("annotate", _annotate, "print annotations for GitHub Actions", settings=(*read, "module"))
     _places(annotate)
-    _places(report.add("outputs", _outputs, "print the outputs of a step of GitHub Actions", settings=read))
-    durations = report.add("durations", _durations, "keep what tests took, to split later runs by", settings=read)
+    _places(report.add("outputs", _outputs, "print the outputs of a GitHub Actions step", settings=read))
+    durations = report.add("durations", _durations, "record test durations, to balance later shards", settings=read)
     _places(durations)
     durations.add_argument("--out", type=Path, metavar="FILE", required=True, help="the file to write")
     report.add("schema", _schema, "print the JSON Schema of results.json")
 
 
 def _places(parser: CommandParser) -> None:
-    text = "report directories, or those that hold them; or files"
+    text = "report directories, their parents, or result files"
     parser.add_argument("places", nargs="*", default=[], type=Path, metavar="DIR", help=text)
 
 
@@ -89,20 +89,20 @@ def _annotate(chosen: argparse.Namespace, settings: Settings) -> int:
 
 
 def _module_of(recorded: str, settings: Settings) -> Path:
-    """The module that is named now, or else the one that the run was of, `PATH (ORIGIN)`, if it lies there."""
+    """Return the module that the settings name, else the run's own (`PATH (ORIGIN)`) if that directory exists."""
     was = Path(recorded.rpartition(" (")[0])
     return was if settings.origin["module"] == "default" and was.name and was.is_dir() else settings.module
 
 
 def _checkout(module: Path, workspace: str) -> Path:
-    """What an annotation's path is to be relative to: the repository. Nothing but a path below the workspace is made so
-    by the runner (ProcessCommand() in actions/runner's ActionCommandManager.cs), and that is not the repository where
-    actions/checkout was given a `path`."""
+    """Return the repository that annotation paths must be relative to. The runner only relates paths to the workspace
+    (ProcessCommand() in actions/runner's ActionCommandManager.cs), which is not the repository where actions/checkout
+    was given a `path`."""
     if not workspace:
         return Path()
     there = module.absolute()
     inside = [place for place in (there, *there.parents) if place.is_relative_to(workspace)]
-    # In a submodule it is a file: annotations stand in the repository that the run is of.
+    # A submodule's .git is a file: annotations belong to the enclosing repository.
     return next((place for place in inside if (place / ".git").is_dir()), Path(workspace))
 
 
@@ -134,7 +134,7 @@ def _schema(chosen: argparse.Namespace, settings: Settings) -> int:
 
 
 def _demanded(settings: Settings) -> list[str]:
-    """The targets that a merged result must have: those that were named, if any were."""
+    """Return the ids of the targets that a merged result must contain: those that --vmlab-target names, if given."""
     if settings.origin["target"] == "default":
         return []
     from vmlab.lab.lab import Lab
@@ -152,7 +152,7 @@ def _show(result: RunResult) -> None:
 
 @contextlib.contextmanager
 def _without_collector() -> Iterator[None]:
-    """Python's collector would walk a hundred thousand records again and again, and none of them is in a cycle."""
+    """Disable Python's garbage collector, which would scan a hundred thousand records, none of them in a cycle."""
     gc.disable()
     try:
         yield

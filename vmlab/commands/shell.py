@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`vmlab shell`: a person's way into a guest."""
+"""`vmlab shell`: an interactive shell, or one command, in a guest."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ _CONNECT_S = 60.0
 
 
 def add_commands(commands: Commands) -> None:
-    """Make the command known."""
+    """Add the command."""
     shell = commands.add(
         "shell",
         _shell,
-        "open a shell in a fork of a target's guest, or in a guest that was kept",
+        "open a shell in a fork of a target, or in a kept guest",
         settings=("catalogue", *(name for name in BUILDS if name != "module"), *GUESTS),
         is_mixed=False,
     )
     shell.usage = "vmlab shell TARGET [--loaded DIR] [--booted] [SETTING ...] [--] [COMMAND ...]"
     shell.add_argument("name", metavar="TARGET", help="a target, or the name of a kept guest: kept-4711")
-    shell.add_argument("--loaded", metavar="DIR", help="with the module in this directory built and loaded")
-    shell.add_argument("--booted", action="store_true", help="boot it instead of forking it")
+    shell.add_argument("--loaded", metavar="DIR", help="build the module in this directory and load it")
+    shell.add_argument("--booted", action="store_true", help="boot a guest instead of forking one")
     words = shell.add_argument(
         "words",
-        # Unlike REMAINDER it begins with a word, so options may stand before that.
+        # Unlike REMAINDER, PARSER starts at the first word, so options may precede it.
         nargs=argparse.PARSER,
         default=[],
         metavar="COMMAND",
-        help="run this instead, and end with its status; what follows its first word, or --, belongs to it",
+        help="run this command and exit with its status; all words after its first word, or after --, belong to it",
     )
     words.required = False
 
 
 def _shell(chosen: argparse.Namespace, settings: Settings) -> int:
-    # Python 3.11 leaves the -- in front of the words, later ones do not.
+    # Python 3.11 keeps the leading --; later versions drop it.
     command = " ".join(chosen.words[1:] if chosen.words[:1] == ["--"] else chosen.words)
     if chosen.name.startswith("kept-"):
         return into_kept(open_lab(settings), chosen.name, command)
@@ -58,17 +58,17 @@ def _shell(chosen: argparse.Namespace, settings: Settings) -> int:
 
 
 def into_target(lab: Lab, name: str, command: str, *, is_loaded: bool, is_booted: bool) -> int:
-    """A shell, or one command, in a guest of its own of a target; returns its exit status.
+    """Run a shell, or one command, in a new guest of a target; returns its exit status.
 
-    Costs a fork, and a boot the first time, or always when it `is_booted`; with `is_loaded` the module's build.
+    Costs a fork, and a boot the first time; with `is_booted` always a boot; with `is_loaded` also the module's build.
     """
     from vmlab.lab.freezer import Stage
 
     targets = lab.matrix.select(name)
     if len(targets) != 1:
-        raise UsageError(f"{name!r} names {len(targets)} targets", hint="a shell takes one")
+        raise UsageError(f"{name!r} names {len(targets)} targets", hint="name exactly one")
     if is_loaded:
-        _ = lab.source  # a wrong directory is told before an image is made
+        _ = lab.source  # report a wrong directory before an image is made
     testbed = lab.testbed(targets[0])
     stage = Stage.LOADED if is_loaded else Stage.READY
     with testbed.booted(stage) if is_booted else testbed.fork(stage) as running:
@@ -77,7 +77,7 @@ def into_target(lab: Lab, name: str, command: str, *, is_loaded: bool, is_booted
 
 
 def into_kept(lab: Lab, name: str, command: str) -> int:
-    """A shell, or one command, in the guest that a failing test left running; returns its exit status."""
+    """Run a shell, or one command, in the guest that a failing test left running; returns its exit status."""
     from vmlab.guest.ssh import Address, connect
     from vmlab.image.sealed import cached_image
     from vmlab.machine.console import Console
@@ -86,11 +86,11 @@ def into_kept(lab: Lab, name: str, command: str) -> int:
     kept = {record.name: record for record in kept_machines()}
     record = kept.get(name)
     if record is None:
-        raise UsageError(f"no guest is kept by the name {name!r}", hint=nearest(name, kept))
+        raise UsageError(f"unknown kept guest {name!r}", hint=nearest(name, kept))
     (target,) = lab.matrix.select(record.target)
     image = cached_image(target, lab.store)
     if image is None:
-        raise HostError(f"the keys of {record.target} are not in this store", hint="name its store with --vmlab-store")
+        raise HostError(f"the SSH keys of {record.target} are not in this store", hint="set --vmlab-store")
     console = Console(Path(record.console))
 
     def require_alive() -> None:
@@ -98,7 +98,7 @@ def into_kept(lab: Lab, name: str, command: str) -> int:
             raise MachineLost(f"{name} has ended", detail=console.tail())
         panic = console.panic()
         if panic:
-            raise MachineLost(f"{name} cannot be entered: its kernel panicked: {panic}", detail=console.tail())
+            raise MachineLost(f"{name}: its kernel panicked: {panic}", detail=console.tail())
 
     transport = connect(
         Address(port=record.ssh_port, host_key=image.host_key, user_key=image.user_key),

@@ -12,22 +12,22 @@ from vmlab.settings import Settings
 
 
 def add_commands(commands: Commands) -> None:
-    """Make the commands known."""
+    """Add the commands."""
     listing = commands.add(
         "targets",
         _targets,
-        "list the kernels there are to test on, or make a matrix of jobs of them",
+        "list the targets, or print them as a CI job matrix",
         settings=(*CATALOGUE, *STORE, "lock"),
     )
-    listing.add_argument("--format", choices=("github", "gitlab"), help="those that would run now, as a job matrix")
+    listing.add_argument("--format", choices=("github", "gitlab"), help="print the selected targets as job matrix")
     listing.add_argument(
-        "--untried", action="store_true", help="with --format: only rows that nobody saw work from their publisher"
+        "--untried", action="store_true", help="with --format: only targets whose publisher's image was not tried yet"
     )
-    listing.add_argument("--shards", type=int, default=None, metavar="N", help="with --format: so many jobs for each")
+    listing.add_argument("--shards", type=int, default=None, metavar="N", help="with --format: jobs per target")
     symbols = commands.add(
         "symbols",
         _symbols,
-        "fetch a target's kernel symbols, for drgn, and print where they are",
+        "fetch a target's kernel debug symbols, for drgn, and print their path",
         settings=("catalogue", *IMAGES),
     )
     symbols.add_argument("name", metavar="TARGET")

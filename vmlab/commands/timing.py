@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`vmlab time`, `compare`, `series` and `plot`: measuring, and what was measured."""
+"""`vmlab time`, `compare`, `series` and `plot`: the commands that measure and show measurements."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from vmlab.errors import UsageError
 from vmlab.settings import Settings
 
 _OPERATIONS = (
-    "such as 'pread /dev/fibonacci {n} 300': pread, read or pwrite PATH OFFSET SIZE; ioctl PATH REQUEST SIZE; "
+    "for example 'pread /dev/fibonacci {n} 300': pread, read or pwrite PATH OFFSET SIZE; ioctl PATH REQUEST SIZE; "
     "command PROGRAM WORD...; loop ROUNDS; syscall"
 )
 _FILE = "a results.json, its directory, or a series file"
 
 
 def add_commands(commands: Commands) -> None:
-    """Make the commands known."""
+    """Add the commands."""
     timing = commands.add(
         "time",
         _time,
-        "time a device's operation or a program on the chosen kernels, or two modules by it",
+        "time an operation on a device, or a program, on the selected targets",
         settings=(*CATALOGUE, *BUILDS, "timing", *GUESTS),
     )
     timing.add_argument("operation", metavar="OPERATION", help=_OPERATIONS)
-    timing.add_argument("--n", metavar="SIZES", help="what {n} is to be: 10,100,1000")
-    timing.add_argument("--against", type=Path, metavar="DIR", help="the module before the change; measured in turns")
+    timing.add_argument("--n", metavar="SIZES", help="the values of {n}: 10,100,1000")
+    timing.add_argument("--against", type=Path, metavar="DIR", help="also time the module in DIR, and compare")
     timing.add_argument(
-        "--out", type=Path, metavar="FILE", help="keep the figures for `vmlab compare` and `vmlab plot`"
+        "--out", type=Path, metavar="FILE", help="write the figures, for `vmlab compare` and `vmlab plot`"
     )
-    timing.add_argument("--json", action="store_true", help="with --against: the comparison for a program")
-    compare = commands.add("compare", _compare, "say what became slower, what faster, and what nobody can tell")
+    timing.add_argument("--json", action="store_true", help="with --against: print the comparison as JSON")
+    compare = commands.add("compare", _compare, "compare two measurements: slower, faster, same or inconclusive")
     compare.add_argument("before", type=Path, metavar="BEFORE", help=_FILE)
-    compare.add_argument("after", type=Path, metavar="AFTER", help="the same, measured later")
+    compare.add_argument("after", type=Path, metavar="AFTER", help="the same, for the later measurement")
     compare.add_argument(
-        "--margin", type=float, default=None, metavar="SHARE", help="what differs by less is the same; 0.05 is 5 %%"
+        "--margin", type=float, default=None, metavar="SHARE", help="ignore smaller differences; 0.05 is 5 %%"
     )
     compare.add_argument("--any-source", action="store_true", help="show series of different sources or units anyway")
-    compare.add_argument("--json", action="store_true", help="for a program")
-    series = commands.add("series", _series, "list what was measured, or hand it to pyperf")
+    compare.add_argument("--json", action="store_true", help="print JSON")
+    series = commands.add("series", _series, "list measurements, or export them to pyperf")
     series.add_argument("file", type=Path, metavar="FILE", help=_FILE)
     series.add_argument("--pyperf", type=Path, metavar="OUT", help="write all samples as a file that pyperf reads")
-    plot = commands.add("plot", _plot, "draw cost against n, a line per kernel")
+    plot = commands.add("plot", _plot, "plot cost against n, one line per kernel")
     plot.add_argument("file", type=Path, metavar="FILE", help=_FILE)
-    plot.add_argument("--svg", type=Path, metavar="OUT", help="write a picture instead of text")
+    plot.add_argument("--svg", type=Path, metavar="OUT", help="write an SVG file instead of text")
     plot.add_argument("--name", metavar="SERIES", help="only this series")
 
 
@@ -57,7 +57,7 @@ def _time(chosen: argparse.Namespace, settings: Settings) -> int:
     sizes = ad_hoc_timing.sizes_of(chosen.operation, chosen.n)
     question = ad_hoc_timing.Question(operation=chosen.operation, sizes=tuple(sizes))
     if chosen.json and chosen.against is None:
-        raise UsageError("--json needs --against", hint="without it, --out FILE writes the figures for a program")
+        raise UsageError("--json needs --against", hint="--out FILE writes the figures as JSON")
     lab = open_lab(settings)
     if chosen.against is None:
         return ad_hoc_timing.time_alone(lab, question, out=chosen.out)

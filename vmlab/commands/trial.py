@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Making images on demand, and trying the rows of the catalogue against their publishers."""
+"""`vmlab images build` and `vmlab images try`: build images, and try the publishers' images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vmlab.system.naming import told_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What became of one row."""
+    """Result of trying one target."""
 
     target: str
     image: str
@@ -26,13 +26,13 @@ class Trial:
     release: str = ""
     compiler: str = ""
     fault: str = ""
-    """The class of the error, which says whose fault it is."""
+    """Name of the error's class."""
     message: str = ""
     duration_s: float = 0.0
 
 
 def build_images(lab: Lab, targets: Sequence[Target], *, say: Say) -> bool:
-    """Make the images of targets that are not in the store; False when one cannot be made. Minutes each."""
+    """Build the images of targets that are not in the store; False if one fails. Costs minutes per image."""
     is_whole = True
     for target in dict.fromkeys(target.stock for target in targets):
         started = time.monotonic()
@@ -42,23 +42,23 @@ def build_images(lab: Lab, targets: Sequence[Target], *, say: Say) -> bool:
             is_whole = False
             say(f"failed  {told_of(target.id, type(error).__name__, str(error))}")
             continue
-        state = f"made in {time.monotonic() - started:.0f} s" if image.is_new else "there already"
-        say(f"whole   {target.id}: {image.release}, image {image.digest}, {state}")
+        state = f"built in {time.monotonic() - started:.0f} s" if image.is_new else "cached"
+        say(f"ok      {target.id}: {image.release}, image {image.digest}, {state}")
     return is_whole
 
 
 def cloud_targets(targets: Sequence[Target]) -> tuple[Target, ...]:
-    """Those that are on cloud images, each once; `UsageError` when none is."""
+    """Return the targets that run on cloud images, without duplicates; raises `UsageError` if there are none."""
     found = tuple(dict.fromkeys(target.stock for target in targets if target.cloud is not None))
     if not found:
-        raise UsageError("none of these targets is on a cloud image", hint="`vmlab targets` tells which are")
+        raise UsageError("none of these targets runs on a cloud image", hint="`vmlab targets` lists all")
     return found
 
 
 def try_rows(lab: Lab, targets: Sequence[Target], *, say: Say, as_json: bool) -> bool:
-    """Make each row's image anew from its publisher's, fork a guest from it, and say what happened; False when one did
-    not do well. One that was provisioned before is thrown away, a fetched file that is the locked one is taken.
-    """
+    """Rebuild each target's image from its publisher's, fork a guest from it and report; False if one fails.
+
+    Removes the image of an earlier provisioning; reuses a downloaded file that matches the lock."""
     trials = []
     for target in targets:
         trial = _try(lab, target)
@@ -95,7 +95,7 @@ def _try(lab: Lab, target: Target) -> Trial:
         is_well=release == image.release,
         release=release,
         compiler=image.compiler,
-        message="" if release == image.release else f"its fork runs {release}, and it was made for {image.release}",
+        message="" if release == image.release else f"expected kernel {image.release}, the fork runs {release}",
         duration_s=round(time.monotonic() - started, 1),
     )
 
@@ -103,5 +103,5 @@ def _try(lab: Lab, target: Target) -> Trial:
 def _line(trial: Trial) -> str:
     took = f"{trial.duration_s:.0f} s"
     if trial.is_well:
-        return f"well    {trial.target}: {trial.release}, {trial.compiler}, {took}"
+        return f"ok      {trial.target}: {trial.release}, {trial.compiler}, {took}"
     return f"failed  {told_of(trial.target, trial.fault, trial.message)} ({took})"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Looking after the store: verify, prune, remove, refresh, and what a cache of it goes by."""
+"""Maintenance of the store: verify, prune, remove, refresh, and the key of a cache."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from vmlab.system.files import remove_tree
 
 
 def chosen_objects(store: Store, targets: Sequence[Target]) -> list[StoredObject]:
-    """All objects, or those of some targets, however they are started."""
+    """Return all objects, or those of some targets in any boot variant."""
     ids = {target.started(boot).id for target in targets for boot in Boot}
     return [item for item in store.objects() if not ids or item.facts.get("target") in ids]
 
 
 def verify(store: Store, targets: Sequence[Target], *, say: Say) -> bool:
-    """Hash every object and say which are as they were sealed; False when one is not."""
+    """Verify the hash of every object and report each; False if one is damaged."""
     is_whole = True
     for item in chosen_objects(store, targets):
         try:
             store.verify(item)
-            say(f"whole    {item.kind:8} {item.label}")
+            say(f"ok       {item.kind:8} {item.label}")
         except AssetError as error:
             is_whole = False
             say(f"damaged  {item.kind:8} {item.label}: {error.message}")
@@ -42,17 +42,16 @@ def verify(store: Store, targets: Sequence[Target], *, say: Say) -> bool:
 
 
 def prune(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only: bool, say: Say) -> None:
-    """Remove what no run will take again: superseded images, bases and builds, downloads, rubbish.
+    """Remove what no run uses any more: superseded images, bases and builds, downloads, unfinished objects.
 
-    With `targets`, their images; with `is_all`, everything but the keys; with `is_damaged_only`, what is damaged.
+    With `targets`, their objects; with `is_all`, everything but the keys; with `is_damaged_only`, damaged objects.
     """
     store = lab.store
     if not store.is_there:
-        say(f"nothing to remove: there is no store in {store.root}")
+        say(f"nothing to remove: no store in {store.root}")
         return
     freed = 0
     if is_all or is_damaged_only:
-        # Whatever such an object was of, nobody can read it.
         for kind, digest in list(store.unreadable()):
             told = "removed " if store.discard(kind, digest) else "in use  "
             say(f"{told} {kind:8} {digest}: its manifest cannot be read")
@@ -64,35 +63,34 @@ def prune(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only:
         say(f"removed  {item.kind:8} {item.label}  {item.size_bytes / 2**20:.0f} MiB")
     rubbish = store.remove_rubbish()
     if rubbish:
-        say(f"removed  {rubbish} unfinished works")
+        say(f"removed  {rubbish} unfinished objects")
     if not targets and not is_damaged_only:
         for name, size in remove_parts(store):
             freed += size
-            say(f"removed  the part of {name} that was fetched  {size / 2**20:.0f} MiB")
+            say(f"removed  the partial download of {name}  {size / 2**20:.0f} MiB")
         remove_tree(store.root / "downloads")
     say(f"{freed / 2**30:.1f} GiB freed")
 
 
 def remove(lab: Lab, words: Sequence[str], *, say: Say) -> bool:
-    """Remove what the store holds of targets, or objects by digest with what was made from them; False when something
-    stayed or a word named nothing that is there.
+    """Remove all objects of targets, or objects by digest with everything made from them.
 
-    A word is a digest, 6 digits of it at least, the id of a publisher's image, or a glob of targets. Raises
-    `UsageError` when it is none of these, or no word is given.
+    A word is a digest (6 digits or more), the id of a publisher's image, or a glob of targets. Returns False if an
+    object stayed or a word matched none. Raises `UsageError` for an unknown word, or when there is no word.
     """
     if not words:
-        raise UsageError("nothing was named to remove", hint="name targets, or digests: `vmlab images ls` lists both")
+        raise UsageError("no target or digest was given", hint="`vmlab images ls` lists both")
     store = lab.store
     is_done = True
-    # A word that means nothing is told before anything of the others is removed.
+    # Resolve all words first: an unknown one is reported before anything is removed.
     named = [(word, _broken(store, word)) for word in words]
     chosen = [(word, broken, [] if broken else _named(lab, word)) for word, broken in named]
     for word, broken, found in chosen:
         for kind, digest in broken:
             is_done = store.discard(kind, digest) and is_done
-            say(f"removed  {kind:8} {digest}: its manifest could not be read")
+            say(f"removed  {kind:8} {digest}: its manifest cannot be read")
         if not broken and not found:
-            say(f"nothing of {word} is in the store")
+            say(f"no object of {word} is in the store")
             is_done = False
         for item in found:
             is_gone = store.remove(item)
@@ -103,12 +101,12 @@ def remove(lab: Lab, words: Sequence[str], *, say: Say) -> bool:
 
 
 def _broken(store: Store, word: str) -> list[tuple[str, str]]:
-    """Kind and digest of the objects that a digest names and whose manifests cannot be read."""
+    """Return kind and digest of the objects that a digest names and whose manifests cannot be read."""
     return [row for row in store.unreadable() if _is_digest(word) and row[1].startswith(word)]
 
 
 def _named(lab: Lab, word: str) -> list[StoredObject]:
-    """The objects that a word names, what was made from an image before the image."""
+    """Return the objects that a word names; an image comes after the objects made from it."""
     items = list(lab.store.objects())
     chosen = [item for item in items if _is_digest(word) and item.digest.startswith(word)]
     chosen = chosen or [item for item in items if item.kind == CLOUD_IMAGE and item.label == word]
@@ -126,7 +124,7 @@ def _is_digest(word: str) -> bool:
 
 def _doomed(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only: bool) -> Iterable[StoredObject]:
     store = lab.store
-    # What is shared is not this host's to remove.
+    # The shared store is read-only.
     items = [item for item in chosen_objects(store, targets) if not item.is_shared]
     if is_damaged_only:
         return [item for item in items if not _is_whole(store, item)]
@@ -145,7 +143,7 @@ def _doomed(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_onl
 
 
 def _is_of_today(item: StoredObject, images: Mapping[str, StoredObject], lab: Lab) -> bool:
-    """Whether a snapshot is one of an image that is kept, as it is now, by the QEMU that is installed."""
+    """True if a snapshot was made from the current state of a kept image by the installed QEMU."""
     image = images.get(str(item.inputs.get("image")))
     return (
         item.kind == "snapshot"
@@ -156,7 +154,7 @@ def _is_of_today(item: StoredObject, images: Mapping[str, StoredObject], lab: La
 
 
 def _qemu_of(image: StoredObject, lab: Lab) -> str:
-    """The version of the QEMU that runs an image's guests; empty when none is installed."""
+    """Return the version of the QEMU that runs an image's guests; empty if none is installed."""
     try:
         return lab.qemu_version(Architecture(image.inputs.get("architecture", Architecture.AMD64)))
     except HostError:
@@ -172,15 +170,15 @@ def _is_whole(store: Store, item: StoredObject) -> bool:
 
 
 def refresh(lab: Lab, targets: Sequence[Target], *, say: Say) -> None:
-    """Ask the index again which version each target's line is at; the next run builds what changed. A cloud image's
-    guest has no index that could be asked from here: the next run installs anew."""
+    """Query the package index again for each target's kernel version; the next run builds what changed. The host
+    cannot query a cloud image's index: the next run provisions such an image again."""
     locked = lock_of(lab.settings).rows
     for target in dict.fromkeys(target.stock for target in targets):
         if target.cloud is not None:
             image = target.cloud.image
             want_anew(lab.store, target)
-            how = "as it is locked" if image.id in locked else f"once `vmlab images lock {image.id}` has locked it"
-            say(f"{target.id}: the next run installs it anew, on {image.id} {how}")
+            how = "" if image.id in locked else f"; first run `vmlab images lock {image.id}`"
+            say(f"{target.id}: the next run provisions {image.id} again{how}")
             continue
         recipe = load_recipe(target.suite.distribution)
         found = resolve(target, recipe, lab.context, refresh=True)
@@ -188,8 +186,8 @@ def refresh(lab: Lab, targets: Sequence[Target], *, say: Say) -> None:
 
 
 def cache_key(lab: Lab, targets: Sequence[Target]) -> str:
-    """The same wherever images of these targets are made from the same: their rows, the recipes, the publishers' files
-    as they are locked. For a cache between runs; which versions the archives have is not asked."""
+    """Return a digest of all inputs of these targets' images: their rows, the recipes and the locked files. For a
+    cache between runs; does not query the archives for their versions."""
     locked = lock_of(lab.settings).rows
     rows = {}
     for target in dict.fromkeys(target.stock for target in targets):

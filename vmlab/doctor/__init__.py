@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""What this host can do, and what to type where it cannot."""
+"""Checks of this host, with a command to type for each problem."""

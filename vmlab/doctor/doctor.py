@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What this host can do for the lab, tried where it can be."""
+"""Checks of what the lab needs on this host; each is proved where possible."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from vmlab.host.facts import Fact, Grade, host_facts, is_usable
 from vmlab.lab.lab import Lab
 
 _SWITCHES_CODE_WELL = 10
-"""The QEMU of which no stale code was seen: see docs/trouble.md for the figures."""
+"""First major version of QEMU in which no stale code was seen: see docs/trouble.md for the figures."""
 _KVM_DEVICE = Path("/dev/kvm")
 
 
 def examine(lab: Lab) -> tuple[list[Fact], bool]:
-    """Facts about this host, and whether guests can run on it. Starts QEMU for up to 24 s, once per host boot.
+    """Return facts about this host, and True if guests can run on it. Runs QEMU for up to 24 s, once per host boot.
 
-    What is only good or bad for timing leaves a host usable.
+    Facts that only affect timing do not make a host unusable.
     """
     settings, timing = lab.settings, read_timing_host()
     architectures = architectures_of(lab.targets)
@@ -54,7 +54,7 @@ def _is_amd64(architecture: Architecture) -> bool:
 
 
 def stale_code_facts(version: str, *, cpus: int) -> list[Fact]:
-    """The fact that a QEMU's emulation of several processors may run code that a kernel has replaced. Pure."""
+    """Return the fact that this QEMU, emulating several processors, may run code that a kernel has replaced. Pure."""
     major = re.match(r"\d+", version)
     if cpus == 1 or major is None or int(major[0]) >= _SWITCHES_CODE_WELL:
         return []
@@ -63,8 +63,8 @@ def stale_code_facts(version: str, *, cpus: int) -> list[Fact]:
             topic="emulation",
             grade=Grade.NOTE,
             finding=f"QEMU {version.split()[0]} emulates {cpus} processors, and may keep running code that a guest's "
-            "kernel has replaced (tracepoints, perf, kprobes); such a test is run again once",
-            advice="QEMU 10 (bookworm-backports has it) showed no such fault; nor does --vmlab-cpus 1",
+            "kernel has replaced (tracepoints, perf, kprobes); such a test is retried once",
+            advice="use QEMU 10 (in bookworm-backports) or --vmlab-cpus 1: neither showed this fault",
         )
     ]
 
@@ -74,11 +74,11 @@ def _named(topic: str, architecture: Architecture) -> str:
 
 
 def _accelerator(lab: Lab, architecture: Architecture, host: TimingHost) -> list[Fact]:
-    """KVM is proved with a kernel of the lab's own: without an image there is none to prove it with."""
+    """Return the facts about the accelerator. KVM is proved with a kernel from the store, so this needs an image."""
     topic = _named("accelerator", architecture)
     image = lab.accelerators.proof_image(architecture)
     if image is None:
-        finding = "not known yet: KVM is proved by booting a kernel, and no image is in the store"
+        finding = "unknown: KVM is proved by booting a kernel, and the store has no image yet"
         first = next(target for target in lab.targets if target.architecture is architecture)
         advice = f"vmlab shell {first.id} true"
         return [Fact(topic=topic, grade=Grade.SLOW, finding=finding, advice=advice)]
@@ -90,12 +90,12 @@ def _accelerator(lab: Lab, architecture: Architecture, host: TimingHost) -> list
 
 
 def accelerator_facts(verdict: Verdict, *, topic: str = "accelerator", advice: str = "") -> list[Fact]:
-    """The accelerator with its proof, and under KVM the processor that guests get; `advice` is how to get KVM. Pure."""
+    """Return the accelerator with its proof, and under KVM the guests' CPU model; `advice` is the way to KVM. Pure."""
     seen = {"accelerator": str(verdict.accelerator), "reason": verdict.reason, "cpu_model": verdict.cpu_model}
     seen |= {f"step_{number}": step for number, step in enumerate(verdict.steps, 1)}
     finding = f"{verdict.accelerator}: {verdict.reason}"
     if verdict.accelerator is not Accelerator.KVM:
-        emulated = "guests are emulated: slower, and everything works"
+        emulated = "guests are emulated: slower, but everything works"
         advice = f"{advice}; until then {emulated}" if advice else emulated
         return [Fact(topic=topic, grade=Grade.SLOW, finding=finding, advice=advice, seen=seen)]
     is_best = not verdict.steps

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The host's performance counters, as far as it takes to advise: whether there are any, and whom perf refuses.
+"""The host's performance counters, as input for advice: the PMU's presence, and the restrictions on perf.
 
-Whether a guest's counters count is proved in the guest (`timing/source.py`).
+That a guest's counters count is proved in the guest (`timing/source.py`).
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from vmlab.host.processor import read_words
 PARANOID_ADVICE = "sudo sysctl kernel.perf_event_paranoid=1"
 _CAP_SYS_ADMIN, _CAP_PERFMON = 21, 38
 _HARDWARE = ("cpu", "arm", "apple_")
-"""The first letters of a processor's PMU among the kernel's event sources: `cpu` on x86, `cpu_core` where it is hybrid,
-`armv8_pmuv3_0`. The others count what software does, or have a purpose of their own (`msr`, `uprobe`)."""
+"""Prefixes of a processor's PMU among the kernel's event sources: `cpu` on x86, `cpu_core` on a hybrid processor,
+`armv8_pmuv3_0`. The other sources count software events or have a special purpose (`msr`, `uprobe`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostPmu:
-    """What the kernel says of its counters."""
+    """The kernel's view of its performance counters."""
 
     event_sources: tuple[str, ...] = ()
-    """/sys/bus/event_source/devices: what the kernel has drivers for."""
+    """Entries of /sys/bus/event_source/devices: the event sources that the kernel has drivers for."""
     paranoid: int | None = None
-    """/proc/sys/kernel/perf_event_paranoid; None when it is missing."""
+    """/proc/sys/kernel/perf_event_paranoid; None if it is missing."""
     has_sys_admin: bool = False
     has_perfmon: bool = False
     container: str = ""
 
     @property
     def is_absent(self) -> bool:
-        """True if there is nothing that a guest could be given."""
+        """True if the host has no PMU to give to a guest."""
         return not any(name.startswith(_HARDWARE) for name in self.event_sources)
 
     @property
     def is_hybrid(self) -> bool:
-        """True if performance and efficiency cores have PMUs of their own."""
+        """True if performance and efficiency cores have separate PMUs."""
         return "cpu_core" in self.event_sources
 
     @property
@@ -50,7 +50,7 @@ class HostPmu:
 
     @property
     def seen(self) -> Mapping[str, str]:
-        """Each thing that was read, for a bug report."""
+        """All values that were read, for a bug report."""
         return {
             "event_sources": " ".join(self.event_sources),
             "perf_event_paranoid": "absent" if self.paranoid is None else str(self.paranoid),
@@ -61,7 +61,7 @@ class HostPmu:
 
 
 def read_host_pmu() -> HostPmu:
-    """Read it from /proc and /sys; starts nothing."""
+    """Read the host's PMU from /proc and /sys; starts no process."""
     status = read_words(Path("/proc/self/status"))
     fields = {key: value.strip() for key, _, value in (line.partition(":") for line in status.splitlines())}
     capabilities = int(fields.get("CapEff", "0"), 16)
@@ -77,13 +77,13 @@ def read_host_pmu() -> HostPmu:
 
 
 def paranoid_forbids(level: int) -> str:
-    """What a perf_event_paranoid forbids to a process without CAP_PERFMON.
+    """Return what a level of perf_event_paranoid forbids to a process without CAP_PERFMON.
 
-    Up to 2 as in the kernel's Documentation/admin-guide/sysctl/kernel.rst. 3 and 4 are Debian's, Ubuntu's and
-    Android's (CONFIG_SECURITY_PERF_EVENTS_RESTRICT), who ask CAP_SYS_ADMIN for any event; other kernels read 2.
+    Up to 2 as in the kernel's Documentation/admin-guide/sysctl/kernel.rst. Levels 3 and 4 are from Debian, Ubuntu and
+    Android (CONFIG_SECURITY_PERF_EVENTS_RESTRICT), and require CAP_SYS_ADMIN for any event; other kernels read 2.
     """
     if level >= 3:
-        return "any counting, where the kernel is Debian's, Ubuntu's or Android's; elsewhere counting the kernel"
+        return "any counting on a Debian, Ubuntu or Android kernel, counting the kernel on any other"
     return {2: "counting the kernel", 1: "counting whole processors", 0: "raw tracepoints"}.get(level, "nothing")
 
 

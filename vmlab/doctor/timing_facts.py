@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What this host lets time be measured with, as `vmlab doctor` tells it: each fact, and what to type to improve it."""
+"""The facts of `vmlab doctor` about timing on this host, each with the command that improves it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ ICOUNT_ADVICE = "--vmlab-timing icount counts instructions exactly without a PMU
 _PROVIDER_ADVICE = {
     "Google Compute Engine": "gcloud: a machine type with --performance-monitoring-unit=standard",
     "Amazon EC2": "Amazon EC2: a .metal instance type, or one of a whole socket",
-    "Hyper-V or Azure": 'Hyper-V: Set-VMProcessor NAME -Perfmon @("pmu"); none was seen on Azure so far',
+    "Hyper-V or Azure": 'Hyper-V: Set-VMProcessor NAME -Perfmon @("pmu"); no PMU was seen on Azure so far',
     "VMware": 'VMware: vpmc.enable = "TRUE" in the .vmx file',
-    "QEMU": "on the host beneath: -cpu host, kvm.enable_pmu=1, and no <pmu state='off'/> in libvirt",
+    "QEMU": "on the host below: -cpu host, kvm.enable_pmu=1, and no <pmu state='off'/> in libvirt",
 }
-"""What the owner of the hypervisor sets so that this host gets a PMU."""
+"""Setting by which the owner of the hypervisor gives this host a PMU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimingHost:
-    """All that the facts are made of; tests make their own."""
+    """Input for the facts; tests make their own."""
 
     processor: Processor
     surroundings: Surroundings
@@ -32,7 +32,7 @@ class TimingHost:
 
 
 def read_timing_host() -> TimingHost:
-    """Read this host; starts nothing."""
+    """Read this host's properties; starts no process."""
     processor = read_processor()
     return TimingHost(
         processor=processor,
@@ -43,7 +43,7 @@ def read_timing_host() -> TimingHost:
 
 
 def timing_facts(host: TimingHost) -> list[Fact]:
-    """What decides the timing source. None of it makes a host unusable. Pure."""
+    """Return the facts that decide the timing source. None of them makes a host unusable. Pure."""
     facts = [_virtualisation(host), _pmu(host), _paranoid(host), _enable_pmu(host), _mediated(host)]
     return [fact for fact in facts if fact is not None]
 
@@ -65,26 +65,26 @@ def _pmu(host: TimingHost) -> Fact:
     pmu, sources = host.pmu, " ".join(host.pmu.event_sources) or "none"
     if pmu.is_absent:
         words = (_PROVIDER_ADVICE.get(host.surroundings.provider, ""), ICOUNT_ADVICE)
-        finding = f"absent: the kernel's event sources are {sources}, and none is the processor's"
+        finding = f"absent: none of the kernel's event sources is the processor's: {sources}"
         return Fact(
             topic="PMU", grade=Grade.NOTE, finding=finding, advice="; ".join(filter(None, words)), seen=pmu.seen
         )
-    return Fact(topic="PMU", grade=Grade.GOOD, finding=f"there; the kernel's event sources: {sources}", seen=pmu.seen)
+    return Fact(topic="PMU", grade=Grade.GOOD, finding=f"present; the kernel's event sources: {sources}", seen=pmu.seen)
 
 
 def _paranoid(host: TimingHost) -> Fact:
-    """The setting binds this process, and no guest: KVM's counters are the kernel's own
-    (perf_event_create_kernel_counter), which asks nobody."""
+    """Return the fact about perf_event_paranoid. It restricts this process but no guest: KVM creates its counters in
+    the kernel (perf_event_create_kernel_counter), without a permission check."""
     level = host.pmu.paranoid
     if level is None:
-        finding = "there is no /proc/sys/kernel/perf_event_paranoid: the kernel has no perf"
+        finding = "/proc/sys/kernel/perf_event_paranoid is missing: the kernel has no perf"
         return Fact(topic="perf_event_paranoid", grade=Grade.NOTE, finding=finding, seen={"value": ""})
     is_bound = host.pmu.is_bound_by_paranoid
-    who = "this process too" if is_bound else "not this process"
+    who = "this process is restricted" if is_bound else "this process is not restricted"
     return Fact(
         topic="perf_event_paranoid",
         grade=Grade.NOTE if is_bound else Grade.GOOD,
-        finding=f"{level} forbids ordinary processes {paranoid_forbids(level)}; {who}; a guest's PMU does not ask it",
+        finding=f"{level} forbids unprivileged processes {paranoid_forbids(level)}; {who}; it never applies to guests",
         advice=PARANOID_ADVICE if is_bound else "",
         seen={"value": str(level), "binds": str(is_bound).lower()},
     )
@@ -104,8 +104,8 @@ def _enable_pmu(host: TimingHost) -> Fact:
         finding = f"on{backend}: guests get a PMU if the host has one; pmu=on for a guest changes nothing"
         return Fact(topic="kvm.enable_pmu", grade=Grade.GOOD, finding=finding, seen=seen)
     if host.pmu.is_absent:
-        # KVM clears it by itself then, and setting it again would change nothing.
-        finding = f"off{backend}: no guest gets a PMU, and the host has none to give"
+        # KVM clears the parameter in this case; setting it has no effect.
+        finding = f"off{backend}: no guest gets a PMU, since the host has none"
         return Fact(topic="kvm.enable_pmu", grade=Grade.NOTE, finding=finding, seen=seen)
     if host.pmu.is_hybrid:
         finding = f"off{backend}: KVM gives no PMU on hybrid processors (Linux 4d7404e5ee00)"
@@ -113,37 +113,37 @@ def _enable_pmu(host: TimingHost) -> Fact:
     return Fact(
         topic="kvm.enable_pmu",
         grade=Grade.NOTE,
-        finding=f"off{backend}: no guest gets a PMU, whatever it asks for",
+        finding=f"off{backend}: no guest gets a PMU, not even with pmu=on",
         advice=reload_with(kvm, host.processor.vendor, "kvm.enable_pmu=1"),
         seen=seen,
     )
 
 
 def kvm_advice(host: TimingHost) -> str:
-    """What to type where there is no /dev/kvm; empty where nothing is known to help. Pure."""
+    """Return the command to type if /dev/kvm is missing; empty if no remedy is known. Pure."""
     if host.kvm.modules and host.pmu.container:
         return "start the container with --device /dev/kvm"
     module = VENDOR_MODULES.get(host.processor.vendor, "")
     if not module:
         return ""
     switch = "nested virtualisation on" if host.surroundings.is_virtual else "VT-x or SVM on in the firmware"
-    return f"sudo modprobe {module}; it takes {switch}"
+    return f"sudo modprobe {module}; it needs {switch}"
 
 
 def _mediated(host: TimingHost) -> Fact | None:
-    """Only where the kernel knows it."""
+    """Return the fact about the mediated PMU; None if the kernel does not have it."""
     is_mediated = host.kvm.mediated_pmu
     if is_mediated is None:
         return None
     seen = {name: value for name, value in host.kvm.parameters.items() if name.endswith("mediated_pmu")}
     if is_mediated:
-        finding = "on: guests own the counters while they run; perf on the host cannot count guests"
+        finding = "on: guests own the counters while they run; the host's perf cannot count guests"
         return Fact(topic="mediated PMU", grade=Grade.GOOD, finding=finding, seen=seen)
     (name,) = seen
     return Fact(
         topic="mediated PMU",
         grade=Grade.GOOD,
-        finding="off: KVM takes a guest's counters from the host's perf, which may take them back in between",
+        finding="off: a guest's counters are events of the host's perf, which may take the counters away",
         advice="" if host.pmu.is_absent else reload_with(host.kvm, host.processor.vendor, f"{name}=1"),
         seen=seen,
     )

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The wiring of the layers: a testbed per target, its boots, builds and snapshots."""
+"""The layer that connects the others: a testbed per target with its boots, builds and snapshots."""

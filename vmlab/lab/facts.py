@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A target's facts with what a boot or a build taught. Pure."""
+"""Facts about a target, updated after each boot and build. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vmlab.provenance import Provenance
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetFacts:
-    """What was learned while a target was made ready."""
+    """Facts about a target, collected while it was made ready."""
 
     provenance: Provenance
     image: str
@@ -26,10 +26,10 @@ class TargetFacts:
     boot_s: float
     boots: int
     fork_s: float = 0.0
-    """From the start of the first fork to its first answer."""
+    """Seconds from the start of the first fork to its first answer."""
     forks: int = 0
     forks_discarded: int = 0
-    """Forks that were not what they should be; a boot took the place of each."""
+    """Number of forks that failed their proof; each was replaced by a boot."""
     build_s: float | None = None
     build_is_cached: bool = False
     build_warnings: tuple[str, ...] = ()
@@ -37,14 +37,14 @@ class TargetFacts:
 
 
 def with_boot(facts: TargetFacts, boot_s: float, console: Path) -> TargetFacts:
-    """The facts after one boot more, in seconds to its first answer; the first boot's are kept."""
+    """Return the facts after one more boot, which took `boot_s` to its first answer; the first boot's time is kept."""
     return dataclasses.replace(
         facts, boot_s=facts.boot_s or boot_s, boots=facts.boots + 1, consoles=(*facts.consoles, str(console))
     )
 
 
 def with_build(facts: TargetFacts, built: Built) -> TargetFacts:
-    """The facts after the module was built, or found in the cache."""
+    """Return the facts after the module was built or taken from the cache."""
     provenance = dataclasses.replace(
         facts.provenance,
         kernel_compiler=built.kernel_compiler.text,
@@ -62,7 +62,7 @@ def with_build(facts: TargetFacts, built: Built) -> TargetFacts:
 
 
 def emulated(facts: TargetFacts, verdict: Verdict) -> TargetFacts:
-    """The facts of a target, with emulation in the place of KVM. Pure."""
+    """Return the facts of a target with KVM replaced by emulation. Pure."""
     provenance, architecture = facts.provenance, native_architecture()
     if provenance.accelerator != Accelerator.KVM or architecture is None:
         return facts

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Snapshots of one target's guests: made when they are first asked for, kept in the store, resumed from there.
+"""Snapshots of one target's guests: made on first use, kept in the store, resumed from there.
 
-A guest is booted once, frozen when its SSH answers (*ready*), frozen again with the module's sources and the module
-built from them in it (*built*), and again with the module inserted (*loaded*).
+A guest is booted once and frozen when SSH answers (*ready*). It is frozen again with the module's sources and the built
+module in it (*built*), and again with the module loaded (*loaded*).
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from vmlab.store.store import StoredObject, digest_of
 __tracebackhide__ = hides_frames
 
 _DISK_MIB = 512
-"""Room for a frozen guest's disk: a margin for what a boot and a module's build write, not a measurement."""
+"""Space for a frozen guest's disk: an estimate of what a boot and a module's build write, not a measurement."""
 _SESSION = "pgrep -f '^sshd(-session)?: .*@' >/dev/null"
 _REVISION = 2
-"""Raised when what is done to a guest before it is frozen changes: snapshots made the old way are then not taken."""
+"""Raised when the preparation of a guest before the freeze changes, so that older snapshots are not used."""
 
 
 class Stage(StrEnum):
-    """How far a guest was taken before it was frozen; each begins with the one before."""
+    """The state in which a guest is frozen; each stage starts from the one before."""
 
     READY = "ready"
     BUILT = "built"
@@ -52,20 +52,20 @@ class Stage(StrEnum):
 
 
 UNUSABLE = (ForkUnproved, AssetError)
-"""A fork that is not the guest that was frozen, or a snapshot that QEMU refuses."""
+"""Errors of a fork that differs from the frozen guest, and of a snapshot that QEMU refuses."""
 _BEFORE = {Stage.BUILT: Stage.READY, Stage.LOADED: Stage.BUILT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cargo:
-    """What is brought into a guest: nothing, the module's sources and build, or these and the module inserted."""
+    """The content added to a guest: nothing, the module's sources and build, or these and the loaded module."""
 
     stage: Stage = Stage.READY
     source: Source | None = None
     built: Built | None = None
 
     def bring(self, guest: Guest) -> None:
-        """Take a running guest to the stage; raises `ModuleError` when the module does not load."""
+        """Bring a running guest to the stage; raises `ModuleError` if the module does not load."""
         if self.source is not None and self.built is not None:
             bring(guest, self.source, self.built)
             if self.stage is Stage.LOADED:
@@ -74,7 +74,7 @@ class Cargo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Facts:
-    """What is remembered with a snapshot."""
+    """Facts stored with a snapshot."""
 
     target: str
     name: str
@@ -85,7 +85,7 @@ class _Facts:
 
 
 class Freezer:
-    """Makes a target's snapshots and resumes guests from them; each call is one attempt."""
+    """Makes a target's snapshots and resumes guests from them; each call is one attempt, without a retry."""
 
     def __init__(self, rig: Rig, machines: Machines) -> None:
         self._rig = rig
@@ -93,11 +93,11 @@ class Freezer:
         self._context = rig.run.context
 
     def inputs(self, cargo: Cargo) -> Mapping[str, Any]:
-        """Everything that a snapshot depends on: where one of these differs, it is not the same snapshot.
+        """Return everything that a snapshot depends on; a difference in any of them makes another snapshot.
 
-        The processor counts under TCG too: a guest measures once how fast its time stamp counter runs, which is the
-        host's, and believes it from then on. The host's kernel is what KVM's part of a machine's state comes from, and
-        KVM's settings, which change when it is loaded anew, say what its guests have: `enable_pmu` among them.
+        The processor matters under TCG too: a guest calibrates its time stamp counter, which is the host's, only once.
+        KVM's part of a machine's state depends on the host's kernel. KVM's module parameters, `enable_pmu` among them,
+        change the features of its guests.
         """
         rig = self._rig
         is_kvm = rig.accelerator.accelerator is Accelerator.KVM
@@ -116,16 +116,16 @@ class Freezer:
         }
 
     def obtain(self, cargo: Cargo) -> StoredObject:
-        """A snapshot, from the store or made now: a boot, and what its stage takes.
+        """Return a snapshot from the store, or make it: costs a boot, and the stage's build and load.
 
-        Raises `ModuleError` when the module does not load, `MachineLost`, and `HostError` when there is no room.
+        Raises `ModuleError` if the module does not load, `MachineLost`, and `HostError` if there is no space.
         """
         inputs, target = self.inputs(cargo), self._rig.target
         store, digest = self._context.store, digest_of(inputs)
         try:
             found = store.find("snapshot", inputs)
         except AssetError as error:
-            self._context.tell(target.id, "made a snapshot anew", error.message)
+            self._context.tell(target.id, "made a new snapshot", error.message)
             store.discard("snapshot", digest)
             found = None
         if found is not None:
@@ -134,12 +134,12 @@ class Freezer:
             "snapshot",
             inputs,
             lambda work: self._make(cargo, work, final=store.object_path("snapshot", digest)),
-            waiting=lambda: self._context.progress(f"{target.id}: another run is making this snapshot, waiting for it"),
+            waiting=lambda: self._context.progress(f"{target.id}: waiting for another run to make this snapshot"),
         )
 
     @contextlib.contextmanager
     def resume(self, snapshot: StoredObject) -> Iterator[Running]:
-        """A fork of a snapshot, for the length of a `with` block; raises as `Machines.resume`."""
+        """Yield a fork of a snapshot; raises the same errors as `Machines.resume`."""
         files = SnapshotFiles(directory=snapshot.path)
         with (
             self._context.store.hold(snapshot.path),
@@ -155,7 +155,7 @@ class Freezer:
             if cargo.stage is Stage.READY:
                 running = stack.enter_context(self._machines.boot(files.for_making(image.disk)))
                 boot_s = running.start_s
-                # What is frozen does nothing of its own.
+                # Freeze an idle guest: wait for boot jobs to finish.
                 await_booted(running.guest)
             else:
                 before = self.obtain(_before(cargo))
@@ -169,7 +169,7 @@ class Freezer:
                     self._context.store.remove(before)
                     raise
                 cargo.bring(running.guest)
-            self._context.progress(f"{target.id}: freezing it {cargo.stage}")
+            self._context.progress(f"{target.id}: freezing the {cargo.stage} guest")
             running.guest.log_out()
             _await_logout(running.guest)
             mark = make_mark(running.guest)
@@ -180,12 +180,12 @@ class Freezer:
         return dict(unstructure(made))
 
     def _require_room(self, directory: Path) -> None:
-        """A disk that fills while a guest writes to its memory kills the guest without a word."""
+        """Raise `HostError` if the disk could fill up: QEMU would die without a message when a guest uses memory."""
         needed_mib = self._context.settings.memory_mib + _DISK_MIB
         free_mib = shutil.disk_usage(directory).free // 2**20
         if free_mib < needed_mib:
             raise HostError(
-                f"no space left for a snapshot: {free_mib} MiB free in the store, making one takes {needed_mib}",
+                f"no space left for a snapshot: {free_mib} MiB free in the store, {needed_mib} MiB needed",
                 hint="vmlab images prune, or --vmlab-store DIR",
             )
 
@@ -200,6 +200,6 @@ def _facts_of(snapshot: StoredObject) -> _Facts:
 
 
 def _await_logout(guest: Guest) -> None:
-    """Wait until no SSH session is left that would wake up in a fork to a connection that is gone."""
+    """Wait until no SSH session is left: in a fork its connection would be gone."""
     tries = round(10 * guest.limits.connect_s)
     guest.as_root(f"i=0; while {_SESSION} && [ $i -lt {tries} ]; do i=$((i + 1)); sleep 0.1; done")

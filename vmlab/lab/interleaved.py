@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Two modules timed beside each other: two guests of one target that run in turns, so that both meet the same host."""
+"""Interleaved timing of two modules: two guests of one target run in turns, so both see the same load on the host."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from vmlab.timing.series import Series
 from vmlab.timing.stopwatch import BATCHES, Measurement, new_interleaving
 
 At = Callable[[int], Operation]
-"""The operation at a size."""
+"""Function that returns the operation for a size."""
 
 
 def time_both(
     lab: Lab, modules: tuple[Path, Path], target: Target, name: str, at: At, sizes: Sequence[int]
 ) -> tuple[Series, Series]:
-    """The series of two modules on a target, timed by what the lab's settings ask for.
+    """Time two modules on a target with the timing source from the lab's settings; returns a series for each.
 
-    Exact sources measure each by itself; any other in turns. Nothing else of the lab's runs on the host meanwhile.
-    Raises `UsageError` when the two are timed by different sources. Costs two forks, with the builds, boots and
-    snapshots that they lack, and for a source in turns about ten seconds a size.
+    An exact source measures one after the other, any other source in turns. No other test of the lab runs on the host
+    meanwhile. Raises `UsageError` if the two use different sources. Costs two forks, with missing builds, boots and
+    snapshots, and for a source in turns about 10 s per size.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(
@@ -40,7 +40,7 @@ def time_both(
         first, second = (stack.enter_context(_timed(lab, module, target)) for module in modules)
         if first.stopwatch.source is not second.stopwatch.source:
             raise UsageError(
-                f"one is timed by {first.stopwatch.source} and the other by {second.stopwatch.source}",
+                f"the first is timed with {first.stopwatch.source}, the second with {second.stopwatch.source}",
                 hint=f"--vmlab-timing {second.stopwatch.source}",
             )
         is_exact = first.stopwatch.source.is_exact
@@ -60,8 +60,8 @@ def time_both(
 def in_turns(
     first: Timed, second: Timed, operation: Operation, other: Operation | None = None, *, iterations: int = 1
 ) -> tuple[Measurement, Measurement]:
-    """Time an operation in two guests, a round of a few batches in one and then in the other, in an order drawn by lot
-    for each round; who is not timed stands still. `other` is what the second does, when it is not the same."""
+    """Time an operation in two guests in turns. Each round times a few batches in each guest, in random order, with the
+    other guest stopped. `other` is the second guest's operation, if it differs."""
     sides = (first, second)
     operations = (operation, other or operation)
     rounds: tuple[list[Measurement], list[Measurement]] = ([], [])

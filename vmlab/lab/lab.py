@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A run's targets and their testbeds: where the layers are wired together."""
+"""The lab: a run's targets and their testbeds."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from vmlab.settings import Settings
 
 
 class Lab(Run):
-    """Chooses targets and owns their testbeds. Cheap to make; images, boots and builds happen when asked for.
+    """Selects targets and owns their testbeds. Cheap to make; images, boots and builds are made on first use.
 
-    `progress` hears each step as it begins, `notice` what the user should know at the end.
+    `progress` is called with each step when it begins, `notice` with each notice for the end of the run.
     """
 
     def __init__(self, settings: Settings, *, progress: Say = silent, notice: Say = silent) -> None:
@@ -24,20 +24,20 @@ class Lab(Run):
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:
-        """The targets that the settings choose."""
+        """The targets that the settings select."""
         return self.matrix.select(self.settings.target)
 
     def testbed(self, target: Target) -> Testbed:
-        """The target's testbed, the same one each time."""
+        """Return the target's testbed, always the same object."""
         if target not in self._testbeds:
             self._testbeds[target] = self.make_testbed(target)
         return self._testbeds[target]
 
     def make_testbed(self, target: Target) -> Testbed:
-        """A new testbed; what a lab of another kind overrides."""
+        """Return a new testbed; a subclass may override it."""
         return Testbed(self, target)
 
     @property
     def testbeds(self) -> tuple[Testbed, ...]:
-        """Those that were asked for so far."""
+        """The testbeds made so far."""
         return tuple(self._testbeds.values())

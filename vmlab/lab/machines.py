@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Starting a target's machines: a boot, or a fork that is resumed from a snapshot's files."""
+"""Starts a target's machines: a boot, or a fork resumed from a snapshot's files."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Running:
     guest: Guest
     machine: Machine
     start_s: float
-    """From the start of QEMU to the first answer over SSH."""
+    """Seconds from the start of QEMU to the first answer over SSH."""
     open_shell: Callable[[str], int]
-    """Hands the terminal to the guest, or runs one command in it; returns the exit status."""
+    """Function that opens an interactive shell, or runs one command; returns the exit status."""
     is_fork: bool = False
 
 
@@ -55,8 +55,8 @@ class Machines:
 
     @contextlib.contextmanager
     def boot(self, origin: Origin | None = None) -> Iterator[Running]:
-        """A freshly booted guest for the length of a `with` block; `origin` tells where the memory and the disk of one
-        go that is to be frozen. Raises `MachineLost`; costs a boot."""
+        """Yield a freshly booted guest. If it is to be frozen, `origin` names the files for its memory and disk.
+        Raises `MachineLost`; costs a boot."""
         rig, target = self._rig, self._rig.target
         if target.boot is Boot.KFENCE:
             require_kfence(rig.image, target.id)
@@ -77,14 +77,14 @@ class Machines:
 
     @contextlib.contextmanager
     def resume(self, origin: Origin, mark: Mark) -> Iterator[Running]:
-        """A guest resumed from a frozen one's files, for the length of a `with` block, and proved to be that one.
+        """Yield a guest resumed from a snapshot's files and proved to be the frozen guest.
 
-        Raises `ForkUnproved`, `AssetError` when QEMU refuses the files, `MachineLost`; costs a second or two under TCG.
+        Raises `ForkUnproved`, `MachineLost`, and `AssetError` if QEMU refuses the files. Costs 1 to 2 s under TCG.
         """
         rig = self._rig
         image, limits = rig.image, rig.limits
         with self.machine(origin) as machine:
-            # The login is the longer half, and the proof needs another processor of the guest.
+            # Log in while the proof runs: the login takes longer, and uses another processor of the guest.
             late = LateTransport(lambda: reach(machine, image, limits.connect_s, limits))
             guest = self._guest(machine, late, has_root_shell=True, log_position=mark.log_position)
             with contextlib.closing(guest):
@@ -100,7 +100,7 @@ class Machines:
                 )
 
     def machine(self, origin: Origin | None) -> Machine:
-        """A machine of the target that is not started yet."""
+        """Return a machine of the target that is not started yet."""
         return Machine(
             self._rig.image,
             self._rig.spec,
@@ -114,7 +114,7 @@ class Machines:
     def _guest(
         self, machine: Machine, transport: Transport, *, has_root_shell: bool, log_position: int | None = None
     ) -> Guest:
-        """The guest in a machine, its connection made; `has_root_shell` tells that it was frozen with the lab's own."""
+        """Return the guest of a connected machine; `has_root_shell` if it was frozen with the lab's root shell."""
         rig = self._rig
         is_emulated = rig.accelerator.accelerator is Accelerator.TCG
         probe = HangProbe(
@@ -140,10 +140,10 @@ class Machines:
         )
 
     def _tell_boot_trouble(self, guest: Guest) -> None:
-        """Give a notice of what the kernel reported before any test: it fails none."""
+        """Give a notice for each splat during the boot, which fails no test."""
         with contextlib.suppress(GuestError):
             for splat in find_splats(guest.log.after(), self._rig.run.rules):
-                told = f"the kernel reported trouble while it booted: {splat.title}"
+                told = f"the kernel reported a splat during boot: {splat.title}"
                 self._context.notice(f"{self._rig.target.id}: {told}")
 
     def _dump_path(self, machine: Machine) -> Path | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a target's machines are made of, and what was learned while they were made."""
+"""The parts of a target's machines (image, accelerator, specification, timeouts), and the facts about them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __tracebackhide__ = hides_frames
 
 
 class Rig:
-    """One target's image, accelerator, machine specification and time limits. Cheap to make."""
+    """One target's image, accelerator, machine specification and timeouts. Cheap to make."""
 
     def __init__(self, run: Run, target: Target) -> None:
         self.run = run
@@ -40,13 +40,13 @@ class Rig:
 
     @property
     def image(self) -> Image:
-        """The target's image; made if it is not in the store (minutes, network).
+        """The target's image; built if it is not in the store (costs minutes and network).
 
-        Raises `AssetError` or `HostError` when it cannot be made, each time it is asked for; it is tried once.
+        If the build fails, every access raises the same `AssetError` or `HostError`; the build is not retried.
         """
         if self._image.made is not None:
             return self._image.made
-        version = self.run.qemu_version(self.target.architecture)  # without QEMU there is no point in making anything
+        version = self.run.qemu_version(self.target.architecture)  # without QEMU an image is useless
         started = time.monotonic()
         image = self._image.obtain(self.obtain_image)
         self.hold(image)
@@ -54,11 +54,11 @@ class Rig:
         return image
 
     def hold(self, image: Image) -> None:
-        """Keep an image from being removed by another run that needs room, as long as this one lives."""
+        """Prevent other runs that need space from removing an image while this run lasts."""
         self.run.held.enter_context(self.run.store.hold(image.disk.parent))
 
     def obtain_image(self) -> Image:
-        """One attempt at the image, from the store or made now."""
+        """Return the image from the store or build it, in one attempt."""
         stock, run = self.target.stock, self.run
         if stock.cloud is not None:
             return obtain_provisioned(run.context, run.accelerators, stock, stock.cloud)
@@ -66,28 +66,28 @@ class Rig:
 
     @property
     def host_verdict(self) -> Verdict:
-        """KVM or TCG, whichever this host runs the target's kernel by."""
+        """The accelerator that this host uses for the target's kernel, KVM or TCG."""
         return self.run.accelerators.verdict(self.image)
 
     @property
     def accelerator(self) -> Verdict:
-        """What runs the target's guests: the host's best, or TCG for a guest whose instructions are counted."""
+        """The accelerator of the target's guests: the host's best, or TCG for a guest under -icount."""
         if self.target.boot is Boot.ICOUNT:
             return Verdict(accelerator=Accelerator.TCG, reason=ONLY_TCG_COUNTS)
         return self.host_verdict
 
     @property
     def limits(self) -> Limits:
-        """The time limits of the target's guests."""
+        """The timeouts of the target's guests."""
         return limits_for(self.accelerator.accelerator, patience=self.run.settings.patience)
 
     @property
     def spec(self) -> MachineSpec:
-        """The machine that this run gives the target."""
+        """The specification of the target's machines."""
         parameters, settings = self.target.kernel_parameters, self.run.settings
         if self.target.boot is Boot.STRICT and has_option(self.image, "CONFIG_PAGE_OWNER"):
             parameters = (PAGE_OWNER, *parameters)
-        # Instructions are counted on one processor, unless --vmlab-cpus was given.
+        # -icount uses one processor, unless --vmlab-cpus was given.
         is_single = self.target.boot is Boot.ICOUNT and settings.origin["cpus"] == "default"
         verdict = self.accelerator
         return machine_spec(
@@ -102,36 +102,36 @@ class Rig:
 
     @property
     def facts(self) -> TargetFacts | None:
-        """What is known of the target so far; None before its image was obtained."""
+        """The facts about the target so far; None until its image is obtained."""
         lost = self.run.accelerators.lost
         return self._facts if self._facts is None or lost is None else emulated(self._facts, lost)
 
     @property
     def provenance(self) -> Provenance:
-        """What the results of the target's guests depend on; its image was obtained before."""
+        """The provenance of results from the target's guests. Obtains the image first."""
         return self._known().provenance
 
     def learn_boot(self, boot_s: float, console: Path) -> None:
-        """Remember a boot, how long it took to its first answer, and its console's file."""
+        """Record a boot: the seconds to its first answer, and its console's file."""
         self._facts = with_boot(self._known(), boot_s, console)
 
     def learn_fork(self, fork_s: float) -> None:
-        """Remember a fork, and of the first how long it took to answer."""
+        """Record a fork, and for the first one the seconds to its first answer."""
         known = self._known()
         self._facts = dataclasses.replace(known, fork_s=known.fork_s or fork_s, forks=known.forks + 1)
 
     def learn_discarded_fork(self, why: str) -> None:
-        """Remember, and tell the user, that a fork was thrown away."""
+        """Record a discarded fork and give a notice."""
         known = self._known()
         self._facts = dataclasses.replace(known, forks_discarded=known.forks_discarded + 1)
-        self.run.context.tell(self.target.id, "a fork was thrown away and a boot took its place", why)
+        self.run.context.tell(self.target.id, "a fork was discarded and replaced by a boot", why)
 
     def learn_build(self, built: Built) -> None:
-        """Remember how the module was built."""
+        """Record a build of the module."""
         self._facts = with_build(self._known(), built)
 
     def _known(self) -> TargetFacts:
-        _ = self.image  # what makes the facts
+        _ = self.image  # creates the facts
         facts = self.facts
         assert facts is not None
         return facts

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What all testbeds of a run share."""
+"""A run: the state that all testbeds share."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from vmlab.module.source import Source, none_named, read_source
 
 
 class Run:
-    """The context of a run, and what is read once for it: matrix, module, rules. Cheap to make."""
+    """The context of a run, and the data that it reads once: matrix, module, rules. Cheap to make."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
         self.settings = context.settings
         self.store = context.store
         self.held = contextlib.ExitStack()
-        """Objects of the store that no other run may remove as long as this one lives."""
+        """Objects of the store that no other run may remove during this run."""
 
     @cached_property
     def matrix(self) -> Matrix:
-        """The catalogue's rows and the user's own; `UsageError` for a wrong one."""
+        """The catalogue's targets and the user's; raises `UsageError` for an invalid row."""
         return load_matrix(own=self.settings.catalogue)
 
     @cached_property
     def source(self) -> Source:
-        """The module's sources; `UsageError` when there are none, or no module was named."""
+        """The module's sources; raises `UsageError` if there are none, or no module was named."""
         if self.settings.origin["module"] == "default" and not self.settings.module.is_dir():
             raise none_named(self.settings.module)
         return read_source(self.settings.module)
 
     @cached_property
     def rules(self) -> Rules:
-        """The rules that find trouble in a kernel log: vmlab's, preceded by the user's."""
+        """The rules that find splats in a kernel log: the user's, then vmlab's."""
         own = self.settings.known_splats
         return load_rules(own, known_splats_file()) if own is not None else known_rules()
 
     def qemu_version(self, architecture: Architecture) -> str:
-        """The version of the QEMU that runs an architecture's guests; `HostError` when there is none."""
+        """Return the version of the QEMU for an architecture; raises `HostError` if it is missing."""
         return qemu_version(architecture)
 
     @cached_property
     def accelerators(self) -> Accelerators:
-        """KVM or TCG, proved on this host."""
+        """The accelerators of this host, with their proofs."""
         return Accelerators(self.context, self.matrix, qemu_version=self.qemu_version)

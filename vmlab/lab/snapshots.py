@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Forks of frozen guests: a fresh kernel for every test, for a second instead of a boot."""
+"""Forks of snapshots: a fresh kernel for every test in a second instead of a boot."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _MOST_FAILURES = 2
 
 
 class Snapshots:
-    """One target's snapshots: tells a failed fork from a failed module, and gives up what fails twice in a row.
+    """One target's snapshots. Distinguishes a failed fork from a failed module.
 
-    A target whose forks were given up has its guests booted, and the run says so.
+    After two failed forks in a row the target's guests are booted instead, with a notice.
     """
 
     def __init__(self, rig: Rig, freezer: Freezer) -> None:
@@ -33,15 +33,14 @@ class Snapshots:
 
     @contextlib.contextmanager
     def fork(self, cargo: Cargo) -> Iterator[Running | None]:
-        """A fork of the target's snapshot with a cargo, for the length of a `with` block; None when it has to be
-        booted instead.
+        """Yield a fork of the target's snapshot with a cargo; None if a guest must be booted instead.
 
-        Costs a second or two under TCG, and the making of the snapshot the first time. Raises `ModuleError` when the
-        module does not load, and `MachineLost` when two guests were lost over the snapshot, each time.
+        Costs 1 to 2 s under TCG, and the first time the making of the snapshot. Raises `ModuleError` if the module does
+        not load, and `MachineLost` if two guests were lost while making the snapshot; both again at every later call.
         """
         accelerators = self._rig.run.accelerators
         with contextlib.ExitStack() as stack:
-            # A snapshot of a guest under KVM is no emulated one's: when KVM is lost, another is made.
+            # A snapshot made under KVM cannot be resumed under TCG: when KVM is lost, make another.
             yield accelerators.despite_loss(lambda: self._try_fork(cargo, stack))
 
     def _try_fork(self, cargo: Cargo, stack: contextlib.ExitStack) -> Running | None:
@@ -53,7 +52,7 @@ class Snapshots:
             raise
         except HostError as error:
             self._failures = _MOST_FAILURES
-            what = "guests are booted, since no snapshot can be made"
+            what = "guests are booted, because no snapshot can be made"
             self._rig.run.context.tell(self._rig.target.id, what, error.message)
             return None
         except UNUSABLE as error:
@@ -62,7 +61,7 @@ class Snapshots:
         try:
             running = stack.enter_context(self._freezer.resume(snapshot))
         except (*UNUSABLE, MachineLost) as error:
-            # Made anew it may be better; held by another run it stays for that one.
+            # A new snapshot may work. One that another run holds stays.
             self._rig.run.store.remove(snapshot)
             self._give_up(error)
             return None
@@ -74,10 +73,10 @@ class Snapshots:
         self._rig.learn_discarded_fork(error.message)
 
     def obtain(self, cargo: Cargo) -> StoredObject:
-        """The snapshot with a cargo, from the store or made now; a guest that is lost over it is retried once.
+        """Return the snapshot with a cargo, from the store or newly made; retried once if a guest is lost.
 
-        Raises `ModuleError` when the module does not load and `MachineLost` when two guests were lost, each time it is
-        asked for; `HostError` when there is no room.
+        Raises `ModuleError` if the module does not load and `MachineLost` if two guests were lost, again at every later
+        call; `HostError` if there is no space.
         """
         context, name = self._rig.run.context, self._rig.target.id
         what = "a guest was lost while it was made ready"

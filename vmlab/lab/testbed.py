@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A testbed: all that a run knows and holds of one target."""
+"""The testbed: everything that a run knows and holds of one target."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ __tracebackhide__ = hides_frames
 class Testbed:
     """Boots and forks a target's guests, and builds the module for them. Cheap to make.
 
-    Images, boots and builds happen when they are asked for; what failed for good is not tried again, but told again.
+    Images, boots and builds are made on first use. A permanent failure is not retried; its error is raised again.
     """
 
-    __test__ = False  # pytest takes a class of this name for tests
+    __test__ = False  # pytest would collect a class of this name
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Testbed:
         machines: Machines | None = None,
         freezer: Freezer | None = None,
     ) -> None:
-        """`rig`, `machines` and `freezer` are made for the target unless they are given."""
+        """Make a testbed; `rig`, `machines` and `freezer` default to new ones for the target."""
         self.run = run
         self.target = target
         self.rig = rig or Rig(run, target)
@@ -55,37 +55,37 @@ class Testbed:
         self.freezer = freezer or Freezer(self.rig, self.machines)
         self.snapshots = Snapshots(self.rig, self.freezer)
         self.unusable_sources: dict[TimingSource, Proof] = {}
-        """The timing sources that were found not to count here."""
+        """Timing sources that were found not to count here."""
         self.losses: list[str] = []
-        """How each of the target's latest tests lost its machine, one after the other."""
+        """Reasons for which the target's latest tests in a row lost their machines."""
         self._built = Once[Built](BuildError)
 
     @property
     def image(self) -> Image:
-        """The target's image; made if it is not in the store (minutes, network). Raises `AssetError`, `HostError`."""
+        """The target's image; built if it is not in the store (minutes, network). Raises `AssetError`, `HostError`."""
         return self.rig.image
 
     @property
     def accelerator(self) -> Verdict:
-        """What runs the target's guests."""
+        """The accelerator of the target's guests."""
         return self.rig.accelerator
 
     @property
     def limits(self) -> Limits:
-        """The time limits of the target's guests."""
+        """The timeouts of the target's guests."""
         return self.rig.limits
 
     @property
     def facts(self) -> TargetFacts | None:
-        """What is known of the target so far; None before its image was obtained."""
+        """The facts about the target so far; None until its image is obtained."""
         return self.rig.facts
 
     @contextlib.contextmanager
     def boot(self) -> Iterator[Running]:
-        """A freshly booted guest for the length of a `with` block. Costs a boot.
+        """Yield a freshly booted guest. Costs a boot.
 
-        A boot that is lost before the guest answers is retried once, with a notice: the module was not loaded yet. One
-        whose QEMU is refused KVM is done by emulation. Raises `MachineLost` when the second is lost too.
+        A boot that is lost before the guest answers is retried once, with a notice: the module was not loaded yet. If
+        QEMU is refused KVM, the guest is emulated. Raises `MachineLost` if the second boot is lost too.
         """
         run = self.run
         with contextlib.ExitStack() as stack:
@@ -97,7 +97,7 @@ class Testbed:
 
     @contextlib.contextmanager
     def booted(self, stage: Stage = Stage.READY) -> Iterator[Running]:
-        """A freshly booted guest that was taken to a stage, for the length of a `with` block."""
+        """Yield a freshly booted guest that was brought to a stage."""
         cargo = self.cargo(stage)
         with self.boot() as running:
             cargo.bring(running.guest)
@@ -105,27 +105,27 @@ class Testbed:
 
     @contextlib.contextmanager
     def fork(self, stage: Stage = Stage.READY) -> Iterator[Running]:
-        """A guest of its own for the length of a `with` block, resumed from a snapshot of that stage.
+        """Yield a new guest, resumed from a snapshot of a stage.
 
-        Costs a second or two under TCG, and the making of the snapshot the first time: a boot, and for the module's
-        stages its build. A fork that fails its proof is replaced by a boot, with a notice. Raises `ModuleError` when
-        the module does not build or load, each time it is asked for; `MachineLost` when boots are lost.
+        Costs 1 to 2 s under TCG, and the first time the making of the snapshot: a boot, and for the module's stages its
+        build. A fork that fails its proof is replaced by a boot, with a notice. Raises `ModuleError` if the module does
+        not build or load, again at every later call; `MachineLost` if boots are lost.
         """
-        _ = self.image  # without one there is nothing to fork and nothing to boot
+        _ = self.image  # report a failed image first
         with contextlib.ExitStack() as stack:
             running = stack.enter_context(self.snapshots.fork(self.cargo(stage)))
             yield running or stack.enter_context(self.booted(stage))
 
     def cargo(self, stage: Stage) -> Cargo:
-        """What guests of a stage have in them; builds the module for it. Raises `BuildError`, each time."""
+        """Return the cargo of a stage; builds the module for it. Raises `BuildError`, again at every later call."""
         if stage is Stage.READY:
             return Cargo()
         return Cargo(stage=stage, source=self.run.source, built=self.built())
 
     def built(self) -> Built:
-        """The module built for the target: once a run, from the cache or now; in a fork where the build takes a guest.
+        """Return the module built for the target, built once per run or cached; costs a fork if built in a guest.
 
-        Raises `BuildError` when it does not compile or does not fit, each time it is asked for.
+        Raises `BuildError` if it does not compile or does not fit the kernel, again at every later call.
         """
         return self._built.obtain(self._build_own)
 
@@ -136,16 +136,16 @@ class Testbed:
 
     @property
     def built_already(self) -> Built | None:
-        """The module that was built for the target in this run, if it was."""
+        """The module that this run built for the target; None if it did not."""
         return self._built.made
 
     def build(self, source: Source) -> Built:
-        """A module built for the target from other sources than the run's, from the cache or now; raises as `built`."""
+        """Build a module for the target from given sources, or take it from the cache; raises as `built`."""
         where = self.build_place
         with contextlib.ExitStack() as stack:
 
             def begin() -> Place:
-                # Called for a build that is not in the store.
+                # Called only if the build is not in the store.
                 self.run.context.progress(f"{self.target.id}: building {source.name} ({where})")
                 return stack.enter_context(self.place())
 
@@ -160,9 +160,9 @@ class Testbed:
             )
 
     def program(self, main: str, *, tree: Source | None = None) -> Path:
-        """A C program among the module's sources, or those of `tree`, compiled for the target's user space; cached.
+        """Compile a C program of the module's sources, or of `tree`, for the target's user space; the result is cached.
 
-        Raises `BuildError`; costs a fork where programs are compiled in a guest.
+        Raises `BuildError`; costs a fork if the build place is a guest.
         """
         source = tree or self.run.source
         inputs = {"source": source.digest, "main": main, "image": self.image.digest}
@@ -176,7 +176,7 @@ class Testbed:
 
     @property
     def build_place(self) -> BuildPlace:
-        """Where to compile: as asked, else on the host under TCG when it can be, else in the guest."""
+        """The place to build: as set, else on the host under TCG if possible, else in the guest."""
         asked = self.run.settings.build
         if asked is BuildPlace.GUEST:
             return asked
@@ -193,7 +193,7 @@ class Testbed:
 
     @contextlib.contextmanager
     def place(self) -> Iterator[Place]:
-        """The target's compiler for the length of a `with` block: on the host, or in a fork where it compiles there."""
+        """Yield the target's compiler: on the host, or in a fork if the build place is a guest."""
         with contextlib.ExitStack() as stack:
             if self.build_place is BuildPlace.GUEST:
                 place: Place = GuestPlace(stack.enter_context(self.fork()).guest)
@@ -202,5 +202,5 @@ class Testbed:
             yield stack.enter_context(contextlib.closing(place))
 
     def vmlinux(self) -> Path:
-        """The debug symbols of the target's kernel, for drgn; fetched when they are not in the store (minutes)."""
+        """Return the debug symbols of the target's kernel, for drgn; downloaded if not in the store (minutes)."""
         return obtain_vmlinux(self.target.stock, self.image, self.run.context)

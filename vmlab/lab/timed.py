@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Guests in which an operation can be timed, each by the best source that is proved in it."""
+"""Guests for timing, each with the best timing source that is proved in it."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ __tracebackhide__ = hides_frames
 
 
 class SourceUnusable(HostError):
-    """No source that was asked for counts on this host; the message has the fact for each."""
+    """None of the requested timing sources counts on this host; the message gives the reason for each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timed:
-    """A guest of its own and the stopwatch that is proved in it."""
+    """A guest and a stopwatch that is proved in it."""
 
     running: Running
     stopwatch: Stopwatch
     refused: tuple[Proof, ...]
-    """The better sources that could not be had, each with why."""
+    """Better sources that were refused, each with the reason."""
 
 
 @contextlib.contextmanager
 def fork_timed(
     lab: Lab, target: Target, stage: Stage = Stage.READY, *, accepted: Iterable[TimingSource] = ()
 ) -> Iterator[Timed]:
-    """A fork that can be timed, for the length of a `with` block: by what the settings ask for, else the best source.
+    """Yield a fork that can be timed, with the timing source from the settings, else the best one.
 
-    `accepted` are the sources that its user can do with; none means any. Raises `SourceUnusable` with the fact for
-    each when none is had. Costs a fork and its proof, some seconds; the first time also a boot, for the exact sources
-    one under `-icount`, half a minute or more.
+    `accepted` are the sources that the caller accepts; empty means any. Raises `SourceUnusable`, with the reason for
+    each source, if all are refused. Costs a fork and the proof, some seconds; the first time also a boot, for the exact
+    sources under `-icount`, 30 s or more.
     """
     testbed, refused = lab.testbed(target), list[Proof]()
     choice = lab.settings.timing
@@ -67,26 +67,26 @@ def fork_timed(
         refused.append(known)
     raise SourceUnusable(
         f"{target.id} cannot be timed as asked: {'; '.join(map(str, refused))}" if refused else _NOTHING,
-        hint="--vmlab-timing auto takes the best that counts here",
+        hint="--vmlab-timing auto takes the best source that counts here",
     )
 
 
 def require_possible(settings: Settings, targets: Iterable[Target]) -> None:
-    """Raise `UsageError` when the source that the settings demand is out of the question for every target."""
+    """Raise `UsageError` if the timing source from the settings is impossible on every target."""
     if settings.timing is TimingChoice.AUTO:
         return
-    # Whether KVM runs a kernel is not known yet, but when it is not wanted it is not had.
+    # KVM is not proved yet: assume it works, unless the settings exclude it.
     host = Accelerator.TCG if settings.accel is AcceleratorChoice.TCG else Accelerator.KVM
     reasons = {why_not(TimingSource(settings.timing), target.architecture, host, target.boot) for target in targets}
     if reasons and "" not in reasons:
         raise UsageError(
-            f"--vmlab-timing {settings.timing} cannot be had: {'; '.join(sorted(reasons))}",
-            hint="--vmlab-timing auto takes the best that counts here",
+            f"--vmlab-timing {settings.timing} is not possible: {'; '.join(sorted(reasons))}",
+            hint="--vmlab-timing auto takes the best source that counts here",
         )
 
 
 def _refusal(testbed: Testbed, variant: Testbed, source: TimingSource) -> Proof | None:
-    """Why a source cannot count on a target, known without a guest; None when only a guest can tell."""
+    """Return the reason why a source cannot count on a target; None if only a proof in a guest can tell."""
     target = testbed.target
     fact = why_not(source, target.architecture, testbed.rig.host_verdict.accelerator, target.boot)
     if not fact:
@@ -109,4 +109,4 @@ def _stopwatch(variant: Testbed, running: Running, source: TimingSource) -> Stop
     return Stopwatch(guest=running.guest, program=path, source=source, target=variant.target.id, provenance=provenance)
 
 
-_NOTHING = "this test accepts none of the sources that were asked for"
+_NOTHING = "this test does not accept the timing source of --vmlab-timing"

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The right to use perf: what the kernel's settings allow whom."""
+"""Permissions for perf: what the kernel's settings allow to whom."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a user may do with perf: kernel.perf_event_paranoid, level by level. The table is images/perf-access.toml."""
+"""Permissions for perf at each level of kernel.perf_event_paranoid. The table is images/perf-access.toml."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MOST_KPTR = 2
 
 
 class Privilege(StrEnum):
-    """Who asks."""
+    """Privilege of the process that uses perf."""
 
     NONE = "no-capability"
     PERFMON = "CAP_PERFMON"
@@ -39,22 +39,22 @@ class Privilege(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One thing to do with perf_event_open(2)."""
+    """One use of perf_event_open(2)."""
 
     name: str
     does: str
     source: str
     refused_from: int | None = None
-    """The lowest level at which it is refused; None when no upstream level refuses it."""
+    """Lowest level that refuses it; None if no upstream level does."""
     errno: str = ""
     perfmon_since: str = ""
-    """The kernel line from which CAP_PERFMON is enough for it, where that is not the table's."""
+    """First kernel line in which CAP_PERFMON suffices, if it differs from the table's."""
     needs_pmu: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restriction:
-    """What a distribution's patch adds: a level from which everything is refused."""
+    """A distribution's patch to the kernel: a level from which everything is refused."""
 
     distribution: str
     default: int
@@ -74,28 +74,28 @@ class _Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerfKernel:
-    """A kernel as far as the table is about it."""
+    """The properties of a kernel that select rows of the table."""
 
     release: str
     restriction: Restriction | None
-    """None for a kernel without such a patch."""
+    """The distribution's patch; None if the kernel has none."""
     default: int
-    """The level it boots with."""
+    """Level after boot."""
     has_pmu: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerfAccess:
-    """What is set in a guest while a test runs."""
+    """The perf settings of a guest while a test runs."""
 
     level: int
     found_level: int
-    """The level before: what is put back."""
+    """Level before the test, which is restored."""
     kernel: PerfKernel
 
 
 class PerfMissing(GuestError):
-    """The guest's kernel has no perf at all."""
+    """The guest's kernel was built without perf."""
 
 
 @functools.cache
@@ -110,17 +110,17 @@ def _table() -> _Table:
 
 
 def operations() -> tuple[Operation, ...]:
-    """Everything the table knows, in its order."""
+    """Return all operations of the table, in its order."""
     return _table().operation
 
 
 def known_levels() -> tuple[int, ...]:
-    """The levels that some kernel gives a meaning of their own."""
+    """Return the levels that have a distinct meaning in some kernel."""
     return _table().levels
 
 
 def expected_errno(operation: Operation, *, level: int, privilege: Privilege, kernel: PerfKernel) -> int:
-    """The errno that perf_event_open(2) must end with, 0 when it must succeed. Pure."""
+    """Return the errno that perf_event_open(2) must set, 0 if it must succeed. Pure."""
     restriction = kernel.restriction
     if restriction is not None and level >= restriction.refuses_all_from and not _lifts(privilege, restriction):
         return _number(restriction.errno)
@@ -135,14 +135,14 @@ def expected_errno(operation: Operation, *, level: int, privilege: Privilege, ke
 
 
 def name_of(number: int) -> str:
-    """`EACCES` for 13, `ok` for 0."""
+    """Return an errno's name: `EACCES` for 13, `ok` for 0."""
     return errno.errorcode.get(number, f"errno {number}") if number else "ok"
 
 
 def identify(*, release: str, config: str, os_release: str, has_pmu: bool = False) -> PerfKernel:
-    """What of the table holds for a kernel, by its configuration and the distribution's os-release(5). Pure.
+    """Identify a kernel by its configuration and the distribution's os-release(5). Pure.
 
-    Raises `GuestError` for a kernel with such a patch by a distribution that the table does not know.
+    Raises `GuestError` for a restricted kernel of a distribution that is not in the table.
     """
     symbol = re.search(rf"^(?:# )?{_SYMBOL}(=y| is not set)$", config, re.MULTILINE)
     if symbol is None:
@@ -154,36 +154,36 @@ def identify(*, release: str, config: str, os_release: str, has_pmu: bool = Fals
             default = restriction.default if symbol[1] == "=y" else _UPSTREAM_DEFAULT
             return PerfKernel(release=release, restriction=restriction, default=default, has_pmu=has_pmu)
     raise GuestError(
-        f"{distribution!r} restricts perf_event_open() in a way of its own",
+        f"{distribution!r} restricts perf_event_open() in an unknown way",
         hint=f"add a [[restriction]] for it to images/{_FILE}",
     )
 
 
 def examine(guest: Guest) -> PerfKernel:
-    """What of the table holds for a guest's kernel. Costs one command."""
+    """Identify a guest's kernel. Costs one command."""
     release, config, os_release = _parts(guest.as_root(_EXAMINE))
     return identify(release=release, config=config, os_release=os_release)
 
 
 def read_level(guest: Guest) -> int:
-    """The guest's kernel.perf_event_paranoid; `PerfMissing` when its kernel was built without perf."""
+    """Return the guest's kernel.perf_event_paranoid; raises `PerfMissing` if its kernel was built without perf."""
     text = guest.root(f"cat {LEVEL_FILE}").stdout
     return int(_require_perf(text))
 
 
 @contextlib.contextmanager
 def perf_access(guest: Guest, *, level: int | None = None, kptr_restrict: int | None = None) -> Iterator[PerfAccess]:
-    """Set who may use perf in a guest, and put back what was there, however the block ends.
+    """Set the permissions for perf in a guest, and restore them at the end of the block.
 
-    `level` is kernel.perf_event_paranoid, `kptr_restrict` says who sees kernel addresses; what is None stays. Raises
-    `UsageError` for a level that no kernel knows (the kernel itself takes any integer, and what is above its highest
-    level is like that), `PerfMissing` for a kernel without perf. Costs two commands as root, then one.
+    `level` is kernel.perf_event_paranoid, `kptr_restrict` decides who sees kernel addresses; None leaves a value as it
+    is. Raises `UsageError` for an unknown level (the kernel accepts any integer, and treats one above its highest level
+    like that level), `PerfMissing` for a kernel without perf. Costs two commands as root, then one.
     """
     if level is not None and level not in known_levels():
         known = f"{known_levels()[0]} to {known_levels()[-1]}"
-        raise UsageError(f"no kernel knows a perf_event_paranoid of {level}", hint=f"known: {known}")
+        raise UsageError(f"unknown perf_event_paranoid level {level}", hint=f"known: {known}")
     if kptr_restrict is not None and not 0 <= kptr_restrict <= _MOST_KPTR:
-        raise UsageError(f"no kernel knows a kptr_restrict of {kptr_restrict}", hint=f"known: 0 to {_MOST_KPTR}")
+        raise UsageError(f"unknown kptr_restrict value {kptr_restrict}", hint=f"known: 0 to {_MOST_KPTR}")
     files = f"cat {LEVEL_FILE}; echo ---; cat {KPTR_FILE}; echo ---; {_EXAMINE}"
     parts = _parts(guest.root(files).stdout)
     _require_perf(parts[0])
@@ -196,7 +196,7 @@ def perf_access(guest: Guest, *, level: int | None = None, kptr_restrict: int | 
         _write(guest, changed)
         yield PerfAccess(level=int(found) if level is None else level, found_level=int(found), kernel=kernel)
     finally:
-        # A guest that is lost has nothing to put back, and its loss is told already.
+        # A lost guest needs no restore, and its loss is already reported.
         if not guest.is_lost:
             _write(guest, {path: before[path] for path in changed})
 
@@ -214,7 +214,7 @@ def _write(guest: Guest, values: Mapping[str, str]) -> None:
 def _require_perf(level: str) -> str:
     if not level.strip():
         raise PerfMissing(
-            f"the guest's kernel has no perf: there is no {LEVEL_FILE}", hint="it wants CONFIG_PERF_EVENTS=y"
+            f"the guest's kernel has no perf: {LEVEL_FILE} is missing", hint="it needs CONFIG_PERF_EVENTS=y"
         )
     return level
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `vmlab compare` prints, and the status that it ends with."""
+"""Output of `vmlab compare`, and its exit status."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from vmlab.timing.compare import Comparison, Difference, PointComparison, Rules,
 from vmlab.timing.pairing import DocumentComparison, compare_documents
 
 STATUS = {Verdict.SAME: 0, Verdict.FASTER: 0, Verdict.SLOWER: 1, Verdict.INCONCLUSIVE: 3}
-"""2 is wrong usage. Inconclusive has a status of its own: what was not decided may not pass for what is fine."""
+"""Exit status for each verdict; 2 is wrong usage. Inconclusive must not pass as success, so it is 3."""
 JSON_SCHEMA = 1
 _STYLE = {Verdict.SAME: "", Verdict.FASTER: "green", Verdict.SLOWER: "red", Verdict.INCONCLUSIVE: "yellow"}
 _LEAST_WIDTH = 110
 
 
 def compare_files(before: Path, after: Path, rules: Rules, *, as_json: bool) -> int:
-    """Compare two files or directories that hold series, print it, and return the exit status."""
+    """Compare the series in two files or directories, print the result, and return the exit status."""
     compared = compare_documents(read_series(before), read_series(after), rules)
     print_comparison(compared, as_json=as_json)
     return STATUS[compared.verdict]
 
 
 def print_comparison(compared: DocumentComparison, *, as_json: bool) -> None:
-    """The table, what differed besides the code, and what was not decided; or all of it as JSON."""
+    """Print the table, the differences apart from the code, and the undecided points; or everything as JSON."""
     if as_json:
         print(json.dumps(comparison_data(compared), indent=1))
         return
-    # A figure is never cut: a terminal too narrow for a row wraps it.
+    # Figures are never truncated: a narrow terminal wraps the row.
     console = open_console(least_width=_LEAST_WIDTH)
     console.print(_table(compared))
     for line in _notes(compared):
@@ -44,7 +44,7 @@ def print_comparison(compared: DocumentComparison, *, as_json: bool) -> None:
 
 
 def comparison_data(compared: DocumentComparison) -> dict[str, Any]:
-    """The comparison as JSON has it, with the verdicts that follow from it."""
+    """Return the comparison for JSON output, with its verdicts and differences."""
     data: dict[str, Any] = {"schema": JSON_SCHEMA, "verdict": str(compared.verdict)} | unstructure(compared)
     for row, comparison in zip(data["series"], compared.series, strict=True):
         row["verdict"] = str(comparison.verdict)
@@ -85,7 +85,7 @@ def _cells(row: Comparison, point: PointComparison) -> tuple[str, ...]:
 
 
 def _notes(compared: DocumentComparison) -> list[Text]:
-    """What to know besides the figures, each thing once with the series that it holds for; the verdict last."""
+    """Return the notes below the table, each once with the series that it applies to; the verdict comes last."""
     series: dict[str, tuple[Text, list[str]]] = {}
     for row in compared.series:
         for note in (*_reasons(row), *map(_loud, row.differences), *map(Text, row.remarks), *_one_sided(row)):
@@ -99,7 +99,7 @@ def _notes(compared: DocumentComparison) -> list[Text]:
 
 
 def _reasons(row: Comparison) -> list[Text]:
-    """Why points were not decided, each reason once with the sizes that it holds for."""
+    """Return the reasons of inconclusive points, each once with the sizes that it applies to."""
     sizes: dict[str, list[str]] = {}
     for point in row.points:
         if point.verdict is Verdict.INCONCLUSIVE:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How long tests took, recorded to split later runs by, and estimates for what nobody has timed yet."""
+"""Recorded test durations, to balance the shards of later runs, and estimates for tests without one."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from vmlab.timing.document import read_json
 SCHEMA = 1
 KIND = "vmlab durations"
 UNKNOWN_TEST_S = 2.0
-"""What a test is taken for when none was ever timed: a fork, and what is done in it."""
+"""Estimate for a test if no test has a recorded duration: a fork and the test itself."""
 UNKNOWN_SETUP_S = 60.0
-"""What making a target ready is taken for: boots took 11 to 105 s under TCG on two cores."""
+"""Estimate for the setup of a target: boots took 11 to 105 s under TCG on two cores."""
 _TIMED = (Outcome.PASSED, Outcome.FAILED, Outcome.ERROR, Outcome.SKIPPED)
 _LONGEST_S = 10**7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetDurations:
-    """What was timed on one target, in seconds."""
+    """Recorded durations of one target, in seconds."""
 
     setup_s: float | None = None
-    """What its first boot and the module's build took; None where no run needed them."""
+    """Duration of its first boot and the module's build; None if no run needed them."""
     tests: Mapping[str, float]
-    """Test names as the result file has them."""
+    """Duration of each test, by its name in the result file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Durations:
-    """A durations file."""
+    """Content of a durations file."""
 
     kind: str = KIND
     schema: int = SCHEMA
@@ -51,7 +51,7 @@ NOTHING_TIMED = Durations(targets={})
 
 
 class Expected:
-    """What tests are expected to take, by what was recorded; the same answers on every host."""
+    """Expected durations of tests, from recorded ones; the same on every host."""
 
     def __init__(self, recorded: Durations) -> None:
         self._recorded = recorded.targets
@@ -69,8 +69,8 @@ class Expected:
         self._of_any_setup = statistics.median(setups) if setups else UNKNOWN_SETUP_S
 
     def test_s(self, test: str, target: str) -> float:
-        """As recorded on this target, else the test's median on others, else the median of this target's tests, else
-        of all."""
+        """Return the duration recorded on this target, else the test's median on other targets, else the median of
+        this target's tests, else of all tests."""
         row = self._recorded.get(target)
         if row is not None and test in row.tests:
             return row.tests[test]
@@ -78,13 +78,13 @@ class Expected:
         return self._by_name[general] if general in self._by_name else self._of_target.get(target, self._of_any)
 
     def setup_s(self, target: str) -> float:
-        """As recorded for this target, else the median of the others."""
+        """Return the setup time recorded for this target, else the median of the other targets."""
         row = self._recorded.get(target)
         return self._of_any_setup if row is None or row.setup_s is None else row.setup_s
 
 
 def durations_of(results: Iterable[RunResult]) -> Durations:
-    """What runs timed; where several timed the same, the mean."""
+    """Return the durations from the results of runs; the mean if several runs timed the same test."""
     tests: dict[str, dict[str, list[float]]] = {}
     setups: dict[str, list[float]] = {}
     for result in results:
@@ -106,36 +106,36 @@ def durations_of(results: Iterable[RunResult]) -> Durations:
 
 
 def read_durations(path: Path) -> Durations:
-    """Recorded durations out of a durations file, a results.json, or a directory with one.
+    """Read recorded durations from a durations file, a results.json, or a directory with one.
 
-    Raises `UsageError` when it is none of these, damaged, or holds what is no duration.
+    Raises `UsageError` if it is none of these, damaged, or has an invalid duration.
     """
     file = path / RESULT_FILE if path.is_dir() else path
     data = read_json(file)
     if isinstance(data, dict) and data.get("kind") == KIND:
         if data.get("schema") != SCHEMA:
-            raise UsageError(f"{str(file)!r} has another schema than {SCHEMA}", hint="record it anew")
+            raise UsageError(f"{str(file)!r} must have schema {SCHEMA}", hint="record the durations again")
         found = structure(data, Durations, where=str(file))
     elif isinstance(data, dict) and "targets" in data:
         found = durations_of([result_from(data, where=str(file))])
     else:
         raise UsageError(
-            f"{str(file)!r} holds no durations", hint=f"name a {RESULT_FILE}, or what `vmlab report durations` wrote"
+            f"{str(file)!r} has no durations", hint=f"name a {RESULT_FILE}, or a file from `vmlab report durations`"
         )
     for target, row in found.targets.items():
         for name, duration_s in (*row.tests.items(), ("setup_s", row.setup_s or 0.0)):
-            if not 0 <= duration_s <= _LONGEST_S:  # NaN is neither
-                raise UsageError(f"{str(file)!r}: {target}: {name} takes {duration_s}, which is no duration")
+            if not 0 <= duration_s <= _LONGEST_S:  # NaN fails both comparisons
+                raise UsageError(f"{str(file)!r}: {target}: {name}: invalid duration {duration_s}, expected seconds")
     return found
 
 
 def write_durations(durations: Durations, path: Path) -> None:
-    """Write a durations file whole or not at all; `HostError` when the disk refuses."""
+    """Write a durations file atomically; raises `HostError` if the disk fails."""
     replace_file(path, json.dumps(unstructure(durations), indent=1) + "\n")
 
 
 def _timed(row: TargetResult) -> dict[str, float]:
-    """Each test's own share: the first one waited for the image, the boot and the build, which are its target's."""
+    """Return each test's duration; from the first test's, subtract its wait for the target's image, boot and build."""
     found: dict[str, float] = {}
     for number, test in enumerate(row.tests):
         duration_s = test.duration_s
@@ -158,5 +158,5 @@ def _mean(known: list[float]) -> float:
 
 
 def _general(test: str, target: str) -> str:
-    """A test's name without its target, to find it again on another."""
+    """Return a test's name without its target, to match it on another target."""
     return test.replace(target, "*")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How figures are written, the same in every table and picture."""
+"""Formats of figures, the same in every table and plot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from vmlab.timing.series import Point, Series, TimingSource, Unit
 
 
 def figure(value: float) -> str:
-    """A cost: whole and in thousands where it is large, four digits where it is small."""
+    """Format a cost: an integer with thousands separators if large, four digits if small."""
     if abs(value) >= 10_000:
         return f"{value:,.0f}"
     if abs(value) >= 100:
@@ -20,21 +20,21 @@ def signed(value: float) -> str:
 
 
 def percent(ratio: float, *, digits: int = 1) -> str:
-    """A ratio as a change: 1.2 is `+20.0 %`."""
+    """Format a ratio as a change: 1.2 is `+20.0 %`."""
     change = round((ratio - 1) * 100, digits)
     return f"{change or 0.0:+,.{digits}f} %"
 
 
 def unit_words(source: str, unit: str) -> str:
-    """What a figure counts and what counted it: a nanosecond of icount is called what it is."""
+    """Format unit and source of a figure; a nanosecond of icount is shown as an instruction."""
     return f"{Unit.INSTRUCTIONS if source == TimingSource.ICOUNT else unit} ({source})"
 
 
 def cost(series: Series, point: Point) -> float:
-    """The figure that stands for a point: the steady one of an exact source, the median of any other."""
+    """Return the figure for a point: the steady count of an exact source, else the median."""
     return point.steady if series.source.is_exact else point.median
 
 
 def printable(text: str) -> str:
-    """A name without what would steer a terminal, and what XML 1.0 has no place for, not even escaped."""
+    """Replace characters that could control a terminal, or that XML 1.0 cannot contain even when escaped."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Targets as a matrix of jobs, in the words of the engines that run them. Pure."""
+"""Targets as a CI job matrix, in the format of GitHub or GitLab. Pure."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from vmlab.errors import UsageError
 
 RUNNERS: Mapping[Architecture, str] = {Architecture.AMD64: "ubuntu-24.04", Architecture.ARM64: "ubuntu-24.04-arm"}
 """GitHub's hosted runners by architecture (docs.github.com, "GitHub-hosted runners reference"). In August 2026
-ubuntu-24.04-arm had /dev/kvm and ubuntu-26.04-arm had none (actions/runner-images#14549); KVM is tried on whichever."""
+ubuntu-24.04-arm had /dev/kvm, ubuntu-26.04-arm did not (actions/runner-images#14549); KVM is tried on either."""
 MOST_GITHUB_JOBS = 256
-"""Of one matrix, for a run (docs.github.com, "Actions limits")."""
+"""Maximum number of jobs in one matrix, per run (docs.github.com, "Actions limits")."""
 MOST_GITLAB_JOBS = 200
-"""Of one `parallel:matrix` (docs.gitlab.com, "CI/CD YAML syntax reference")."""
+"""Maximum number of jobs in one `parallel:matrix` (docs.gitlab.com, "CI/CD YAML syntax reference")."""
 
 
 class JobFormat(StrEnum):
-    """Whose words a job matrix is in."""
+    """Format of a job matrix."""
 
     GITHUB = "github"
     GITLAB = "gitlab"
 
 
 def job_matrix(targets: Sequence[Target], form: JobFormat, *, shards: int = 1) -> str:
-    """One job a target, or `shards` for each; `UsageError` when the engine would refuse so many.
+    """Return a matrix with one job per target, or `shards` per target; raises `UsageError` for too many jobs.
 
-    For GitHub a line to put into `fromJSON` as `strategy.matrix`: rows with `target`, `shard`, `runner`, `tried`, false
-    where nobody saw the row work from its publisher, and `fibdrv`, whether the lab's own example supports its kernel.
-    For GitLab the hidden job `.vmlab-matrix` with `parallel`, in YAML to be put behind a child pipeline's jobs, which
-    extend it. Its variables are vmlab's own settings.
+    For GitHub, a line for `strategy.matrix` through `fromJSON`: rows with `target`, `shard`, `runner`, `tried` (false
+    if the publisher's image was never tried) and `fibdrv` (true if the example driver supports the kernel). For GitLab,
+    YAML with the hidden job `.vmlab-matrix` and its `parallel`, to append to a child pipeline whose jobs extend it. Its
+    variables are vmlab's settings.
     """
     if shards < 1:
-        raise UsageError(f"{shards} shards of each target make no matrix", hint="--shards 1, or more")
+        raise UsageError(f"--shards must be at least 1, got {shards}", hint="such as --shards 2")
     if form is JobFormat.GITHUB:
         rows = [_github(target, shard) for target in targets for shard in _shards(shards)]
         _require_few(len(rows), MOST_GITHUB_JOBS, "GitHub")
@@ -50,7 +50,7 @@ def job_matrix(targets: Sequence[Target], form: JobFormat, *, shards: int = 1) -
 
 
 def is_untried(target: Target) -> bool:
-    """Whether its guests come from a publisher's image that nobody has seen work."""
+    """True if the target's image comes from a publisher's image that was never tried."""
     return target.cloud is not None and not target.cloud.image.is_tried
 
 
@@ -58,7 +58,7 @@ def _github(target: Target, shard: str) -> dict[str, Any]:
     row: dict[str, Any] = {"target": target.id, "runner": RUNNERS[target.architecture]}
     row["tried"] = not is_untried(target)
     row["fibdrv"] = target.has_fibdrv
-    # As part of a file's name, where a slash may not stand.
+    # For a file name, which must not contain a slash.
     row["name"] = target.id + (f"-{shard.replace('/', '-of-')}" if shard else "")
     row["shard"] = shard
     return row
@@ -71,6 +71,6 @@ def _shards(count: int) -> list[str]:
 def _require_few(jobs: int, most: int, whose: str) -> None:
     if jobs > most:
         raise UsageError(
-            f"that would be {jobs} jobs, and {whose} takes {most} of one matrix",
-            hint="choose fewer targets with --vmlab-target, or split the run with --vmlab-shard instead",
+            f"the matrix has {jobs} jobs, {whose} allows {most}",
+            hint="select fewer targets with --vmlab-target, or split the run with --vmlab-shard",
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `vmlab targets`, `vmlab doctor` and `vmlab images ls` print."""
+"""Output of `vmlab targets`, `vmlab doctor` and `vmlab images ls`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vmlab.store.store import Store, StoredObject
 
 
 def print_targets(matrix: Matrix, store: Store, lock: ImageLock, *, chosen: Sequence[Target]) -> None:
-    """A row per target; those that a run would take now are marked, and what nobody tried yet is told."""
+    """Print a row per target; marks the selected targets, and those whose image was never tried."""
     releases = {item.facts["target"]: item.facts["release"] for item in store.objects() if item.kind == "image"}
     table = _table("", "target", "line", "flavour", "suite", "image", "")
     for target in matrix.targets:
@@ -28,17 +28,17 @@ def print_targets(matrix: Matrix, store: Store, lock: ImageLock, *, chosen: Sequ
         flavour = target.flavour if target.cloud is None else "as shipped"
         table.add_row(mark, target.id, target.line, flavour, target.suite.codename, image, _remarks(target))
     _print(table)
-    print("* runs now; choose others with --vmlab-target")
+    print("* selected; select others with --vmlab-target")
     if any(target.cloud is not None and not target.cloud.image.is_tried for target in matrix.targets):
-        print("never tried: no guest was made of its publisher's image yet")
+        print("never tried: no guest was booted from the publisher's image yet")
     if any(image.id not in lock.rows for image in matrix.images):
-        print("not locked: `vmlab images lock TARGET` asks its publisher which file it is")
+        print("not locked: `vmlab images lock TARGET` locks the publisher's current file")
 
 
 def _how_to_get(target: Target, lock: ImageLock) -> str:
     if target.cloud is None:
-        return "to be built"
-    return "to be fetched" if target.cloud.image.id in lock.rows else f"not locked: {target.cloud.image.id}"
+        return "to build"
+    return "to download" if target.cloud.image.id in lock.rows else f"not locked: {target.cloud.image.id}"
 
 
 def _remarks(target: Target) -> str:
@@ -51,7 +51,7 @@ def _remarks(target: Target) -> str:
 
 
 def print_facts(facts: Sequence[Fact], *, as_json: bool) -> None:
-    """What the doctor found."""
+    """Print the facts of `vmlab doctor`."""
     if as_json:
         print(json.dumps([unstructure(fact) for fact in facts], indent=1))
         return
@@ -65,7 +65,7 @@ def print_facts(facts: Sequence[Fact], *, as_json: bool) -> None:
 
 
 def print_objects(store: Store, items: Sequence[StoredObject]) -> None:
-    """What is in the store, with sizes."""
+    """Print the objects in the store, with sizes."""
     table = _table("kind", "what", "kernel", "size", "last used", "digest")
     for item in items:
         days = (time.time() - store.last_used(item)) / 86400

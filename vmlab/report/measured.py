@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The figures that a run recorded, a line for each series, below its table."""
+"""The figures that a run recorded, one line per series, below its table."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from vmlab.report.figures import cost, figure, printable, unit_words
 from vmlab.timing.series import Series
 
 _MOST_SERIES = 6
-"""The most lines for one target: a summary is read, and `vmlab series` lists all."""
+"""Maximum number of lines per target in the summary; `vmlab series` lists all series."""
 _MOST_POINTS = 5
 
 
 def measured_lines(series: Sequence[Series], *, report: str) -> list[str]:
-    """Cost by size for each series, grouped by target; no line when nothing was recorded.
+    """Return the costs by size of each series, grouped by target; empty if nothing was recorded.
 
-    `report` is what `vmlab series` and `vmlab plot` are to be given.
+    `report` is the argument for the `vmlab series` and `vmlab plot` commands that the last line shows.
     """
     by_target: dict[str, list[Series]] = {}
     for row in series:
@@ -33,7 +33,7 @@ def measured_lines(series: Sequence[Series], *, report: str) -> list[str]:
 
 
 def shown_path(path: Path) -> str:
-    """A path as a person here would type it: relative to the working directory where it lies below that."""
+    """Return a path quoted for the shell, relative to the working directory if it is below that."""
     here = Path.cwd()
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What `vmlab series` and `vmlab plot` print and write."""
+"""Output of `vmlab series` and `vmlab plot`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PLOT_ROWS = 16
 
 
 def print_series(document: SeriesDocument) -> None:
-    """A row per series and size: the cost, and between which costs half of its samples lie."""
+    """Print a row per series and size: the cost, and the quartiles of its samples."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("series", "target", "counts"):
         table.add_column(heading, overflow="fold")
@@ -41,19 +41,19 @@ def print_series(document: SeriesDocument) -> None:
             head = ("", "", "")
     console = open_console()
     console.print(table)
-    host = "; ".join(document.host.values()) or "a host that was not recorded"
+    host = "; ".join(document.host.values()) or "an unknown host"
     console.print(Text(f"measured {document.date} by vmlab {document.vmlab} on {host}"), soft_wrap=True)
 
 
 def export_pyperf(document: SeriesDocument, path: Path) -> None:
-    """Write all samples for pyperf; what it could not take is told on standard error."""
+    """Write all samples for pyperf; reports samples that pyperf does not accept on standard error."""
     for line in write_pyperf(document, path):
         print(f"note: {line}", file=sys.stderr)
     print(path)
 
 
 def draw(document: SeriesDocument, *, svg_file: Path | None, name: str | None) -> None:
-    """Plot on the terminal, in the letters that its encoding has, or into an SVG file."""
+    """Plot on the terminal, in ASCII if its encoding requires that, or into an SVG file."""
     pictures = pictures_of(document.series, name=name)
     if svg_file is not None:
         replace_file(svg_file, svg(pictures))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Series as a file that pyperf reads: `pyperf show`, `stats`, `hist`, `compare_to`.
+"""Export of series to a file for pyperf: `pyperf show`, `stats`, `hist`, `compare_to`.
 
-Written here, since pyperf would put this Python and this host on every figure, and the format is small: version 1.0,
-https://pyperf.readthedocs.io/en/latest/api.html#json-format. Tested against pyperf itself.
+Does not use pyperf, which would record this Python and this host with every figure. The format is small: version 1.0,
+https://pyperf.readthedocs.io/en/latest/api.html#json-format. Tested against pyperf.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _NS_A_SECOND = 1e9
 
 
 def write_pyperf(document: SeriesDocument, path: Path) -> list[str]:
-    """Write every sample of a document, whole or not at all; returns what was left out, a line each.
+    """Write every sample of a document atomically; returns a line for each point that was left out.
 
-    pyperf takes no value that is not above zero: a point that has one is left out. Raises `UsageError` when nothing is
-    left, `HostError` when the disk refuses.
+    pyperf accepts only values above zero: a point with any other value is left out. Raises `UsageError` if no point is
+    left, `HostError` if the disk fails.
     """
     benchmarks: dict[str, dict[str, Any]] = {}
     left_out = []
@@ -35,15 +35,15 @@ def write_pyperf(document: SeriesDocument, path: Path) -> list[str]:
         for point in row.points:
             name = _name(document, row, point)
             if name in benchmarks:
-                raise UsageError(f"two series would both be {name!r} to pyperf", hint="give them names of their own")
+                raise UsageError(f"duplicate pyperf benchmark {name!r}", hint="give each series a different name")
             if min(point.samples) > 0:
                 benchmarks[name] = {"metadata": _metadata(row, point, name), "runs": [{"values": _values(row, point)}]}
             else:
                 left_out.append(
-                    f"left out: {name}: a sample is {min(point.samples):g}, and pyperf takes none that is not above 0"
+                    f"left out: {name}: a sample is {min(point.samples):g}, pyperf accepts only samples above 0"
                 )
     if not benchmarks:
-        raise UsageError("pyperf takes none of these series: no point has only samples above zero")
+        raise UsageError("pyperf accepts none of these series: every point has a sample of 0 or less")
     common = {"vmlab_version": document.vmlab, "date": _date(document.date)}
     common |= {f"host_{key}": _line(value) for key, value in document.host.items()}
     data = {"version": _VERSION, "metadata": _filled(common), "benchmarks": list(benchmarks.values())}
@@ -52,7 +52,7 @@ def write_pyperf(document: SeriesDocument, path: Path) -> list[str]:
 
 
 def _name(document: SeriesDocument, row: Series, point: Point) -> str:
-    """The same for the same measurement in two files, so that pyperf finds the pairs."""
+    """Return a benchmark's name, equal for the same measurement in two files, so that pyperf pairs them."""
     same = sum((row.name, row.target) == (other.name, other.target) for other in document.series)
     source = f" by {row.source} in {row.unit}" if same > 1 else ""
     return _line(f"{row.name} n={point.n} on {row.target}{source}")
@@ -68,7 +68,7 @@ def _metadata(row: Series, point: Point, name: str) -> dict[str, Any]:
 
 
 def _is_time(row: Series) -> bool:
-    # A nanosecond of icount is an instruction.
+    # One nanosecond of icount is one instruction.
     return row.unit is Unit.NS and row.source is not TimingSource.ICOUNT
 
 
@@ -77,7 +77,7 @@ def _values(row: Series, point: Point) -> list[float]:
 
 
 def _date(text: str) -> str:
-    """A date as pyperf writes one, without a zone; empty when it is none."""
+    """Format a date like pyperf, without a time zone; empty if it is invalid."""
     try:
         return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S")
     except ValueError:
@@ -85,11 +85,11 @@ def _date(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    """pyperf takes no line ends in a word."""
+    """Replace line breaks, which pyperf does not accept in a string."""
     return re.sub(r"\s+", " ", text).strip()
 
 
 def _filled(words: dict[str, Any]) -> dict[str, Any]:
-    """pyperf takes no empty word either."""
+    """Remove empty strings, which pyperf does not accept."""
     lines = {key: _line(value) if isinstance(value, str) else value for key, value in words.items()}
     return {key: value for key, value in lines.items() if value != ""}

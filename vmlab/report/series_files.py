@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Series out of whatever holds some: a document of their own, a result file, a directory with either."""
+"""Reader of series from a series document, a result file, or a directory with either."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from vmlab.timing.series import Series
 
 
 def read_series(path: Path) -> SeriesDocument:
-    """What was measured, out of a series document, a results.json, or a directory that holds one (`build/vmlab`).
+    """Read series from a series document, a results.json, or a directory with one (`build/vmlab`).
 
-    The series of a result file get the provenance of their target where they have none, which says what the host was.
-    Raises `UsageError` when it is none of these, damaged, of another schema, or holds no series.
+    Series of a result file without a provenance get that of their target, which names the host. Raises `UsageError` if
+    it is none of these, damaged, of another schema, or has no series.
     """
     file = _file_in(path) if path.is_dir() else path
     data = read_json(file)
@@ -27,10 +27,10 @@ def read_series(path: Path) -> SeriesDocument:
     elif isinstance(data, dict) and "targets" in data:
         document = _document_of(read_result(file), where=str(file))
     else:
-        raise UsageError(f"{str(file)!r} holds no series: it is neither a series document nor a {RESULT_FILE}")
+        raise UsageError(f"{str(file)!r} is neither a series document nor a {RESULT_FILE}")
     if not document.series:
         raise UsageError(
-            f"{str(file)!r} holds no series: nothing was recorded", hint="tests record some with the fixture series"
+            f"{str(file)!r} has no series: nothing was recorded", hint="record them with the fixture series"
         )
     return document
 
@@ -55,7 +55,7 @@ def _document_of(result: RunResult, *, where: str) -> SeriesDocument:
 
 
 def _host_of(series: Sequence[Series]) -> dict[str, str]:
-    """The host of all series; where results of several were merged, what each of them was."""
+    """Return the host of all series; for merged results, the hosts of all."""
     seen: dict[str, dict[str, None]] = {}
     for row in series:
         for word, value in (row.provenance.host if row.provenance is not None else {}).items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Merging the four places that settings come from."""
+"""Loads settings from their four sources and merges them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LISTING = "vmlab targets --help"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings of a run; `origin` tells where each came from."""
+    """All settings of a run; `origin` names the source of each."""
 
     target: str
     module: Path
@@ -61,10 +61,10 @@ def load_settings(
     directory: Path,
     environment: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Merge the four places into one record; `UsageError` names the place of a bad value.
+    """Merge the four sources into one record; raises `UsageError`, which names the source of an invalid value.
 
-    `options` maps setting names to what was given on the command line (None: not given); `directory` is where
-    pyproject.toml is looked for, and what relative paths in it are relative to.
+    `options` maps setting names to command line values (None: not given). `directory` contains pyproject.toml, and
+    paths in that file are relative to it.
     """
     given: dict[str, tuple[str, str]] = {s.name: (s.default, "default") for s in SETTINGS}
     given |= _from_project(directory)
@@ -81,7 +81,7 @@ def load_settings(
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
-    """Raise `UsageError` for a VMLAB_ variable that is unknown or has a wrong value. Reads no file."""
+    """Raise `UsageError` for a VMLAB_ variable that is unknown or has an invalid value. Reads no file."""
     for name, (text, variable) in _from_environment(environment).items():
         _parsed(_BY_NAME[name], text, variable, text)
 
@@ -98,7 +98,7 @@ _PROJECT = "pyproject.toml"
 
 
 def _from_project(directory: Path) -> dict[str, tuple[str, str]]:
-    from vmlab.decode import read_toml  # a pytest run without guests never gets here
+    from vmlab.decode import read_toml  # a pytest run without guests never needs it
 
     path = directory / _PROJECT
     if not path.is_file():
@@ -106,7 +106,7 @@ def _from_project(directory: Path) -> dict[str, tuple[str, str]]:
     tool = read_toml(path).get("tool", {})
     table = tool.get("vmlab", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
-        raise UsageError(f"{path}: [tool.vmlab] is no table", hint="write `[tool.vmlab]`, once")
+        raise UsageError(f"{path}: tool.vmlab must be a table, got {table!r}", hint="write `[tool.vmlab]` once")
     for name in table:
         if name not in _BY_NAME:
             hint = nearest(name, _BY_NAME, listing=_LISTING)
@@ -118,7 +118,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[str, st
     found = {}
     for variable, text in environment.items():
         if not variable.startswith("VMLAB_") or not text:
-            continue  # an empty variable is one that was not given
+            continue  # an empty variable counts as unset
         name = variable.removeprefix("VMLAB_").lower()
         if name not in _BY_NAME:
             hint = nearest(variable, [setting.variable for setting in SETTINGS], listing=_LISTING)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The text of a setting as its value. Each parser raises `Invalid`, which says what the text must be."""
+"""Parsers for the text of settings. Each raises `Invalid`, whose message says what the text must be."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_SHARDS = 10_000
 
 
 class Invalid(ValueError):
-    """A text that is not the value of a setting; the message completes a sentence that begins with its name."""
+    """Invalid text for a setting; the message follows the setting's name, such as "must be yes or no"."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class Invalid(ValueError):
 
 
 def between(low: float, high: float, kind: type) -> Callable[[str], Any]:
-    """A parser of numbers within two bounds."""
+    """Return a parser of numbers between two bounds, inclusive."""
 
     def parse(text: str) -> Any:
         try:
@@ -39,7 +39,7 @@ def between(low: float, high: float, kind: type) -> Callable[[str], Any]:
 
 
 def one_of(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
-    """A parser of the words of an enumeration."""
+    """Return a parser of an enumeration's words."""
 
     def parse(text: str) -> StrEnum:
         words = [str(word) for word in kind]
@@ -51,14 +51,14 @@ def one_of(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
 
 
 def yes_or_no(text: str) -> bool:
-    """`yes` or `true` as True, `no` or `false` as False."""
+    """Parse `yes` or `true` as True, `no` or `false` as False."""
     if text.lower() not in ("yes", "no", "true", "false"):
         raise Invalid("must be yes or no")
     return text.lower() in ("yes", "true")
 
 
 def budget(text: str) -> float | None:
-    """A number of GiB, or `auto` as None."""
+    """Parse a number of GiB, or `auto` as None."""
     if text == "auto":
         return None
     try:
@@ -68,19 +68,19 @@ def budget(text: str) -> float | None:
 
 
 def path(text: str) -> Path:
-    """An absolute path, without a look at the disk."""
+    """Parse a path and make it absolute, without access to the disk."""
     if not text:
         raise Invalid("must be a path")
     return Path(text).expanduser().absolute()
 
 
 def optional_path(text: str) -> Path | None:
-    """An absolute path, or None for no text."""
+    """Parse a path and make it absolute; None for an empty text."""
     return path(text) if text else None
 
 
 def optional_directory(text: str) -> Path | None:
-    """The path of a directory that is there, or None for no text."""
+    """Parse the path of an existing directory; None for an empty text."""
     found = optional_path(text)
     if found is not None and not found.is_dir():
         raise Invalid("must be a directory that exists")
@@ -88,12 +88,12 @@ def optional_directory(text: str) -> Path | None:
 
 
 def optional_shard(text: str) -> Shard | None:
-    """`3/8` as a shard, or None for no text."""
+    """Parse a shard such as `3/8`; None for an empty text."""
     if not text:
         return None
     match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
     if match is None:
-        raise Invalid("must be a shard and how many there are, such as 3/8")
+        raise Invalid("must be a shard number and the number of shards, such as 3/8")
     index, count = int(match[1]), int(match[2])
     if not 1 <= count <= _MOST_SHARDS:
         raise Invalid(f"must have 1 to {_MOST_SHARDS} shards")
@@ -103,4 +103,4 @@ def optional_shard(text: str) -> Shard | None:
 
 
 PATHS = (path, optional_path, optional_directory)
-"""The parsers of paths, which are relative to the project where it is the project that names them."""
+"""Parsers of paths. A path from pyproject.toml is relative to its directory."""

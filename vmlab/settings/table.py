@@ -24,7 +24,7 @@ from vmlab.settings.words import AcceleratorChoice, BuildPlace, CompilerPolicy, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One declared setting: `parse` turns text into its value or raises `Invalid`."""
+    """Declaration of a setting: `parse` turns text into its value or raises `Invalid`."""
 
     name: str
     default: str
@@ -32,7 +32,7 @@ class Setting:
     metavar: str
     help: str
     is_flag: bool = False
-    """Its option takes no value: naming it says yes."""
+    """True if the option takes no value: giving it means yes."""
 
     @property
     def option(self) -> str:
@@ -49,7 +49,8 @@ SETTINGS: tuple[Setting, ...] = (
         default="",
         parse=str,
         metavar="GLOBS",
-        help="targets by exact glob, comma-separated: 'debian13-*', 'all'; default: the default matrix",
+        help="target ids or globs ('debian13-*'), comma-separated, or one of the words default, packages, cloud, all; "
+        "+strict or +kfence after any of them changes its boot: 'default+strict'",
     ),
     Setting(
         name="module",
@@ -63,79 +64,79 @@ SETTINGS: tuple[Setting, ...] = (
         default="auto",
         parse=one_of(AcceleratorChoice),
         metavar="auto|kvm|tcg",
-        help="auto proves KVM and falls back to TCG with a reason; kvm demands it; tcg skips the question",
+        help="auto uses KVM if it is proved to work, else TCG; kvm fails without KVM; tcg never uses KVM",
     ),
     Setting(
         name="build",
         default="auto",
         parse=one_of(BuildPlace),
         metavar="auto|host|guest",
-        help="where to compile: in the guest, or with its compiler in its root file system on the host",
+        help="where to build: in the guest, or on the host with the target's compiler; auto: in the guest under KVM",
     ),
     Setting(
         name="compiler",
         default="refuse",
         parse=one_of(CompilerPolicy),
         metavar="refuse|waive",
-        help="what to do when only another version than the kernel's own compiler is there",
+        help="if the kernel's compiler version is missing: refuse fails, waive builds with another version",
     ),
-    Setting(name="memory_mib", default="1024", parse=between(256, 65536, int), metavar="MIB", help="memory of a guest"),
-    Setting(name="cpus", default="2", parse=between(1, 64, int), metavar="N", help="processors of a guest"),
+    Setting(name="memory_mib", default="1024", parse=between(256, 65536, int), metavar="MIB", help="memory per guest"),
+    Setting(name="cpus", default="2", parse=between(1, 64, int), metavar="N", help="processors per guest"),
     Setting(
         name="timing",
         default="auto",
         parse=one_of(TimingChoice),
         metavar="auto|pmu|emulated-pmu|icount|clock",
-        help="what counts in timing tests; auto takes the best that is proved to count, any other is demanded",
+        help="timing source; auto uses the best one that is proved to count, any other is required",
     ),
     Setting(
         name="patience",
         default="1",
         parse=between(0.1, 100, float),
         metavar="FACTOR",
-        help="multiplies every time limit: raise it on a slow or busy host",
+        help="multiply every timeout; raise it on a slow or busy host",
     ),
     Setting(
         name="store",
         default=platformdirs.user_cache_dir("vmlab"),
         parse=path,
         metavar="DIR",
-        help="where images and builds are cached",
+        help="cache directory of images, builds and snapshots",
     ),
     Setting(
         name="store_gib",
         default="auto",
         parse=budget,
         metavar="GIB",
-        help="what the store may take; the least recently used goes first. auto: 3/4 of what it has and is free",
+        help="size limit of the store; removes least recently used objects. auto: 3/4 of its size and the free space",
     ),
     Setting(
         name="shared_store",
         default="",
         parse=optional_directory,
         metavar="DIR",
-        help="a store that is only read, by many hosts at once: what it has is not made again in --vmlab-store",
+        help="read-only store shared by hosts; its objects are used instead of building them in --vmlab-store",
     ),
     Setting(
         name="shard",
         default="",
         parse=optional_shard,
         metavar="I/N",
-        help="run one of N parts of the run that take the same time: 3/8; `vmlab report merge` joins their results",
+        help="run part I of N parts of equal duration, such as 3/8; `vmlab report merge` merges the results",
     ),
     Setting(
         name="durations",
         default="",
         parse=optional_path,
         metavar="FILE",
-        help="what tests took, to make shards equal by: a results.json, or what `vmlab report durations` wrote",
+        help="recorded test durations, to balance shards: a results.json, or a file from `vmlab report durations`",
     ),
     Setting(
         name="keep",
         default="no",
         parse=yes_or_no,
         metavar="yes|no",
-        help="leave the guest of a failing test running, and say how to get in; `vmlab reap` ends it",
+        help="keep the guest of a failing test running and print how to enter it; `vmlab reap` ends it",
         is_flag=True,
     ),
     Setting(
@@ -143,14 +144,14 @@ SETTINGS: tuple[Setting, ...] = (
         default="",
         parse=optional_path,
         metavar="FILE",
-        help="a TOML file of your own with [[allow]] and [[deny]] rules, besides vmlab's known-splats.toml",
+        help="TOML file with [[allow]] and [[deny]] rules, in addition to vmlab's known-splats.toml",
     ),
     Setting(
         name="dump",
         default="no",
         parse=yes_or_no,
         metavar="yes|no",
-        help="dump the memory of a guest that hangs, for drgn, into dumps/ of the report directory",
+        help="dump the memory of a hanging guest, for drgn, into dumps/ of the report directory",
         is_flag=True,
     ),
     Setting(
@@ -158,42 +159,42 @@ SETTINGS: tuple[Setting, ...] = (
         default="build/vmlab",
         parse=path,
         metavar="DIR",
-        help="where results, JUnit XML and console logs go",
+        help="directory for results, JUnit XML and console logs",
     ),
     Setting(
         name="mirror",
         default="",
         parse=str,
         metavar="URL",
-        help="Debian mirror; default: the host's own if it is a Debian, else mmdebstrap's",
+        help="Debian mirror; default: the host's mirror on Debian, else mmdebstrap's default",
     ),
     Setting(
         name="stale_index",
         default="refuse",
         parse=one_of(StaleIndex),
         metavar="refuse|accept",
-        help="whether a mirror may serve an index that has expired, as a frozen one does",
+        help="policy for an expired package index, such as a frozen mirror's",
     ),
     Setting(
         name="catalogue",
         default="",
         parse=optional_path,
         metavar="DIR",
-        help="a directory with targets/*.toml of your own, whose rows stand beside vmlab's, and their lock.toml",
+        help="directory with targets/*.toml, added to vmlab's targets, and their lock.toml",
     ),
     Setting(
         name="lock",
         default="",
         parse=optional_path,
         metavar="FILE",
-        help="which files of their publishers cloud images are; default: lock.toml in your catalogue, else a "
-        "checkout's images/lock.toml, else vmlab/lock.toml in your configuration directory",
+        help="lock file of cloud images; default: lock.toml in --vmlab-catalogue, else images/lock.toml of a checkout, "
+        "else vmlab/lock.toml in your configuration directory",
     ),
     Setting(
         name="index_days",
         default="7",
         parse=between(0, 3650, float),
         metavar="DAYS",
-        help="how long a kernel line stays resolved to one version before the index is asked again",
+        help="days until the package index is queried again for the version of a kernel line",
     ),
 )

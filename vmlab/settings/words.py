@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The values that settings may have, besides numbers, paths and texts."""
+"""Types for the values of settings, apart from numbers, paths and texts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class AcceleratorChoice(StrEnum):
-    """What the user asks for; what it becomes is `host.accelerator`'s verdict."""
+    """The accelerator that the user asks for; `host.accelerator` decides which one is used."""
 
     AUTO = "auto"
     KVM = "kvm"
@@ -16,7 +16,7 @@ class AcceleratorChoice(StrEnum):
 
 
 class BuildPlace(StrEnum):
-    """Where the module is compiled."""
+    """The place where the module is built."""
 
     AUTO = "auto"
     HOST = "host"
@@ -24,14 +24,14 @@ class BuildPlace(StrEnum):
 
 
 class CompilerPolicy(StrEnum):
-    """What to do when the kernel's own compiler is not there, only another version."""
+    """Policy for a target that has only another version of the kernel's compiler."""
 
     REFUSE = "refuse"
     WAIVE = "waive"
 
 
 class TimingChoice(StrEnum):
-    """What is to count the time; `auto` takes the best of them that is proved to count."""
+    """The timing source to use; `auto` takes the best one that is proved to count."""
 
     AUTO = "auto"
     PMU = "pmu"
@@ -41,7 +41,7 @@ class TimingChoice(StrEnum):
 
 
 class StaleIndex(StrEnum):
-    """What to do with a package index whose date of expiry has passed, as those of frozen mirrors have."""
+    """Policy for an expired package index, such as a frozen mirror's."""
 
     REFUSE = "refuse"
     ACCEPT = "accept"
@@ -49,10 +49,10 @@ class StaleIndex(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
-    """Which part of a run this is."""
+    """A shard: one of `count` parts of a run."""
 
     index: int
-    """From 1."""
+    """Number of the shard, from 1."""
     count: int
 
     def __str__(self) -> str:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The clock: what a duration was measured with, and series of measurements."""
+"""Timing: sources, the stopwatch, series of measurements and their comparison."""

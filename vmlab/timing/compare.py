@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Compares two series, point by point, and says what follows from the figures and what does not.
+"""Comparison of two series, point by point, with a verdict for each point.
 
-Exact sources are compared as they are. A clock, and counters on a host that is shared, hold whatever else the host did:
-they are judged only when both sides were measured in turns, so that both met the same. All that could make the figures
-differ besides the code is listed beside the verdict.
+Exact sources are compared directly. A clock, and counters on a shared host, also measure the host's other load: they
+get a verdict only if both sides were measured in turns, under the same load. The verdict comes with a list of every
+other difference that may explain it.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from vmlab.timing.series import Point, Series, least, majority
 from vmlab.timing.statistics import Interval, fewest_pairs, log_ratios, median_interval, quartiles, sign_flip_p
 
 REPEATABILITY_PPM = 20.0
-"""Below this two exact counts are the same, in parts per million. A loop counts alike to the instruction, a read of a
-device does not: an interrupt, or another path through the allocator, adds a few instructions to a batch. Where a
-quarter of a side's batches lie farther apart than that, as they do once timer ticks fall in every one, that is what a
-difference must exceed: of 30 reads of F(10000) they lay within 46 parts per million, of 10 of F(100000) within 170."""
+"""Difference in parts per million below which two exact counts are the same. A loop always counts the same; a read of a
+device does not: an interrupt, or another path through the allocator, adds a few instructions to a batch. If a quarter
+of a side's batches spread farther, as with a timer tick in every batch, a difference must exceed that spread: 46 parts
+per million in 30 reads of F(10000), 170 in 10 reads of F(100000)."""
 BOOTS_PPM = 300.0
-"""The same between two boots of a target, whose kernels lie elsewhere in memory: of eight boots of 6.1, three of them
-without KASLR, a read of F(1000) took 18,686 to 18,691 instructions, 270 parts per million apart, and each boot's forks
-took the same."""
+"""The same between two boots of a target, whose kernels have different addresses: in eight boots of 6.1, three of them
+without KASLR, a read of F(1000) took 18,686 to 18,691 instructions, 270 parts per million apart; the forks of one boot
+all took the same."""
 LEVEL = 0.001
-"""How often `slower` or `faster` may be said of a series that did not change; its points share it (Bonferroni)."""
+"""Probability of `slower` or `faster` for a series that did not change, divided among its points (Bonferroni)."""
 MARGIN = 0.05
-"""Cost that differs by less than this is the same. Two guests that run the same code are not quite alike by a clock: of
-50 trials with two forks of one snapshot 2 were surely on one side of each other."""
+"""Relative difference below which costs are the same. By a clock, two guests with the same code differ slightly: in 2
+of 50 trials with two forks of one snapshot the difference was significant."""
 ROUNDS = 30
 TURNS_A_ROUND = 5
-"""How many rounds of how many turns find a slowdown of 20 % on a busy host; the round's figure is the least of its
-turns, since whatever else a host does only ever adds time. On two cores with a load of 5, batches of 0.2 to 4 ms and
-20 % more work: 30 single turns found it 9 to 19 times of 30, 30 rounds of 5 turns 28 to 30 times, and neither saw a
-difference where there was none. tools/bench/comparison.py measures both again."""
+"""Rounds, and turns per round, that find a slowdown of 20 % on a busy host. A round's figure is the minimum of its
+turns, since other load only adds time. On two cores with a load of 5, with batches of 0.2 to 4 ms and 20 % more work,
+30 single turns found it in 9 to 19 of 30 trials, 30 rounds of 5 turns in 28 to 30. Neither reported a difference
+without a change. tools/bench/comparison.py measures both."""
 SAMPLES = ROUNDS * TURNS_A_ROUND
-"""How many samples in turns a side of a point should have."""
+"""Recommended number of samples per side of a point, for series measured in turns."""
 
 
 class Verdict(StrEnum):
-    """What follows from the figures."""
+    """Result of a comparison."""
 
     FASTER = "faster"
     SLOWER = "slower"
@@ -55,19 +55,19 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """How to judge."""
+    """Parameters of a comparison."""
 
     margin: float = MARGIN
-    """As a share of the cost before; for sources that are not exact."""
+    """Smallest relative difference that counts, between 0 and 1; ignored for exact sources."""
     level: float = LEVEL
     is_any_source: bool = False
-    """Set series of different sources or units beside each other instead of refusing them."""
+    """True to show series of different sources or units side by side instead of refusing them."""
 
     def __post_init__(self) -> None:
         if not 0 < self.margin < 1:
-            raise UsageError(f"a margin of {self.margin!r} is none", hint="a share between 0 and 1: 0.05 is 5 %")
+            raise UsageError(f"margin must be between 0 and 1, got {self.margin!r}", hint="0.05 is 5 %")
         if not 0 < self.level < 1:
-            raise UsageError(f"a level of {self.level!r} is none", hint="a share between 0 and 1: 0.001")
+            raise UsageError(f"level must be between 0 and 1, got {self.level!r}", hint="0.001 is 0.1 %")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,26 +77,26 @@ class PointComparison:
     n: int
     before: float
     after: float
-    """Exact sources: the steady one. In turns: of the rounds, or else of the samples, the median."""
+    """Both: the steady count of an exact source, in turns the median of the rounds, else of the samples."""
     verdict: Verdict
     reason: str = ""
-    """Why nothing follows."""
+    """Reason of an inconclusive verdict."""
     ratio: float | None = None
-    """After / before; in turns the median of the rounds' ratios. None where the figures have no ratio."""
+    """After / before; in turns, the median of the rounds' ratios. None if a cost is zero or negative."""
     interval: Interval | None = None
-    """Where the median ratio lies, when it was measured in turns."""
+    """Confidence interval of the median ratio, for series measured in turns."""
     p: float | None = None
     rounds: int = 0
 
     @property
     def difference(self) -> float:
-        """After less before, in the series' unit."""
+        """After minus before, in the series' unit."""
         return self.after - self.before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Something besides the code that was not the same."""
+    """A difference between two measurements apart from the code."""
 
     what: str
     before: str
@@ -105,22 +105,22 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Two series beside each other."""
+    """Comparison of two series."""
 
     name: str
     target: str
     source: str
-    """Of both; `icount, then clock` where that was asked for."""
+    """Timing source of both; `icount, then clock` if they differ."""
     unit: str
     is_exact: bool
-    """Whether the same work gives the same figure on both sides."""
+    """True if the same work gives the same figure on both sides."""
     points: tuple[PointComparison, ...]
     only_before: tuple[int, ...] = ()
-    """Sizes that were measured on one side alone."""
+    """Sizes measured only before."""
     only_after: tuple[int, ...] = ()
     differences: tuple[Difference, ...] = ()
     remarks: tuple[str, ...] = ()
-    """What else to know before the verdict is believed, and what to do for a better one."""
+    """Caveats of the verdict, and the way to a better one."""
 
     @property
     def verdict(self) -> Verdict:
@@ -128,7 +128,7 @@ class Comparison:
 
 
 def overall(verdicts: Sequence[Verdict]) -> Verdict:
-    """One word for many: what is worst decides, and what is not known is worse than what is the same."""
+    """Combine verdicts: the worst one decides, in the order slower, inconclusive, faster, same."""
     for word in (Verdict.SLOWER, Verdict.INCONCLUSIVE, Verdict.FASTER):
         if word in verdicts:
             return word
@@ -136,19 +136,18 @@ def overall(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def compare(before: Series, after: Series, rules: Rules | None = None) -> Comparison:
-    """Judge each size that both series have; 40 ms a point in turns, nothing for the rest.
+    """Compare each size that both series have. Costs 40 ms per point for series measured in turns.
 
-    Raises `UsageError` for series of different sources or units unless `rules.is_any_source`, and for samples that are
-    no numbers.
+    Raises `UsageError` for series of different sources or units unless `rules.is_any_source`, and for invalid samples.
     """
     rules = rules or Rules()
     check_series((before,), where="before")
     check_series((after,), where="after")
     if (before.source, before.unit) != (after.source, after.unit) and not rules.is_any_source:
         raise UsageError(
-            f"{before.name!r} on {before.target!r}: {before.source} in {before.unit} beside {after.source} in "
-            f"{after.unit} is no comparison",
-            hint="measure both alike, or show them anyway with --any-source",
+            f"{before.name!r} on {before.target!r}: cannot compare {before.source} in {before.unit} with "
+            f"{after.source} in {after.unit}",
+            hint="measure both with one --vmlab-timing, or use --any-source",
         )
     olds = {point.n: point for point in before.points}
     news = {point.n: point for point in after.points}
@@ -176,15 +175,15 @@ def compare(before: Series, after: Series, rules: Rules | None = None) -> Compar
 
 
 def _unfit(before: Series, after: Series) -> str:
-    """Why no figure of these two series can be judged; empty where it can."""
+    """Return the reason why these two series cannot be judged; empty if they can."""
     if before.unit is not after.unit:
-        return f"{before.unit} beside {after.unit}: the figures count different things"
+        return f"{before.unit} and {after.unit}: the units differ"
     if before.source.is_exact and after.source.is_exact:
         return ""
     if before.source is not after.source:
-        return f"{before.source} beside {after.source}: the figures were taken by different means"
+        return f"{before.source} and {after.source}: the timing sources differ"
     if not before.interleaving or before.interleaving != after.interleaving:
-        return "not measured in turns: what changed on the host between the two is in the figures"
+        return "not measured in turns: the figures include changes of the host's load between the two"
     return ""
 
 
@@ -203,10 +202,10 @@ def _repeatability_ppm(before: Series, after: Series) -> float:
 
 def _exact(old: Point, new: Point, repeatability_ppm: float) -> PointComparison:
     pair = [majority(point.samples) for point in (old, new)]
-    # What most batches of one counted is no figure to hold against the least of the other.
+    # Compare majority with majority, or least with least, never one with the other.
     before, after = (old.steady, new.steady) if None not in pair else (least(old.samples), least(new.samples))
     if before <= 0 or after <= 0:
-        reason = f"a batch counted {min(before, after):g}: the operation is lost in what measuring it costs"
+        reason = f"a batch counted {min(before, after):g}: the operation costs less than the measurement itself"
         return PointComparison(n=old.n, before=before, after=after, verdict=Verdict.INCONCLUSIVE, reason=reason)
     ratio = after / before
     difference = abs(after - before)
@@ -216,29 +215,27 @@ def _exact(old: Point, new: Point, repeatability_ppm: float) -> PointComparison:
         verdict = Verdict.SAME
     elif difference <= unsteady:
         verdict = Verdict.INCONCLUSIVE
-        reason = (
-            f"a quarter of one side's batches lie {unsteady:g} apart, and the sides no farther: take shorter batches"
-        )
+        reason = f"the difference is within the spread of one side's batches ({unsteady:g}): use shorter batches"
     return PointComparison(n=old.n, before=before, after=after, ratio=ratio, verdict=verdict, reason=reason)
 
 
 def _spread(point: Point, figure: float) -> float:
-    """How far the figure of another run might have been: what most counted might have been what the next many did, and
-    one that few batches come near less still."""
+    """Return how much the figure may vary between runs: the interquartile range of the samples for a majority figure,
+    else the distance from the figure to the first quartile."""
     quarter = quartiles(point.samples)
     return quarter.high - quarter.low if figure == majority(point.samples) else quarter.low - figure
 
 
 def _in_turns(old: Point, new: Point, margin: float, level: float) -> PointComparison:
     if len(old.samples) != len(new.samples):
-        counts = f"{len(old.samples)} samples beside {len(new.samples)}"
-        return _undecided(old, new, f"{counts}: not every one was taken beside another")
+        counts = f"{len(old.samples)} samples before, {len(new.samples)} after"
+        return _undecided(old, new, f"{counts}: samples measured in turns must be pairs")
     if (least := min(*old.samples, *new.samples)) <= 0:
-        return _undecided(old, new, f"a sample is {least:g}: the operation is lost in what measuring it costs")
+        return _undecided(old, new, f"a sample is {least:g}: the operation costs less than the measurement itself")
     olds, news = rounds_of(old.samples), rounds_of(new.samples)
     fewest = fewest_pairs(level)
     if len(olds) < fewest:
-        few = f"{len(olds)} samples in turns cannot decide: {fewest} are the fewest, {SAMPLES} the right number"
+        few = f"{len(olds)} samples in turns are too few: at least {fewest} are needed, {SAMPLES} recommended"
         return _undecided(old, new, few)
     logs = log_ratios(olds, news)
     ends = median_interval(logs)
@@ -260,24 +257,24 @@ def _in_turns(old: Point, new: Point, margin: float, level: float) -> PointCompa
 
 
 def _judge(interval: Interval, p: float, margin: float, level: float) -> tuple[Verdict, str]:
-    """What an interval of the median ratio and a p say together, and why nothing follows where nothing does."""
+    """Return the verdict for a confidence interval of the median ratio and a p, with the reason if inconclusive."""
     alike = Interval(low=1 / (1 + margin), high=1 + margin)
     if interval.is_within(alike):
         return Verdict.SAME, ""
     if interval.holds(1):
-        return Verdict.INCONCLUSIVE, f"too noisy to tell: neither clear of 1 nor within {margin:.0%} of it"
+        return Verdict.INCONCLUSIVE, f"too noisy: the interval contains 1 and exceeds {margin:.0%} around it"
     if p >= level:
-        return Verdict.INCONCLUSIVE, f"clear of 1, but p = {p:.2g} is not below {level:.2g}"
+        return Verdict.INCONCLUSIVE, f"the interval excludes 1, but p = {p:.2g} is not below {level:.2g}"
     if interval.low <= alike.high and interval.high >= alike.low:
-        # Without this, 2 of 50 trials with two forks of one snapshot, running the same code, were told as a difference.
-        return Verdict.INCONCLUSIVE, f"clear of 1, but not of the {margin:.0%} that two guests differ by"
+        # Without this, 2 of 50 trials with two forks of one snapshot, running the same code, reported a difference.
+        return Verdict.INCONCLUSIVE, f"the interval excludes 1, but overlaps the margin of {margin:.0%}"
     return (Verdict.SLOWER if interval.low > 1 else Verdict.FASTER), ""
 
 
 def rounds_of(samples: Sequence[float]) -> list[float]:
-    """The least of each round's turns: samples in the order they were taken, `ROUNDS` rounds or a few more.
+    """Return the minimum of each round; `samples` in the order they were taken make `ROUNDS` rounds or a few more.
 
-    Turns beyond the last whole round are left out.
+    An incomplete last round is left out.
     """
     turns = max(1, len(samples) // ROUNDS)
     whole = len(samples) // turns * turns
@@ -297,7 +294,7 @@ _FACTS = {
     "memory_mib": "memory in MiB",
     "image": "image",
 }
-"""What of a provenance may change a cost, and what it is called."""
+"""Fields of a provenance that may change a cost, with their names in the output."""
 
 
 def _differences(before: Series, after: Series) -> tuple[Difference, ...]:
@@ -316,9 +313,9 @@ def _fact(provenance: Provenance, name: str) -> str:
 def _remarks(before: Series, after: Series) -> tuple[str, ...]:
     remarks = []
     if unknown := [word for word, row in (("before", before), ("after", after)) if row.provenance is None]:
-        remarks.append(f"kernel, compiler and QEMU were not recorded {' and '.join(unknown)}: they may differ unseen")
+        remarks.append(f"kernel, compiler and QEMU were not recorded {' and '.join(unknown)}: they may differ")
     if _unfit(before, after) and not before.source.is_exact and not after.source.is_exact:
-        remarks.append("for a verdict measure both side by side, or with --vmlab-timing icount")
+        remarks.append("for a verdict, measure both side by side, or with --vmlab-timing icount")
     return tuple(remarks)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What can be timed in a guest: an operation on a device, or a program."""
+"""Operations that can be timed in a guest: on a device, or a program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_PARTS = 8
 
 
 class Operation(Protocol):
-    """One operation, in the words that the stopwatch's program takes."""
+    """An operation, as arguments of the stopwatch's program."""
 
     @property
     def words(self) -> tuple[str, ...]: ...
@@ -25,10 +25,10 @@ class Operation(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """How a device tells what its last operation cost, part by part, in nanoseconds.
+    """An ioctl by which a device reports the cost of its last operation in parts, in nanoseconds.
 
-    An ioctl on the open file fills a structure of `size` bytes; `offsets` says where in it the 64-bit value of each
-    part lies.
+    The ioctl on the open file fills a structure of `size` bytes; `offsets` gives the offset of each part's 64-bit
+    value.
     """
 
     request: int
@@ -39,7 +39,7 @@ class Parts:
         outside = [name for name, offset in self.offsets.items() if not 0 <= offset <= self.size - 8]
         if outside or not 1 <= len(self.offsets) <= MOST_PARTS:
             raise UsageError(
-                f"parts of an operation lie outside their {self.size} bytes, or are not 1 to {MOST_PARTS}: {outside}"
+                f"parts must be 1 to {MOST_PARTS} offsets within {self.size} bytes, got {dict(self.offsets)!r}"
             )
 
     @property
@@ -64,7 +64,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeekRead(Read):
-    """`lseek` to `offset`, then `read` of `size` bytes: for devices that know no `pread`."""
+    """`lseek` to `offset`, then `read` of `size` bytes: for devices without `pread`."""
 
     call: ClassVar[str] = "read"
 
@@ -99,7 +99,7 @@ class Ioctl:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program, from fork to its end; its output is thrown away, and a status that is not 0 ends the timing."""
+    """A program, from fork to exit; its output is discarded, and an exit status other than 0 ends the timing."""
 
     command: tuple[str, ...]
     parts: None = field(default=None, init=False)
@@ -111,7 +111,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A loop of two instructions a round, in user space."""
+    """A loop of two instructions per round, in user space."""
 
     rounds: int
     parts: None = field(default=None, init=False)
@@ -123,7 +123,7 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class SystemCall:
-    """The shortest there is, `getppid`."""
+    """The shortest system call, `getppid`."""
 
     parts: None = field(default=None, init=False)
 
@@ -134,7 +134,7 @@ class SystemCall:
 
 @dataclass(frozen=True, slots=True)
 class Worded:
-    """An operation in the stopwatch's own words, as a person types them."""
+    """An operation as arguments of the stopwatch, typed by the user."""
 
     words: tuple[str, ...]
     parts: None = field(default=None, init=False)
@@ -149,22 +149,22 @@ OPERATIONS = {
     "loop": "ROUNDS",
     "syscall": "",
 }
-"""The operations, each with the words that it takes; `vmlab time --help` lists them."""
+"""The operations with their arguments; `vmlab time --help` lists them."""
 
 
 def parse_operation(text: str) -> Callable[[int], Operation]:
-    """An operation in words, such as `pread /dev/fibonacci {n} 300`, in which `{n}` is the size that is asked for.
+    """Parse an operation such as `pread /dev/fibonacci {n} 300`, in which `{n}` stands for the size.
 
-    Raises `UsageError` for words that are none.
+    Raises `UsageError` for an invalid operation.
     """
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise UsageError(f"no operation can be read from {text!r}: {error}") from None
+        raise UsageError(f"cannot parse the operation {text!r}: {error}") from None
     name = words[0] if words else ""
     if name not in OPERATIONS:
         raise UsageError(f"unknown operation {name!r}", hint=nearest(name, OPERATIONS, listing="vmlab time --help"))
     expected = OPERATIONS[name].split()
     if len(words) - 1 != len(expected) and not (name == "command" and len(words) > 1):
-        raise UsageError(f"{name} takes {OPERATIONS[name] or 'nothing'}, not {' '.join(words[1:]) or 'nothing'!r}")
+        raise UsageError(f"{name} takes {OPERATIONS[name] or 'no arguments'}, got {' '.join(words[1:])!r}")
     return lambda n: Worded(tuple(word.replace("{n}", str(n)) for word in words))

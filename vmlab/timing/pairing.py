@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Finds for each series of one document its counterpart in another."""
+"""Pairs the series of two documents and compares each pair."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from vmlab.timing.series import Series
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentComparison:
-    """Two documents beside each other."""
+    """Comparison of two documents."""
 
     series: tuple[Comparison, ...]
     only_before: tuple[str, ...] = ()
-    """What was measured on one side alone, as `name on target`."""
+    """Series measured only before, as `name on target`."""
     only_after: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
-    """Of the hosts and of the lab itself."""
+    """Differences between the hosts and between the versions of vmlab."""
 
     @property
     def verdict(self) -> Verdict:
-        """Of all; what was measured before and no longer is makes it inconclusive."""
+        """Overall verdict; a series or size that is missing after makes it inconclusive."""
         gone = [Verdict.INCONCLUSIVE] if self.only_before or any(row.only_before for row in self.series) else []
         return overall([row.verdict for row in self.series] + gone)
 
 
 def compare_documents(before: SeriesDocument, after: SeriesDocument, rules: Rules | None = None) -> DocumentComparison:
-    """Compare what both documents have, paired by name and target.
+    """Compare the series that both documents have, paired by name and target.
 
-    Raises `UsageError` when they have nothing in common, and what `compare` raises.
+    Raises `UsageError` if they have no series in common, and the errors of `compare`.
     """
     pairs, only_before, only_after = paired(before.series, after.series)
     if not pairs:
         raise UsageError(
-            "the two have no series in common",
+            "the two documents have no series in common",
             hint=f"before: {_listed(only_before)}; after: {_listed(only_after)}",
         )
     return DocumentComparison(
@@ -52,9 +52,9 @@ def compare_documents(before: SeriesDocument, after: SeriesDocument, rules: Rule
 def paired(
     before: Sequence[Series], after: Sequence[Series]
 ) -> tuple[list[tuple[Series, Series]], list[Series], list[Series]]:
-    """The pairs, what is only before, and what is only after.
+    """Return the pairs, the series only before, and the series only after.
 
-    Where a name was measured by several sources on one target, like goes to like first.
+    Series of the same source and unit are paired first.
     """
     alike, before, after = _matches(before, after, lambda row: (row.name, row.target, row.source, row.unit))
     named, before, after = _matches(before, after, lambda row: (row.name, row.target))
@@ -64,7 +64,7 @@ def paired(
 def _matches(
     before: Sequence[Series], after: Sequence[Series], key: Callable[[Series], Hashable]
 ) -> tuple[list[tuple[Series, Series]], list[Series], list[Series]]:
-    """The pairs of equal key, and the rest of either side."""
+    """Return the pairs with equal keys, and the rest of each side."""
     left = list(after)
     pairs, unpaired = [], []
     for old in before:
@@ -79,7 +79,7 @@ def _matches(
 
 def _differences(before: SeriesDocument, after: SeriesDocument) -> tuple[Difference, ...]:
     rows = [("vmlab", before.vmlab, after.vmlab)]
-    # Result files of earlier versions say nothing of their host: that is no difference.
+    # Result files of earlier versions do not name their host; do not report that as a difference.
     if before.host and after.host:
         words = dict.fromkeys((*before.host, *after.host))
         rows += [(f"host's {word}", before.host.get(word, "-"), after.host.get(word, "-")) for word in words]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Measurements that a run records, each with the source that they came from."""
+"""Measurements that a run records, each with its timing source."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from vmlab.provenance import Provenance
 
 
 class TimingSource(StrEnum):
-    """What counted the cost, from the best to the last resort; every figure carries one."""
+    """Source of a measured cost, in order of preference; every figure has one."""
 
     PMU = "pmu"
     """The processor's own counters, passed through by KVM and proved to count in the guest."""
     EMULATED_PMU = "emulated-pmu"
     """The PMUv3 that QEMU emulates for arm64 under `-icount`: instructions are exact, cycles are those instructions."""
     ICOUNT = "icount"
-    """QEMU's virtual clock under `-icount shift=0,sleep=off`: an instruction is a nanosecond of the guest's."""
+    """QEMU's virtual clock under `-icount shift=0,sleep=off`: one instruction is one nanosecond of guest time."""
     CLOCK = "clock"
-    """Elapsed time by the guest's CLOCK_MONOTONIC_RAW: whatever else the host does is in it."""
+    """Elapsed time by the guest's CLOCK_MONOTONIC_RAW, which includes the host's other load."""
 
     @property
     def is_exact(self) -> bool:
-        """Whether the same work gives the same count every time."""
+        """True if the same work gives the same count every time."""
         return self in (TimingSource.EMULATED_PMU, TimingSource.ICOUNT)
 
 
 class Unit(StrEnum):
-    """What a sample counts, for one operation."""
+    """Unit of a sample, per operation."""
 
     NS = "ns"
     INSTRUCTIONS = "instructions"
@@ -39,26 +39,25 @@ class Unit(StrEnum):
 
 
 def majority(samples: Sequence[float]) -> float | None:
-    """The figure that more than half of the samples give; None when there is no such one."""
+    """Return the value that more than half of the samples have; None if there is none."""
     figure, times = Counter(samples).most_common(1)[0]
     return figure if 2 * times > len(samples) else None
 
 
 def least(samples: Sequence[float]) -> float:
-    """The least figure that is no rarity: one sample in forty may lie below it.
+    """Return the least value that is not an outlier: one sample in forty may be lower.
 
-    Reads of fibdrv on arm64 gave the least of theirs in 7 to 17 batches of a hundred.
+    Reads of fibdrv on arm64 gave their least value in 7 to 17 of 100 batches.
     """
     return sorted(samples)[len(samples) // 40]
 
 
 def steady(samples: Sequence[float]) -> float:
-    """What the same work costs every time: what most samples say, or else the least that is no rarity.
+    """Return the repeatable cost: the value of most samples, else the least that is not an outlier.
 
-    Where counts are exact the batches give the same few figures. On amd64 a read of fibdrv gives one of them in eight
-    batches of ten. A few find a shorter way: the memory cgroup's accounting skips some instructions when its sum of
-    bytes happens to be zero (mod_objcg_state() in mm/memcontrol.c), in 3 to 8 of a hundred as it was last measured, so
-    the minimum is a figure of luck.
+    Exact counts take a few values only. On amd64 a read of fibdrv gives one value in eight of ten batches. In 3 to 8
+    of 100 batches the memory cgroup's accounting skips some instructions because its sum of bytes is zero
+    (mod_objcg_state() in mm/memcontrol.c), so the minimum depends on chance.
     """
     most = majority(samples)
     return least(samples) if most is None else most
@@ -70,7 +69,7 @@ class Point:
 
     n: int
     samples: tuple[float, ...]
-    """A batch's cost for one operation each, what measuring costs taken off, in the order they were taken."""
+    """Cost of one operation per batch, without the measuring overhead, in the order they were taken."""
 
     @property
     def median(self) -> float:
@@ -96,4 +95,4 @@ class Series:
     points: tuple[Point, ...]
     provenance: Provenance | None = None
     interleaving: str = ""
-    """The same word for series whose samples were taken in turns: sample i of one beside sample i of the other."""
+    """Identifier shared by series measured in turns, with sample i of one next to sample i of the other."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The statistics that verdicts rest on: the same samples give the same figures every time.
+"""Statistics for verdicts: the same samples give the same figures every time.
 
-The standard library has all that is needed. Everything here is by ranks or quantiles, since a shared host's noise has
-no finite variance worth the name: one burst may not move a figure.
+Uses only the standard library. Everything is based on ranks or quantiles, because the noise of a shared host has no
+useful variance: a single burst must not change a figure.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 CONFIDENCE = 0.99
-"""What share of intervals covers the true median ratio."""
+"""Share of intervals that contain the true median ratio."""
 _RESAMPLES = 4000  # twenty of them lie beyond each end of the interval
 _SEED = 20201
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """Where a figure lies."""
+    """A range, including both ends."""
 
     low: float
     high: float
@@ -34,9 +34,9 @@ class Interval:
 
 
 def quartiles(samples: Sequence[float]) -> Interval:
-    """The first and third quartile, which half of the samples lie between: the spread that is shown.
+    """Return the first and third quartile, the spread that reports show.
 
-    One sample is both of its quartiles.
+    A single sample is both quartiles.
     """
     if len(samples) == 1:
         return Interval(low=samples[0], high=samples[0])
@@ -45,15 +45,15 @@ def quartiles(samples: Sequence[float]) -> Interval:
 
 
 def log_ratios(before: Sequence[float], after: Sequence[float]) -> list[float]:
-    """The logarithm of after / before, pair by pair; both must be above zero and equally many."""
+    """Return the logarithm of after / before for each pair; both must be above zero and of equal length."""
     return [math.log(new) - math.log(old) for old, new in zip(before, after, strict=True)]
 
 
 def median_interval(values: Sequence[float]) -> Interval:
-    """Percentile bootstrap interval of the median at `CONFIDENCE`; 40 ms for 30 values.
+    """Return the percentile bootstrap interval of the median at `CONFIDENCE`; costs 40 ms for 30 values.
 
-    The generator begins at the same seed each time, so that the same values give the same interval. See Efron and
-    Tibshirani, An Introduction to the Bootstrap, chapter 13.
+    The generator starts from a fixed seed, so the same values give the same interval. See Efron and Tibshirani, An
+    Introduction to the Bootstrap, chapter 13.
     """
     generator = random.Random(_SEED)
     size = len(values)
@@ -63,12 +63,11 @@ def median_interval(values: Sequence[float]) -> Interval:
 
 
 def sign_flip_p(values: Sequence[float]) -> float:
-    """How likely values as lopsided as these are, when each might as well have had the other sign.
+    """Return p: the probability of values at least as one-sided as these if each sign were random.
 
     A two-sided sign-flip permutation test with ranks as scores (Wilcoxon's signed ranks): a burst counts as the
-    largest rank, however large it was. All 2^n flips are counted, none drawn, so p has no noise of its own. Zeros
-    keep their ranks and take no side (Pratt, 1959); ties share theirs. 60 values take 20 ms, twice as many eight times
-    that.
+    largest rank, whatever its size. All 2^n flips are counted, without sampling, so p is exact. Zeros keep their ranks
+    but have no sign (Pratt, 1959); ties share their ranks. Costs 20 ms for 60 values, eight times as much for 120.
     """
     ranks = _doubled_ranks([abs(value) for value in values])
     signed = [rank if value > 0 else -rank for rank, value in zip(ranks, values, strict=True) if value != 0]
@@ -79,12 +78,12 @@ def sign_flip_p(values: Sequence[float]) -> float:
 
 
 def fewest_pairs(level: float) -> int:
-    """With how many pairs a sign flip can come below a level at all: all on one side have p = 2 / 2^n."""
+    """Return the number of pairs with which p can be below a level: if all have one sign, p = 2 / 2^n."""
     return max(2, math.floor(1 - math.log2(level)) + 1)
 
 
 def _doubled_ranks(sizes: Sequence[float]) -> list[int]:
-    """Twice the rank of each, which is whole where ties share a rank."""
+    """Return twice the rank of each size, which is an integer even for tied ranks."""
     ordered = sorted(sizes)
     first = {size: number for number, size in reversed(list(enumerate(ordered, start=1)))}
     last = {size: number for number, size in enumerate(ordered, start=1)}
@@ -92,9 +91,9 @@ def _doubled_ranks(sizes: Sequence[float]) -> list[int]:
 
 
 def _flips_beyond(ranks: Sequence[int], seen: int) -> int:
-    """Of all choices of signs for these ranks, how many have a sum as far from zero as `seen` or farther."""
+    """Count the choices of signs for these ranks whose sum is at least as far from zero as `seen`."""
     whole = sum(ranks)
-    # ways[s]: how many choices give the ranks on the positive side the sum s.
+    # ways[s]: number of choices in which the positive ranks have the sum s.
     ways = [1] + [0] * whole
     reached = 0
     for rank in ranks:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Times operations inside a guest: a small C program measures, and its raw samples come back."""
+"""The stopwatch: a small C program times operations inside a guest and returns raw samples."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _COUNTERS = {
 
 
 class CounterUnusable(HostError):
-    """The counter cannot be had, or does not count all the time: no figure comes from it."""
+    """The counter is not available, or does not count all the time, so it gives no figure."""
 
 
 class Asked(Protocol):
@@ -44,35 +44,35 @@ class Asked(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raw:
-    """What the program printed."""
+    """Parsed output of the program."""
 
     costs: tuple[int, ...]
-    """Of a whole batch each."""
+    """Cost of each batch."""
     nulls: tuple[int, ...]
-    """Of batches of nothing."""
+    """Costs of empty batches."""
     switches: int
-    """How often the scheduler took the processor away."""
+    """Number of involuntary context switches."""
     parts: tuple[tuple[int, ...], ...]
     facts: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """What one operation costs, a sample for each batch, what measuring costs taken off."""
+    """Cost of one operation: one sample per batch, without the measuring overhead."""
 
     source: TimingSource
     unit: Unit
     samples: tuple[float, ...]
     overhead: float
-    """What a batch of nothing costs, the least of several."""
+    """Cost of an empty batch, the least of several."""
     iterations: int
     switches: int
     steal_ticks: int
     parts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """What the device says of each sample, in nanoseconds; `rest`, where a sample is a time too, is what is left of it
-    for the system call."""
+    """Parts of each sample as the device reports them, in nanoseconds. If the sample is a time too, `rest` is the
+    remainder for the system call."""
     facts: Mapping[str, str] = field(default_factory=dict)
-    """What else the program found, such as the processor's own words on its counters."""
+    """Other facts from the program, such as the processor's CPUID leaves about its counters."""
 
     @property
     def minimum(self) -> float:
@@ -84,7 +84,7 @@ class Measurement:
 
     @property
     def best(self) -> float:
-        """The figure to go by: the steady one where the same work counts the same, else the median."""
+        """The representative figure: the steady count of an exact source, else the median."""
         return steady(self.samples) if self.source.is_exact else self.median
 
     def point(self, n: int) -> Point:
@@ -93,14 +93,14 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopwatch:
-    """A timing source, proved in the guest that it measures in."""
+    """A timing source in a guest, proved there."""
 
     guest: Asked
     program: str
-    """The compiled program's path in the guest."""
+    """Path of the compiled program in the guest."""
     source: TimingSource
     proof: str = ""
-    """The fact that the source was proved by."""
+    """The fact that proved the source."""
     target: str = ""
     provenance: Provenance | None = None
 
@@ -114,18 +114,18 @@ class Stopwatch:
         counter: str = "",
         timeout_s: float | None = None,
     ) -> Measurement:
-        """Time an operation as root: `batches` samples, each over so many `iterations`, after `warmup` batches.
+        """Time an operation as root: `batches` samples, each of `iterations` operations, after `warmup` batches.
 
-        `counter` names another than the source's own, for the PMU `cycles`, or `instructions:u` for user space alone.
-        Raises `GuestError` when the operation fails and `CounterUnusable` when its counter does. Costs a command in
-        the guest, and what the operation takes.
+        `counter` replaces the source's counter: for the PMU `cycles`, or `instructions:u` for user space only. Raises
+        `GuestError` if the operation fails and `CounterUnusable` if the counter fails. Costs a command in the guest and
+        the operation's time.
         """
         name, unit = _COUNTERS[self.source]
         if counter:
             unit = Unit.CYCLES if counter.startswith("cycles") else unit
         parts = operation.parts
         if parts is not None and iterations != 1:
-            raise GuestError("a device tells the parts of its last operation only", hint="use iterations=1")
+            raise GuestError("a device reports the parts of its last operation only", hint="use iterations=1")
         words = [
             *(self.program, "-c", counter or name, "-b", str(batches), "-i", str(iterations), "-w", str(warmup)),
             *(parts.words if parts is not None else ()),
@@ -150,17 +150,17 @@ class Stopwatch:
         if parts is None:
             return {}
         if len(raw.parts) != len(samples) or any(len(row) != len(parts.offsets) for row in raw.parts):
-            raise GuestError("the stopwatch did not bring every sample's parts")
+            raise GuestError("the stopwatch did not print the parts of every sample")
         named = {name: tuple(float(row[place]) for row in raw.parts) for place, name in enumerate(parts.offsets)}
         if self.source in (TimingSource.ICOUNT, TimingSource.CLOCK):
             named["rest"] = tuple(sample - sum(row) for sample, row in zip(samples, raw.parts, strict=True))
         return named
 
     def series(self, name: str, measurements: Mapping[int, Measurement], *, interleaving: str = "") -> Series:
-        """Measurements by size as a series that carries where it came from."""
+        """Return measurements by size as a series with its provenance."""
         units = {taken.unit for taken in measurements.values()}
         if len(units) != 1:
-            raise GuestError(f"a series has one unit, and {name!r} has {len(units)}")
+            raise GuestError(f"a series must have one unit, {name!r} has {len(units)}")
         return Series(
             name=name,
             target=self.target,
@@ -173,12 +173,12 @@ class Stopwatch:
 
 
 def new_interleaving() -> str:
-    """A word for series that are taken in turns from now on."""
+    """Return a new identifier for series measured in turns."""
     return secrets.token_hex(6)
 
 
 def parse(text: str) -> Raw:
-    """The program's output; `GuestError` when it was cut short or is not to be understood."""
+    """Parse the program's output; raises `GuestError` if it is truncated or malformed."""
     costs: list[int] = []
     nulls: list[int] = []
     parts: list[tuple[int, ...]] = []
@@ -186,7 +186,7 @@ def parse(text: str) -> Raw:
     switches = 0
     lines = text.splitlines()
     if not lines or lines[-1] != "end":
-        raise GuestError("the stopwatch's answer was cut short", detail=text[-500:])
+        raise GuestError("the stopwatch's output is truncated", detail=text[-500:])
     try:
         for line in lines[:-1]:
             word, _, rest = line.partition(" ")
@@ -204,9 +204,9 @@ def parse(text: str) -> Raw:
             else:
                 raise ValueError(line)
     except ValueError as error:
-        raise GuestError(f"the stopwatch's answer is not to be understood: {error}", detail=text[-500:]) from None
+        raise GuestError(f"the stopwatch's output is malformed: {error}", detail=text[-500:]) from None
     if not costs or not nulls:
-        raise GuestError("the stopwatch gave no sample", detail=text[-500:])
+        raise GuestError("the stopwatch printed no sample", detail=text[-500:])
     return Raw(costs=tuple(costs), nulls=tuple(nulls), switches=switches, parts=tuple(parts), facts=facts)
 
 
@@ -216,5 +216,5 @@ def _run(guest: Asked, words: list[str], timeout_s: float | None) -> str:
         return done.stdout
     reason = last_words(done.stderr, done.stdout) or f"status {done.status}"
     if done.status == _NO_COUNTER:
-        raise CounterUnusable(reason.removeprefix("counter: "), hint="--vmlab-timing auto takes the best that counts")
-    raise GuestError(f"it could not be timed: {reason}", detail="" if done.stderr else done.stdout[-500:])
+        raise CounterUnusable(reason.removeprefix("counter: "), hint="--vmlab-timing auto takes the best source")
+    raise GuestError(f"the operation cannot be timed: {reason}", detail="" if done.stderr else done.stdout[-500:])

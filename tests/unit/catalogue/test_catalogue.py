@@ -114,7 +114,7 @@ def test_the_list_says_what_was_never_tried_and_what_is_not_locked(
     assert "never tried" in rows["ubuntu24.04-6.8"]
     assert "not for fibdrv" in rows["almalinux8-4.18"]
     assert "never tried" not in rows["debian12-6.1"]
-    assert "never tried: no guest was made of its publisher's image yet" in text
+    assert "never tried: no guest was booted from the publisher's image yet" in text
     assert "not locked: `vmlab images lock TARGET`" in text
 
 

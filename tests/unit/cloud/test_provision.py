@@ -186,7 +186,7 @@ def test_a_guest_that_is_lost_is_tried_once_more_and_said(
     fetched([MachineLost("QEMU ended with status -9")])
     assert provision.obtain_provisioned(lab.context, lab.accelerators, target, _cloud(target)).is_new
     assert notices == [
-        f"{target.id}: a guest was lost while it was provisioned, and tried again: QEMU ended with status -9"
+        f"{target.id}: a guest was lost while it was provisioned, and retried: QEMU ended with status -9"
     ]
 
 

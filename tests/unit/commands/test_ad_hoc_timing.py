@@ -19,18 +19,18 @@ def test_sizes_are_numbers_and_one_stands_for_an_operation_without() -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "1,", "1,1", "-1", "1.5"])
 def test_what_are_no_sizes_is_one_line(text: str) -> None:
-    with pytest.raises(UsageError, match="are no sizes"):
+    with pytest.raises(UsageError, match="--n must be 1 to 1000 different numbers, got"):
         sizes_of("loop {n}", text)
 
 
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["loop {n}"], "has {n} in it and no sizes were given"),
-        (["syscall", "--n", "3"], "there is no {n} in the operation"),
+        (["loop {n}"], "contains {n}, but --n is missing"),
+        (["syscall", "--n", "3"], "the operation does not contain {n}"),
         (["raed x"], "unknown operation 'raed'"),
         (["syscall", "--against", "/no/such/module"], "module directory '/no/such/module' does not exist"),
-        (["syscall", "--vmlab-timing", "emulated-pmu"], "--vmlab-timing emulated-pmu cannot be had"),
+        (["syscall", "--vmlab-timing", "emulated-pmu"], "--vmlab-timing emulated-pmu is not possible"),
     ],
 )
 def test_bad_input_ends_with_one_line_and_status_2(

@@ -23,7 +23,7 @@ def _store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_targets_lists_every_row_and_marks_what_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["targets", "--vmlab-target", "debian12-6.1"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    marked = [line for line in lines if line.startswith("* ") and "to be built" in line]
+    marked = [line for line in lines if line.startswith("* ") and "to build" in line]
     assert len(marked) == 1
     assert "debian12-6.1 " in marked[0]
     assert any("testing-7.2" in line for line in lines)
@@ -95,7 +95,7 @@ def test_an_unknown_target_close_to_one_still_names_the_list(capsys: pytest.Capt
 
 def test_a_glob_that_names_several_targets_is_no_shell(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["shell", "debian12-*"]) == 2
-    assert "a shell takes one" in capsys.readouterr().err
+    assert "name exactly one" in capsys.readouterr().err
 
 
 def test_a_setting_out_of_range_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

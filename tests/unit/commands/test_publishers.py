@@ -70,7 +70,7 @@ def test_what_is_offered_is_locked_without_being_fetched(publisher: Publisher, s
     assert signature.strip() == f"{image.id}: its list has no known signature"
     assert (row.name, row.size_bytes) == (NAME, len(_OLD))
     assert [asked.method for asked in publisher.asked_for(PATH)] == ["HEAD"]
-    assert _lock(settings, image)[1][0].startswith("as it was  ")
+    assert _lock(settings, image)[1][0].startswith("unchanged  ")
 
 
 def test_what_moved_is_told_with_both_and_locked_when_asked_to(publisher: Publisher, settings: Settings) -> None:
@@ -85,8 +85,8 @@ def test_what_moved_is_told_with_both_and_locked_when_asked_to(publisher: Publis
     _lock(settings, image)
     new = lock_of(settings).rows[image.id]
     assert line == (
-        f"moved      {image.id}: locked is {NAME}, {len(_OLD)} bytes, sha256 {old.digest}; "
-        f"offered is {NAME}, {len(_NEW)} bytes, sha256 {new.digest}"
+        f"changed    {image.id}: locked: {NAME}, {len(_OLD)} bytes, sha256 {old.digest}; "
+        f"offered: {NAME}, {len(_NEW)} bytes, sha256 {new.digest}"
     )
 
 
@@ -123,7 +123,7 @@ def test_images_are_named_by_their_own_id_or_by_their_targets() -> None:
 
 
 def test_a_target_out_of_packages_has_no_publisher_to_ask() -> None:
-    with pytest.raises(UsageError, match=r"'debian12-6\.1' is made out of packages"):
+    with pytest.raises(UsageError, match=r"'debian12-6\.1' is made from packages"):
         publishers.chosen_images(load_matrix(), ["debian12-6.1"])
     with pytest.raises(UsageError, match=r"did you mean 'ubuntu22\.04"):
         publishers.chosen_images(load_matrix(), ["ubuntu22.04-6.9"])

@@ -129,7 +129,7 @@ def test_of_a_publishers_image_the_newest_file_stays_and_parts_that_nobody_fetch
     assert [item.digest for item in lab.store.objects()] == [new.digest]
     assert old.digest != new.digest
     assert not part.exists()
-    assert "removed  the part of cloud-image-0123 that was fetched  0 MiB" in said
+    assert "removed  the partial download of cloud-image-0123  0 MiB" in said
 
 
 def test_refreshing_a_cloud_image_has_the_next_run_install_it_anew(
@@ -143,9 +143,9 @@ def test_refreshing_a_cloud_image_has_the_next_run_install_it_anew(
     said: list[str] = []
     upkeep.refresh(lab, lab.matrix.select("ubuntu24.04-6.8,ubuntu26.04-7.0"), say=said.append)
     assert said == [
-        "ubuntu24.04-6.8: the next run installs it anew, on ubuntu24.04-amd64 as it is locked",
-        "ubuntu26.04-7.0: the next run installs it anew, on ubuntu26.04-amd64 once `vmlab images lock "
-        "ubuntu26.04-amd64` has locked it",
+        "ubuntu24.04-6.8: the next run provisions ubuntu24.04-amd64 again",
+        "ubuntu26.04-7.0: the next run provisions ubuntu26.04-amd64 again; first run "
+        "`vmlab images lock ubuntu26.04-amd64`",
     ]
     assert lab.store.note("wanted-anew-ubuntu24.04-6.8") is not None
 
@@ -192,7 +192,7 @@ def test_rm_says_what_is_not_there_and_fails(lab: Lab) -> None:
 
     assert not upkeep.remove(lab, ["debian13-7.3", "0123456789"], say=said.append)
 
-    assert said == ["nothing of debian13-7.3 is in the store", "nothing of 0123456789 is in the store"]
+    assert said == ["no object of debian13-7.3 is in the store", "no object of 0123456789 is in the store"]
     assert _left_after_rm(lab, "debian12-6.1") == set()
     assert image.digest not in _left_after_rm(lab, "debian12-6.1", is_done=False)
 
@@ -206,7 +206,7 @@ def test_rm_leaves_what_is_in_use_and_fails(lab: Lab) -> None:
 def test_rm_of_no_target_is_wrong_usage(lab: Lab) -> None:
     with pytest.raises(UsageError, match="unknown target 'debain12'"):
         upkeep.remove(lab, ["debain12"], say=lambda _: None)
-    with pytest.raises(UsageError, match="nothing was named"):
+    with pytest.raises(UsageError, match="no target or digest was given"):
         upkeep.remove(lab, [], say=lambda _: None)
 
 
@@ -248,7 +248,7 @@ def test_a_directory_that_holds_no_store_keeps_its_files(lab: Lab) -> None:
 
     assert (lab.store.root / "downloads" / "precious").is_dir()
     assert (lab.store.root / "tmp" / "precious").is_dir()
-    assert said[0] == f"nothing to remove: there is no store in {lab.store.root}"
+    assert said[0] == f"nothing to remove: no store in {lab.store.root}"
 
 
 def test_a_word_that_names_nothing_known_removes_nothing_of_the_others(lab: Lab) -> None:

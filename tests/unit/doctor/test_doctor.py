@@ -39,7 +39,7 @@ def test_emulation_is_slow_and_usable_and_keeps_its_steps() -> None:
 def test_a_host_that_could_have_kvm_is_told_how_and_that_it_works_without() -> None:
     verdict = Verdict(accelerator=Accelerator.TCG, reason="there is no /dev/kvm")
     (fact,) = accelerator_facts(verdict, advice="sudo modprobe kvm_intel")
-    assert fact.advice == "sudo modprobe kvm_intel; until then guests are emulated: slower, and everything works"
+    assert fact.advice == "sudo modprobe kvm_intel; until then guests are emulated: slower, but everything works"
 
 
 def test_a_qemu_that_may_run_stale_code_is_told_with_the_cure() -> None:

@@ -47,7 +47,7 @@ def test_a_fork_that_is_wrong_is_replaced_by_a_boot_of_the_same_stage_and_said(
     script.forks = [fault]
     assert testbed.start(Stage.BUILT) == "boot by tcg"
     assert script.done == ["obtain built", "fork", "boot"]
-    assert notices == [f"debian12-6.1: a fork was thrown away and a boot took its place: {fault.message}"]
+    assert notices == [f"debian12-6.1: a fork was discarded and replaced by a boot: {fault.message}"]
 
 
 def test_forks_that_are_wrong_twice_in_a_row_are_not_tried_again(testbed: ScriptedTestbed, script: Script) -> None:
@@ -89,7 +89,7 @@ def test_an_earlier_snapshot_that_is_wrong_costs_a_boot_too(
 ) -> None:
     script.snapshots = [ForkUnproved("another boot")]
     assert [testbed.start(Stage.LOADED), testbed.start(Stage.LOADED)] == ["boot by tcg", "fork by tcg"]
-    assert notices == ["debian12-6.1: a fork was thrown away and a boot took its place: another boot"]
+    assert notices == ["debian12-6.1: a fork was discarded and replaced by a boot: another boot"]
 
 
 def test_a_host_without_room_for_a_fork_is_an_error(testbed: ScriptedTestbed, script: Script) -> None:
@@ -135,6 +135,6 @@ def test_a_notice_of_an_error_that_names_the_target_does_not_name_it_twice(
     testbed.start()
 
     assert notices == [
-        f"{TARGET.id}: a guest was lost while it was made ready, and tried again: the guest was lost",
-        f"{TARGET.id}: guests are booted, since no snapshot can be made: no space left",
+        f"{TARGET.id}: a guest was lost while it was made ready, and retried: the guest was lost",
+        f"{TARGET.id}: guests are booted, because no snapshot can be made: no space left",
     ]

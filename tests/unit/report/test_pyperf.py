@@ -63,7 +63,7 @@ def test_every_series_and_size_has_a_name_of_its_own(tmp_path: Path) -> None:
 
 
 def test_names_that_pyperf_cannot_tell_apart_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="two series would both be 'a b n=92"):
+    with pytest.raises(UsageError, match="duplicate pyperf benchmark 'a b n=92"):
         write_pyperf(document(series([1.0], name="a\nb"), series([1.0], name="a b")), tmp_path / "out.json")
 
 
@@ -81,10 +81,10 @@ def test_what_pyperf_does_not_take_is_left_out_and_told(tmp_path: Path) -> None:
     path = tmp_path / "out.json"
     left_out = write_pyperf(document(series({1: [5.0], 2: [5.0, 0.0]})), path)
     assert left_out == [
-        "left out: fib n=2 on debian12-6.1: a sample is 0, and pyperf takes none that is not above 0",
+        "left out: fib n=2 on debian12-6.1: a sample is 0, pyperf accepts only samples above 0",
     ]
     assert len(pyperf.BenchmarkSuite.load(str(path)).get_benchmarks()) == 1
-    with pytest.raises(UsageError, match="pyperf takes none of these"):
+    with pytest.raises(UsageError, match="pyperf accepts none of these"):
         write_pyperf(document(series([-1.0])), path)
 
 

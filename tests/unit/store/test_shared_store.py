@@ -187,7 +187,7 @@ def test_looking_after_the_store_shows_what_is_shared_and_removes_none_of_it(tmp
     lab = Lab(settings)
     said: list[str] = []
     assert verify(lab.store, (), say=said.append)
-    assert said == ["whole    image    debian12-6.1"]
+    assert said == ["ok       image    debian12-6.1"]
     before = _tree(shared)
     prune(lab, (), is_all=True, is_damaged_only=False, say=said.append)
     assert _tree(shared) == before

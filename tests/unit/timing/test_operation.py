@@ -28,10 +28,10 @@ def test_words_are_taken_with_the_size_put_in(text: str, words: tuple[str, ...])
     [
         ("", "unknown operation ''"),
         ("raed /dev/x 0 1", r"unknown operation 'raed' \(did you mean 'read'\?"),
-        ("pread /dev/x", "pread takes PATH OFFSET SIZE, not '/dev/x'"),
-        ("syscall 3", "syscall takes nothing, not '3'"),
+        ("pread /dev/x", "pread takes PATH OFFSET SIZE, got '/dev/x'"),
+        ("syscall 3", "syscall takes no arguments, got '3'"),
         ("command", "command takes PROGRAM WORD"),
-        ("pread '/dev/x", "no operation can be read from"),
+        ("pread '/dev/x", "cannot parse the operation"),
     ],
 )
 def test_what_is_no_operation_is_one_line(text: str, why: str) -> None:

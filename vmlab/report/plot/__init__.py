@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Cost against n as pictures: an SVG file, and text for the terminal.
+"""Plots of cost against n: an SVG file, or text for the terminal.
 
-Own code: matplotlib, which draws far more, would be 70 MB of dependencies for one kind of picture.
+Does not use matplotlib, which would add 70 MB of dependencies for one kind of plot.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Axes: where a value lies between 0 and 1, and which values are written beside it."""
+"""Axes of a plot: the position of a value between 0 and 1, and the ticks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _LOG_FROM = 50
-"""From which ratio of the largest to the least value on a linear axis would crowd the small ones in a corner."""
+"""Ratio of the largest to the least value from which an axis is logarithmic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class Axis:
     ticks: tuple[float, ...]
 
     def place(self, value: float) -> float:
-        """0 for `low`, 1 for `high`."""
+        """Return the position of a value: 0 for `low`, 1 for `high`."""
         if self.is_log:
             low = math.log(self.low)
             return (math.log(value) - low) / (math.log(self.high) - low)
@@ -29,10 +29,10 @@ class Axis:
 
 
 def axis_for(values: Sequence[float], *, most_ticks: int = 7, is_beside_log: bool = False) -> Axis:
-    """The axis that shows these values well: logarithmic when all are above zero and far apart.
+    """Return an axis for these values: logarithmic if all are above zero and far apart.
 
-    Beside a logarithmic axis it is one too where it can be, so that a power of n is a straight line. A linear axis
-    begins at zero, lest a small difference look large. The values are such as `check_series` lets pass.
+    With `is_beside_log` it is also logarithmic if all are above zero, so that a power of n is a straight line. A linear
+    axis starts at zero, so that a small difference does not look large. The values must pass `check_series`.
     """
     least, most = min(values), max(values)
     if least > 0 and (is_beside_log or most / least >= _LOG_FROM):
@@ -47,7 +47,7 @@ def axis_for(values: Sequence[float], *, most_ticks: int = 7, is_beside_log: boo
 
 
 def tick_word(value: float) -> str:
-    """A tick in few letters: 1500 is `1.5k`, 2e6 is `2M`."""
+    """Return the label of a tick: 1500 is `1.5k`, 2e6 is `2M`."""
     if value == 0:
         return "0"
     if not 1e-3 <= abs(value) < 1e15:
@@ -59,7 +59,7 @@ def tick_word(value: float) -> str:
 
 
 def _log_axis(least: float, most: float, most_ticks: int) -> Axis:
-    """Whole decades around the values; where there are many, only some of them get a tick."""
+    """Return an axis of whole decades around the values; if there are many, only some have a tick."""
     first = math.floor(math.log10(least))
     last = max(first + 1, math.ceil(math.log10(most)))
     every = math.ceil((last - first) / max(1, most_ticks - 1))
@@ -68,6 +68,6 @@ def _log_axis(least: float, most: float, most_ticks: int) -> Axis:
 
 
 def _round_step(least: float) -> float:
-    """The next of 1, 2 or 5 times a power of ten."""
+    """Return the next larger of 1, 2 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))

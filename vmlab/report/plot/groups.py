@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which series share a picture: the same thing on several kernels."""
+"""Groups of series that share a plot: the same operation on several kernels."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from vmlab.timing.statistics import Interval, quartiles
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A point of a line."""
+    """A point on a line."""
 
     n: int
     cost: float
     spread: Interval | None
-    """The quartiles of the samples, where the source is not exact."""
+    """Quartiles of the samples; None for an exact source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A kernel's costs, by n."""
+    """Costs of one kernel, by n."""
 
     name: str
     marks: tuple[Mark, ...]
@@ -32,7 +32,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """Lines that share their axes."""
+    """A plot: lines with common axes."""
 
     title: str
     x_title: str
@@ -41,16 +41,16 @@ class Picture:
 
 
 def pictures_of(series: Sequence[Series], *, name: str | None = None) -> list[Picture]:
-    """A picture for each name, source and unit, in the order in which they were recorded.
+    """Return a plot for each name, source and unit, in the order of the series.
 
-    `name` chooses one; `UsageError` when no series is called so, or none has a point.
+    `name` selects one. Raises `UsageError` for an unknown name, or if no series has a point.
     """
     known = {row.name: None for row in series}
     if name is not None and name not in known:
-        raise UsageError(f"no series is called {name!r}", hint=nearest(name, known))
+        raise UsageError(f"unknown series {name!r}", hint=nearest(name, known))
     chosen = [row for row in series if row.points and name in (None, row.name)]
     if not chosen:
-        raise UsageError("there is nothing to plot: no series has a point")
+        raise UsageError("nothing to plot: no series has a point")
     groups: dict[tuple[str, str], list[Series]] = {}
     for row in chosen:
         groups.setdefault((row.name, unit_words(row.source, row.unit)), []).append(row)

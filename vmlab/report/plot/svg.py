@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A picture as SVG: one file without script or reference to another, for light paper and dark.
+"""Plots as SVG: a self-contained file without scripts, for light and dark mode.
 
-The same series give the same bytes. Lines are told apart by colour, dash and the shape of their marks.
+The same series give the same bytes. Lines differ in colour, dash and the shape of their marks.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from vmlab.report.plot.groups import Line, Picture
 _WIDTH, _PLOT_HEIGHT = 760, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 78, 24, 44, 52
 _LEGEND_ROW = 20
-_LETTER = 7.2  # about the width of one at 12 px
-# Okabe and Ito's colours, which the colour-blind tell apart, lighter on dark paper where they need it.
+_LETTER = 7.2  # approximate width of a letter at 12 px
+# Okabe and Ito's palette for the colour-blind, light mode and dark mode, some lighter for dark mode.
 _COLORS = (
     ("#0072b2", "#56b4e9"),
     ("#d55e00", "#ff8c42"),
@@ -36,7 +36,7 @@ _SHAPES = (
 
 
 def svg(pictures: Sequence[Picture]) -> str:
-    """Pictures one below the other, as the text of an SVG file."""
+    """Return the text of an SVG file with the plots one below the other."""
     parts: list[str] = []
     top = 0
     for picture in pictures:
@@ -129,7 +129,7 @@ def _legend(lines: Sequence[Line]) -> Iterator[str]:
 
 
 def _legend_rows(lines: Sequence[Line]) -> list[list[str]]:
-    """The names, as many in a row as there is room for."""
+    """Return the names of the lines in rows that fit the width."""
     rows: list[list[str]] = []
     room = 0.0
     for line in lines:
@@ -150,7 +150,7 @@ def _shape(number: int, x: float, y: float) -> str:
 
 
 def _dash(number: int) -> str:
-    # A new dash with each round of colours: the first six lines are whole.
+    # Each round of colours has another dash: the first six lines are solid.
     dash = _DASHES[number // len(_COLORS) % len(_DASHES)]
     return f' stroke-dasharray="{dash}"' if dash else ""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A picture as text, for a terminal."""
+"""Plots as text, for a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LEAST_WIDTH, _LEAST_HEIGHT = 40, 8
 
 
 def can_show_unicode(encoding: str | None) -> bool:
-    """Whether what a terminal's encoding has includes the marks and the frame."""
+    """True if a terminal's encoding contains the marks and the frame."""
     try:
         (_MARKS + _SEVERAL + "┤┴└─│").encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -25,7 +25,7 @@ def can_show_unicode(encoding: str | None) -> bool:
 
 
 def text_plot(picture: Picture, *, width: int, height: int, is_unicode: bool) -> str:
-    """A picture of so many columns and rows of plot, legend below; ends with a line end."""
+    """Return a plot with `width` columns and `height` rows, then the legend; ends with a newline."""
     width, height = max(width, _LEAST_WIDTH), max(height, _LEAST_HEIGHT)
     across = axis_for([mark.n for line in picture.lines for mark in line.marks], most_ticks=max(2, width // 14))
     costs = [mark.cost for line in picture.lines for mark in line.marks]
@@ -51,13 +51,13 @@ def text_plot(picture: Picture, *, width: int, height: int, is_unicode: bool) ->
         f"  {_mark(number, is_unicode=is_unicode)} {printable(line.name)}" for number, line in enumerate(picture.lines)
     ]
     if any(several in row for row in grid):
-        lines.append(f"  {several} several of them")
+        lines.append(f"  {several} several series")
     text = "\n".join(lines) + "\n"
     return text if is_unicode else text.encode("ascii", "replace").decode("ascii")
 
 
 def _grid(picture: Picture, across: Axis, up: Axis, *, columns: int, height: int, is_unicode: bool) -> list[list[str]]:
-    """The plot's rows, the highest first; where two lines meet stands a mark of its own."""
+    """Return the plot's rows, the highest first; where two lines meet, the cell has a special mark."""
     grid = [[" "] * columns for _ in range(height)]
     for number, line in enumerate(picture.lines):
         letter = _mark(number, is_unicode=is_unicode)
@@ -73,7 +73,7 @@ def _places(line: Line, across: Axis, up: Axis, *, columns: int, height: int) ->
 
 
 def _tick_words(across: Axis, columns: int) -> str:
-    """The words below their ticks; one that would touch the last is left out."""
+    """Return the line of tick labels; a label that would touch the previous one is left out."""
     text = [" "] * columns
     free = 0
     for tick in across.ticks:

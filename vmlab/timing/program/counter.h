@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The counters: one is opened, and then read before and after each batch. */
+/* Counters: one is opened, then read before and after each batch. */
 #ifndef COUNTER_H
 #define COUNTER_H
 
@@ -20,7 +20,7 @@ void fail(int status, const char *format, ...)
 
 enum counter_kind { COUNTER_CLOCK, COUNTER_TSC, COUNTER_PERF };
 
-/* What read(2) gives for PERF_FORMAT_TOTAL_TIME_ENABLED and _RUNNING. */
+/* Layout of read(2) for PERF_FORMAT_TOTAL_TIME_ENABLED and _RUNNING. */
 struct perf_reading {
 	uint64_t value, enabled_ns, running_ns;
 };
@@ -42,7 +42,7 @@ static inline uint64_t counter_read(void)
 	switch (counter_kind) {
 	case COUNTER_TSC:
 #if defined(__x86_64__)
-		/* Neither earlier nor later loads pass it. */
+		/* The fences keep earlier and later loads in order. */
 		_mm_lfence();
 		reading.value = __rdtsc();
 		_mm_lfence();
@@ -75,7 +75,7 @@ static void counter_open_perf(const char *name, int with_children)
 	else if (length == 6 && !strncmp(name, "cycles", length))
 		attr.config = PERF_COUNT_HW_CPU_CYCLES;
 	else
-		fail(2, "no such counter: %s", name);
+		fail(2, "unknown counter: %s", name);
 	attr.exclude_kernel = colon && !strcmp(colon, ":u");
 	attr.exclude_user = colon && !strcmp(colon, ":k");
 	counter_fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1,
@@ -100,7 +100,7 @@ static void counter_open(const char *name, int with_children)
 	}
 }
 
-/* A counter that shared its register with others only estimates. */
+/* A counter that shared its register with others is only an estimate. */
 static void counter_require_whole(void)
 {
 	struct perf_reading reading;
@@ -112,7 +112,7 @@ static void counter_require_whole(void)
 	       (unsigned long long)reading.enabled_ns,
 	       (unsigned long long)reading.running_ns);
 	if (reading.running_ns < reading.enabled_ns)
-		fail(4, "counter: it counted for %llu of %llu ns only: multiplexed",
+		fail(4, "counter: multiplexed: it counted for %llu of %llu ns only",
 		     (unsigned long long)reading.running_ns,
 		     (unsigned long long)reading.enabled_ns);
 }

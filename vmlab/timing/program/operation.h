@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The operations that are timed: each is prepared once and then run. */
+/* Operations to time: each is prepared once and then run. */
 #ifndef OPERATION_H
 #define OPERATION_H
 
@@ -39,7 +39,7 @@ static unsigned long number(const char *text, unsigned long most)
 	errno = 0;
 	value = strtoul(text, &end, 0);
 	if (errno || end == text || *end || *text == '-' || value > most)
-		fail(2, "%s is no number up to %lu", text, most);
+		fail(2, "%s is not a number up to %lu", text, most);
 	return value;
 }
 
@@ -49,7 +49,7 @@ static void *memory(unsigned long bytes)
 
 	if (!there)
 		fail(3, "no memory for %lu bytes", bytes);
-	/* Every page is there before anything is timed. */
+	/* Fault in every page before anything is timed. */
 	return memset(there, 1, bytes);
 }
 
@@ -73,10 +73,10 @@ static void prepare_loop(char **argument)
 {
 	loops = number(argument[0], 1UL << 40);
 	if (!loops)
-		fail(2, "a loop of nothing");
+		fail(2, "a loop must have at least one round");
 }
 
-/* Two instructions a round, whatever the compiler thinks. */
+/* Two instructions per round, independent of the compiler. */
 static void run_loop(void)
 {
 	unsigned long left = loops;
@@ -210,7 +210,7 @@ static const struct operation *find_operation(char **words, int count)
 			fail(2, "wrong number of arguments for %s", words[0]);
 		return found;
 	}
-	fail(2, "no operation was named, or none that there is");
+	fail(2, "missing or unknown operation");
 	return NULL;
 }
 

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: MIT
 /*
- * Times an operation inside the guest, far from Python and SSH: pinned, its
- * memory locked, warmed up, in batches. Prints what every batch cost, raw, and
- * what a batch of nothing costs, for the reader to take off.
+ * Times an operation inside the guest, without Python or SSH in between:
+ * pinned, memory locked, warmed up, in batches. Prints the raw cost of every
+ * batch, and the cost of empty batches, which the reader subtracts.
  *
  *	stopwatch [-c COUNTER] [-b BATCHES] [-i ITERATIONS] [-w WARMUP]
  *		  [-p REQUEST:SIZE:OFFSET,...] OPERATION [ARGUMENT...]
  *
  * Counters: clock (CLOCK_MONOTONIC_RAW, ns), tsc (x86, ticks), and those of
  * perf_event_open(2): instructions and cycles, with :u or :k for user or
- * kernel alone. Operations: see the table in operation.h. With -p, an ioctl after
- * each batch asks the device for the parts of what the last operation cost:
+ * kernel only. Operations: see the table in operation.h. With -p, an ioctl after
+ * each batch reads the parts of the last operation's cost from the device:
  * 64-bit values at these offsets of its structure.
  *
- * Output, a line each: `fact NAME VALUE...`, `null COST` for a batch of
- * nothing, `sample COST SWITCHES` for one of the operation, with how often the
- * scheduler took the processor away, `part VALUE...`, and `end`, without which
- * it was cut short. Status: 0; 2 for bad usage; 3 when the operation failed,
- * 4 when the counter cannot be had or does not count all the time.
+ * Output, one per line: `fact NAME VALUE...`, `null COST` for an empty batch,
+ * `sample COST SWITCHES` for a batch of the operation, with the number of
+ * involuntary context switches, `part VALUE...`, and `end`; without `end` the
+ * output is truncated. Status: 0; 2 for wrong usage; 3 if the operation failed;
+ * 4 if the counter is not available or does not count all the time.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -77,10 +77,10 @@ static void parse_parts(char *text)
 	while ((word = strtok(NULL, ",")) && parts.count < MOST_PARTS) {
 		parts.offset[parts.count] = number(word, 1UL << 16);
 		if (parts.offset[parts.count++] + 8 > parts.size)
-			fail(2, "a part lies outside its structure");
+			fail(2, "a part is outside its structure");
 	}
 	if (!parts.count || word)
-		fail(2, "parts are REQUEST:SIZE:OFFSET,... with 1 to %d offsets",
+		fail(2, "-p must be REQUEST:SIZE:OFFSET,... with 1 to %d offsets",
 		     MOST_PARTS);
 	parts.answer = memory(parts.size);
 }
@@ -117,10 +117,9 @@ static uint64_t batch(const struct operation *operation,
 }
 
 /*
- * What an allocation costs depends on where the allocator stands, and a batch
- * that gives back all it took leaves it there: without this, all batches of a
- * run see one of several states, which is another in the next run. A process
- * that comes and goes moves it on.
+ * The cost of an allocation depends on the allocator's state, which a batch
+ * that frees all its memory does not change: all batches of a run would see one
+ * state, and the next run another. A short-lived process changes the state.
  */
 static void stir(void)
 {
@@ -134,7 +133,7 @@ static void stir(void)
 		fail(3, "waitpid: %s", strerror(errno));
 }
 
-/* The last one it may use: the first serves most interrupts. */
+/* Pin to the last allowed processor: the first serves most interrupts. */
 static void pin(void)
 {
 	cpu_set_t may, last;
@@ -151,7 +150,7 @@ static void pin(void)
 	printf("fact cpu %d\n", cpu);
 }
 
-/* What the processor itself says of its counters, to stand beside the proof. */
+/* CPUID leaves about the counters, as evidence for the proof. */
 static void tell_processor(void)
 {
 #if defined(__x86_64__)
@@ -165,7 +164,7 @@ static void tell_processor(void)
 #endif
 }
 
-/* Ticks that the hypervisor gave to others, of all processors. */
+/* Steal ticks of all processors. */
 static unsigned long stolen(void)
 {
 	unsigned long ticks = 0;
@@ -202,11 +201,11 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	if (!batches || !iterations)
-		fail(2, "nothing to time: batches and iterations are 1 at least");
+		fail(2, "batches and iterations must be at least 1");
 	operation = find_operation(argv + optind, argc - optind);
 	if (parts.count && operation->run != run_pread &&
 	    operation->run != run_read)
-		fail(2, "only a read has parts");
+		fail(2, "-p needs a read or pread");
 
 	pin();
 	operation->prepare(argv + optind + 1);

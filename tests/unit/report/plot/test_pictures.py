@@ -63,7 +63,7 @@ def test_an_exact_source_shows_its_least_batch_and_a_clock_its_median_and_spread
 def test_one_name_can_be_chosen_and_an_unknown_one_names_the_nearest() -> None:
     rows = [*_kernels(), *_kernels(name="write")]
     assert [picture.title for picture in pictures_of(rows, name="write")] == ["write"]
-    with pytest.raises(UsageError, match="no series is called 'rea'") as caught:
+    with pytest.raises(UsageError, match="unknown series 'rea'") as caught:
         pictures_of(rows, name="rea")
     assert "did you mean 'read'?" in str(caught.value)
 
@@ -119,7 +119,7 @@ def test_text_shows_each_kernel_and_where_several_meet() -> None:
     for mark, target in zip("●■▲◆", _TARGETS, strict=True):
         assert f"{mark} {target}" in text
     assert "ns (clock) per operation (log scale)" in text
-    assert "¤ several of them" in text
+    assert "¤ several series" in text
     assert max(map(len, text.splitlines())) <= 80
 
 
