@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The doctor's facts on timing: none makes a host unusable, and each says what to type that would really help."""
+"""The doctor's facts on timing: none makes a host unusable, and each advises a command that helps."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_virtual_machine_with_kvm_and_no_pmu_is_told_what_counts_instead() -> 
     assert facts["PMU"].grade is Grade.NOTE
     assert facts["PMU"].finding.startswith("absent: the kernel's event sources are msr software uprobe")
     assert "none was seen on Azure so far; --vmlab-timing icount" in facts["PMU"].advice
-    # KVM cleared the switch itself: setting it again would change nothing.
+    # KVM itself cleared the switch: setting it again has no effect.
     assert facts["kvm.enable_pmu"].advice == ""
     assert "the host has none to give" in facts["kvm.enable_pmu"].finding
 
