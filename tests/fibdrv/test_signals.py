@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Signals during a long computation: SIGKILL ends it at once, other signals wait for the number."""
+"""Signals during a long computation: a fatal signal ends it at once, others wait for the number."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ def test_a_node_made_by_hand_is_a_name_for_a_number(bench: Bench, finding: Note)
 
 def test_the_kernel_makes_the_node_and_udev_dresses_it(bench: Bench, finding: Note) -> None:
     """Keys `node.devtmpfs` and `node.udev`. /dev is devtmpfs: device_add() creates the node there, with mode 0600
-    unless the driver sets another; udev's rules then change mode and owner, and add links."""
+    unless the driver sets another. Then udev's rules change mode and owner, and add links."""
     rule = 'KERNEL=="vmlab_node", MODE="0660", GROUP="lab", SYMLINK+="vmlab/by-rule"'
     pause, go_on = "udevadm control --stop-exec-queue", "udevadm control --start-exec-queue"
     steps = bench.steps(

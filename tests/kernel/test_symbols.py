@@ -17,7 +17,7 @@ _MARK = "echo '<6>vmlab-experiment' >/dev/kmsg"
 
 
 def test_a_load_waits_for_the_module_that_it_depends_on(bench: Bench, finding: Note) -> None:
-    """Key `symbol.waits`. The lender is COMING while its init runs: its symbols are found, and the borrower waits up to
+    """Key `symbol.waits`. The lender is COMING while its init runs. Its symbols are found, and the borrower waits up to
     30 s for it to be LIVE (resolve_symbol_wait(), strong_try_module_get())."""
     printed = bench.as_root(
         f"""

@@ -38,7 +38,7 @@ def _line(finished: Finished) -> str:
 
 @pytest.fixture(autouse=True)
 def _is_cached(target: Target) -> None:
-    """Make the target's image available. These tests run once, not once per kernel."""
+    """Skip all targets but one: the tests need only its image, not several kernels."""
     if target.id != ONE:
         pytest.skip(f"says nothing about a kernel: runs on {ONE} alone")
 

@@ -66,7 +66,7 @@ def running_guest() -> Measured:
 
 
 def first_command() -> Measured:
-    """Time of a fork, its proof and login to the first answered command over SSH, as a share of a boot's; the worst of
+    """Time of a fork, its proof and login to the first answered command over SSH, as a share of a boot's. The worst of
     the default targets."""
     ratios: dict[str, float] = {}
     conditions: dict[str, str] = {}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Check fibdrv with a kernel reviewer's tools, on a Debian host: `nox -s driver`.
 
-It builds with `W=1` and sparse for the newest kernel with installed headers, runs the kernel's checkpatch.pl with
-fibdrv/.checkpatch.conf, and mandoc's lint over the man page. Any message from them makes the status 1.
+It builds with `W=1` and sparse for the newest kernel with installed headers. It runs the kernel's checkpatch.pl with
+fibdrv/.checkpatch.conf, and mandoc's lint on the man page. Any message from them makes the status 1.
 """
 
 from __future__ import annotations
