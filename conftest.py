@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Makes the plugin work from a bare checkout, where no entry point announces it."""
+"""Loads the plugin in a bare checkout, where no entry point announces it."""
 
 from __future__ import annotations
 
-# Listing a plugin that its entry point has loaded already is fine as long as both go by the same name.
+# A plugin may be listed here and loaded by its entry point if both use the same name.
 pytest_plugins = ["vmlab.plugin"]

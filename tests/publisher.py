@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A publisher of cloud images on loopback, with the faults of real ones to order.
+"""A publisher of cloud images on loopback, with faults on request.
 
-A context manager: it listens while the `with` block runs. What is asked is written down. A fault is ordered for a
-path, for the next so many requests; those after them get what a good server gives.
+A context manager: it serves while the `with` block runs, and records all requests. A fault applies to the next N
+requests for a path; later ones get a normal answer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PORTAL = b"<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body>Plea
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A request as it came."""
+    """A received request."""
 
     method: str
     path: str
@@ -39,25 +39,25 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """How a request is answered: the good answer, and what a fault makes of it."""
+    """An answer to a request: the normal answer, changed by a fault."""
 
     status: int = 0
-    """0: what the request and the file call for."""
+    """HTTP status; 0 selects the one that fits the request and the file."""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
-    """In place of the file."""
+    """Body sent instead of the file."""
     cut_after: int | None = None
-    """The connection is closed when so many bytes of the body are out."""
+    """Number of body bytes after which the connection is closed."""
     bytes_a_second: float | None = None
     knows_ranges: bool = True
     range_starts_late_by: int = 0
-    """A range that begins elsewhere than was asked."""
+    """Number of bytes by which an answered range starts after the requested one."""
     claims_length: bool = True
-    """Whether a length is told at all."""
+    """True if the answer has a Content-Length."""
 
 
 def cut(after: int) -> Answer:
-    """The connection breaks when `after` bytes of the answer's body are out."""
+    """Break the connection after `after` bytes of the body."""
     return Answer(cut_after=after)
 
 
@@ -66,7 +66,7 @@ def slow(bytes_a_second: float) -> Answer:
 
 
 def status(number: int, *, retry_after: str | None = None) -> Answer:
-    """An error page; `retry_after` as the header has it, seconds or a date."""
+    """An error page; `retry_after` is the header's value, seconds or a date."""
     headers = {} if retry_after is None else {"Retry-After": retry_after}
     return Answer(status=number, headers=headers, body=b"no\n")
 
@@ -76,12 +76,12 @@ def redirect(to: str) -> Answer:
 
 
 def portal() -> Answer:
-    """A captive portal's page in place of what was asked, as a success."""
+    """A captive portal's page instead of the file, with a success status."""
     return Answer(status=200, headers={"Content-Type": "text/html"}, body=_PORTAL)
 
 
 def without_ranges() -> Answer:
-    """A server that gives the whole file, whatever range was asked for."""
+    """A server that ignores ranges and sends the whole file."""
     return Answer(knows_ranges=False)
 
 
@@ -110,13 +110,13 @@ class _File:
 
 
 class Publisher:
-    """Serves what it was given, on 127.0.0.1; with `tls`, over HTTPS with a certificate that nobody trusts."""
+    """Serves files on 127.0.0.1; with `tls`, over HTTPS with an untrusted certificate."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self.asked: list[Asked] = []
-        """Every request, in the order of their coming."""
+        """All requests, in order of arrival."""
         self.keeps_etags = True
-        """Without them a client has only lengths and dates to go by."""
+        """True if answers have an ETag; otherwise a client only has length and date."""
         self._files: dict[str, _File] = {}
         self._orders: dict[str, deque[Answer]] = {}
         self._always: dict[str, Answer] = {}
@@ -145,7 +145,7 @@ class Publisher:
         self.close()
 
     def close(self) -> None:
-        """Stop listening: from now on a connection is refused."""
+        """Stop listening: later connections are refused."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -156,7 +156,7 @@ class Publisher:
         return f"{'http' if self._tls is None else 'https'}://127.0.0.1:{self._port}{path}"
 
     def offer(self, path: str, content: bytes | Path) -> str:
-        """Serve a file from now on, in place of what was there; returns its URL."""
+        """Serve a file from now on, replacing an earlier one; return its URL."""
         data = content.name.encode() if isinstance(content, Path) else content
         etag = f'"{hashlib.sha256(data + str(time.monotonic_ns()).encode()).hexdigest()[:16]}"'
         with self._lock:
@@ -168,17 +168,17 @@ class Publisher:
             self._files.pop(path, None)
 
     def order(self, path: str, *answers: Answer) -> None:
-        """Answer the next requests for `path` so, each once; those after them properly."""
+        """Answer the next requests for `path` with these answers, each once; later ones normally."""
         with self._lock:
             self._orders.setdefault(path, deque()).extend(answers)
 
     def order_always(self, path: str, answer: Answer) -> None:
-        """Answer every request for `path` so, from now on."""
+        """Answer every request for `path` with this answer from now on."""
         with self._lock:
             self._always[path] = answer
 
     def after_next(self, path: str, act: Callable[[], object]) -> None:
-        """Call `act` when the next request for `path` was answered, before another one is: to change a file."""
+        """Call `act` after the next request for `path` and before the one after it, for example to change a file."""
         with self._lock:
             self._after.setdefault(path, deque()).append(act)
 
@@ -194,7 +194,7 @@ class Publisher:
 
 
 def checksum_list(rows: Mapping[str, bytes | Path], *, algorithm: str = "sha256", style: str = "gnu") -> bytes:
-    """What a publisher lays beside its files: `gnu` as sha256sum writes it, `bsd` as `sha256sum --tag` does."""
+    """A publisher's checksum list: `gnu` in the format of sha256sum, `bsd` in that of `sha256sum --tag`."""
     lines = []
     for name, content in rows.items():
         if isinstance(content, Path):
@@ -211,7 +211,7 @@ class _Server(http.server.ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away, or trusts no certificate, is what some tests are about."""
+        """Ignore clients that disconnect or reject the certificate: some tests need them."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -219,7 +219,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: a test's output is its own."""
+        """Log nothing, to keep the test output clean."""
 
     def do_HEAD(self) -> None:
         self._answer(has_body=False)

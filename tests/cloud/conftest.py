@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the cloud tests share: disks made once, a publisher that offers them, and runs as a user starts them."""
+"""Fixtures of the cloud tests: disks built once, a publisher that serves them, and runs as a user starts them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RUN_TIMEOUT_S = 5400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A run of the lab as a user starts it."""
+    """A finished vmlab or pytest run."""
 
     status: int
     output: str
@@ -31,7 +31,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A publisher on loopback, a catalogue that names what it offers, and a store of its own."""
+    """A publisher on loopback, a catalogue of the images it serves, and a separate store."""
 
     publisher: Publisher
     catalogue: Path
@@ -40,10 +40,10 @@ class Site:
     row: str
     image: str
     file: str
-    """Where its publisher has the disk."""
+    """Path of the disk on the publisher."""
 
     def run(self, program: str, *words: str) -> Finished:
-        """`python -m vmlab …` or `python -m pytest …` with this catalogue and store."""
+        """Run `python -m vmlab …` or `python -m pytest …` with this catalogue and store."""
         options = {"catalogue": self.catalogue, "store": self.store, "report": self.report}
         first, rest = words[:1], words[1:]
         given = [f"--vmlab-{name}={value}" for name, value in options.items()]
@@ -63,13 +63,13 @@ class Site:
 
 
 class Disks:
-    """Disks of the publisher's, made when they are first asked for and kept in the lab's store."""
+    """The publisher's disks, built on first use and kept in the lab's store."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
 
     def of(self, release: Release) -> Path:
-        """The disk of a release; minutes, the first time."""
+        """The disk of a release. Cost: minutes the first time."""
 
         def build(work: Path) -> Mapping[str, Any]:
             make_disk(release, work, self._lab.store, self._lab.settings, progress=print)
@@ -99,7 +99,7 @@ def offer(
     line: str,
     kernel: str,
 ) -> Site:
-    """Have a publisher offer a disk with its checksum list, and write the catalogue that names both."""
+    """Make the publisher serve a disk and its checksum list, and write a catalogue with both."""
     suite = f"loopback-{release.codename}"
     name = f"{suite}-{firmware}.qcow2"
     image, row = f"{suite}-{firmware}", f"{suite}-{line}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A disk such as publishers of cloud images offer, out of Debian's packages: small, and laid out like theirs."""
+"""A small disk built from Debian packages, with the layout of a published cloud image."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _EVERYWHERE = (
 _FILES: Mapping[str, str] = {
     "etc/fstab": "LABEL=cloudimg-root / ext4 defaults,x-systemd.growfs 0 1\nLABEL=UEFI /boot/efi vfat umask=0077 0 1\n",
     "etc/hostname": "localhost\n",
-    # As in Debian's own images: what the archives are is the image's, not cloud-init's.
+    # As in Debian's cloud images: the image sets its package archives, cloud-init leaves them alone.
     "etc/cloud/cloud.cfg.d/01_debian_cloud.cfg": "apt_preserve_sources_list: true\nmanage_etc_hosts: true\n",
     "etc/default/grub": (
         "GRUB_DEFAULT=0\nGRUB_TIMEOUT=0\nGRUB_DISTRIBUTOR=Debian\nGRUB_TERMINAL=serial\n"
         'GRUB_CMDLINE_LINUX="console=tty0 console=ttyS0,115200 net.ifnames=0"\n'
     ),
-    # A small initrd: unpacked by an emulated processor at each boot, and made by one when a kernel is installed.
+    # A small initrd: under TCG each boot unpacks it, and installing a kernel builds one.
     "etc/initramfs-tools/modules": "virtio_pci\nvirtio_blk\next4\n",
     "etc/initramfs-tools/conf.d/small": "MODULES=list\nCOMPRESS=zstd\n",
 }
@@ -41,22 +41,22 @@ _FILES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """What is particular to a release of Debian."""
+    """Properties that differ between Debian releases."""
 
     codename: str
     pockets: tuple[str, ...]
     packages: tuple[str, ...]
-    """What sets up its network, as in its own cloud images."""
+    """Packages that configure the network, as in Debian's cloud images."""
     network: str
-    """The unit that does."""
+    """Systemd unit that configures the network."""
     resolv_conf: str = ""
-    """Where /etc/resolv.conf points; nowhere when the network's scripts write it."""
+    """Link target of /etc/resolv.conf; empty when the network scripts write the file."""
     kernel: str
-    """The package of the kernel that the disk boots with."""
+    """Package of the kernel that the disk boots."""
 
     @property
     def inputs(self) -> Mapping[str, Any]:
-        """Everything that a disk depends on but the archives."""
+        """All inputs of a disk except the package archives."""
         return dataclasses.asdict(self) | {"everywhere": _EVERYWHERE, "files": dict(_FILES), "assemble": _ASSEMBLE}
 
 
@@ -67,7 +67,7 @@ BULLSEYE = Release(
     network="networking.service",
     kernel="linux-image-cloud-amd64",
 )
-"""cloud-init 20.4, which knows no `status --format json`; the kernel is the one that the target takes."""
+"""cloud-init 20.4, which lacks `status --format json`. The installed kernel is the one the target uses."""
 BOOKWORM = Release(
     codename="bookworm",
     pockets=("bookworm", "bookworm-updates", "bookworm-security"),
@@ -76,13 +76,13 @@ BOOKWORM = Release(
     resolv_conf="../run/systemd/resolve/stub-resolv.conf",
     kernel="linux-image-amd64",
 )
-"""Boots with the generic kernel, so that a target of the cloud flavour has to install its own and reboot into it."""
+"""Boots the generic kernel, so a target of the cloud flavour must install its kernel and reboot into it."""
 
 
 def make_disk(
     release: Release, directory: Path, store: Store, settings: Settings, *, progress: Callable[[str], None]
 ) -> Path:
-    """A qcow2 disk in `directory`, which boots by BIOS and by UEFI. Takes minutes, packages from the host's mirrors."""
+    """Build a qcow2 disk in `directory` for BIOS and UEFI. Cost: minutes, and packages from the host's mirrors."""
     mirrors = find_mirrors(settings.mirror)
     sources = "".join(f"{mirrors.source_line(pocket)}\n" for pocket in release.pockets)
     write_overlay(directory / "overlay.tar", {**_FILES, "etc/apt/sources.list": sources})
@@ -99,9 +99,9 @@ def make_disk(
             "--dpkgopt=path-exclude=/usr/share/locale/*",
             f"--include={','.join((*_EVERYWHERE, *release.packages))}",
             "--customize-hook=tar-in overlay.tar /",
-            # systemd-resolved has put a link there to what only a running one makes.
+            # systemd-resolved replaced it with a link whose target exists only while the service runs.
             '--customize-hook=rm -f "$1/etc/resolv.conf"; cp /etc/resolv.conf "$1/etc/resolv.conf"',
-            # What it stands for: a mirror may have a kernel and not the package that points to it.
+            # Install the package that the metapackage depends on: a mirror may have only the former.
             f"--customize-hook=kernel=$({named}) && {chroot} apt-get install --yes --no-install-recommends $kernel",
             '--customize-hook=mkdir -p "$1/boot/efi"',
             f"--customize-hook={chroot} systemctl enable {release.network} ssh.service",

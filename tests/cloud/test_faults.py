@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What goes wrong at a first boot, in real guests: each with the class of whose fault it is, and its own words."""
+"""Faults during a first boot in real guests, each with its error class and message."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ id=$(findmnt --noheadings --output UUID /)
 stay="gnulinux-advanced-$id>gnulinux-$(uname -r)-advanced-$id"
 echo "GRUB_DEFAULT='$stay'" | sudo tee -a /etc/default/grub
 """
-"""The boot loader is to prefer the kernel that runs, whichever come to stand beside it. By its entry's name, as GRUB's
-10_linux makes it of the file system's UUID: where it stands in the menu goes by the versions of all of them."""
+"""Make GRUB boot the running kernel again, whichever kernels are installed later. The entry is selected by the id that
+10_linux builds from the file system's UUID: its position in the menu depends on all installed versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """First boots of one disk, seeded as a test says."""
+    """First boots of one disk, with a seed that the test sets."""
 
     lab: Lab
     work: provision.Work
@@ -79,7 +79,7 @@ Seed = Callable[[Mapping[str, Any]], None]
 
 @pytest.fixture
 def seeded(monkeypatch: pytest.MonkeyPatch) -> Seed:
-    """Adds words of a test's own to the seed."""
+    """Return a function that adds keys to the seed's user data."""
     real = seed.user_data
 
     def say(more: Mapping[str, Any]) -> None:
@@ -108,7 +108,7 @@ def test_cloud_init_that_hangs_is_told_with_its_stage(bench: Bench, seeded: Seed
     seeded({"runcmd": [["sleep", "100000"]]})
     with bench.boot() as site:
         site.guest.run("true", timeout_s=site.limits.command_s, what="a look")
-        # Its last stage begins a moment after SSH does.
+        # The last stage begins shortly after SSH answers.
         with pytest.raises(AssetError, match="its stage 'modules-final' is still running"):
             _await(site, patience=0.1)
 
@@ -122,7 +122,7 @@ def test_a_guest_that_reboots_on_its_own_is_waited_for_and_said(bench: Bench, se
 
 
 def test_what_an_installation_can_meet(bench: Bench) -> None:
-    """One guest for three faults: a package that is gone, another kernel after the reboot, archives out of reach."""
+    """Three faults in one guest: a missing package, a different kernel after the reboot, unreachable archives."""
     script, archive = bench.directory / "guest.sh", bench.directory / "settlement.tar"
     script.write_text(bench.work.recipe.script)
     write_settlement(archive, bench.work.recipe, bench.work.keys)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From a publisher to a green run of fibdrv's tests: fetched through faults, verified, provisioned, sealed, forked."""
+"""The path from a publisher to passing fibdrv tests: fetch with faults, verify, provision, seal, fork."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def _the(store: Store, kind: str) -> StoredObject:
 def test_from_fetch_to_a_green_run(
     disks: Disks, publisher: Publisher, tmp_path: Path, release: Release, firmware: str, line: str, kernel: str
 ) -> None:
-    """BIOS with an image whose own kernel is the target's; UEFI with one that has to install its and reboot into it."""
+    """BIOS with an image that already has the target's kernel; UEFI with one that installs it and reboots."""
     disk = disks.of(release)
     site = offer(publisher, disk, tmp_path, release=release, firmware=firmware, line=line, kernel=kernel)
 
-    # What the row takes of this host: UEFI firmware, for one.
+    # Install the row's host requirements, for example UEFI firmware.
     assert site.run("vmlab", "setup", f"--vmlab-target={site.row}").status == 0
     locked = site.run("vmlab", "images", "lock", site.image)
     assert locked.status == 0
     assert "locked" in locked.output
 
-    # Elsewhere first, then busy, then broken off twice: what is fetched is whole all the same.
+    # Redirected, then busy, then interrupted twice: the downloaded file is complete all the same.
     publisher.offer("/elsewhere.qcow2", disk)
     publisher.order(
         site.file, status(503, retry_after="1"), cut(40 * _MIB), cut(300 * _MIB), redirect("/elsewhere.qcow2")
@@ -70,12 +70,12 @@ def test_from_fetch_to_a_green_run(
         assert provenance["release"].endswith("-cloud-amd64")
         assert "rebooting from " in run.output
 
-    # What the guest printed is kept, cloud-init's words and the package manager's.
+    # The provisioning log keeps the guest's output, including cloud-init's and the package manager's.
     log = image.file("provisioning.log").read_text()
     assert "linux-headers-" in log
     assert "Linux version" in image.file("provisioning.console").read_text()
 
-    # The same row gives the same image and needs nobody: the publisher is gone.
+    # The same row gives the same image from the store, without the publisher.
     publisher.close()
     again = site.run("pytest", *_TESTS[:1], "-q", f"--vmlab-target={site.row}", "-k", "f92")
     assert again.status == 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What fibdrv's tests share."""
+"""Fixtures shared by the fibdrv tests."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from .probe import Probe
 
 @pytest.fixture
 def probe_path(program: Callable[[str], str]) -> str:
-    """Where `fibprobe` lies in the guest, whether or not the module is loaded."""
+    """Path of `fibprobe` in the guest, independent of the module being loaded."""
     return program("test/fibprobe.c")
 
 
 @pytest.fixture
 def probe(shared_guest: Guest, loaded_module: Built, probe_path: str) -> Probe:
-    """`fibprobe`, with the module loaded in the guest."""
+    """`fibprobe` in a guest with the module loaded."""
     del loaded_module
     return Probe(shared_guest, probe_path)
 
 
 @pytest.fixture
 def unloaded_module(shared_guest: Guest, module: Built) -> Iterator[str]:
-    """The path in the guest of a module that is not loaded, for a test to load; unloaded again afterwards."""
+    """Path in the guest of a module for the test to load; the module is unloaded after the test."""
     unload = f"if grep -q '^{module.info.name} ' /proc/modules; then rmmod {module.info.name}; fi"
     shared_guest.as_root(unload)
     yield carry(shared_guest, module)

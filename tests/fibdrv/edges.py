@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How each edge case of `fibprobe errno` has to end, by fibdrv's contract. All but one begin at position 5."""
+"""Expected result of each edge case of `fibprobe errno`, by fibdrv's contract. All but one start at position 5."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .probe import Edge
 
 START = 5
 END = 10_000_001
-"""SEEK_END, by the default max_n."""
+"""SEEK_END with the default max_n."""
 
 
 def _stays(result: int | str) -> Edge:
@@ -19,7 +19,7 @@ def _moves(result: int, after: int) -> Edge:
 
 
 _READS = {
-    # F(5) is "5\n": two bytes, whatever the room.
+    # F(5) is "5\n": two bytes, whatever the buffer size.
     "read": _moves(2, 6),
     "read-nonblock": _moves(2, 6),
     "read-count-exact": _moves(2, 6),
@@ -29,9 +29,9 @@ _READS = {
     "read-count-1": _stays("ERANGE"),
     "read-count-ssize-max": _stays("EFAULT"),
     "read-count-size-max": _stays("EFAULT"),
-    # The record fits the half that is mapped.
+    # The record fits into the mapped half.
     "read-half-mapped": _moves(2, 6),
-    # F(100,000) does not, and some of it has been copied when that shows.
+    # F(100,000) does not fit, and part of it has been copied when the fault occurs.
     "read-large-half-mapped": Edge("EFAULT", "100000", "100000"),
     "read-unmapped": _stays("EFAULT"),
     "read-readonly": _stays("EFAULT"),
@@ -53,7 +53,7 @@ _PREADS = {
     "pread-end": _stays(0),
     "pread-past-end": _stays(0),
     "pread-2^61-2": _stays(0),
-    # The kernel refuses an offset that passes 2^63 together with the count, before any driver sees it.
+    # The kernel itself refuses an offset that exceeds 2^63 together with the count.
     "pread-2^63-1": _stays("EINVAL"),
     "pread-2^63-1-count-0": _stays(0),
 }
@@ -89,7 +89,7 @@ _IOCTLS = {
     "ioctl-size-flags": _stays("EINVAL"),
     "ioctl-size-reserved": _stays("EINVAL"),
     "ioctl-size-2^61-2": _stays("EINVAL"),
-    # POLLIN and POLLOUT.
+    # POLLIN | POLLOUT.
     "poll": _stays(1 | 4),
 }
 _WRITES_BY_ROOT = {
@@ -108,7 +108,7 @@ BY_ROOT = _ALIKE | _WRITES_BY_ROOT
 
 
 def wrong_edges(given: dict[str, Edge], expected: dict[str, Edge]) -> list[str]:
-    """One sentence for each case that ended in another way, is not known here, or was not tried."""
+    """One sentence for each case that ended differently, is unknown, or was not tried."""
     wrong = []
     for name in sorted(given.keys() | expected.keys()):
         got, wanted = given.get(name), expected.get(name)

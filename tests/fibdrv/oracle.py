@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""What the device has to say, from Python's integers."""
+"""Expected device output, computed with Python's integers."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
 
-# Python refuses to make text of more than 4,300 digits from an integer, F(20,570), until told otherwise.
+# By default Python converts integers to at most 4,300 digits, which F(20,570) exceeds.
 sys.set_int_max_str_digits(0)
 
 _SHOWN = 40
 
 
 def by_addition(last: int) -> list[int]:
-    """F(0) to F(last), each the sum of the two before: by definition, with no algorithm to share a mistake with."""
+    """F(0) to F(last) by plain addition: no algorithm in common with the driver, so no common mistake."""
     numbers = [0, 1]
     while len(numbers) <= last:
         numbers.append(numbers[-1] + numbers[-2])
@@ -21,7 +21,7 @@ def by_addition(last: int) -> list[int]:
 
 
 def fibonacci(n: int, modulo: int | None = None) -> int:
-    """F(n), or what is left of it when divided by `modulo`, by fast doubling."""
+    """F(n), or F(n) modulo `modulo`, by fast doubling."""
     here, following = 0, 1
     for bit in bin(n)[2:]:
         here, following = here * (2 * following - here), here * here + following * following
@@ -33,7 +33,7 @@ def fibonacci(n: int, modulo: int | None = None) -> int:
 
 
 def record(number: int, form: str) -> str:
-    """The record of a number in a format, as `fibprobe` prints it: without its newline, binary in hex digits."""
+    """A number's record in a format, as `fibprobe` prints it: no newline, binary as hex digits."""
     if form == "decimal":
         return str(number)
     if form == "hex":
@@ -42,10 +42,10 @@ def record(number: int, form: str) -> str:
 
 
 def spread(last: int, *, points: int) -> list[int]:
-    """Indices from 0 to `last`, closer together where they are small.
+    """Indices from 0 to `last`, denser at the small end.
 
-    Besides them come the neighbours of each power of two, where fast doubling takes one step more, and of the
-    indices where F(n) begins a new 64-bit word, for the first 40 words and then each time their number doubles.
+    Includes the neighbours of each power of two, where fast doubling takes one more step. Includes those of the indices
+    where F(n) starts a new 64-bit word: the first 40 words, then each doubling.
     """
     chosen = {round(last ** (step / points)) for step in range(points + 1)} | {0}
     words = [*range(1, 41), *(2**k for k in range(6, 20))]
@@ -56,7 +56,7 @@ def spread(last: int, *, points: int) -> list[int]:
 
 
 def differences(given: Mapping[int, str], form: str, expected: Mapping[int, int]) -> list[str]:
-    """One sentence for each record that is not the expected number's."""
+    """One sentence for each record that differs from the expected number."""
     wrong = []
     for n, number in expected.items():
         got, wanted = given.get(n, "missing"), record(number, form)
@@ -66,12 +66,12 @@ def differences(given: Mapping[int, str], form: str, expected: Mapping[int, int]
 
 
 def first_of(wrong: Sequence[str]) -> str:
-    """The first of several sentences and how many there are, for one line of a report."""
+    """The first sentence and the number of sentences, as one line of a report."""
     return f"{wrong[0]} (and {len(wrong) - 1} more)" if len(wrong) > 1 else "".join(wrong)
 
 
 def _contrast(got: str, wanted: str) -> str:
-    """Both texts, or of long ones a piece of each, from where they differ."""
+    """Both texts, or an excerpt of each long text from the first difference on."""
     if len(got) != len(wanted) or len(wanted) <= _SHOWN:
         return f"{_short(got)}, not {_short(wanted)}"
     place = next(position for position, pair in enumerate(zip(got, wanted, strict=True)) if pair[0] != pair[1])

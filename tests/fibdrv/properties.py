@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Hypothesis against a guest: few examples, each of them one SSH command that asks for many numbers."""
+"""Hypothesis against a guest: few examples, each one SSH command that asks for many numbers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Example = TypeVar("Example")
 
 
 class _GuestTrouble(BaseException):
-    """Carries the guest's own failure past hypothesis, which would catch an Exception and crash the kernel once more
-    for each smaller example."""
+    """Carries a guest failure past Hypothesis, which would catch an Exception and crash the kernel again for each
+    smaller example."""
 
     def __init__(self, error: VmlabError) -> None:
         super().__init__(error)
@@ -26,7 +26,7 @@ class _GuestTrouble(BaseException):
 def require_for_all(
     examples: SearchStrategy[Example], holds: Callable[[Example], None], *, count: int, is_random: bool = False
 ) -> None:
-    """Call `holds` with `count` examples and raise what it raises for the smallest one that it refuses.
+    """Call `holds` with `count` examples, and raise its error for the smallest failing one.
 
     The examples are the same in every run unless `is_random`.
     """

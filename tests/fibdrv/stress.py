@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The in-guest program `fibstress`: it checks what it sees itself, and says `ok: …` or `WRONG: …`."""
+"""Wrapper of the in-guest program `fibstress`, which checks its own results and prints `ok: …` or `WRONG: …`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from vmlab.guest.guest import Guest
 from .probe import DEVICE
 
 Program = Callable[[str], str]
-"""The fixture `program`: the path in the guest of a program among the module's sources."""
+"""The fixture `program`: returns the path in the guest of a program from the module's sources."""
 
 
 def stress(guest: Guest, path: str, *words: str | int, as_root: bool = False, timeout_s: float | None = None) -> str:
-    """What one of its commands on the device says when all was right; a failed assertion with its words otherwise."""
+    """Run one `fibstress` command on the device and return its output; assert that it ended with `ok`."""
     command, *rest = words
     line = " ".join(map(str, [path, command, DEVICE, *rest]))
     done = guest.root(line, timeout_s=timeout_s) if as_root else guest.run(line, timeout_s=timeout_s)
@@ -26,7 +26,7 @@ def stress(guest: Guest, path: str, *words: str | int, as_root: bool = False, ti
 
 
 def number_in(said: str, word: str) -> int:
-    """The number after a word in what it said."""
+    """The number after a word in the program's output."""
     found = re.search(rf"\b{word} (\d+)", said)
     assert found is not None, said
     return int(found[1])

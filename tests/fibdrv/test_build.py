@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The built module fits the kernel it is for."""
+"""The built module matches the kernel it is built for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_module_says_what_it_is(module: Built) -> None:
 
 def test_module_is_built_for_the_guests_kernel(shared_guest: Guest, module: Built) -> None:
     assert module.info.release == shared_guest.succeed("uname -r").strip()
-    # /proc/version names the compiler as the kernel's configuration does.
+    # /proc/version and the kernel's configuration name the same compiler.
     assert module.kernel_compiler.version in shared_guest.succeed("cat /proc/version")
 
 

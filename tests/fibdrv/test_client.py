@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`fibctl`, the client that comes with the driver."""
+"""`fibctl`, the client shipped with the driver."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .stress import Program
 
 @pytest.fixture
 def fibctl(program: Program) -> str:
-    """Where `fibctl` lies in the guest."""
+    """Path of `fibctl` in the guest."""
     return program("tools/fibctl.c")
 
 

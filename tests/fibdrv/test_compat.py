@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A 32-bit program on the 64-bit kernel: its offsets are two words, and its ioctls go through compat_ioctl."""
+"""A 32-bit program on the 64-bit kernel: its offsets are two words, and its ioctls use compat_ioctl."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vmlab.lab.testbed import Testbed
 
 from .oracle import fibonacci, record
 
-# A freestanding program needs no 32-bit C library, which the targets do not have; their compiler makes it.
+# A freestanding program needs no 32-bit C library, which the targets lack; the targets' compiler builds it.
 _COMPILE = (
     "gcc -m32 -std=gnu11 -O2 -Wall -Wextra -static -nostdlib -ffreestanding -fno-stack-protector -fno-pie -no-pie "
     "-I/usr/include/x86_64-linux-gnu -o out program/test/fibcompat.c"
@@ -23,7 +23,7 @@ _COMPILE = (
 
 @pytest.fixture
 def client(vmlab_testbed: Testbed, shared_guest: Guest, tmp_path: Path) -> str:
-    """Where the 32-bit program lies in the guest. Cost: a compilation."""
+    """Path of the 32-bit program in the guest. Cost: a compilation."""
     if vmlab_testbed.target.architecture is not Architecture.AMD64:
         pytest.skip("the target's compiler makes no 32-bit programs")
     if not has_option(vmlab_testbed.image, "CONFIG_IA32_EMULATION"):

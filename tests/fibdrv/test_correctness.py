@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The device's numbers and answers against Python's integers and against fibdrv's contract."""
+"""The device's numbers and errors, compared with Python's integers and fibdrv's contract."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .properties import require_for_all
 FORMATS = ("decimal", "hex", "binary")
 LAST = END - 1
 
-# --- numbers against Python's
+# --- comparison with Python's integers
 
 
 @pytest.mark.usefixtures("loaded_module")
@@ -35,7 +35,7 @@ def test_every_number_to_f1000_by_pread(probe: Probe) -> None:
 
 
 def test_read_is_exact_past_f92_where_64_bits_end(probe: Probe) -> None:
-    # F(92) is the last that fits 63 bits, F(93) the last for 64.
+    # F(92) is the last number that fits in 63 bits, F(93) the last that fits in 64.
     assert probe.read([92, 93, 94, 187]) == {
         92: "7540113804746346429",
         93: "12200160415121876738",
@@ -65,7 +65,7 @@ def _require_exact(probe: Probe, *, last: int, count: int, is_random: bool) -> N
     require_for_all(st.tuples(indices, st.sampled_from(FORMATS)), holds, count=count, is_random=is_random)
 
 
-# --- identities, which need no other source of numbers than the device
+# --- identities between the device's own numbers
 
 
 def test_cassinis_identity_holds_on_the_devices_own_numbers(probe: Probe) -> None:
@@ -93,12 +93,12 @@ def test_greatest_common_divisor_of_two_numbers_is_the_number_of_the_indices(pro
         wrong = [(m, n) for m, n in pairs if math.gcd(f[m], f[n]) != f[math.gcd(m, n)]]
         assert not wrong, f"gcd(F(m), F(n)) is not F(gcd(m, n)) for (m, n) = {wrong[0]}"
 
-    # Multiples of one number, else the divisor is 1 nearly always.
+    # Multiples of one number; otherwise the divisor is almost always 1.
     pairs = st.builds(lambda g, a, b: (g * a, g * b), st.integers(1, 300), st.integers(1, 30), st.integers(0, 30))
     require_for_all(st.lists(pairs, min_size=1, max_size=10), holds, count=6)
 
 
-# --- ends of the range, bad offsets, errors
+# --- ends of the range, invalid offsets, errors
 
 
 def test_reading_ends_after_max_n(shared_guest: Guest, unloaded_module: str, probe_path: str) -> None:
@@ -127,7 +127,7 @@ def test_reading_ends_after_max_n(shared_guest: Guest, unloaded_module: str, pro
 def test_format_can_be_chosen_at_load(
     shared_guest: Guest, unloaded_module: str, form: str, look: str, base: int
 ) -> None:
-    # F(0) to F(13) are a byte each in binary.
+    # F(0) to F(13) are one byte each in binary.
     text = shared_guest.succeed(f"sudo insmod {unloaded_module} format={form} && {look} {DEVICE}")
     got = [int(word, base) for word in text.split()]
     assert got == by_addition(13), f"with format={form} at load, reading on from 0 gives {got}"
@@ -146,7 +146,7 @@ def test_offsets_that_are_no_index_are_refused_or_past_the_end(probe: Probe) -> 
         2**61 - 1: "EOF",
         2**62: "EOF",
         2**63 - 2: "EOF",
-        # With a count of 1 it passes 2^63, and the kernel refuses it before the driver is asked.
+        # With a count of 1 it exceeds 2^63, and the kernel refuses it before calling the driver.
         2**63 - 1: "EINVAL",
     }
 
@@ -169,12 +169,12 @@ def test_writing_has_no_effect(shared_guest: Guest) -> None:
 
 
 def test_readv_and_preadv_fill_each_buffer_with_a_record(probe: Probe) -> None:
-    # F(7) to F(11) are "13", "21", "34", "55" and "89"; the buffers are of three bytes each but the last, of eight.
+    # F(7) to F(11) are "13", "21", "34", "55" and "89"; the buffers are 3 bytes each, the last one 8.
     assert probe.vectors(7) == {"readv": ["13", "21", "34"], "preadv": ["13", "21", "34"], "position": ["10"]}
 
 
 def test_threads_that_share_an_open_file_get_consecutive_whole_numbers(probe: Probe) -> None:
-    # From F(2) on no two numbers are alike.
+    # From F(2) on all numbers differ.
     threads, reads, start = 4, 250, 2
     got = {thread: [int(text) for text in texts] for thread, texts in probe.threads(threads, reads, start).items()}
     assert sorted(number for numbers in got.values() for number in numbers) == by_addition(1001)[start:]
@@ -200,7 +200,7 @@ def test_many_random_indices_give_exact_numbers(probe: Probe) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
 def test_spread_to_f1000000_in(probe: Probe, form: str) -> None:
-    # Decimal text takes Python a time that grows with the square, so what is left modulo a prime must do there.
+    # Converting decimal text takes Python quadratic time, so compare modulo a prime.
     chosen = spread(1_000_000, points=20)[-20:]
     if form == "decimal":
         _require_residues(probe, chosen)

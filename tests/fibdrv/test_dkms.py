@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""DKMS installs, upgrades and removes the driver in a guest: the distribution's own DKMS, from its packages."""
+"""Installing, upgrading and removing the driver with DKMS in a guest: the distribution's DKMS package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .traces import left_behind
 
 _NEXT = "9.9.9"
 _LONG_S = 1800.0
-"""The module is compiled in the guest, twice; a minute or more each under TCG."""
+"""The guest compiles the module twice, at a minute or more each under TCG."""
 
 
 def _install_dkms(guest: Guest) -> None:
@@ -31,7 +31,7 @@ def _install_dkms(guest: Guest) -> None:
 
 
 def _put_sources(guest: Guest, lab: Lab) -> str:
-    """A user's checkout in the guest; where it lies."""
+    """Copy a user's checkout into the guest and return its path."""
     GuestPlace(guest).put_tree(lab.source.directory, list(lab.source.files), "checkout")
     return "/build/checkout"
 
@@ -39,7 +39,7 @@ def _put_sources(guest: Guest, lab: Lab) -> str:
 def _installed(guest: Guest, version: str) -> bool:
     release = guest.succeed("uname -r").strip()
     said = guest.as_root("dkms status fibdrv")
-    # "fibdrv, 1.0.0, RELEASE, x86_64: installed" until DKMS 2, "fibdrv/1.0.0, …" since 3.
+    # DKMS 2 prints "fibdrv, 1.0.0, RELEASE, x86_64: installed", DKMS 3 and later "fibdrv/1.0.0, …".
     return re.search(rf"fibdrv[,/] ?{re.escape(version)}, {re.escape(release)}, \w+: installed", said) is not None
 
 
@@ -60,8 +60,8 @@ def test_dkms_installs_upgrades_and_removes_it(guest: Guest, vmlab_lab: Lab) -> 
     assert _installed(guest, version)
     _require_working(guest, version)
 
-    # The next release, as a user gets it: the old one steps aside when the new one is installed.
-    # Escaped, or 1.0.0 would be found in max_n's 10000000 too.
+    # Install the next release: it replaces the old one. The version is escaped, since 1.0.0 as a pattern also matches
+    # max_n's 10000000.
     guest.as_root(f"sed -i 's/{re.escape(version)}/{_NEXT}/' {checkout}/dkms.conf {checkout}/fibdrv_main.c")
     guest.as_root(f"make -C {checkout} dkms 2>&1", timeout_s=_LONG_S)
     assert _installed(guest, _NEXT)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the kernel log says of fibdrv, and who may read it."""
+"""fibdrv's lines in the kernel log, and the permission to read them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_root_can_let_the_ordinary_user_read_the_log_or_forbid_it(shared_guest: 
 
 
 def _require_log_as_restricted(guest: Guest) -> str:
-    """`dmesg` by the user has to work or not as the kernel's own setting, which is returned, implies."""
+    """Require that `dmesg` works for the user exactly when kernel.dmesg_restrict allows it; return that setting."""
     restriction = guest.succeed(f"cat {RESTRICTION}").strip()
     asked = guest.run("dmesg")
     if restriction == "0":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`make` and `make install` as a user runs them, with the target's own tools, into a tree of their own."""
+"""`make` and `make install` as a user runs them, with the target's tools, into a separate tree."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _INSTALLED = {
     "etc/udev/rules.d/60-fibonacci.rules",
 }
 _RELOAD = "udevadm control --reload && udevadm control --ping"
-"""udevd answers the ping when it has read the rules; the reload alone returns at once."""
+"""udevd answers the ping after it has read the rules; the reload alone returns at once."""
 
 
 def test_make_is_silent_at_w1_and_make_install_honours_install_mod_path(
@@ -31,13 +31,13 @@ def test_make_is_silent_at_w1_and_make_install_honours_install_mod_path(
 ) -> None:
     source, release = vmlab_testbed.run.source, vmlab_testbed.image.release
     limit_s = vmlab_testbed.limits.build_s
-    # Debian 13 has its modules compressed, and the lab's images have no xz.
+    # Debian 13 compresses its modules, and the lab's images lack xz.
     options = f"KERNELRELEASE={release} INSTALL_MOD_PATH=/build/tree CONFIG_MODULE_COMPRESS_XZ="
     make = f"make -C fibdrv {options}"
     with vmlab_testbed.place() as place:
         place.put_tree(source.directory, list(source.files), "fibdrv")
         listing = "cd /build/tree && find . -type f ! -name 'modules.*' | cut -c3-"
-        # The kernel's makers turn on what W=1 warns of one by one: a driver that heeds it stays clean.
+        # Kernel developers enable W=1 warnings one by one: a driver free of them stays free of warnings.
         done = place.run(f"{make} W=1 module", timeout_s=limit_s)
         assert done.status == 0, done.output
         warnings = [line for line in done.output.splitlines() if "warning:" in line and "compiler differs" not in line]
@@ -59,7 +59,7 @@ def test_udev_rule_gives_the_node_to_all_readers_and_to_services(
 ) -> None:
     rule = vmlab_lab.source.directory / "packaging" / "60-fibonacci.rules"
     with tempfile.TemporaryDirectory() as directory:
-        # A system that takes the node from everyone, by a rule of its own that comes before.
+        # A rule that runs earlier and removes everyone's access to the node.
         stern = Path(directory, "50-stern.rules")
         stern.write_text('KERNEL=="fibonacci", MODE="0600"\n', encoding="utf-8")
         for file in (stern, rule):

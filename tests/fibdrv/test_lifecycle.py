@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Loading, refusing to load, and unloading without a trace."""
+"""Loading, refusing to load, and unloading without leftovers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_wrong_parameter_is_refused_and_leaves_nothing_behind(
 ) -> None:
     answer = "/tmp/refused"
     lines = dmesg_of(shared_guest, f"! LC_ALL=C insmod {unloaded_module} {parameter} 2> {answer}")
-    # kmod's words for EINVAL.
+    # kmod's message for EINVAL.
     assert "Invalid parameters" in shared_guest.succeed(f"cat {answer}")
     assert lines == [f"fibdrv: {reason}"]
     assert left_behind(shared_guest) == set()
@@ -73,7 +73,7 @@ def test_unloading_while_the_device_is_open_is_refused(guest: Guest) -> None:
     assert not done.ok
     assert "fibdrv is in use" in done.stderr
     assert left_behind(guest) == EVERYTHING
-    # The shell that held it has ended.
+    # The shell that held the device open has ended.
     guest.succeed("sudo rmmod fibdrv")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Memory that is not to be had: in a cgroup that is too small, and failure by failure with the test build."""
+"""Failing allocations: in a cgroup with too little memory, and one by one with the fault-injection build."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TRIES = 20
 
 
 def _make_cgroup(guest: Guest, limit: str) -> None:
-    """A cgroup of its own with a memory limit, and a bystander asleep in it."""
+    """Create a cgroup with a memory limit and a sleeping second process."""
     guest.as_root(f"""
 echo +memory > /sys/fs/cgroup/cgroup.subtree_control
 mkdir {CGROUP}
@@ -40,7 +40,7 @@ echo $! > /tmp/bystander
 
 
 def _inside(command: str) -> str:
-    """A command that runs in the cgroup, and the end of what it says."""
+    """A command line that runs the command in the cgroup and prints the end of its output."""
     return f"LC_ALL=C sh -c 'echo $$ > {CGROUP}/cgroup.procs; exec {command}' 2>&1 | tail -c 200"
 
 
@@ -59,15 +59,15 @@ def test_a_cgroup_smaller_than_the_number_gets_enomem_and_nobody_is_killed(guest
         assert "Cannot allocate memory" in said, said
     assert guest.as_root(_inside(f"{fibctl} 100")) == "354224848179261915075\n"
     _require_nobody_killed(guest)
-    # Who has room gets it.
+    # Reads without a memory limit succeed.
     assert len(guest.succeed(f"{fibctl} --format hex {LAST} | tail -c 100")) == 100
 
 
 def test_max_n_may_be_more_than_memory_holds(guest: Guest, module: Built, program: Program) -> None:
-    """F(1,000,000,000) has 87 MB.
+    """F(1,000,000,000) takes 87 MB.
 
-    Where the kernel gives back late what it had of them (26 of 100 tries, by kvmalloc() on a strict boot of 7.3), the
-    reader is killed, or its neighbour: memory was refused, and then the message about it is charged too.
+    The kernel may free that memory late: 26 of 100 tries in kvmalloc() on a strict boot of 7.3. Then it refuses memory
+    and charges the message about it too, so the reader or the other process is killed.
     """
     fibctl = program("tools/fibctl.c")
     insert(guest, module, {"max_n": 10**9})
@@ -80,7 +80,7 @@ def test_max_n_may_be_more_than_memory_holds(guest: Guest, module: Built, progra
 
 
 def test_what_no_contiguous_piece_holds_is_mapped_and_right(guest: Guest, module: Built, program: Program) -> None:
-    """No piece is longer than 4 MiB, and F(40,000,000), itself of 3.5 MB, takes longer ones to compute."""
+    """Contiguous pieces are at most 4 MiB. F(40,000,000), 3.5 MB itself, needs longer ones for its computation."""
     index, prime = 40_000_000, 2**61 - 1
     fibctl = program("tools/fibctl.c")
     insert(guest, module, {"max_n": index})
@@ -99,22 +99,22 @@ wait $reader && echo $mapped
 
 @pytest.fixture
 def faulty(vmlab_testbed: Testbed, tmp_path: Path) -> Built:
-    """The test build, not loaded."""
+    """The fault-injection build, not loaded."""
     return build_faulty(vmlab_testbed, tmp_path)
 
 
 @pytest.fixture
 def faulty_loaded(guest: Guest, faulty: Built) -> None:
-    """The test build, loaded."""
+    """The fault-injection build, loaded."""
     insert(guest, faulty)
 
 
 @pytest.mark.usefixtures("faulty_loaded")
 def test_every_allocation_fails_once_and_the_next_read_is_right(guest: Guest, program: Program) -> None:
-    """Of an open file that is read on: it is allocated, and for each read what computing, keeping and writing take."""
+    """Allocations of an open file with sequential reads: the file, and per read the computation, pair and text."""
     path = program("test/fibstress.c")
     assert guest.read(f"{PARAMETERS}/held") == "0\n"
-    # A text for each read at least, which binary has none of; pairs grow on the way.
+    # Each read allocates at least a text, except in binary; the pairs grow on the way.
     for form, first, last, least in (
         ("decimal", 340, 400, 62),
         ("hex", 690, 700, 14),

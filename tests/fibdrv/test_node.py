@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The node in /dev: what it is, what number it has, and who may do what with it."""
+"""The node in /dev: its type, number and permissions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from vmlab.guest.guest import Guest
 
 from .probe import DEVICE
 
-# The kernel gives dynamic numbers from 254 down to 234 and then from 511 down to 384 (Documentation/admin-guide/
-# devices.txt).
+# The kernel assigns dynamic majors from 254 down to 234, then from 511 down to 384
+# (Documentation/admin-guide/devices.txt).
 DYNAMIC_MAJORS = {*range(234, 255), *range(384, 512)}
 
 pytestmark = pytest.mark.usefixtures("loaded_module")

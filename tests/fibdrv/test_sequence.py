@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A file that is read on keeps the last pair of numbers, within a limit: an addition for each number."""
+"""Sequential reads keep the last pair of numbers, within a limit: one addition per number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUM = "a sum of two kept"
 
 
 def _costs(guest: Guest, fibctl: str, words: str) -> list[tuple[int, bool]]:
-    """Each read of a `fibctl --stats`: its index, and whether it was an addition alone."""
+    """Each read of a `fibctl --stats`: the index, and True if the read took only an addition."""
     said = guest.succeed(f"{fibctl} --stats {words} 2>&1 > /dev/null").splitlines()
     found = [re.match(r"F\((\d+)\): ", line) for line in said]
     assert all(found), said
@@ -42,7 +42,7 @@ def test_reading_here_and_there_keeps_no_pair(shared_guest: Guest, program: Prog
 def test_numbers_are_right_where_they_outgrow_what_a_file_may_keep(
     shared_guest: Guest, unloaded_module: str, probe_path: str, program: Program
 ) -> None:
-    """1 KiB holds two numbers of 512 bytes: up to F(5762) in decimal, and less by what the pair's room steps by."""
+    """1 KiB holds two 512-byte numbers: up to F(5762) in decimal, less because the pair's buffer grows in steps."""
     shared_guest.as_root(f"insmod {unloaded_module} keep_kib=1")
     fibctl = program("tools/fibctl.c")
     costs = [is_sum for _, is_sum in _costs(shared_guest, fibctl, "--range 2000..6000")]
@@ -63,7 +63,7 @@ def test_nothing_is_kept_when_that_is_asked(shared_guest: Guest, unloaded_module
 
 
 def test_reading_on_is_exact_far_out(probe: Probe) -> None:
-    # Across a power of ten and several of 10^19 and of 2^64.
+    # A range that crosses a power of ten and several powers of 10^19 and 2^64.
     start = 19_900
     given = dict(probe.sequence(start, 200))
     wrong = differences(given, "decimal", {n: fibonacci(n) for n in range(start, start + 200)})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Signals during a long computation: one that kills ends it at once, any other waits for the number."""
+"""Signals during a long computation: a fatal signal ends it at once, others wait for the number."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_signal_that_kills_ends_the_longest_computation(shared_guest: Guest, p
 @pytest.mark.thorough
 @pytest.mark.timing("icount")
 def test_it_ends_within_100_ms_of_the_guests_time(timed_guest: Guest, program: Program) -> None:
-    """Where instructions are counted the guest's time is that count, and no other process of the host is in it."""
+    """With counted instructions the guest's time is that count, independent of other processes on the host."""
     path = program("test/fibstress.c")
     said = {signal: stress(timed_guest, path, "signal", signal, LAST) for signal in ("KILL", "INT")}
     assert max(number_in(words, "us") for words in said.values()) < AT_ONCE_US, said

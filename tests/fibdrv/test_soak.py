@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Clean runs by the hundred: a fresh kernel each, the module loaded and read, and never a false alarm."""
+"""Hundreds of clean runs: a fresh kernel each, the module loaded and read, without a false report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .oracle import fibonacci
 from .probe import DEVICE
 
 _RUNS = 250
-"""Per kernel: a thousand over the default matrix."""
+"""Runs per kernel: 1000 over the default matrix."""
 
 
 @pytest.mark.slow

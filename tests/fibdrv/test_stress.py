@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Many readers at once, storms of lseek, nonsense of all kinds, and loading under a reader."""
+"""Concurrent readers, many lseek calls, invalid requests, and loading while a reader runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ READERS = 16
 
 @pytest.fixture
 def stress_path(program: Program) -> str:
-    """Where `fibstress` lies in the guest."""
+    """Path of `fibstress` in the guest."""
     return program("test/fibstress.c")
 
 
@@ -67,7 +67,7 @@ def _fuzz(guest: Guest, module: str, path: str, *, rounds: int, seeds: list[int]
         said = guest.succeed("cat /tmp/fuzz")
         assert said.startswith("ok: "), f"seed {seed}: {said}"
         assert lines == [], f"seed {seed}: the kernel says {lines[0]!r}"
-    # No file is left open, so it can go.
+    # No file is open, so the module can be unloaded.
     guest.as_root("rmmod fibdrv")
 
 
@@ -84,7 +84,7 @@ def test_two_hundred_loads_and_unloads_under_a_reader(guest: Guest, unloaded_mod
 def _require_cycles_under_a_reader(
     guest: Guest, module: str, path: str, count: int, *, timeout_s: float | None = None
 ) -> None:
-    # rmmod's word when it finds it open, and the kernel's when it was opened meanwhile: EWOULDBLOCK.
+    # rmmod's message for an open file, and the kernel's (EWOULDBLOCK) for one opened in the meantime.
     script = f"""
 export LC_ALL=C
 refused='in use|Resource temporarily unavailable'
@@ -107,8 +107,7 @@ kill $hammer
 
 @pytest.mark.thorough
 def test_nothing_is_held_when_every_file_is_closed(guest: Guest, loaded_module: Built, stress_path: str) -> None:
-    """Slab, vmalloc and nodes. Records of F(10,000) are too long for the smallest caches, those of F(200,000) for
-    the slab."""
+    """Slab, vmalloc and nodes. Records of F(10,000) exceed the smallest caches, those of F(200,000) exceed the slab."""
     held = "grep -c '\\[fibdrv\\]' /proc/vmallocinfo; ls /dev | cksum"
     slab = "awk '/^kmalloc/ { bytes += $2 * $4 } END { print bytes }' /proc/slabinfo"
     stress(guest, stress_path, "cycles", 10_000, 200)
@@ -117,6 +116,6 @@ def test_nothing_is_held_when_every_file_is_closed(guest: Guest, loaded_module: 
     stress(guest, stress_path, "cycles", 10_000, 1_000)
     stress(guest, stress_path, "cycles", 200_000, 10)
     assert guest.root(held).stdout == before
-    # One record lost of each file would be 6 MB; caches grow by some hundred KB on their own.
+    # One lost record per file would be 6 MB; caches grow by some hundred KB without a leak.
     grown = int(guest.as_root(slab)) - slab_before
     assert grown < 2_000_000, f"the slab has grown by {grown} bytes"

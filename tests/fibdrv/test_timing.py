@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a read costs against n, by the best timing source there is, and where the cost lies."""
+"""Cost of a read by n and by part, with the best available timing source."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .oracle import fibonacci
 Keep = Callable[[str, Mapping[int, Measurement]], Series]
 
 DEVICE = "/dev/fibonacci"
-# FIBDRV_IOC_STATS of uapi/fibdrv.h: _IOR(0xfb, 3, struct fibdrv_stats), and where its times lie.
+# FIBDRV_IOC_STATS of uapi/fibdrv.h: _IOR(0xfb, 3, struct fibdrv_stats), and the offsets of its times.
 STATS = Parts(request=0x8038FB03, size=56, offsets={"compute": 24, "format": 32, "copy": 40})
 BATCHES = {10: 100, 100: 100, 1_000: 100, 10_000: 30, 100_000: 10}
 
@@ -28,7 +28,7 @@ def _read(n: int, parts: Parts | None = None) -> Read:
 
 @pytest.fixture(autouse=True)
 def in_the_guest(loaded_module: Built) -> None:
-    """The module is loaded where the stopwatch measures."""
+    """Load the module in the guest that the stopwatch measures."""
 
 
 def test_cost_of_a_read_against_n_is_recorded(stopwatch: Stopwatch, series: Keep) -> None:
@@ -36,7 +36,7 @@ def test_cost_of_a_read_against_n_is_recorded(stopwatch: Stopwatch, series: Keep
     kept = series("fibdrv read", taken)
     assert [len(point.samples) for point in kept.points] == list(BATCHES.values())
     assert all(measured.minimum > 0 for measured in taken.values())
-    # A number ten times as long takes longer by any source that counts at all.
+    # A number ten times as long takes longer with any working timing source.
     assert taken[100_000].best > 10 * taken[1_000].best
 
 
@@ -46,8 +46,8 @@ def test_parts_of_a_read_add_up_to_less_than_the_whole(stopwatch: Stopwatch) -> 
         assert min(measured.parts["compute"]) > 0
         assert min(measured.parts["format"]) > 0
         if "rest" in measured.parts:
-            # Both are times: what is left is the system call's, and a driver whose parts exceed the whole is wrong.
-            # Two clocks: the stopwatch's is never steered, the driver's may be, by 500 ppm at most.
+            # The rest is the system call's time; parts longer than the whole are a driver bug. The stopwatch's clock is
+            # not adjusted, the driver's may be, by at most 500 ppm.
             assert all(
                 rest >= -0.0005 * whole for rest, whole in zip(measured.parts["rest"], measured.samples, strict=True)
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The tracepoints around a computation."""
+"""Tracepoints around a computation."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ echo 0 > {events}/enable
 cat {_TRACING}/trace
 """)
     seen = re.findall(r"fibdrv_compute_(begin|end): index=(\d+) (.*)", said)
-    # A record that has no room is refused before anything is computed.
+    # A record without room is refused before the computation.
     assert [(step, int(index)) for step, index, _ in seen] == [
         (step, index) for index in range(4) for step in ("begin", "end")
     ]
     assert [rest for step, _, rest in seen if step == "begin"] == ["format=0"] * 4
-    # F(0) is no neighbour's sum, and F(1) begins a pair.
+    # F(0) is not computed from a neighbour, and F(1) starts a pair.
     flags = ["0x0", "0x0", "0x1", "0x1"]
     assert [rest for step, _, rest in seen if step == "end"] == [f"limbs=1 flags={word} error=0" for word in flags]
-    # Whoever traces holds the module, until the trace is given up.
+    # An active tracer holds the module.
     guest.as_root("rmmod fibdrv")

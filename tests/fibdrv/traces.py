@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What fibdrv leaves in a guest: its lines in the kernel log, its node, its number."""
+"""Everything fibdrv leaves in a guest: lines in the kernel log, its node, its number."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .probe import DEVICE
 UNLOADED = "fibdrv: unloaded"
 LOADED = re.compile(rf"fibdrv: {DEVICE} is (\d+):0, F\(0\) to F\(10000000\), in decimal")
 CYCLES_S = 1800.0
-"""For two hundred times loading and unloading, each of which takes a second or two under TCG."""
+"""Time limit in seconds for 200 load and unload cycles, each one or two seconds under TCG."""
 
 _STAMP = re.compile(r"^\[ *\d+\.\d+\] ")
-# The kernel says each once between two boots, on behalf of the first module that is not its own.
+# The kernel logs each once per boot, for the first out-of-tree module.
 _TAINT_NOTICES = ("loading out-of-tree module taints kernel", "module verification failed: ")
 _OTHERS = re.compile(r"^(?:systemd|audit|clocksource: |hrtimer: |sched: |random: |perf: )")
-"""What may be logged at any time by someone else: systemd, and the kernel on slow clocks and processors."""
+"""Lines that others may log at any time: systemd, and the kernel on slow clocks and processors."""
 
-# Tests that the shell does itself, where it can: each program that it starts takes some 20 ms under TCG.
+# Tests built into the shell where possible: each new process takes some 20 ms under TCG.
 _PLACES = {
     "module": "grep -q '^fibdrv ' /proc/modules",
     "number": "grep -q ' fibonacci$' /proc/devices",
@@ -32,7 +32,7 @@ _PLACES = {
 
 
 def left_behind(guest: Guest) -> set[str]:
-    """Which of fibdrv's traces a guest has: all of them while it is loaded, none otherwise."""
+    """The subset of fibdrv's traces found in a guest: all while it is loaded, none otherwise."""
     looks = [f"{look} && echo {name}" for name, look in _PLACES.items()]
     return set(guest.succeed("; ".join([*looks, "true"])).splitlines())
 
@@ -41,7 +41,7 @@ EVERYTHING = set(_PLACES)
 
 
 def dmesg_of(guest: Guest, command: str, *, timeout_s: float | None = None) -> list[str]:
-    """What root's `dmesg` has to say of a command run by root: the log after a mark set before it."""
+    """Log lines that root's `dmesg` shows after a command run by root, from a mark set before it."""
     mark = "vmlab: from here on"
     script = f"echo {mark} > /dev/kmsg; {command}; status=$?; dmesg; exit $status"
     output = guest.as_root(script, timeout_s=timeout_s)
@@ -51,5 +51,5 @@ def dmesg_of(guest: Guest, command: str, *, timeout_s: float | None = None) -> l
 
 
 def without_notices(lines: list[str]) -> list[str]:
-    """Log lines without those that a first out-of-tree module brings, and those that are not about modules at all."""
+    """Log lines without the notices about a first out-of-tree module and lines unrelated to modules."""
     return [line for line in lines if not any(notice in line for notice in _TAINT_NOTICES) and not _OTHERS.match(line)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""fibdrv built in other ways than a user's: as its test build, or from sources that a test has changed."""
+"""Other builds of fibdrv: the fault-injection build, or one from sources that a test changed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from vmlab.module.build import Built
 from vmlab.module.source import read_source
 
 FAULTS = "FIBDRV_FAULTS := y\n"
-"""The first line of a Kbuild that makes the build whose allocations fail on order."""
+"""First line of a Kbuild that enables the fault-injection build."""
 
 
 def build_faulty(testbed: Testbed, directory: Path) -> Built:
-    """The test build, from a copy of the module's sources below `directory`. Costs a build, or nothing from the
-    cache."""
+    """The fault-injection build, from a copy of the module's sources below `directory`. Cost: a build, or nothing when
+    cached."""
     source = testbed.run.source
     copy = directory / source.name
     for file in source.files:

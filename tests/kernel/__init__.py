@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Experiments on what a kernel lets an ordinary user do: its own facts, on every target."""
+"""Experiments on the rights of an ordinary user: kernel facts, on every target."""

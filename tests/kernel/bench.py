@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the experiments' modules lie in a guest, and how commands are run beside them: many in one go."""
+"""The experiments' modules in a guest, and commands run beside them in one script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .kit import Kit
 DIRECTORY = "/build/experiments"
 _ARCHIVE = "/build/experiments.tar.gz"
 _furnished: WeakKeyDictionary[Guest, Path] = WeakKeyDictionary()
-"""Guests that have a kit's modules already."""
+"""Guests that already have a kit's modules, and the kit's directory."""
 _WAITING = """
 await() {
     tries=0
@@ -30,7 +30,7 @@ await() {
     done
 }
 """
-"""`await CONDITION`: the shell's own wait, which ends the script when the condition never holds."""
+"""Shell function `await CONDITION`: polls the condition, and ends the script when it never holds."""
 _CLEAR = """
 [ -e /sys/module/gate/parameters/open ] && echo 1 >/sys/module/gate/parameters/open
 for module in {modules}; do
@@ -44,12 +44,12 @@ _REMOVAL_ORDER = (
     "gate_user_user", "gate_user", "gate", "hello", "heir_user", "heir", "closed_first", "gpl_first", "closed",
     "plain_user", "gpl_user", "lender", "rival", "node", "majors",
 )  # fmt: skip
-"""Who uses another's symbols goes before it."""
+"""Modules in removal order: a user of symbols comes before the module that exports them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One command that was run, and all that it printed, its errors among it."""
+    """One command that was run, and its output, errors included."""
 
     command: str
     output: str
@@ -64,10 +64,10 @@ class Bench:
     """A guest with the experiments' modules in it."""
 
     def __init__(self, guest: Guest, kit: Kit) -> None:
-        """Costs a copy, when the guest does not have them yet, and else nothing."""
+        """Cost: a copy when the guest does not have the modules yet."""
         self.guest = guest
         self.kit = kit
-        # The directory's own name tells whether they are this kit's.
+        # The directory's name identifies the kit.
         self._directory = f"{DIRECTORY}-{kit.directory.name}"
         if _furnished.get(guest) != kit.directory:
             guest.put(kit.archive, _ARCHIVE)
@@ -76,20 +76,20 @@ class Bench:
             _furnished[guest] = kit.directory
 
     def root(self, script: str) -> Completed:
-        """A shell script as root beside the modules; it has `await CONDITION`."""
+        """Run a shell script as root in the modules' directory; `await CONDITION` is available."""
         return self.guest.root(f"export LC_ALL=C; cd {DIRECTORY} || exit 1\n{_WAITING}\n{script}")
 
     def as_root(self, script: str) -> str:
-        """The same for one that must end with status 0; returns what it printed."""
+        """Like `root`, but require exit status 0 and return the output."""
         return self.guest.as_root(f"export LC_ALL=C; cd {DIRECTORY} || exit 1\n{_WAITING}\n{script}")
 
     def clear(self) -> None:
-        """Take out whatever a test left loaded. Costs one short command where there is nothing."""
+        """Unload everything a test left loaded. Cost: one short command when nothing is loaded."""
         self.as_root(_CLEAR.format(modules=" ".join(_REMOVAL_ORDER)))
 
     def steps(self, commands: Mapping[str, str], *, is_root: bool = True) -> dict[str, Step]:
-        """Commands one after the other, in one go, each in a subshell beside the modules, and whatever the one
-        before ended with. By name."""
+        """Run commands in sequence in one script, each in a subshell in the modules' directory. Exit statuses are
+        ignored. Returns the steps by name."""
         nonce = secrets.token_hex(4)
         run = "\n".join(
             f"(eval {shlex.quote(command)}) </dev/null 2>&1; printf '\\n%s %d\\n' {nonce} $?"
@@ -101,7 +101,7 @@ class Bench:
 
 
 def split_steps(output: str, commands: Mapping[str, str], nonce: str) -> dict[str, Step]:
-    """What each command printed; `ValueError` when not all of them ended."""
+    """Split the script's output into one step per command; `ValueError` unless all of them ended."""
     ends = list(re.finditer(rf"\n{nonce} (\d+)\n", output))
     if len(ends) != len(commands):
         raise ValueError(f"{len(ends)} of {len(commands)} commands ended:\n{output}")
@@ -113,5 +113,5 @@ def split_steps(output: str, commands: Mapping[str, str], nonce: str) -> dict[st
 
 
 def transcript(*steps: Step) -> str:
-    """Several steps as they would stand in a terminal."""
+    """Several steps as a terminal shows them."""
     return "\n".join(step.transcript for step in steps)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A compiler of another version: another target's, taken out of its root file system with the libraries it needs.
+"""A compiler of another version: another target's, copied from its root file system with its libraries.
 
-It brings its own dynamic loader, so that it runs beside an older C library as well; assembler and linker stay those of
-the place it is brought to.
+It includes its dynamic loader, so it also runs beside an older C library. Assembler and linker are those of the place
+it is copied to.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from vmlab.image.sealed import cached_image
 from vmlab.lab.lab import Lab
 
 _HOME = "other"
-"""Where it lies in the build directory."""
+"""Subdirectory of the build directory for the compiler."""
 _DRIVER = """\
 #!/bin/sh
 exec {run} {home}/driver/{name} -B{home}/gcc/ "$@"
@@ -40,11 +40,11 @@ exec {home}/{name} "$@"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Borrowed:
-    """A compiler in an image that is not the one it is to be used with."""
+    """A compiler from an image other than the one it is used with."""
 
     image: Image
     cc1: Path
-    """The compiler itself, in the folder of its version."""
+    """Path of the compiler proper, in the directory of its version."""
 
     @property
     def major(self) -> int:
@@ -56,18 +56,18 @@ class Borrowed:
 
     @property
     def path(self) -> str:
-        """What to put in front of PATH where it was brought."""
+        """Directory to prepend to PATH after the copy."""
         return f"{BUILD_DIRECTORY}/{_HOME}"
 
     @property
     def tolerant_path(self) -> str:
-        """The same for its tolerant twin."""
+        """Directory of the tolerant wrapper, to prepend to PATH."""
         return f"{self.path}/tolerant"
 
 
 def find_other_compiler(lab: Lab, target: Target) -> Borrowed | None:
-    """The compiler nearest in version to a target's own, the older of two, among the images that this run has anyway:
-    those of its targets, and of the default matrix what is in the store. None when there is no other version."""
+    """Find the compiler nearest in version to a target's, the older of two. The candidates are the images of this run's
+    targets and the stored images of the default matrix. None when all versions are equal."""
     chosen = {row.id for row in lab.targets}
     own = _borrow(lab.testbed(target).image)
     others: list[Borrowed] = []
@@ -81,15 +81,15 @@ def find_other_compiler(lab: Lab, target: Target) -> Borrowed | None:
 
 
 def _borrow(image: Image) -> Borrowed | None:
-    """The newest gcc in an image whose files lie on the host; under usr/libexec since Debian 13."""
+    """The newest gcc in an image whose files are on the host; under usr/libexec since Debian 13."""
     folders = [image.tool_root / place / TRIPLETS[image.architecture] for place in ("usr/lib/gcc", "usr/libexec/gcc")]
     found = [Borrowed(image=image, cc1=path) for folder in folders for path in folder.glob("*/cc1")]
     return max(found, key=lambda compiler: compiler.major, default=None)
 
 
 def put_into(directory: Path, compiler: Borrowed, dropped: tuple[str, ...] = ()) -> list[str]:
-    """Lay the compiler out in a directory, from which it is brought to `other/` in a build directory; returns its
-    files. Its tolerant twin takes no notice of the options in `dropped`, given without their values."""
+    """Write the compiler's files into a directory, for copying to `other/` in a build directory; return their paths.
+    The tolerant wrapper ignores the options in `dropped`, given without values."""
     root, home = compiler.image.tool_root, f"{BUILD_DIRECTORY}/{_HOME}"
     triplet = TRIPLETS[compiler.image.architecture]
     driver = root / "usr/bin" / f"{triplet}-{compiler.name}"
@@ -117,7 +117,7 @@ def _script(path: Path, text: str) -> None:
 
 
 def _libraries(root: Path, architecture: Architecture, programs: list[Path]) -> Iterator[tuple[str, Path]]:
-    """Every library that programs need, and theirs, by name; the dynamic loader among them."""
+    """All libraries that programs need, recursively, by name, with the dynamic loader."""
     folders = [root / part / TRIPLETS[architecture] for part in ("usr/lib", "lib")] + [root / "lib", root / "lib64"]
     known: set[str] = set()
     waiting = list(programs)
@@ -146,7 +146,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _inside(root: Path, path: Path) -> Path:
-    """A file in a root file system, whose absolute links are meant from there."""
+    """Resolve a path in a root file system, following absolute links within it."""
     while path.is_symlink():
         link = path.readlink()
         path = root / str(link).lstrip("/") if link.is_absolute() else path.parent / link

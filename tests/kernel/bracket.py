@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Between which two kernels of a run an answer changed. Pure."""
+"""The two kernels of a run between which an answer changed. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .release import line_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bracket:
-    """The last kernel with the old answer, and the first with the new one: releases, and targets that ran them."""
+    """The last kernel with the old answer and the first with the new one: releases, and the targets that ran them."""
 
     before: str
     before_target: str
@@ -24,8 +24,8 @@ class Bracket:
 
 
 def bracket(rows: Iterable[Mapping[str, Any]], key: str, fact: str) -> Bracket | None:
-    """What the rows of a findings file say of one fact, which must have a fact `release` beside it; None when all
-    kernels answer alike. `ValueError` when it changed more than once, or when nobody says anything."""
+    """Find where one fact of a findings file changed; each row must also have a fact `release`. None when all kernels
+    agree. `ValueError` when it changed more than once, or when no row has it."""
     found = sorted(
         (line_of(str(each["facts"]["release"])), str(each["facts"]["release"]), str(row["target"]), each["facts"][fact])
         for row in rows

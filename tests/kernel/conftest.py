@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the experiments share."""
+"""Fixtures shared by the experiments."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A run for the pages leaves out what keeps nothing for them; `nox -s tests` has it."""
+    """Deselect tests without findings in a run for the pages; `nox -s tests` runs them."""
     if config.getoption("--findings", default=None) is None:
         return
     left_out = without_findings(items, _HERE)
@@ -46,23 +46,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture
 def finding(request: pytest.FixtureRequest) -> Note:
-    """Keeps what an experiment shows for the pages in docs/explain/. Scope: test. Cost: none."""
+    """Store an experiment's result for the pages in docs/explain/. Scope: test. Cost: none."""
     return noting(request.node)
 
 
 @pytest.fixture
 def rows(shared_guest: Guest, program: Callable[[Path], str]) -> Rows:
-    """`perf_open`: the errno of each operation, tried by an ordinary user, by one with CAP_PERFMON, or by root."""
+    """`perf_open`: the errno of each operation, tried by an ordinary user, by one with CAP_PERFMON, and by root."""
     return Rows(shared_guest, program(_HERE / "perf_open.c"))
 
 
 @pytest.fixture
 def perf_in_use(shared_guest: Guest) -> None:
-    """Somebody measures something in the guest as long as it lives. Scope: one per guest. Cost: `perf stat`, once.
+    """Keep a perf event open for the guest's lifetime. Scope: one per guest. Cost: `perf stat`, once.
 
-    The kernel writes nops over its calls of perf when the last event is closed, and calls when the first is opened
-    (the static key perf_sched_events). Each time costs a guest under TCG its translated code, and 7.3 was once seen to
-    panic over the breakpoint that stands there meanwhile: "Oops: int3" in __schedule().
+    The kernel patches its calls of perf when the first event is opened and the last is closed (static key
+    perf_sched_events). Each patch discards translated code under TCG. 7.3 once panicked over the temporary breakpoint:
+    "Oops: int3" in __schedule().
     """
     mark = "/run/vmlab-perf-in-use"
     measure = "setsid perf stat -e cpu-clock:u -o /dev/null sleep 3600 </dev/null >/dev/null 2>&1"
@@ -71,13 +71,13 @@ def perf_in_use(shared_guest: Guest) -> None:
 
 @pytest.fixture
 def busy_path(shared_guest: Guest, program: Callable[[Path], str]) -> str:
-    """Where `busy` lies in the guest."""
+    """Path of `busy` in the guest."""
     return program(_HERE / "busy.c")
 
 
 @pytest.fixture
 def start(shared_guest: Guest, busy_path: str) -> Iterator[Start]:
-    """Starts `busy` in the background as the ordinary user; returns the two ids it prints. Ended after the test."""
+    """Start `busy` in the background as the ordinary user and return the two printed ids; ended after the test."""
     processes = Processes(shared_guest, busy_path)
     yield processes.start
     processes.end()
@@ -85,15 +85,15 @@ def start(shared_guest: Guest, busy_path: str) -> Iterator[Start]:
 
 @pytest.fixture(scope="session")
 def workshop(vmlab_lab: Lab, vmlab_target: Target) -> Iterator[Workshop]:
-    """Builds `smallest` for the target, with its own compiler and with another. Scope: session, once per target. Cost:
-    one to two seconds a build; on hosts where modules are built in a guest, a fork and more."""
+    """Build `smallest` for the target, with its own compiler and another one. Scope: session, once per target. Cost:
+    one to two seconds per build; a fork and more on hosts that build modules in a guest."""
     with open_workshop(vmlab_lab, vmlab_target) as opened:
         yield opened
 
 
 @pytest.fixture
 def bring(request: pytest.FixtureRequest, tmp_path: Path) -> Bring:
-    """Lays a .ko into the guest that the test uses. Scope: test. Cost: a copy each time."""
+    """Copy a .ko into the test's guest. Scope: test. Cost: a copy per call."""
     guest = used_guest(request)
 
     def act(ko: bytes, name: str = "smallest.ko") -> str:
@@ -106,14 +106,14 @@ def bring(request: pytest.FixtureRequest, tmp_path: Path) -> Bring:
 
 @pytest.fixture(scope="session")
 def kit(vmlab_testbed: Testbed) -> Kit:
-    """The modules that the experiments load, built for the target. Cost: nothing from the store, else half a minute."""
+    """The experiments' modules, built for the target. Cost: nothing when cached, otherwise half a minute."""
     return obtain_kit(vmlab_testbed)
 
 
 @pytest.fixture
 def bench(shared_guest: Guest, kit: Kit) -> Iterator[Bench]:
-    """The shared guest with the experiments' modules in it, none of them loaded, and none after the test. Cost: a copy,
-    the first time in a guest, and a command."""
+    """The shared guest with the experiments' modules, none loaded before and after the test. Cost: a copy once per
+    guest, and a command."""
     bench = Bench(shared_guest, kit)
     yield bench
     if not shared_guest.is_lost:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is in a built module's file, by pyelftools. Pure but for reading the file."""
+"""Contents of a built module's file, read with pyelftools. Pure except for reading the file."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Section:
     offset: int
     size: int
     flags: str
-    """`A` is given memory, `X` is code, `W` can be written to."""
+    """Section flags: `A` allocated, `X` executable, `W` writable."""
     has_bytes: bool
-    """Whether its bytes are in the file: those of `.bss` are not."""
+    """True if the file holds the section's bytes; False for `.bss`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Symbol:
 
     name: str
     section: str
-    """Empty for one that is not in this file, `ABS` for one that is a number and no address."""
+    """Section name; empty for an undefined symbol, `ABS` for a number that is not an address."""
     value: int
     size: int
     binding: str
@@ -45,7 +45,7 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relocation:
-    """A place that the kernel writes an address to."""
+    """A place that the kernel patches with an address."""
 
     section: str
     offset: int
@@ -54,7 +54,7 @@ class Relocation:
 
 
 class Object:
-    """One ELF file, as a compiler or ld -r leaves it."""
+    """One ELF file, as a compiler or ld -r writes it."""
 
     def __init__(self, path: Path) -> None:
         self._elf = ELFFile(io.BytesIO(path.read_bytes()))
@@ -75,7 +75,7 @@ class Object:
 
     @cached_property
     def symbols(self) -> tuple[Symbol, ...]:
-        """In the order of the table, sections' own left out."""
+        """Symbols in table order, without section symbols."""
         names = [section.name for section in self._elf.iter_sections()]
         return tuple(
             Symbol(
@@ -101,7 +101,7 @@ class Object:
 
     @property
     def undefined(self) -> tuple[str, ...]:
-        """The names that somebody else must have, in the order in which the kernel looks for them."""
+        """Undefined symbol names, in the order in which the kernel resolves them."""
         return tuple(symbol.name for symbol in self.symbols if not symbol.section)
 
     def functions_in(self, section: str) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ class Object:
 
     @cached_property
     def relocations(self) -> tuple[Relocation, ...]:
-        """Of sections that are given memory: the kernel looks at no others."""
+        """Relocations of allocated sections: the kernel reads no others."""
         names = [section.name for section in self._elf.iter_sections()]
         found = []
         for each in self._elf.iter_sections():
@@ -133,20 +133,20 @@ class Object:
 
     @cached_property
     def modinfo(self) -> tuple[tuple[str, str], ...]:
-        """The keys and values in `.modinfo`, in order; a key may come again."""
+        """Keys and values in `.modinfo`, in order; keys may repeat."""
         texts = (text.decode() for text in self.data(".modinfo").split(b"\0") if text)
         return tuple((key, value) for key, _, value in (text.partition("=") for text in texts))
 
     @cached_property
     def versions(self) -> Mapping[str, int]:
-        """The CRC of each symbol that the module uses, from `__versions`; empty without CONFIG_MODVERSIONS."""
+        """CRC of each symbol that the module uses, from `__versions`; empty without CONFIG_MODVERSIONS."""
         data, entry = self.data("__versions"), 64
         pieces = (data[at : at + entry] for at in range(0, len(data), entry))
         return {piece[8:].split(b"\0")[0].decode(): struct.unpack("<Q", piece[:8])[0] for piece in pieces}
 
     @property
     def parameters(self) -> int:
-        """How many entries `__param` has."""
+        """Number of entries in `__param`."""
         return self.sections["__param"].size // _KERNEL_PARAM_BYTES if "__param" in self.sections else 0
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What an experiment shows, kept as data: the pages in docs/explain/ are built from it."""
+"""Results of experiments, stored as data: the pages in docs/explain/ are built from them."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ PROPERTY = "vmlab.finding"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that an experiment showed on one kernel."""
+    """One result of an experiment on one kernel."""
 
     key: str
     """`question.what`, such as `load.system-call`; the same on every kernel."""
     command: str
-    """What was typed, fit to be copied."""
+    """Command as typed, ready to copy."""
     output: str
-    """What came back, as it was."""
+    """Unmodified output of the command."""
     facts: Mapping[str, str | int | bool]
-    """What of it the pages' statements rest on."""
+    """Values that the pages' statements rest on."""
 
 
 Note = Callable[..., None]
-"""`finding("load.system-call", command=…, output=…, fact=…)`."""
+"""Call as `finding("load.system-call", command=…, output=…, fact=…)`."""
 
 
 def noting(item: pytest.Item) -> Note:
-    """What a test calls to keep a finding; it travels with the test's report, also from a worker."""
+    """Return the function with which a test stores a finding; it travels with the test's report, also from a worker."""
 
     def note(key: str, *, command: str, output: str, **facts: str | int | bool) -> None:
         found = Finding(key=key, command=command, output=output, facts=facts)
@@ -44,14 +44,14 @@ def noting(item: pytest.Item) -> Note:
 
 
 def without_findings(items: Iterable[pytest.Item], directory: Path) -> list[pytest.Item]:
-    """Those below a directory that do not ask for the fixture `finding`."""
+    """Tests below a directory that do not use the fixture `finding`."""
     return [
         item for item in items if directory in item.path.parents and "finding" not in getattr(item, "fixturenames", ())
     ]
 
 
 class FindingsFile:
-    """Hears every report of this run's experiments, and writes the file when the run ends."""
+    """Collects every report of this run's experiments, and writes the file at the end of the run."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -76,7 +76,7 @@ class FindingsFile:
 
 
 def _reason(report: pytest.TestReport) -> str:
-    """One line, without the place in this host's files that pytest puts before a skip's."""
+    """A one-line reason, without the file position that pytest prepends to a skip's reason."""
     if isinstance(report.longrepr, tuple):
         return str(report.longrepr[2]).removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The kernel's function graph: setting the tracer, and reading what it gives as trees of calls."""
+"""The kernel's function graph: set up the tracer, and parse its output into call trees."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm)\b.*$")
 
 @dataclass(slots=True)
 class Call:
-    """One call of a function, and the calls of traced functions that were made in it."""
+    """One function call, and the traced calls made in it."""
 
     name: str
-    """As it stands in the source, without what the compiler made of it (`.isra.0`)."""
+    """Name as in the source, without the compiler's suffix (`.isra.0`)."""
     module: str = ""
-    """Empty for the kernel proper."""
+    """Module name; empty for the kernel image."""
     calls: list[Call] = field(default_factory=list)
 
     def walk(self) -> Iterator[Call]:
-        """This call and all in it, in the order in which they were made."""
+        """This call and all calls in it, in call order."""
         yield self
         for call in self.calls:
             yield from call.walk()
 
     def chain_to(self, name: str) -> tuple[str, ...]:
-        """The names from this call to the first of a function in it; empty when there is none."""
+        """Names from this call to the first call of `name` in it; empty when there is no such call."""
         if self.name == name:
             return (self.name,)
         for call in self.calls:
@@ -43,7 +43,7 @@ class Call:
         return ()
 
     def __str__(self) -> str:
-        """As the tracer prints it, but what comes several times in a row only once."""
+        """The call as the tracer prints it, with repeated calls shown once."""
         return "\n".join(self._lines(0))
 
     def _lines(self, depth: int) -> Iterator[str]:
@@ -60,7 +60,7 @@ class Call:
 
 
 def parse_graph(text: str) -> dict[str, list[Call]]:
-    """The outermost calls in a trace, by what was written into it before them (`trace_marker`); made in whatever task.
+    """Parse a trace into its outermost calls, by the text written to `trace_marker` before them; any task counts.
 
     The trace must have been made with `funcgraph-proc` and without `funcgraph-cpu` and `funcgraph-duration`.
     """
@@ -87,11 +87,11 @@ def parse_graph(text: str) -> dict[str, list[Call]]:
 
 
 def trace_script(commands: str, *, roots: Sequence[str], functions: Sequence[str], modules: Sequence[str] = ()) -> str:
-    """A shell script for root that runs `commands` while calls are traced of `functions`, and of all functions of
-    `modules`, not yet loaded, below `roots`. `print_trace` in them prints what was traced so far, and begins anew: a
-    module's functions have names as long as it is loaded. What was set is put back, whatever happens.
+    """A root shell script that runs `commands` while tracing `functions`, and all functions of the not yet loaded
+    `modules`, below `roots`. `print_trace` in `commands` prints and clears the trace: a module's functions have names
+    only while it is loaded. The tracer's settings are always restored.
 
-    Only functions that the kernel has may be named: `which_script`.
+    All functions must exist in the kernel: see `which_script`.
     """
     names = " ".join(functions)
     cached = "".join(f"; echo {shlex.quote(f'*:mod:{name}')} >>set_ftrace_filter" for name in modules)
@@ -117,8 +117,8 @@ print_trace() {{ cat $T/trace; echo >$T/trace; }}
 
 
 def which_script(names: Sequence[str]) -> str:
-    """A shell script that prints which functions of these names the kernel can trace, one a line, and after a line
-    `--` which it has at all; a compiler's suffix is part of them."""
+    """A shell script that prints the traceable functions among these names, one per line, then `--`, then those in the
+    symbol table. Names include a compiler's suffix."""
     pattern = rf"({'|'.join(names)})(\.[a-z]+\.[0-9]+)*"
     return (
         f"grep -Ewo '^{pattern}( |$)' {TRACING}/available_filter_functions | sort -u; echo --; "
@@ -127,5 +127,5 @@ def which_script(names: Sequence[str]) -> str:
 
 
 def source_name(symbol: str) -> str:
-    """A function's name as it stands in the source."""
+    """The function name as in the source."""
     return _SUFFIX.sub("", symbol)

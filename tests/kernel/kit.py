@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The modules that the experiments load, built for one kernel: all of them in one go, once, kept in the store."""
+"""The experiments' modules, built together once per kernel and kept in the store."""
 
 from __future__ import annotations
 
@@ -28,42 +28,42 @@ from .license import LICENSES, License, relicensed
 MODULES = Path(__file__).parent / "modules"
 _NAME = "experiments"
 _RENAMED = b"vmlab_rival_name\0"
-"""What rival.ko exports, before it is given a name that is taken."""
+"""Symbol that rival.ko exports, before it is renamed to a taken name."""
 TAKEN_NAMES = ("vmlab_gpl", "kstrtouint")
-"""A name that lender.ko exports, and one that the kernel does."""
+"""A name that lender.ko exports, and one that the kernel exports."""
 USERS = ("plain", "gpl")
-"""Who uses a symbol for everybody, and who one for compatible licenses only."""
+"""The user of an unrestricted symbol, and the user of a GPL-only symbol."""
 _REVISION = 2
-"""Raised when what is built from the same sources changes."""
+"""Increased when the same sources build to a different result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kit:
-    """What was built. The `.ko` files have no debug information (`strip --strip-debug`, as INSTALL_MOD_STRIP=1 does):
-    a tenth of the size, and everything that the kernel looks at."""
+    """Built modules. The `.ko` files have no debug information (`strip --strip-debug`, as INSTALL_MOD_STRIP=1 does): a
+    tenth of the size, with everything that the kernel reads."""
 
     directory: Path
     release: str
     modpost: Mapping[str, str]
-    """What modpost said of `gpl_user.c` and of `plain_user.c` under each license, by `gpl_SLUG` and `plain_SLUG`;
-    empty where it had nothing to say, and the module would be linked."""
+    """modpost's message on `gpl_user.c` and `plain_user.c` under each license, by `gpl_SLUG` and `plain_SLUG`; empty
+    where modpost accepts the module."""
 
     def ko(self, name: str) -> Path:
         return self.directory / "ko" / f"{name}.ko"
 
     @property
     def builtin(self) -> Path:
-        """hello.c compiled without -DMODULE, as an object of the kernel itself."""
+        """hello.c compiled without -DMODULE, as built-in code."""
         return self.directory / "builtin.o"
 
     @property
     def archive(self) -> Path:
-        """Every .ko, to be copied into a guest."""
+        """All .ko files, ready to be copied into a guest."""
         return self.directory / "ko.tar.gz"
 
 
 def obtain_kit(testbed: Testbed) -> Kit:
-    """The kit for a target's kernel, from the store or built now (half a minute of two cores; more in a guest).
+    """The kit for a target's kernel, from the store or built now (half a minute on two cores; longer in a guest).
 
     Raises `BuildError`.
     """
@@ -122,8 +122,8 @@ class _Build:
         return f"$ {command}\n{outcome.output}"
 
     def _judge_licenses(self) -> Iterator[tuple[str, str]]:
-        """Build the users under every license. modpost ends at the first module that may not be (5.10) or names all
-        that may not (since 5.12); what it named is left out, and it is asked again until it says nothing."""
+        """Build the users under every license. modpost stops at the first refused module (5.10) or names all of them
+        (since 5.12). Refused modules are removed and modpost runs again until it accepts the rest."""
         names = [user_name(kind, each) for kind in USERS for each in LICENSES]
         directory = self._scratch / "licenses"
         directory.mkdir()
@@ -171,31 +171,31 @@ class _Build:
 
 
 def user_name(kind: str, license: License) -> str:
-    """What a user under a license is called, without `.ko`."""
+    """Module name of a symbol user under a license, without `.ko`."""
     return f"{kind}_{license.slug}"
 
 
 def _unpack(archive: Path, directory: Path) -> None:
-    """Write an archive's files into a new directory, without their own directories."""
+    """Write an archive's files into a new directory, without subdirectories."""
     directory.mkdir()
     with tarfile.open(archive) as tar:
         for member in tar:
-            # Not extractall(filter=): Debian 12's Python, 3.11.2, does not have the argument.
+            # Not extractall(filter=): Python 3.11.2 in Debian 12 lacks the argument.
             data = tar.extractfile(member) if member.isfile() else None
             if data is not None:
                 (directory / Path(member.name).name).write_bytes(data.read())
 
 
 def _line_naming(output: str, name: str) -> str:
-    """The line of modpost's that names a module; empty when none does. 7.3 has the name before the message, with
-    its path."""
+    """modpost's output line that names a module, or an empty string. 7.3 prints the name with its path before the
+    message."""
     named = re.compile(rf"^.*modpost: (?:.*[ /])?{re.escape(name)}(?:[ :]|$).*$", re.MULTILINE)
     match = named.search(output)
     return match[0].strip() if match else ""
 
 
 def _renamed(data: bytes, name: str) -> bytes:
-    """The rival under another name, no longer than its own, for what it exports."""
+    """The rival's bytes with another exported name, no longer than the original."""
     from elftools.elf.elffile import ELFFile
 
     section = ELFFile(io.BytesIO(data)).get_section_by_name("__ksymtab_strings")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The license strings that a module may have, and how one is put into a built module. Pure.
+"""License strings that a module may have, and writing one into a built module. Pure.
 
-The kernel knows six texts (`license_is_gpl_compatible()`, include/linux/license.h); anything else is not compatible,
-an SPDX identifier such as `GPL-2.0` among it.
+The kernel accepts six texts (`license_is_gpl_compatible()`, include/linux/license.h); any other text is incompatible,
+including SPDX identifiers such as `GPL-2.0`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class License:
-    """What stands in MODULE_LICENSE()."""
+    """An argument of MODULE_LICENSE()."""
 
     slug: str
-    """How it is called in names of files and findings."""
+    """Name in file names and findings."""
     text: str
     is_compatible: bool
-    """Whether a module under it may use what was exported with EXPORT_SYMBOL_GPL."""
+    """True if a module under it may use EXPORT_SYMBOL_GPL symbols."""
 
 
 _PLACEHOLDER = "GPL and additional rights"
-"""The longest, which the modules are built with: any other fits into its place."""
+"""The longest text, used for building the modules: any other fits into its place."""
 
 LICENSES = (
     License(slug="gpl", text="GPL", is_compatible=True),
@@ -38,8 +38,8 @@ LICENSES = (
 
 
 def relicensed(data: bytes, license: License) -> bytes:
-    """A module's bytes with another text for its license in `.modinfo`, which ends in zeros where it is shorter; the
-    kernel passes over them (`module_next_tag_pair()`). `ValueError` when the module has not the one text expected."""
+    """A module's bytes with another license in `.modinfo`, padded with zeros, which the kernel skips
+    (`module_next_tag_pair()`). `ValueError` unless the module has exactly the one expected text."""
     old = b"license=" + _PLACEHOLDER.encode() + b"\0"
     if data.count(old) != 1:
         raise ValueError(f"the module says {data.count(old)} times that it is under {_PLACEHOLDER!r}")

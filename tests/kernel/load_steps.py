@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the source says happens when a module is loaded (load_steps.toml), and what a trace shows of it. Pure."""
+"""Steps of loading a module by the kernel source (load_steps.toml), and their visibility in a trace. Pure."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _FILE = Path(__file__).with_name("load_steps.toml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """A function of the kernel's, and in which kernels it is."""
+    """A kernel function, and the kernels that have it."""
 
     function: str
     does: str
     since: str = ""
     until: str = ""
     within: str = "load_module"
-    """Which function of the source calls it."""
+    """Calling function in the source."""
     shown_by: tuple[str, ...] = ()
-    """Functions that it calls: they show it where the compiler inlined it."""
+    """Functions it calls: they reveal it where the compiler inlined it."""
     seldom: bool = False
-    """Whether nothing of it needs to be seen, called or through others."""
+    """True if a trace may lack it, directly and through others."""
     change: str = ""
 
     def is_in(self, release: str) -> bool:
-        """Whether a kernel's source has it."""
+        """True if a kernel's source has it."""
         line = line_of(release)
         return (not self.since or line >= line_of(self.since)) and (not self.until or line <= line_of(self.until))
 
@@ -47,27 +47,27 @@ class _File:
 
 
 class Seen(StrEnum):
-    """What a trace shows of a function."""
+    """Visibility of a function in a trace."""
 
     CALLED = "called"
     INLINED = "inlined"
     HIDDEN = "not traceable"
-    """The kernel has it, and does not let it be traced."""
+    """The kernel has it, but does not allow tracing it."""
     UNSEEN = "inlined, not to be seen"
-    """And so is all that would show it."""
+    """Inlined, as is every function that would show it."""
     ABSENT = "not in this release"
     NOT_CALLED = "not called"
-    """The kernel has it, could have traced it, and did not call it: the source was read wrong, or the kernel is new."""
+    """The kernel has it, could trace it, and did not call it: either load_steps.toml is wrong or the kernel is new."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """One function, as one kernel shows it."""
+    """Visibility of one function on one kernel."""
 
     function: Function
     seen: Seen
     caller: str = ""
-    """Which traced function called it, or what shows it."""
+    """Traced function that calls it, or that calls the functions that reveal it."""
     shown_by: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -85,22 +85,22 @@ def _read() -> _File:
 
 
 def chain(release: str) -> tuple[str, ...]:
-    """From the system call, which is left out, to `load_module`: the functions in a kernel's source."""
+    """Functions from the system call (excluded) to `load_module` in a kernel's source."""
     return tuple(each.function for each in _read().chain if each.is_in(release))
 
 
 def steps() -> tuple[Function, ...]:
-    """What happens in `load_module`, in order."""
+    """Steps in `load_module`, in order."""
     return _read().step
 
 
 def later(release: str) -> tuple[str, ...]:
-    """What frees the memory of init, outermost first."""
+    """Functions that free the init memory, outermost first."""
     return tuple(each.function for each in _read().later if each.is_in(release))
 
 
 def traced_names() -> tuple[str, ...]:
-    """Every function that has to be traced to see any of it."""
+    """All functions to trace."""
     file = _read()
     names = [each.function for each in (*file.chain, *file.step, *file.later)]
     names += [name for each in file.step for name in each.shown_by]
@@ -108,8 +108,8 @@ def traced_names() -> tuple[str, ...]:
 
 
 def look(load: Call, release: str, *, has: Collection[str], traceable: Collection[str]) -> list[Sight]:
-    """What a call of `load_module` shows of each step. `has` are the names in the kernel's symbol table, `traceable`
-    those that a tracer may switch on; both without a compiler's suffix."""
+    """Visibility of each step in a call of `load_module`. `has` are the names in the kernel's symbol table, `traceable`
+    those that a tracer may enable; both without a compiler's suffix."""
     return [_sight(step, load, release, has, traceable) for step in steps()]
 
 
@@ -124,7 +124,7 @@ def _sight(step: Function, load: Call, release: str, has: Collection[str], trace
     if step.function in has:
         return Sight(function=step, seen=Seen.HIDDEN)
     callers = {child.name: parent.name for parent, child in reversed(list(_pairs(load)))}
-    # What one of them calls itself, such as execmem_alloc() in execmem_alloc_rw(), shows nothing more.
+    # A function called by another one of them, such as execmem_alloc() in execmem_alloc_rw(), adds nothing.
     shown_by = tuple(name for name in step.shown_by if name in callers and callers[name] not in step.shown_by)
     if not shown_by:
         return Sight(function=step, seen=Seen.UNSEEN)

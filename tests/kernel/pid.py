@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a process id names in a guest: why `perf -p`, `strace -p` or `gdb -p` say "No such process", or do not."""
+"""Meaning of a process id in a guest: why `perf -p`, `strace -p` or `gdb -p` print "No such process"."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vmlab.guest.guest import Guest
 
 _KERNEL_THREAD = 0x00200000
 """PF_KTHREAD, include/linux/sched.h: in the ninth field of /proc/PID/stat."""
-# The innermost number of a task in NSpid is its id in the namespace it lives in; a task with one lives in the guest's.
+# The innermost id in NSpid is the task's id in its own namespace; a single id means the guest's namespace.
 _LOOK = """
 id -u {user}; cat /proc/sys/kernel/pid_max /proc/loadavg; echo ---
 cat /proc/{pid}/status 2>/dev/null; echo ---
@@ -23,7 +23,7 @@ grep -sE '^NSpid:.*[[:space:]][0-9]+[[:space:]]{pid}$' /proc/[0-9]*/task/[0-9]*/
 
 
 class PidKind(StrEnum):
-    """What a number is the id of."""
+    """Kind of object that an id names."""
 
     PROCESS = "a process"
     THREAD = "a thread"
@@ -36,36 +36,36 @@ class PidKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PidFacts:
-    """What /proc says of a number. Empty `status` when no task has it."""
+    """Contents of /proc for an id. `status` is empty when no task has it."""
 
     pid: int
     user_id: int
-    """Of whom perf would run as."""
+    """User id that perf would run as."""
     pid_max: int
     last_pid: int
     status: Mapping[str, str] = field(default_factory=dict)
     is_kernel_thread: bool = False
     elsewhere: tuple[int, ...] = ()
-    """Ids, in the guest's own namespace, of tasks that have this number in the namespace they live in."""
+    """Ids, in the guest's namespace, of tasks that have this id in their own namespace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PidDiagnosis:
-    """What it is, in one sentence, and what to do about it."""
+    """A diagnosis in one sentence, and advice."""
 
     pid: int
     kind: PidKind
     sentence: str
     hint: str = ""
     use_instead: int | None = None
-    """The id that names it in the guest's own pid namespace."""
+    """The id of the same task in the guest's namespace."""
 
     def __str__(self) -> str:
         return f"{self.sentence} ({self.hint})" if self.hint else self.sentence
 
 
 def diagnose_pid(guest: Guest, pid: int, *, user: str = "lab") -> PidDiagnosis:
-    """What `pid` is in a guest, for a `user` who wants to look at it. Costs one command as root.
+    """Diagnose `pid` in a guest, for a `user` who wants to inspect it. Cost: one command as root.
 
     Raises `UsageError` for a number that cannot be a process id.
     """
@@ -75,17 +75,17 @@ def diagnose_pid(guest: Guest, pid: int, *, user: str = "lab") -> PidDiagnosis:
 
 
 def read_facts(text: str, pid: int) -> PidFacts:
-    """What `diagnose_pid` asked the guest, understood. Pure."""
+    """Parse the output of `diagnose_pid`'s command. Pure."""
     general, status, stat, elsewhere = (part.strip() for part in text.split("---\n"))
     user_id, pid_max, load = general.split("\n")
-    # The command's name in brackets may hold anything; the state is the first field after it, the flags the seventh.
+    # The command name in parentheses may contain anything; the state follows it, the flags are the seventh field.
     fields = stat.rpartition(")")[2].split()
     outer = (int(found[1]) for found in re.finditer(r"task/(\d+)/status:", elsewhere))
     return PidFacts(
         pid=pid,
         user_id=int(user_id),
         pid_max=int(pid_max),
-        last_pid=int(load.split()[-1]),  # proc(5), /proc/loadavg: the id given last
+        last_pid=int(load.split()[-1]),  # proc(5), /proc/loadavg: the most recent id
         status=dict(line.split(":\t", 1) for line in status.split("\n") if ":\t" in line),
         is_kernel_thread=len(fields) > 6 and bool(int(fields[6]) & _KERNEL_THREAD),
         elsewhere=tuple(outer),
@@ -93,7 +93,7 @@ def read_facts(text: str, pid: int) -> PidFacts:
 
 
 def judge(facts: PidFacts) -> PidDiagnosis:
-    """What such a number is. Pure."""
+    """Diagnose an id from its facts. Pure."""
     if not facts.status:
         return _absent(facts)
     found = _present(facts)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Why perf_event_open(2) was refused: the level, a distribution's patch, seccomp, no PMU, or no perf at all. Pure."""
+"""Cause of a refused perf_event_open(2): the level, a distribution's patch, seccomp, no PMU, or no perf. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SECCOMP_FILTER = 2
 
 
 class Cause(StrEnum):
-    """What stands in the way."""
+    """Cause of a refusal."""
 
     NOTHING = "nothing"
     LEVEL = "perf_event_paranoid"
@@ -28,7 +28,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why, in one sentence, and what to do about it."""
+    """The cause in one sentence, and advice."""
 
     cause: Cause
     sentence: str
@@ -47,12 +47,12 @@ def explain(
     kernel: PerfKernel,
     seccomp: int,
 ) -> Refusal:
-    """Why `operation` ended with the errno `number`.
+    """Explain why `operation` failed with errno `number`.
 
-    `level` is kernel.perf_event_paranoid, None where there is no such file; `seccomp` is the number after `Seccomp:` in
-    /proc/self/status of the process that was refused. The level explains a refusal that the table foresees. What it
-    does not foresee comes from the filter of a process that has one: a filter may answer with any errno, EPERM in
-    container runtimes, and is asked before the kernel's own checks.
+    `level` is kernel.perf_event_paranoid, None when the file is missing; `seccomp` is the number after `Seccomp:` in
+    /proc/self/status of the refused process. A refusal that the table predicts is explained by the level. Any other
+    comes from the process's seccomp filter, if it has one. A filter may answer any errno, EPERM in container runtimes,
+    and runs before the kernel's own checks.
     """
     if number == 0:
         return Refusal(cause=Cause.NOTHING, sentence=f"{operation.name} was let through")

@@ -7,7 +7,7 @@ import re
 
 
 def line_of(release: str) -> tuple[int, int]:
-    """(6, 12) of `6.12` and of `6.12.117+deb13-cloud-amd64`; `ValueError` when it is no kernel's."""
+    """(6, 12) for `6.12` and `6.12.117+deb13-cloud-amd64`; `ValueError` when it is not a kernel release."""
     match = re.match(r"(\d+)\.(\d+)", release)
     if match is None:
         raise ValueError(f"no kernel release: {release!r}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Somebody whose key no kernel knows."""
+"""A signing key that no kernel trusts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DAY = datetime.timedelta(days=1)
 
 @functools.cache
 def make_stranger() -> tuple[str, str]:
-    """A key and its certificate, in PEM: what `openssl req -new -x509 -nodes` makes. Costs some 0.1 s, once."""
+    """A key and its certificate in PEM, as from `openssl req -new -x509 -nodes`. Cost: 0.1 s, once."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody")])
     now = datetime.datetime.now(datetime.UTC)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Copies of a .ko with one thing changed: what it says of the kernel it is for, or of a symbol's version. Pure."""
+"""Copies of a .ko with one change: its vermagic, a symbol's version, or its license. Pure."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ class Version:
     symbol: str
     crc: int
     place: int
-    """Where in the file it lies."""
+    """Offset in the file."""
 
 
 def versions_of(ko: bytes) -> tuple[Version, ...]:
-    """The versions that a .ko wants its symbols in; none of a kernel without CONFIG_MODVERSIONS."""
+    """Symbol versions that a .ko requires; empty without CONFIG_MODVERSIONS."""
     return tuple(_versions(ko))
 
 
 def with_other_crc(ko: bytes, symbol: str) -> bytes:
-    """The same with another CRC for a symbol; `KeyError` when it uses no such symbol."""
+    """The .ko with another CRC for a symbol; `KeyError` when it does not use that symbol."""
     entry = {version.symbol: version for version in _versions(ko)}[symbol]
     return _put(ko, entry.place, _CRC.pack(entry.crc ^ 1))
 
 
 def vermagic_of(ko: bytes) -> str:
-    """The kernel it says it is for, as it stands in `.modinfo`."""
+    """The vermagic in `.modinfo`: the kernel that the module is built for."""
     start, end = _vermagic(ko)
     return ko[start:end].decode()
 
 
 def with_vermagic(ko: bytes, vermagic: str) -> bytes:
-    """The same for another kernel; `ValueError` when that is longer than what is there."""
+    """The .ko with another vermagic; `ValueError` when that is longer than the present one."""
     start, end = _vermagic(ko)
     if len(vermagic) > end - start:
         raise ValueError(f"{vermagic!r} is longer than {ko[start:end]!r}")
-    # Zeros between two entries of .modinfo mean nothing (next_string(), kernel/module).
+    # The kernel skips zeros between two entries of .modinfo (next_string(), kernel/module).
     return _put(ko, start, vermagic.encode().ljust(end - start, b"\0"))
 
 
 def with_one_bit_changed(ko: bytes) -> bytes:
-    """The same with the first letter of its license in the other case."""
+    """The .ko with the case of its license's first letter changed."""
     place = ko.index(b"license=") + len(b"license=")
     return _put(ko, place, bytes([ko[place] ^ 0x20]))
 

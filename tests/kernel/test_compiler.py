@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Another compiler than the kernel's: what Kbuild says, what is harmless, what breaks, and what nobody looks at."""
+"""A compiler other than the kernel's: Kbuild's warning, harmless differences, breakage, and unchecked differences."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_one_compiler_goes_by_several_names(workshop: Workshop, finding: Note) -
     lines = output.splitlines()
     finding("compiler.names", command=command, output=output, names=" ".join(names), count=len(names))
     assert len(set(lines[len(names) :])) == 1, "all are one file"
-    # The texts differ, in their first word alone: that is what Kbuild compares.
+    # The texts differ in their first word only: that is what Kbuild compares.
     assert len(set(lines[: len(names)])) == len(names) > 1
     assert len({line.partition(" ")[2] for line in lines[: len(names)]}) == 1
 
@@ -77,7 +77,7 @@ def test_where_the_headers_compare_compilers(target: Target, workshop: Workshop,
     finding("compiler.check", command=command, output=output, has_check=has_check, debian_switches_off=is_off)
     assert has_check is _has_check(workshop)
     if target.suite.distribution == "debian":
-        # Debian bug 1019749: its headers choose the compiler's major version themselves, and warn no more.
+        # Debian bug 1019749: its headers select the compiler's major version themselves, and no longer warn.
         assert is_off is has_check
 
 
@@ -85,7 +85,7 @@ def test_another_name_for_the_same_compiler_is_warned_of_where_the_check_is_on(
     target: Target, workshop: Workshop, finding: Note
 ) -> None:
     name = _other_name(workshop)
-    # The comparison is all that the goal `prepare` is about.
+    # The comparison is the whole purpose of the goal `prepare`.
     as_shipped, checked = workshop.make(name), workshop.make(name, CHECKED, goal="prepare")
     for key, made in (("compiler.silent", as_shipped), ("compiler.other-name", checked)):
         finding(key, command=made.command, output=made.output, warns=made.warns, name=name, builds=made.status == 0)
@@ -134,14 +134,14 @@ def test_a_compiler_of_another_version_is_told_and_may_not_know_the_kernels_opti
         built, used = _differing(made)
         assert (built, used.split()[0]) == (workshop.kernel.text, name)
         assert f" {workshop.kernel.version}" not in used
-    # The kernel's configuration says what its own compiler knew; nobody asks this one.
+    # The kernel's configuration lists its own compiler's options; the other compiler is never asked.
     assert unknown == set(workshop.unknown_options), made.output
     assert (made.status == 0) is not bool(unknown), made.output
 
 
 def _by_the_other(workshop: Workshop) -> Made:
-    """Built by the other compiler; where that does not know an option, by its twin that takes no notice of it, which is
-    what people do by editing a Makefile."""
+    """Build with the other compiler, or with its tolerant wrapper when it lacks an option: the wrapper has the effect
+    of editing a Makefile."""
     name = _other(workshop)
     path = workshop.other.tolerant_path if workshop.unknown_options else workshop.other.path  # type: ignore[union-attr]
     made = workshop.make(name, CHECKED, path=path)
@@ -161,7 +161,7 @@ def test_nothing_at_load_asks_which_compiler_it_was(
     finding("compiler.vermagic", command=look, output="\n\n".join(found), vermagic=vermagic, same_vermagic=is_same)
     assert is_same
     assert not re.search("gcc|clang", vermagic, re.IGNORECASE)
-    # .comment tells, and the kernel does not load it.
+    # .comment names the compiler, and the kernel does not load that section.
     assert f" {workshop.kernel.version}" in found[0]
     assert f" {workshop.kernel.version}" not in found[1]
     said = by_root(shared_guest, f"insmod {bring(made.ko)} && sudo rmmod smallest && echo it loads")
@@ -179,7 +179,7 @@ def test_nothing_at_load_asks_which_compiler_it_was(
 def test_a_variable_that_nobody_set_is_zero_as_far_as_the_compiler_keeps_that(
     shared_guest: Guest, workshop: Workshop, finding: Note, bring: Bring
 ) -> None:
-    # The kernel's configuration promises it for the kernel; for a module the compiler that builds it has to.
+    # The kernel's configuration promises it for the kernel; a module's own compiler must provide it for the module.
     is_promised = workshop.has_option("CONFIG_INIT_STACK_ALL_ZERO")
     kept = {}
     for who, made in (("own", workshop.make(workshop.kernel.name, CHECKED)), ("other", _by_the_other(workshop))):
@@ -201,7 +201,7 @@ def test_functions_are_aligned_as_far_as_the_compiler_can(workshop: Workshop, fi
         aligned[who] = int(line.split()[-1])
         command = "readelf -SW smallest.ko | grep ' .init.text'"
         finding(f"compiler.alignment-{who}", command=command, output=line, bytes=aligned[who])
-    # Call thunks and tracing count on it where the kernel's configuration has CONFIG_FUNCTION_ALIGNMENT (since v6.2).
+    # Call thunks and tracing rely on it where the kernel has CONFIG_FUNCTION_ALIGNMENT (since v6.2).
     if "-fmin-function-alignment" in workshop.unknown_options:
         assert aligned["own"] > aligned["other"] == 1
     else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The device node: who gives its number, who makes it, and who says what it looks like."""
+"""The device node: assignment of its number, its creation, its mode and owner."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _DEV = "/sys/class/vmlab_node/vmlab_node/dev"
 _RULE = "/run/udev/rules.d/99-vmlab.rules"
 _FIRST_RANGE = range(254, 233, -1)
 _SECOND_RANGE = range(511, 383, -1)
-"""find_dynamic_major(), fs/char_dev.c; CHRDEV_MAJOR_DYN_END and the two after it, include/linux/fs.h. The second
-range is there since commit a5d31a3f81c6 (2017)."""
+"""find_dynamic_major(), fs/char_dev.c; CHRDEV_MAJOR_DYN_END and the two constants after it, include/linux/fs.h. The
+second range exists since commit a5d31a3f81c6 (2017)."""
 
 
 def _majors_in_use(devices: str) -> dict[int, str]:
@@ -24,7 +24,7 @@ def _majors_in_use(devices: str) -> dict[int, str]:
 
 
 def test_a_node_has_the_numbers_that_proc_devices_and_sysfs_tell(bench: Bench, finding: Note) -> None:
-    """Key `node.listing`. `c` is a character device; the kernel goes by the two numbers, and nobody by the name."""
+    """Key `node.listing`. `c` is a character device; the kernel uses the two numbers, and the name has no meaning."""
     steps = bench.steps(
         {
             "load": "insmod node.ko",
@@ -74,7 +74,7 @@ def test_majors_are_given_out_from_254_to_234_and_from_511_to_384(bench: Bench, 
     )
     used = _majors_in_use(steps["before"].output)
     taken = [int(word) for word in steps["taken"].output.split(",")]
-    # A number of the first range also counts as used when one 255 above it is: they share a list.
+    # A number of the first range also counts as used when the number 255 above it is used: they share a list.
     buckets = {number % 255 for number in used}
     first = [number for number in _FIRST_RANGE if number % 255 not in buckets]
     assert taken == first + [number for number in _SECOND_RANGE if number not in used]
@@ -96,7 +96,7 @@ def test_majors_are_given_out_from_254_to_234_and_from_511_to_384(bench: Bench, 
 
 
 def test_511_is_what_comes_when_254_to_234_are_taken(bench: Bench, finding: Note) -> None:
-    """Key `node.511`: the notes' number, and so what a machine with many drivers gives."""
+    """Key `node.511`: the number in the course notes, and the result on a machine with many drivers."""
     steps = bench.steps(
         {
             "alone": f"insmod node.ko; cat {_DEV}; rmmod node",
@@ -120,7 +120,7 @@ def test_511_is_what_comes_when_254_to_234_are_taken(bench: Bench, finding: Note
 
 
 def test_a_static_number_is_the_one_asked_for_or_none(bench: Bench, finding: Note) -> None:
-    """Key `node.static`. Who asks for a number gets it or EBUSY; a dynamic one may be another each time."""
+    """Key `node.static`. A request for a fixed number gets it or EBUSY; a dynamic number may differ each time."""
     steps = bench.steps(
         {
             "static": f"insmod node.ko major=240; cat {_DEV}; rmmod node",
@@ -150,7 +150,7 @@ def test_a_static_number_is_the_one_asked_for_or_none(bench: Bench, finding: Not
 
 
 def test_a_node_made_by_hand_is_a_name_for_a_number(bench: Bench, finding: Note) -> None:
-    """Key `node.mknod`. /root is an ordinary file system: no driver ever heard of it."""
+    """Key `node.mknod`. /root is an ordinary file system, unrelated to any driver."""
     number = f"$(tr : ' ' <{_DEV})"
     steps = bench.steps(
         {
@@ -187,8 +187,8 @@ def test_a_node_made_by_hand_is_a_name_for_a_number(bench: Bench, finding: Note)
 
 
 def test_the_kernel_makes_the_node_and_udev_dresses_it(bench: Bench, finding: Note) -> None:
-    """Keys `node.devtmpfs` and `node.udev`. /dev is devtmpfs: device_add() puts the node there, mode 0600 unless the
-    driver says otherwise; udev's rules then change its mode and owner, and add links."""
+    """Keys `node.devtmpfs` and `node.udev`. /dev is devtmpfs: device_add() creates the node there, with mode 0600
+    unless the driver sets another. Then udev's rules change mode and owner, and add links."""
     rule = 'KERNEL=="vmlab_node", MODE="0660", GROUP="lab", SYMLINK+="vmlab/by-rule"'
     pause, go_on = "udevadm control --stop-exec-queue", "udevadm control --start-exec-queue"
     steps = bench.steps(

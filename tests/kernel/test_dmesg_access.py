@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who may read the kernel log: dmesg with kernel.dmesg_restrict 0 and 1, and the journal beside it."""
+"""Permission to read the kernel log: dmesg with kernel.dmesg_restrict 0 and 1, and the journal."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .typed import by_root, by_user
 _RESTRICT = "/proc/sys/kernel/dmesg_restrict"
 _REFUSED = "dmesg: read kernel buffer failed: Operation not permitted"
 _AS_LAB = "setpriv --reuid lab --regid lab"
-# A login after `usermod -aG GROUP lab` has just these groups. The capability is what a file capability, systemd's
-# AmbientCapabilities= or pam_cap give; setpriv(1) takes it along over the change of user.
+# A login after `usermod -aG GROUP lab` has exactly these groups. File capabilities, systemd's AmbientCapabilities= and
+# pam_cap grant the capability; setpriv(1) keeps it across the change of user.
 _WHO = {
     "user": f"{_AS_LAB} --init-groups",
     "adm": f"{_AS_LAB} --groups adm",
@@ -27,10 +27,10 @@ _WHO = {
     "root": "",
     "cap_sys_admin": "setpriv --bounding-set -syslog",  # root without CAP_SYSLOG
 }
-"""By whom dmesg is run, as a prefix to be typed by root."""
+"""Kind of user to the prefix that root types to run dmesg as that user."""
 _DEPRECATED = "Attempt to access syslog with CAP_SYS_ADMIN but no CAP_SYSLOG (deprecated)"
 _READS = re.compile(r"Linux version \d")
-"""A line that the kernel logs first of all: who gets it can read the log."""
+"""One of the first lines that the kernel logs: its presence shows that the log is readable."""
 
 
 @contextlib.contextmanager
@@ -45,8 +45,8 @@ def _restricted(guest: Guest, value: int) -> Iterator[None]:
 
 
 def _lets_cap_sys_admin_read(target: Target) -> bool:
-    """check_syslog_permissions(), kernel/printk/printk.c: a fallback, with a warning, from v2.6.38 on. v6.6 still
-    has it and v6.12 no more; of the lab's kernels 6.1 is the last with it."""
+    """check_syslog_permissions(), kernel/printk/printk.c: a fallback with a warning since v2.6.38. v6.6 still has it,
+    v6.12 does not; of the lab's kernels 6.1 is the last with it."""
     major, minor = map(int, target.line.split("."))
     return (major, minor) < (6, 7)
 
@@ -57,7 +57,7 @@ def _require_known_line(target: Target) -> None:
 
 
 def test_a_debian_kernel_restricts_the_log_from_the_start(shared_guest: Guest, target: Target, finding: Note) -> None:
-    # Whoever changes it puts it back. Upstream's default is n (security/Kconfig).
+    # Restored after each change. Upstream's default is n (security/Kconfig).
     command = f"cat {_RESTRICT}; grep SECURITY_DMESG_RESTRICT /boot/config-$(uname -r); id -nG"
     said = by_user(shared_guest, command)
     restrict, config, groups = said.output.splitlines()
@@ -81,14 +81,14 @@ def test_the_ordinary_user_is_refused_by_both_ways_into_the_log(shared_guest: Gu
     assert asked is not None, calls.output
     finding("dmesg.calls", **calls.shown, kmsg=opened[1], syslog=asked[1])
     assert (said.status, said.output.strip()) == (1, _REFUSED)
-    # Everybody may read the file by its mode; it is the kernel that refuses to open it (devkmsg_open()).
+    # The file's mode lets everyone read it; the kernel refuses to open it (devkmsg_open()).
     assert (opened[1], asked[1]) == ("EPERM", "EPERM")
     assert shared_guest.succeed("stat -c %A /dev/kmsg").strip() == "crw-r--r--"
 
 
 def test_who_may_read_the_log(shared_guest: Guest, target: Target, finding: Note) -> None:
     _require_known_line(target)
-    # The kernel warns of it once between two boots, so that comes first.
+    # First, because the kernel warns of it once per boot.
     is_let = _cap_sys_admin_reads(shared_guest, finding)
     seen = {value: _readers(shared_guest, value) for value in (0, 1)}
     table = [f"{'':15} {'dmesg_restrict=0':18} dmesg_restrict=1"]
@@ -109,7 +109,7 @@ def test_who_may_read_the_log(shared_guest: Guest, target: Target, finding: Note
 
 
 def _cap_sys_admin_reads(guest: Guest, finding: Note) -> bool:
-    """Whether CAP_SYS_ADMIN alone is enough; where it is, the kernel warns."""
+    """True if CAP_SYS_ADMIN alone is enough; then the kernel warns."""
     prefix = _WHO["cap_sys_admin"]
     with _restricted(guest, 1):
         said = by_root(
@@ -157,14 +157,14 @@ def test_the_journal_is_read_by_membership_and_not_by_capability(shared_guest: G
             may[who] = _READS.search(said.output) is not None
             finding(f"journal.{who}", **said.shown, works=may[who])
             if who == "user":
-                # A user with a journal of its own gets that, and "No entries" of the kernel's.
+                # Users with their own journal see that, and "No entries" for the kernel's messages.
                 assert "You are currently not seeing messages from other users and the system" in said.output
     assert may == {"user": False, "adm": True, "systemd-journal": True}
 
 
 def test_the_journals_files_name_who_may_read_them(shared_guest: Guest, finding: Note) -> None:
-    # systemd-journald asks the kernel as root and keeps what it got in files of its own; those have a group and an
-    # ACL, from systemd's own /usr/lib/tmpfiles.d/systemd.conf.
+    # systemd-journald reads the kernel log as root and stores it in files with a group and an ACL, set by systemd's
+    # /usr/lib/tmpfiles.d/systemd.conf.
     listing = "ls -ld /*/log/journal /*/log/journal/*/system.journal"
     said = by_root(shared_guest, f"sh -c '{listing}; grep ^a.*adm /usr/lib/tmpfiles.d/systemd.conf'")
     listed = [line for line in said.output.splitlines() if line.endswith("/system.journal")]
@@ -172,6 +172,6 @@ def test_the_journals_files_name_who_may_read_them(shared_guest: Guest, finding:
     mode, _, owner, group = listed[0].split()[:4]
     is_persistent = listed[0].split()[-1].startswith("/var/")
     finding("journal.why", **said.shown, mode=mode, owner=owner, group=group, persistent=is_persistent)
-    # The plus says that there is an ACL: adm is in there.
+    # The plus indicates an ACL, which includes adm.
     assert (mode, owner, group) == ("-rw-r-----+", "root", "systemd-journal")
     assert "group:adm:r" in said.output

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What module_init() makes of a function, and what a built .ko holds."""
+"""The function given to module_init(), and the contents of a built .ko."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def test_init_module_is_another_name_of_our_function(bench: Bench, hello: Object
 
 
 def test_this_module_points_to_init_module(bench: Bench, hello: Object, finding: Note) -> None:
-    """Key `ko.this-module`. The section is the module's own struct module, made by modpost (add_header(),
-    scripts/mod/modpost.c); the kernel finds init there, and never by the name init_module."""
+    """Key `ko.this-module`. The section is the module's struct module, made by modpost (add_header(),
+    scripts/mod/modpost.c); the kernel finds init there, not by the name init_module."""
     targets = {each.symbol: each.offset for each in hello.relocations_of(".gnu.linkonce.this_module")}
     assert set(targets) == {"init_module", "cleanup_module"}
     size = hello.sections[".gnu.linkonce.this_module"].size
@@ -61,7 +61,7 @@ def test_this_module_points_to_init_module(bench: Bench, hello: Object, finding:
 
 def test_without_module_it_is_an_initcall(bench: Bench, kit: Kit, finding: Note) -> None:
     """Key `ko.built-in`. Without -DMODULE module_init() is device_initcall(), level 6 (include/linux/module.h,
-    include/linux/init.h): a pointer in a section that the kernel goes through when it boots."""
+    include/linux/init.h): a pointer in a section that the kernel walks at boot."""
     builtin = Object(kit.builtin)
     section = ".initcall6.init"
     assert section in builtin.sections
@@ -70,7 +70,7 @@ def test_without_module_it_is_an_initcall(bench: Bench, kit: Kit, finding: Note)
     assert not names & {"init_module", "cleanup_module", "__this_module"}
     assert ".gnu.linkonce.this_module" not in builtin.sections
     assert "vermagic" not in dict(builtin.modinfo)
-    # A file that is not in the guest: it is no module.
+    # Not a module, so the kit's archive in the guest lacks it.
     bench.guest.put(kit.builtin, "/tmp/builtin.o")
     step = bench.steps(
         {"": f"{_READELF} --sections --relocs /tmp/builtin.o | grep -E 'initcall|exitcall' -A 2 | grep -E 'init|exit'"}
@@ -107,7 +107,7 @@ def test_modinfo_says_what_modinfo_prints(bench: Bench, hello: Object, finding: 
 
 
 def test_versions_holds_a_crc_of_every_symbol_that_is_used(bench: Bench, hello: Object, finding: Note) -> None:
-    """Key `ko.versions`. Only where CONFIG_MODVERSIONS is set; what the kernel compares at load (check_version())."""
+    """Key `ko.versions`. Only with CONFIG_MODVERSIONS; the kernel compares the CRCs at load (check_version())."""
     options = bench.as_root(
         "grep -E '^CONFIG_(MODVERSIONS|EXTENDED_MODVERSIONS|BASIC_MODVERSIONS)=' /boot/config-$(uname -r); true"
     )
@@ -145,7 +145,7 @@ def test_code_for_once_lies_apart_from_code_that_stays(bench: Bench, hello: Obje
 
 
 def test_param_is_a_table_of_parameters(bench: Bench, hello: Object, finding: Note) -> None:
-    """Key `ko.param`. An entry is a struct kernel_param: name, module, operations, permissions, the value's place."""
+    """Key `ko.param`. An entry is a struct kernel_param: name, module, operations, permissions, the value's address."""
     relocations = hello.relocations_of("__param")
     assert hello.parameters == 2
     by_entry = [{each.offset % 40: each.symbol for each in relocations if each.offset // 40 == n} for n in range(2)]
@@ -163,7 +163,7 @@ def test_param_is_a_table_of_parameters(bench: Bench, hello: Object, finding: No
 
 
 def test_each_rela_section_patches_the_one_it_is_named_after(bench: Bench, hello: Object, finding: Note) -> None:
-    """Key `ko.rela`. What apply_relocations() goes through; facts: the section to how many places in it."""
+    """Key `ko.rela`. The relocations that apply_relocations() processes; facts: section to number of places in it."""
     counts: dict[str, int] = {}
     for each in hello.relocations:
         counts[each.section] = counts.get(each.section, 0) + 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What of a .ko ends up where in memory, who is told, and who is not."""
+"""Placement of a .ko's sections in memory, and the permission to read the addresses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .finding import Note
 from .release import line_of
 
 _APART_SINCE = (6, 4)
-"""Text, data and the rest lie apart since 6.4, commit ac3b43283923."""
+"""Text, data and the rest are separate since 6.4, commit ac3b43283923."""
 _SECTIONS = "/sys/module/hello/sections"
 _LOOK = {
     "section": f"cat {_SECTIONS}/.text",
@@ -24,7 +24,7 @@ _LOOK = {
 }
 
 _CASES = (("ko.memory.user", 2, 0, False), ("ko.memory.allowed", 1, 0, True), ("ko.memory.restricted", 1, 1, False))
-"""A key, the level of perf_event_paranoid, kptr_restrict, and whether the ordinary user is shown addresses then."""
+"""Key, perf_event_paranoid level, kptr_restrict, and True if the ordinary user then sees addresses."""
 
 
 @pytest.fixture
@@ -36,15 +36,15 @@ def loaded(bench: Bench) -> Bench:
 def test_root_sees_where_each_section_lies(
     loaded: Bench, perf_access: Callable[..., PerfAccess], finding: Note
 ) -> None:
-    """Key `ko.memory`: a line for each section of the file, `NAME OFFSET SIZE FLAGS ADDRESS`, `-` where it is given
-    no memory. Facts: `is_one_block`, whether what stays lies in one piece; `in_memory`, how many sections."""
+    """Key `ko.memory`: a line for each section of the file, `NAME OFFSET SIZE FLAGS ADDRESS`, `-` for a section without
+    memory. Facts: `is_one_block`, True if the permanent part is one block; `in_memory`, the number of sections."""
     perf_access(kptr_restrict=0)
     step = loaded.steps({"": f'cd {_SECTIONS}; for s in $(ls -A); do echo "$s $(cat $s)"; done'})[""]
     addresses = {name: int(address, 16) for name, address in (line.split() for line in step.output.splitlines())}
     assert all(addresses.values())
     sections = Object(loaded.kit.ko("hello")).sections
-    # A section that is empty, or that only the loader reads, is not shown (add_sect_attrs()); the symbol table gets
-    # memory though the file does not ask for it, and goes with init: what stays of it is copied (layout_symtab()).
+    # Empty sections and those only the loader reads are not listed (add_sect_attrs()). The symbol table gets memory
+    # without the flag and is freed with init; its permanent part is copied (layout_symtab()).
     shown = {name for name, section in sections.items() if "A" in section.flags and section.size}
     assert addresses.keys() - shown == {".symtab", ".strtab"}
     assert shown - addresses.keys() <= {".modinfo", "__versions", ".data..percpu"}
@@ -55,7 +55,7 @@ def test_root_sees_where_each_section_lies(
     span = max(addresses[s.name] + s.size for s in core) - min(addresses[s.name] for s in core)
     is_one_block = span <= size
     assert is_one_block == (line_of(loaded.kit.release) < _APART_SINCE)
-    # /proc/modules tells where the first page of what stays begins, or of its code where it lies apart.
+    # /proc/modules shows the first page of the permanent part, or of its code where that is separate.
     assert base <= addresses[".text"] < base + size
     finding(
         "ko.memory",
@@ -83,9 +83,9 @@ def _address(step: Step, word: int) -> int:
 def test_an_ordinary_user_gets_zeros_or_nothing(
     loaded: Bench, perf_access: Callable[..., PerfAccess], finding: Note
 ) -> None:
-    """Keys `ko.memory.*`. A section's file is root's alone (mode 0400: sysfs opens nothing to others). The two files in
-    /proc may be read by all, and show addresses to whom kallsyms_show_value() lets: with kptr_restrict=0 and
-    perf_event_paranoid at most 1 everybody, else CAP_SYSLOG (kernel/ksyms_common.c; kernel/kallsyms.c until 6.4)."""
+    """Keys `ko.memory.*`. Section files are readable by root only (mode 0400). All may read the two files in /proc;
+    kallsyms_show_value() decides who sees addresses (kernel/ksyms_common.c; kernel/kallsyms.c until 6.4). With
+    kptr_restrict=0 and perf_event_paranoid at most 1 everyone does, otherwise CAP_SYSLOG."""
     mode = loaded.as_root(f"stat -c %a {_SECTIONS}/.text").strip()
     assert mode == "400"
     for key, level, kptr_restrict, shown in _CASES:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which license lets a module use what: at modpost, at load, and through a module between."""
+"""Effect of a module's license on the symbols it may use: at modpost, at load, and through another module."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .release import line_of
 _MARK = "vmlab-step "
 _LOG = {"log": "dmesg -t"}
 _PROPRIETARY = 1
-"""TAINT_PROPRIETARY_MODULE's bit (Documentation/admin-guide/tainted-kernels.rst)."""
+"""Bit of TAINT_PROPRIETARY_MODULE (Documentation/admin-guide/tainted-kernels.rst)."""
 
 
 @pytest.fixture(scope="module")
 def tainted(vmlab_testbed: Testbed, kit: Kit) -> Iterator[Bench]:
-    """A fork for the tests of this file alone: a kernel stays tainted. Cost: a fork, once per target."""
+    """A separate fork for this file's tests, because taint is permanent. Cost: a fork, once per target."""
     with vmlab_testbed.fork() as running:
         yield Bench(running.guest, kit)
 
@@ -40,7 +40,7 @@ def _nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def test_modpost_lets_compatible_licenses_use_gpl_symbols(kit: Kit, target: Target, finding: Note) -> None:
-    """Key `symbol.modpost`: what modpost said of each; facts: `gpl_SLUG` and `plain_SLUG`, `ok` or `refused`."""
+    """Key `symbol.modpost`: modpost's messages; facts: `gpl_SLUG` and `plain_SLUG`, `ok` or `refused`."""
     said = {user_name(kind, each): kit.modpost[user_name(kind, each)] for kind in USERS for each in LICENSES}
     refused = {name for name, line in said.items() if line}
     assert refused == {user_name("gpl", each) for each in LICENSES if not each.is_compatible}
@@ -54,8 +54,8 @@ def test_modpost_lets_compatible_licenses_use_gpl_symbols(kit: Kit, target: Targ
 
 
 def _load(name: str, module: str) -> dict[str, str]:
-    """Load and look. What was logged is asked for once, of all (`_LOG`), and told apart by marks: under emulation each
-    process that is spared counts."""
+    """Steps that load and inspect a module. `_LOG` reads the log once for all of them, separated by marks: each process
+    costs time under emulation."""
     return {
         f"{name} load": f"echo '<6>{_MARK}{name}' >/dev/kmsg; insmod {name}.ko",
         f"{name} taint": f"read taint </sys/module/{module}/taint && echo $taint",
@@ -63,25 +63,25 @@ def _load(name: str, module: str) -> dict[str, str]:
 
 
 def _unload(*modules: str) -> str:
-    """Unload those of them that are loaded, in one go."""
+    """A command that unloads those of the modules that are loaded."""
     names = " ".join(modules)
     return f'set --; for m in {names}; do [ ! -d /sys/module/$m ] || set -- "$@" $m; done; [ $# = 0 ] || rmmod "$@"'
 
 
 def _logs(steps: dict[str, Step]) -> dict[str, str]:
-    """What was logged of each module, by the name it was loaded by."""
+    """Log lines of each module, by the name it was loaded by."""
     _, *parts = steps["log"].output.split(_MARK)
     return {name: log.strip("\n") for name, _, log in (part.partition("\n") for part in parts)}
 
 
 def _result(steps: dict[str, Step], name: str) -> str:
-    """`ok` with the module's own taint, or the error that insmod told."""
+    """`ok` with the module's taint, or the error that insmod printed."""
     load = steps[f"{name} load"]
     return f"ok {steps[f'{name} taint'].output}" if load.status == 0 else load.output.rpartition(": ")[2]
 
 
 def _shown(steps: dict[str, Step], name: str, module: str) -> str:
-    """What a reader would have seen."""
+    """The steps as a reader sees them."""
     load, taint = (steps[f"{name} {what}"] for what in ("load", "taint"))
     lines = [f"# insmod {name}.ko", load.output, "# dmesg -tc", _logs(steps)[name]]
     if load.status == 0:
@@ -96,8 +96,8 @@ def _expected(kind: str, license: License) -> str:
 
 
 def test_each_license_string_at_load(tainted: Bench, finding: Note) -> None:
-    """Key `symbol.license.SLUG`. O is out-of-tree, E unsigned, P proprietary. A module that may not use a symbol is
-    told that there is none (find_symbol() passes over it), not that it may not."""
+    """Key `symbol.license.SLUG`. O is out-of-tree, E unsigned, P proprietary. A module that may not use a symbol gets
+    the error for a missing one: find_symbol() skips it."""
     names = [user_name(kind, each) for kind in USERS for each in LICENSES]
     commands = {"lender": "insmod lender.ko", "clear": "dmesg -C", "before": "cat /proc/sys/kernel/tainted"}
     for each in LICENSES:
@@ -114,7 +114,7 @@ def test_each_license_string_at_load(tainted: Bench, finding: Note) -> None:
         assert ("gpl_user: Unknown symbol vmlab_gpl (err -2)" in refused) is not each.is_compatible
     assert not int(steps["before"].output) & _PROPRIETARY
     assert int(steps["after"].output) & _PROPRIETARY
-    # Said once, of the first: later ones add nothing to a tainted kernel.
+    # Logged once, for the first: later ones add no taint.
     first = next(name for name in names if expected[name] == "ok POE")
     said = [name for name in names if "module license " in logs[name]]
     assert said == [first]
@@ -135,8 +135,8 @@ def test_each_license_string_at_load(tainted: Bench, finding: Note) -> None:
 
 
 def test_who_uses_a_proprietary_module_inherits_its_taint(tainted: Bench, finding: Note) -> None:
-    """Keys `symbol.inherits` and `symbol.inherits.next`. Since 5.9, commit 262e6ae7081d: a GPL module between a
-    proprietary one and the kernel opens no way."""
+    """Keys `symbol.inherits` and `symbol.inherits.next`. Since 5.9, commit 262e6ae7081d, a GPL module cannot connect a
+    proprietary module to GPL-only symbols."""
     commands = {"closed": "insmod closed.ko", "clear": "dmesg -C"}
     for name in ("heir", "heir_user"):
         commands |= _load(name, name)
@@ -153,13 +153,13 @@ def test_who_uses_a_proprietary_module_inherits_its_taint(tainted: Bench, findin
 
 
 def _symbols(kit: Kit, name: str) -> str:
-    """5.10 does not say in its message which symbol it was; 6.1 does (inherit_taint())."""
+    """The message in 5.10 does not name the symbol; 6.1's does (inherit_taint())."""
     return f"symbols {name}" if line_of(kit.release) >= (6, 1) else "symbols"
 
 
 def test_the_order_of_the_symbol_table_decides_how_a_mixture_is_refused(tainted: Bench, finding: Note) -> None:
-    """Keys `symbol.closed-first` and `symbol.gpl-first`. The proprietary symbol first: the module has the taint when
-    the GPL-only one is looked for, and is told there is none. The GPL-only one first: it is refused for the mixture."""
+    """Keys `symbol.closed-first` and `symbol.gpl-first`. Proprietary symbol first: the module is tainted before the
+    GPL-only symbol is looked up, which then counts as missing. GPL-only symbol first: the mixture is refused."""
     commands = {"lender": "insmod lender.ko", "closed": "insmod closed.ko", "clear": "dmesg -C"}
     mixtures = {"closed_first": "vmlab_gpl", "gpl_first": "vmlab_only_gpl"}
     symbols = _symbols(tainted.kit, "vmlab_closed")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""From the system call to load_module, through it to our function, and what is freed afterwards: by the kernel's own
-tracer."""
+"""The call chain from the system call through load_module to the module's init, and the memory freed afterwards, from
+the function graph tracer."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from .finding import Note
 from .graph import TRACING, Call, parse_graph, source_name, trace_script, which_script
 from .load_steps import Seen, Sight, chain, later, look, traced_names
 
-# perf and tracing switch the kernel's code while it runs.
+# perf and tracing patch the running kernel's code.
 pytestmark = pytest.mark.usefixtures("one_processor")
 
 _HERE = Path(__file__).parent
 _CALLS = ("finit_module", "init_module")
 _AROUND = tuple(f"__{prefix}_sys_{call}" for call in _CALLS for prefix in ("x64", "arm64", "do", "se"))
-"""What SYSCALL_DEFINE3() makes of a system call (include/linux/syscalls.h, and the architecture's own wrapper)."""
+"""Functions that SYSCALL_DEFINE3() defines (include/linux/syscalls.h, and the architecture's own wrapper)."""
 _MORE = ("kernel_read_file", "kernel_read_file_from_fd", "vmlab_said")
 _READERS = {"finit_module": "kernel_read_file", "init_module": ""}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """What was traced of two loads of hello.ko, one from a file and one from a buffer."""
+    """A trace of two loads of hello.ko, one from a file and one from a buffer."""
 
     by_file: Call
     by_buffer: Call
     freed: Call
     has: Collection[str]
-    """The names of those functions that the kernel's symbol table has."""
+    """Those function names that are in the kernel's symbol table."""
     traceable: Collection[str]
     release: str
 
@@ -44,12 +44,12 @@ class Trace:
 
 
 _traces: dict[str, Trace | str] = {}
-"""One for each kit: the tests below look at one trace. A text tells why a kernel gives none."""
+"""One trace per kit, shared by the tests below. A string is the reason why a kernel gives none."""
 
 
 @pytest.fixture
 def trace(bench: Bench, program: Callable[[Path], str]) -> Trace:
-    """Cost: some seconds, once per target."""
+    """The traced loads. Cost: some seconds, once per target."""
     key = bench.kit.directory.name
     if key not in _traces:
         _traces[key] = _record(bench, program(_HERE / "load_buffer.c"))
@@ -92,7 +92,7 @@ def _record(bench: Bench, loader: str) -> Trace | str:
 
 
 def _typed(root: str, load: str) -> str:
-    """How a reader would see the same, and what else was called."""
+    """Commands with which a reader gets the same trace, including other called functions."""
     return (
         f"cd {TRACING}; echo {root} >set_graph_function; echo function_graph >current_tracer\n"
         f"cd {DIRECTORY}; {load}; cat {TRACING}/trace  # shown here: the functions in load_steps.toml"
@@ -104,7 +104,7 @@ def _without_wrappers(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def test_load_module_is_called_through_helpers_since_6_5(trace: Trace, finding: Note) -> None:
-    """Key `load.chain.file`, fact `is_direct`: straight from the system call until 6.4; through two functions since."""
+    """Key `load.chain.file`, fact `is_direct`: directly from the system call until 6.4; through two functions since."""
     found = trace.by_file.chain_to("load_module")
     assert _without_wrappers(found) == chain(trace.release)
     assert trace.by_file.chain_to("kernel_read_file")
@@ -119,7 +119,7 @@ def test_load_module_is_called_through_helpers_since_6_5(trace: Trace, finding: 
 
 
 def test_a_load_from_a_buffer_has_no_helpers(trace: Trace, finding: Note) -> None:
-    """Key `load.chain.buffer`: two buffers are never known to be the same file, so nothing can be shared."""
+    """Key `load.chain.buffer`: the kernel cannot tell that two buffers hold the same file, so loads share nothing."""
     found = trace.by_buffer.chain_to("load_module")
     assert _without_wrappers(found) == ("load_module",)
     assert not trace.by_buffer.chain_to("kernel_read_file")
@@ -133,7 +133,7 @@ def test_a_load_from_a_buffer_has_no_helpers(trace: Trace, finding: Note) -> Non
 
 
 def test_each_step_of_the_source_is_seen_or_told_to_be_inlined(trace: Trace, finding: Note) -> None:
-    """Key `load.steps`: a line for each step of load_steps.toml; facts: each function to what was seen of it."""
+    """Key `load.steps`: a line for each step of load_steps.toml; facts: function to its visibility."""
     sights = look(trace.load, trace.release, has=trace.has, traceable=trace.traceable)
     seen = {sight.function.function: sight.seen for sight in sights}
     assert [name for name, what in seen.items() if what is Seen.NOT_CALLED] == []
@@ -164,7 +164,7 @@ def _place_of(sight: Sight, first: dict[str, int]) -> int:
 
 
 def test_our_function_is_called_as_an_initcall(trace: Trace) -> None:
-    """In the output of key `load.chain.file`: do_init_module > do_one_initcall > hello_init [hello]."""
+    """Output of key `load.chain.file`: do_init_module > do_one_initcall > hello_init [hello]."""
     found = trace.load.chain_to("hello_init")
     assert found[-3:] == ("do_init_module", "do_one_initcall", "hello_init")
     ours = next(call for call in trace.load.walk() if call.name == "hello_init")
@@ -172,12 +172,12 @@ def test_our_function_is_called_as_an_initcall(trace: Trace) -> None:
 
 
 def test_the_memory_of_init_is_freed_by_a_worker(bench: Bench, trace: Trace, finding: Note) -> None:
-    """Key `load.init-gone`. Only after init, and not by insmod: who walks the symbols may still look at it
-    (do_init_module()); so it is queued (do_free_init(); since 5.2, commit 1a7b7d922081, by a worker)."""
+    """Key `load.init-gone`. Freed after init and not by insmod, because symbol lookups may still read it
+    (do_init_module()); a worker frees it (do_free_init(); since 5.2, commit 1a7b7d922081)."""
     found = trace.freed.chain_to(later(trace.release)[-1])
     assert found == later(trace.release)
     assert trace.by_file.chain_to("do_free_init") == ()
-    # While init runs, its symbols are there; afterwards they are not.
+    # The init symbols exist while init runs, and not afterwards.
     size = "sed -n 's/^gate \\([0-9]*\\) .*/\\1/p' /proc/modules"
     symbols = "grep -E ' gate_(init|exit).\\[gate\\]' /proc/kallsyms | cut -d' ' -f2- | sort"
     printed = bench.as_root(

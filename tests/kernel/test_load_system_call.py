@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which system call loads a module, and what the kernel is handed by it."""
+"""The system call that loads a module, and its arguments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CALL = re.compile(
     r"^(?P<name>f?init_module)\((?P<arguments>.*)\)\s+= (?P<result>-?\d+)(?: (?P<errno>E\w+))?", re.MULTILINE
 )
 _KMOD_WITH_KERNELS_DECOMPRESSION = 31
-"""The first kmod that lets the kernel decompress, by its NEWS."""
+"""First kmod release that lets the kernel decompress, by its NEWS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +46,12 @@ def _calls(step: Step) -> list[Called]:
 
 
 def test_insmod_hands_the_kernel_an_open_file(bench: Bench, finding: Note) -> None:
-    """Key `load.system-call`. finit_module(2) is there since 3.8, commit 34e1169d996a."""
+    """Key `load.system-call`. finit_module(2) exists since 3.8, commit 34e1169d996a."""
     steps = bench.steps({"insmod": f"{_STRACE} insmod hello.ko number=2", "again": f"{_STRACE} insmod hello.ko"})
     bench.as_root("rmmod hello")
     (call,) = _calls(steps["insmod"])
     assert (call.name, call.last_argument, call.result) == ("finit_module", "0", 0), steps["insmod"].output
-    # The parameters are the second argument: the kernel takes them apart, not insmod.
+    # The parameters are the second argument: the kernel parses them, not insmod.
     assert call.arguments.split(", ")[1] == '"number=2"'
     (again,) = _calls(steps["again"])
     assert (again.name, again.errno) == ("finit_module", "EEXIST")
@@ -85,8 +85,8 @@ def test_a_buffer_goes_through_the_older_system_call(
 
 
 def test_a_compressed_file_is_decompressed_by_whoever_can(bench: Bench, finding: Note) -> None:
-    """Key `load.system-call.compressed`. The kernel can since 5.17, commit b1ae6dc41eaa, where CONFIG_MODULE_DECOMPRESS
-    is set; kmod lets it since version 31. Else kmod does, and hands over what comes out as a buffer."""
+    """Key `load.system-call.compressed`. The kernel decompresses since 5.17, commit b1ae6dc41eaa, with
+    CONFIG_MODULE_DECOMPRESS; kmod uses it since version 31. Otherwise kmod decompresses, and passes a buffer."""
     steps = bench.steps(
         {
             "kmod": "kmod --version | head -n 1",
@@ -113,7 +113,7 @@ def test_a_compressed_file_is_decompressed_by_whoever_can(bench: Bench, finding:
 
 @pytest.mark.parametrize("name", ["no.ko", "hello"])
 def test_what_insmod_cannot_open_never_reaches_the_kernel(shared_guest: Guest, bench: Bench, name: str) -> None:
-    # A module's name alone is modprobe's business: insmod takes a path.
+    # Only modprobe accepts a module's bare name: insmod needs a path.
     step = bench.steps({"insmod": f"{_STRACE} insmod {name}"})["insmod"]
     assert (step.status, _calls(step)) == (1, [])
     assert "No such file or directory" in step.output

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Two loads of the same module at once: the first is held in its init, so that the second must wait for it."""
+"""Two simultaneous loads of the same module: the first is held in its init, so that the second must wait for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHARED_SINCE = (6, 5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Two:
-    """How two loads ended, and where the second waited."""
+    """Results of two loads, and the function in which the second waited."""
 
     first: str
     second: str
@@ -34,7 +34,7 @@ class Two:
 
 
 def _load_twice(bench: Bench, second_file: str, parameters: str = "") -> Two:
-    """Load gate.ko and, while its init waits, `second_file`; then let init go on."""
+    """Load gate.ko and, while its init waits, `second_file`; then let init continue."""
     waits = r'grep -Eq "load_module|idempotent" /proc/$second/stack && grep -Eq "^State:.[SD]" /proc/$second/status'
     printed = bench.as_root(
         f"""
@@ -73,7 +73,7 @@ def _typed(second_file: str, parameters: str) -> str:
 
 
 def _errno(said: str) -> str:
-    """`0`, or the error that insmod named."""
+    """`0`, or the errno that insmod named."""
     if not said.strip():
         return "0"
     return next((errno for text, errno in _ERRNOS.items() if said.strip().endswith(text)), said.strip())
@@ -98,10 +98,10 @@ def test_the_second_of_two_loads_is_answered(
     before: tuple[str, str],
     since: tuple[str, str],
 ) -> None:
-    """Keys `load.twice.*`. The second waits until it is known what became of the first. Until 6.4, and for another
-    file of the same module, it is then an error of its own: EEXIST, or EBUSY when the first failed (6.2, commit
-    0254127ab977, and in 5.10's and 6.1's stable releases: before, it would have tried once more itself). Since 6.5
-    loads of the same file, which is known by its inode, share one result."""
+    """Keys `load.twice.*`. The second load waits for the first one's result. Until 6.4, and for another file of the
+    same module, it then fails with EEXIST, or with EBUSY when the first failed. EBUSY came in 6.2, commit 0254127ab977,
+    and in 5.10's and 6.1's stable releases: before, the kernel retried. Since 6.5 loads of the same file (by inode)
+    share one result."""
     two = _load_twice(bench, second_file, parameters)
     is_shared = line_of(bench.kit.release) >= _SHARED_SINCE
     assert (two.first, two.second) == (since if is_shared else before), two.output

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A module for another kernel: vermagic, the CRCs of CONFIG_MODVERSIONS, and forcing it in all the same."""
+"""A module for another kernel: vermagic, the CRCs of CONFIG_MODVERSIONS, and forced loading."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from .typed import Bring, Said, by_user, with_log
 from .workshop import CHECKED, Workshop
 
 _BAD_FORMAT = "Invalid module format"
-"""ENOEXEC, in insmod's words."""
+"""insmod's message for ENOEXEC."""
 _BAD_PARAMETERS = "Invalid parameters"
-"""EINVAL: how it looks when one of the symbols is another version's."""
+"""insmod's message for EINVAL, the result when a symbol has another version."""
 _TAINT = "forced module"
 
 
 @pytest.fixture
 def ko(workshop: Workshop) -> bytes:
-    """A module that fits."""
+    """A module that matches the kernel."""
     return workshop.make(workshop.kernel.name, CHECKED).ko
 
 
 def _one_release_before(vermagic: str) -> str:
-    """`6.1.0-55-cloud-amd64 SMP …` of `6.1.0-56-cloud-amd64 SMP …`."""
+    """`6.1.0-55-cloud-amd64 SMP …` for `6.1.0-56-cloud-amd64 SMP …`."""
     return re.sub(r"^(\d+\.\d+\.(?:0-)?)(\d+)", lambda match: f"{match[1]}{int(match[2]) - 1}", vermagic)
 
 
 def _printk(ko: bytes) -> str:
-    """printk() is a macro around _printk() since v5.15."""
+    """Symbol that printk() uses: a macro around _printk() since v5.15."""
     return next(version.symbol for version in versions_of(ko) if version.symbol in ("printk", "_printk"))
 
 
@@ -62,7 +62,7 @@ def test_a_module_built_for_another_kind_of_kernel_is_refused(
 def test_another_release_is_no_mismatch_where_symbols_have_versions(
     shared_guest: Guest, ko: bytes, bring: Bring, finding: Note
 ) -> None:
-    # same_magic(): with CRCs the first word is passed over.
+    # same_magic(): with CRCs the first word is skipped.
     fit, has_versions = vermagic_of(ko), bool(versions_of(ko))
     other = _one_release_before(fit)
     assert other != fit
@@ -105,7 +105,7 @@ def test_what_does_not_fit_can_be_forced_in_and_taints(guest: Guest, ko: bytes, 
     other = with_vermagic(ko, _one_release_before(vermagic_of(ko)).replace(" SMP ", " "))
     said = _forced(guest, "--force-vermagic", bring(other))
     finding("vermagic.forced", **said.shown, loads=said.status == 0, taint=_TAINT)
-    # try_to_force_load() tells of the first only, whatever it was forced for.
+    # try_to_force_load() logs only the first forced load, whatever its cause.
     assert "smallest: bad vermagic: kernel tainted." in said.log, said.output
     if versions_of(ko):
         said = _forced(guest, "--force-modversion", bring(with_other_crc(ko, "module_layout")))
@@ -113,9 +113,9 @@ def test_what_does_not_fit_can_be_forced_in_and_taints(guest: Guest, ko: bytes, 
 
 
 def _forced(guest: Guest, option: str, path: str) -> Said:
-    """Loads a module that does not fit, and looks at what that did to the kernel; the module's own letters say whether
-    it was for this one."""
-    # A tree of its own: depmod of all the kernel's modules takes long under emulation.
+    """Force-load a mismatched module and inspect the kernel; the module's taint letters show whether it was the
+    cause."""
+    # A separate module tree: depmod of all the kernel's modules is slow under emulation.
     tree = "/tmp/tree; rm -rf $t; m=$t/lib/modules/$(uname -r)"
     install = f"t={tree}; mkdir -p $m $t/usr; ln -s ../lib $t/usr/lib; cp {path} $m/; depmod -b $t $(uname -r)"
     load = f"modprobe {option} smallest"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who may do what with perf: every level and privilege against images/perf-access.toml."""
+"""perf permissions: every level and privilege against images/perf-access.toml."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .finding import Note
 from .perf_row import PerfRow, Rows
 from .typed import by_user
 
-# perf and tracing switch the kernel's code while it runs.
+# perf and tracing patch the running kernel's code.
 pytestmark = pytest.mark.usefixtures("one_processor")
 
 SetAccess = Callable[..., PerfAccess]
@@ -50,14 +50,14 @@ def _explain(row: PerfRow, name: str, access: PerfAccess) -> Refusal:
 def test_the_level_a_kernel_boots_with_is_its_distributions(
     guest: Guest, perf_access: SetAccess, target: Target, request: pytest.FixtureRequest, finding: Note
 ) -> None:
-    # A fork of its own: nothing has changed it since the boot.
+    # A new fork: unchanged since the boot.
     kernel = perf_access().kernel
     level = read_level(guest)
     request.node.user_properties.append(("perf_event_paranoid", level))
     said = by_user(guest, f"cat {LEVEL_FILE}; grep PERF_EVENTS_RESTRICT /boot/config-$(uname -r)")
     by = kernel.restriction.distribution if kernel.restriction is not None else "upstream"
     finding("perf.default", **said.shown, level=level, restricted_by=by)
-    # What the notes met: perf's words for it.
+    # The error from the course notes, in perf's words.
     refused = by_user(guest, "perf stat -e task-clock true")
     finding("perf.refused", **refused.shown, level=level, status=refused.status)
     assert (refused.status != 0, "perf_event_paranoid" in refused.output) == (level >= 2,) * 2, refused.output
@@ -68,8 +68,8 @@ def test_the_level_a_kernel_boots_with_is_its_distributions(
 
 
 def test_each_operation_ends_as_the_table_says(perf_access: SetAccess, rows: Rows, finding: Note) -> None:
-    """Keys `perf.level.LEVEL`: all levels in one command, which is most of what it takes."""
-    # What the level was before is put back from here on.
+    """Keys `perf.level.LEVEL`. One command covers all levels, because commands take most of the time."""
+    # From here on, the fixture restores the previous level.
     kernel = perf_access(level=known_levels()[0]).kernel
     levels = rows.ask_levels(known_levels())
     seen: dict[str, str] = {}
@@ -90,7 +90,7 @@ def test_each_operation_ends_as_the_table_says(perf_access: SetAccess, rows: Row
 
 
 def _table(asked: Mapping[Privilege, PerfRow]) -> str:
-    """What each operation ended with, for everybody."""
+    """Result of each operation for all privileges."""
     lines = [f"{'':20}" + "".join(f"{who:15}" for who in asked)]
     for operation in operations():
         lines.append(
@@ -142,7 +142,7 @@ def test_a_refusal_by_the_level_is_told_as_such(perf_access: SetAccess, rows: Ro
 def test_kernel_addresses_are_shown_to_whom_may_profile_the_kernel(
     shared_guest: Guest, perf_access: SetAccess, level: int, kptr_restrict: int, shown: bool
 ) -> None:
-    # kallsyms_show_value(), kernel/kallsyms.c, kernel/ksyms_common.c since v6.5: what perf needs to name a function.
+    # kallsyms_show_value(), kernel/kallsyms.c, kernel/ksyms_common.c since v6.5: perf needs it to name a function.
     perf_access(level=level, kptr_restrict=kptr_restrict)
     address = shared_guest.succeed("grep -m 1 ' _stext$' /proc/kallsyms").split()[0]
     assert (int(address, 16) != 0) is shown
@@ -159,11 +159,11 @@ def test_what_was_set_is_put_back_though_the_test_fails(shared_guest: Guest) -> 
 
 
 def test_a_kernel_without_perf_is_a_skip_with_its_cause(guest: Guest, perf_access: SetAccess) -> None:
-    # As where CONFIG_PERF_EVENTS is off: the file is not there.
+    # Same effect as without CONFIG_PERF_EVENTS: the file is missing.
     guest.as_root("mount -t tmpfs none /proc/sys/kernel")
     try:
         with pytest.raises(pytest.skip.Exception, match="the guest's kernel has no perf: /proc/sys/kernel/"):
             perf_access(level=2)
     finally:
-        # The lab reads the taint there.
+        # The lab reads the taint from this directory.
         guest.as_root("umount /proc/sys/kernel")

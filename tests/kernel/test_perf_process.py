@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""perf on a process by its id, as an ordinary user: which ids work, and what "No such process" means."""
+"""perf on a process id as an ordinary user: the ids that work, and the meaning of "No such process"."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from .busy import Start
 from .finding import Note
 from .typed import Said, by_user
 
-# perf and tracing switch the kernel's code while it runs.
+# perf and tracing patch the running kernel's code.
 pytestmark = pytest.mark.usefixtures("one_processor")
 
 _EVENT = "-F 500 -e cpu-clock:u"
 _QUICK = "--no-buildid --no-buildid-cache --no-bpf-event"
 _FIRST_IN_NAMESPACE = 30000
-"""An id that no process has in a guest's own namespace: they begin at 1 after the boot and are given in order."""
+"""An unused process id in the guest's own namespace: ids start at 1 after the boot and ascend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Busy:
-    """A live process of the user's, and its second thread."""
+    """A running process of the user, and its second thread."""
 
     pid: int
     thread: int
@@ -47,13 +47,13 @@ def busy(start: Start) -> Busy:
 
 
 def _record(guest: Guest, which: str) -> Completed:
-    # The process works a fifth of the time: some thirty samples for each thread. What record does besides, writing down
-    # the build ids of all that was sampled and the kernel's BPF programs, is two thirds of its time under emulation.
+    # The process is busy a fifth of the time: some thirty samples per thread. Two thirds of record's time under
+    # emulation go to writing down build ids of the samples and the kernel's BPF programs.
     return guest.run(f"perf record {_QUICK} {_EVENT} -o /tmp/perf.data {which} -- sleep 0.3")
 
 
 def _top(guest: Guest, pid: int, shown: str) -> Said:
-    """`perf top` of an id that it cannot have: it ends at once."""
+    """Run `perf top` on an invalid id: it ends at once."""
     return by_user(guest, f"perf top --stdio {_EVENT} -p {pid} </dev/null", shown=shown)
 
 
@@ -74,8 +74,8 @@ def test_a_live_process_is_recorded_with_all_its_threads(shared_guest: Guest, bu
 
 
 def test_the_id_of_a_thread_means_its_whole_process_to_p_and_itself_to_t(shared_guest: Guest, busy: Busy) -> None:
-    # perf opens every task in /proc/ID/task (tools/perf/util/thread_map.c). The kernel finds a thread in /proc by its
-    # own id too, though it lists only leaders (fs/proc/base.c), and shows the threads of its whole group there.
+    # perf opens every task in /proc/ID/task (tools/perf/util/thread_map.c). /proc lists only group leaders but also
+    # resolves thread ids (fs/proc/base.c), and then shows all threads of the group.
     done = _record(shared_guest, f"-p {busy.thread}")
     assert done.ok, _why(shared_guest, busy.thread, done)
     assert _sampled_threads(shared_guest) == {busy.pid, busy.thread}
@@ -89,10 +89,10 @@ def test_the_id_of_a_thread_means_its_whole_process_to_p_and_itself_to_t(shared_
 def test_perf_top_shows_a_live_process_and_finds_an_event_by_itself(
     shared_guest: Guest, busy: Busy, finding: Note
 ) -> None:
-    # Without an event it wants cycles, and where no PMU has them a software clock. It reads keys from its standard
-    # input, and at the end of that shows a menu again and again: so it gets one that never ends.
+    # Without an event perf uses cycles, or a software clock without a PMU. It reads keys from standard input and
+    # redisplays a menu at end of file, so the input never ends.
     never = "rm -f /tmp/never; mkfifo /tmp/never; exec 0<>/tmp/never"
-    # On one processor beside a busy process its first screen took 100 s on a busy host.
+    # With one processor and a busy process, the first screen took 100 s on a busy host.
     limit_s = shared_guest.limits.command_s * 0.8
     top = f"stdbuf -oL timeout {limit_s:.0f} perf top --stdio -d 1 -p {busy.pid} 2>&1"
     done = shared_guest.run(f"{never}; {top} | grep -am 1 -E '%.*spin_(first|second)|rror'")
@@ -128,7 +128,7 @@ def test_a_zombie_is_listed_and_no_such_process(shared_guest: Guest, start: Star
 def test_an_id_of_another_pid_namespace_is_named_as_it_is_here(
     shared_guest: Guest, start: Start, finding: Note
 ) -> None:
-    # The namespace goes on counting from what is written here: proc_pid_ns(5), ns_last_pid.
+    # The namespace continues counting from this number: proc_pid_ns(5), ns_last_pid.
     last = f"echo {_FIRST_IN_NAMESPACE - 1} >/proc/sys/kernel/ns_last_pid"
     within = f"unshare --user --map-root-user --pid --fork sh -c '{last}; {{command}}; true'"
     inside, _ = start(within=within)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`perf stat` with and without a performance monitoring unit, in its own words."""
+"""`perf stat` output with and without a performance monitoring unit."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .finding import Note
 from .perf_row import Rows
 from .typed import by_user
 
-# perf and tracing switch the kernel's code while it runs.
+# perf and tracing patch the running kernel's code.
 pytestmark = pytest.mark.usefixtures("one_processor")
 
 _EVENTS = ("cycles", "instructions")
 _PMU = r"cpu|cpu_core|armv8_\w*"
-"""Under which names a processor's counters are listed: kernel/events/core.c, pmu_register()."""
+"""Names of processor PMUs in sysfs: kernel/events/core.c, pmu_register()."""
 
 
 def _counts(output: str) -> dict[str, str]:
-    """Each event, and what `perf stat` has for it: a number or a word such as `<not supported>`."""
+    """Each event and its value in `perf stat`: a number, or text such as `<not supported>`."""
     found = re.findall(
         rf"^ +([\d,.]+|<[\w ]+>) +(?:msec +)?(?:\w+/)?({'|'.join(_EVENTS)}|task-clock)\b", output, re.MULTILINE
     )
@@ -45,12 +45,12 @@ def test_perf_stat_says_not_supported_where_no_pmu_counts(
     finding(key, **said.shown, has_pmu=has_pmu, devices=" ".join(devices.output.split()), **counts)
     assert counts.keys() == {*_EVENTS, "task-clock"}, said.output
     is_counted = {event: not count.startswith("<") for event, count in counts.items()}
-    # A clock is the kernel's own and always there. QEMU's emulated PMU counts instructions only under -icount.
+    # The clocks are the kernel's and always available. QEMU's emulated PMU counts instructions only under -icount.
     assert is_counted == {
         "cycles": has_pmu,
         "instructions": rows.ask(Privilege.ROOT).has_pmu,
         "task-clock": True,
     }, said.output
     assert {count for event, count in counts.items() if not is_counted[event]} <= {"<not supported>"}
-    # Without -e perf asks for cycles too, and shows what it did not get in the same words.
+    # Without -e perf also requests cycles, and reports missing events with the same text.
     assert ("<not supported>" in plain.output) is not all(is_counted.values()), plain.output

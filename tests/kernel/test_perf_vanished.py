@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Processes that are gone before perf gets at them: "No such process" though the id was right a moment ago."""
+"""Processes that end before perf opens them: "No such process" although the id was valid a moment before."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .busy import Start
 from .finding import Note
 from .typed import Said, by_user
 
-# perf and tracing switch the kernel's code while it runs.
+# perf and tracing patch the running kernel's code.
 pytestmark = pytest.mark.usefixtures("one_processor")
 
 _TOP = "perf top --stdio -e cpu-clock:u -p"
@@ -24,9 +24,9 @@ _GONE = "No such process"
 _OPENING = re.compile(
     r"sys_perf_event_open\(\) syscall (?:returned with 3 \(No such process\)|failed for .*: No such process)"
 )
-"""The kernel found no such task (ESRCH, 3), after perf had found it in /proc; the second is perf 6.12's wording."""
-# perf lists /proc/PID/task (thread_map__new_by_pid_str(), tools/perf/util/thread_map.c) and opens an event for each
-# thread a while later. strace stops it where it has read the list, when it closes the directory, and lets go of it.
+"""The kernel found no such task (ESRCH, 3) after perf had found it in /proc; the second wording is perf 6.12's."""
+# perf lists /proc/PID/task (thread_map__new_by_pid_str(), tools/perf/util/thread_map.c), and later opens an event for
+# each thread. strace stops perf when it closes the directory after the list, and then detaches.
 _BETWEEN = """\
 strace -D -I 2 -q -o /tmp/strace.log -P /proc/{pid}/task -e trace=close -e inject=close:signal=SIGSTOP:when=1 \\
     {perf} >/tmp/perf.out 2>&1 </dev/null &
@@ -45,7 +45,7 @@ def _own_processes_may_be_measured(perf_access: Callable[..., PerfAccess], perf_
 
 
 def _between(guest: Guest, perf: str, pid: int, *, signal: str, gone: int) -> Said:
-    """What perf says when that signal ended a thread between its listing and its opening it."""
+    """perf's output when `signal` ended a thread after perf listed it and before perf opened it."""
     script = _BETWEEN.format(pid=pid, perf=perf, signal=signal, gone=gone)
     return by_user(guest, f"rm -f /tmp/strace.log; {script}", shown=script)
 
@@ -53,7 +53,7 @@ def _between(guest: Guest, perf: str, pid: int, *, signal: str, gone: int) -> Sa
 def test_the_pid_of_a_wrapper_that_has_ended_is_not_what_it_started(
     shared_guest: Guest, busy_path: str, start: Start, finding: Note
 ) -> None:
-    # As a script that starts a program in the background, or a launcher that forks and exits.
+    # Like a script that starts a program in the background, or a launcher that forks and exits.
     wrapper = f"sh -c '{busy_path} >/tmp/wrapped.out 2>&1 &' & wrapper=$!; wait $wrapper"
     said = by_user(shared_guest, f"rm -f /tmp/wrapped.out; {wrapper}; echo $wrapper; {_TOP} $wrapper </dev/null")
     pid = int(said.output.split()[0])
@@ -90,8 +90,8 @@ def test_a_thread_that_ends_between_listing_and_opening_stops_perf_top(
 
 
 def test_perf_stat_goes_on_without_a_thread_that_ended(shared_guest: Guest, start: Start, finding: Note) -> None:
-    # evsel->ignore_missing_thread (tools/perf/builtin-*.c): perf top never sets it, perf record since v4.11, perf stat
-    # not yet in 5.10 and by 6.1.
+    # evsel->ignore_missing_thread (tools/perf/builtin-*.c): perf record sets it since v4.11, perf stat in 6.1 but not
+    # in 5.10, perf top never.
     version = re.match(r"perf version (\d+)\.(\d+)", by_user(shared_guest, "perf --version").output)
     assert version is not None
     pid, thread = start()

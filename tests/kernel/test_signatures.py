@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Signed and unsigned modules, on a kernel that enforces nothing, one that wants signatures, and one locked down."""
+"""Signed and unsigned modules: without enforcement, with required signatures, and under lockdown."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from .workshop import CHECKED, Workshop
 _ENFORCE = "/sys/module/module/parameters/sig_enforce"
 _LOCKDOWN = "/sys/kernel/security/lockdown"
 _OWN = "dummy"
-"""A module of the distribution's that every kernel of the lab has and nothing loads by itself: a network interface."""
+"""A distribution module that every kernel of the lab has and nothing loads by itself: a network interface."""
 _REJECTED = "Key was rejected by service"
-"""EKEYREJECTED, in insmod's words."""
+"""insmod's message for EKEYREJECTED."""
 _NOT_PERMITTED = "Operation not permitted"
 
 
 @pytest.fixture
 def unsigned(workshop: Workshop) -> bytes:
-    """A module as anybody builds it."""
+    """A module without a signature."""
     return workshop.make(workshop.kernel.name, CHECKED).ko
 
 
@@ -40,7 +40,7 @@ def _require_file(guest: Guest, path: str, option: str) -> None:
 
 
 def _write(guest: Guest, word: str, path: str) -> Said:
-    # tee(1) tells why a write was refused, the echo of Debian's sh does not.
+    # tee(1) prints why a write was refused, the echo of Debian's sh does not.
     return by_root(guest, f"echo {word} | tee {path} >/dev/null", shown=f"echo {word} | sudo tee {path} >/dev/null")
 
 
@@ -61,12 +61,12 @@ def test_a_stock_kernel_checks_signatures_and_enforces_nothing(shared_guest: Gue
     level = lockdown[1] if lockdown is not None else ""
     is_forced = "CONFIG_MODULE_SIG_FORCE=y" in said.output
     finding("signature.default", **said.shown, sig_force=is_forced, sig_enforce=sig_enforce[0] == "Y", lockdown=level)
-    # Debian locks down a kernel that was started by UEFI's Secure Boot alone (LOCK_DOWN_IN_EFI_SECURE_BOOT).
+    # Debian locks down only a kernel started by UEFI Secure Boot (LOCK_DOWN_IN_EFI_SECURE_BOOT).
     assert (is_forced, sig_enforce[0], level) == (False, "N", "none")
 
 
 def test_an_unsigned_module_loads_and_taints(guest: Guest, unsigned: bytes, bring: Bring, finding: Note) -> None:
-    # A fork of its own: the kernel says each of these once between two boots.
+    # A new fork: the kernel logs each of these once per boot.
     _require_file(guest, _ENFORCE, "CONFIG_MODULE_SIG")
     said = with_log(guest, f"insmod {bring(unsigned)}", about="smallest")
     marks = by_user(guest, "cat /proc/sys/kernel/tainted /sys/module/smallest/taint")
@@ -104,7 +104,7 @@ def test_a_key_that_the_kernel_does_not_know_is_no_better_than_none(
 def test_a_signature_that_does_not_fit_is_refused_by_any_kernel(
     shared_guest: Guest, bring: Bring, tmp_path: Path, finding: Note
 ) -> None:
-    # mod_verify_sig(): no signature and an unknown key are let pass where nothing is enforced, a wrong one nowhere.
+    # mod_verify_sig(): without enforcement a missing signature and an unknown key are accepted, an invalid one never.
     _require_file(shared_guest, _ENFORCE, "CONFIG_MODULE_SIG")
     own = by_root(shared_guest, f"modinfo -F signer {_OWN}; /sbin/modinfo -n {_OWN}", shown=f"/sbin/modinfo {_OWN}")
     signer, path = own.output.splitlines()
@@ -128,7 +128,7 @@ def test_a_kernel_that_enforces_takes_nothing_without_a_known_signature(
     guest: Guest, unsigned: bytes, workshop: Workshop, bring: Bring, finding: Note
 ) -> None:
     _require_file(guest, _ENFORCE, "CONFIG_MODULE_SIG")
-    # As module.sig_enforce=1 among the kernel's parameters does from the start.
+    # Same effect as module.sig_enforce=1 on the kernel command line.
     switch = _write(guest, "1", _ENFORCE)
     assert switch.status == 0, switch.output
     bare = with_log(guest, f"insmod {bring(unsigned)}", about="Loading of|smallest")
@@ -154,7 +154,7 @@ def test_a_kernel_that_enforces_takes_nothing_without_a_known_signature(
     assert _REJECTED in strange.output, strange.output
     assert strange.log == ("Loading of module with unavailable key is rejected",)
     assert own.status == 0, own.output
-    # bool_enable_only: once it is on it stays on.
+    # bool_enable_only: the switch cannot be turned off again.
     assert "Read-only file system" in back.output, back.output
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How the kernel finds a symbol: whose tables it looks into, and what it does with a module that is not ready."""
+"""Symbol lookup in the kernel: the tables it searches, and modules that are not yet live."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MARK = "echo '<6>vmlab-experiment' >/dev/kmsg"
 
 
 def test_a_load_waits_for_the_module_that_it_depends_on(bench: Bench, finding: Note) -> None:
-    """Key `symbol.waits`. The lender is COMING while its init runs: its symbols are found, and the borrower waits up to
+    """Key `symbol.waits`. The lender is COMING while its init runs. Its symbols are found, and the borrower waits up to
     30 s for it to be LIVE (resolve_symbol_wait(), strong_try_module_get())."""
     printed = bench.as_root(
         f"""
@@ -60,9 +60,9 @@ def _module_line(printed: str, name: str) -> str:
 
 
 def test_a_module_that_itself_waits_is_passed_over(bench: Bench, finding: Note) -> None:
-    """Key `symbol.unformed`. gate_user waits for gate and is UNFORMED meanwhile: find_symbol() passes over it, so who
-    needs gate_user is refused at once instead of waiting. State UNFORMED is there since commit
-    0d21b0e34773 (2013)."""
+    """Key `symbol.unformed`. gate_user waits for gate and is UNFORMED meanwhile: find_symbol() skips it, so a user of
+    gate_user's symbols is refused at once instead of waiting. State UNFORMED exists since commit 0d21b0e34773
+    (2013)."""
     printed = bench.as_root(
         f"""
 insmod gate.ko & lender=$!
@@ -99,8 +99,8 @@ rmmod gate_user_user gate_user gate
 def test_a_name_that_is_taken_cannot_be_exported_again(
     bench: Bench, finding: Note, key: str, name: str, owner: str
 ) -> None:
-    """Keys `symbol.duplicate.*`. So the order in which tables are looked into, the kernel's own first and then those of
-    each module, decides nothing: verify_exported_symbols() looks in the same way, and refuses."""
+    """Keys `symbol.duplicate.*`. Lookup searches the kernel's table, then each module's. That order never matters:
+    verify_exported_symbols() searches in the same way and refuses duplicates."""
     steps = bench.steps(
         {
             "lender": f"{_MARK}; insmod lender.ko",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Commands as a reader of docs/explain/ would type them, and what came back."""
+"""Commands as a reader of docs/explain/ types them, and their output."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from vmlab.guest.transport import Completed
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 Bring = Callable[..., str]
-"""`bring(ko, "other.ko")` lays a .ko into the guest that the test uses, and returns its path there."""
+"""`bring(ko, "other.ko")` copies a .ko into the test's guest, and returns its path there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A command that ended."""
+    """A finished command."""
 
     command: str
-    """Fit to be copied."""
+    """Command line, ready to copy."""
     status: int
     output: str
-    """Both streams, as they came, without colours."""
+    """Unmodified output of both streams, without colours."""
     log: tuple[str, ...] = ()
-    """What the kernel logged meanwhile, of what was asked for, without its time stamps."""
+    """Requested kernel log lines from the meantime, without time stamps."""
 
     @property
     def shown(self) -> dict[str, str]:
@@ -37,17 +37,17 @@ class Said:
 
 
 def by_user(guest: Guest, command: str, *, shown: str = "") -> Said:
-    """What the ordinary user gets. `shown` stands in for a command that has more in it than a reader needs."""
+    """Run a command as the ordinary user. `shown` replaces a command that has more in it than a reader needs."""
     return _said(shown or command, guest.run(_joined(command)))
 
 
 def by_root(guest: Guest, command: str, *, shown: str = "") -> Said:
-    """What root gets; shown with `sudo` in front, which `shown` must bring itself."""
+    """Run a command as root, shown with `sudo` in front; `shown` must include it."""
     return _said(shown or f"sudo {command}", guest.root(_joined(command)))
 
 
 def with_log(guest: Guest, command: str, *, about: str, shown: str = "") -> Said:
-    """What root gets, and what the kernel logged in the meantime in lines that match `about`, an extended regular
+    """Run a command as root, and collect the kernel log lines from the meantime that match `about`, an extended regular
     expression."""
     mark, pattern = f"vmlab-mark-{secrets.token_hex(4)}", shlex.quote(about)
     log = f"dmesg -t | sed '1,/{mark}/d' | grep -E {pattern}"

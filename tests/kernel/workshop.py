@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the experiments compile: a target's own headers and compiler, and beside it one of another version."""
+"""Build place of the experiments: a target's headers and compiler, and a compiler of another version beside it."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ from .borrowed_compiler import Borrowed, find_other_compiler, put_into
 _SMALLEST = Path(__file__).parent / "smallest"
 _SOURCES = ("Kbuild", "smallest.c")
 _REVISION = 1
-"""Raised when other things come of the same sources."""
+"""Increased when the same sources build to a different result."""
 _SILENCED = "DEBIAN_KERNEL_NO_CC_VERSION_CHECK"
 CHECKED = f"{_SILENCED}="
-"""What switches upstream's comparison of compilers on again in Debian's headers."""
+"""Variable that re-enables upstream's compiler check in Debian's headers."""
 WARNING = "warning: the compiler differs from the one used to build the kernel"
-# A kernel's options were found to be known by the compiler that built it, and are used without asking another.
+# Options that the kernel's configuration found in its own compiler, and uses without checking another.
 _OPTIONS = (
     ("CONFIG_SLS", "-mharden-sls", 12),  # arch/x86/Makefile; gcc.gnu.org/gcc-12/changes.html
-    ("CONFIG_MITIGATION_SLS", "-mharden-sls", 12),  # its later name
+    ("CONFIG_MITIGATION_SLS", "-mharden-sls", 12),  # the later name
     ("CONFIG_INIT_STACK_ALL_ZERO", "-ftrivial-auto-var-init", 12),  # the top Makefile; gcc-12/changes.html
     ("CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT", "-fmin-function-alignment", 14),  # the top Makefile; gcc-14/changes.html
 )
-"""An option of the kernel's configuration, the compiler's that it brings, the first gcc to know that."""
+"""Kernel configuration option, the compiler option it enables, and the first gcc with that option."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What a `make` left."""
+    """Result of a `make`."""
 
     command: str
     status: int
     output: str
     ko: bytes
-    """Empty when none came out."""
+    """The built module; empty when the build made none."""
 
     @property
     def warns(self) -> bool:
@@ -55,7 +55,7 @@ class Made:
 
 
 class Workshop:
-    """Builds the module `smallest` in one place with several compilers; each build is done once."""
+    """Builds the module `smallest` in one place with several compilers; each build runs once."""
 
     def __init__(self, place: Place, image: Image, other: Borrowed | None, *, store: Store, timeout_s: float) -> None:
         self.place = place
@@ -77,23 +77,23 @@ class Workshop:
 
     @property
     def unknown_options(self) -> tuple[str, ...]:
-        """Those of this kernel's options for the compiler that the other one is too old for."""
+        """Compiler options of this kernel that the other compiler is too old for."""
         if self.other is None:
             return ()
         major = self.other.major
         return tuple(flag for option, flag, since in _OPTIONS if major < since and self.has_option(option))
 
     def has_option(self, option: str) -> bool:
-        """Whether a CONFIG_ option is built into the kernel."""
+        """True if a CONFIG_ option is built into the kernel."""
         return f"\n{option}=y\n" in self._config
 
     def run(self, command: str) -> str:
-        """The output of a command in the build directory, whatever its status."""
+        """Output of a command in the build directory, regardless of its status."""
         return self.place.run(command, timeout_s=self._timeout_s).output
 
     @cached_property
     def other_names(self) -> tuple[str, ...]:
-        """The names that the kernel's own compiler goes by here besides the kernel's name for it; `gcc` first."""
+        """Names of the kernel's own compiler here, other than the kernel's name for it; `gcc` first."""
         names = dict.fromkeys(["gcc", *candidates(self.kernel, self.image.architecture)])
         probe = (
             f'for cc in {" ".join(names)}; do command -v "$cc" >/dev/null && "$cc" --version | head -n 1; done; true'
@@ -102,8 +102,8 @@ class Workshop:
         return tuple(one.name for one in found if compare(self.kernel, one) is Match.OTHER_NAME)
 
     def make(self, cc: str, *words: str, path: str = "", goal: str = "modules") -> Made:
-        """`make` with a compiler, from clean sources; `path` is where that lies. Of the goal `prepare` no .ko comes.
-        What came of it is kept in the store: some seconds each, and the same every time."""
+        """Run `make` with a compiler on clean sources; `path` is the compiler's directory. The goal `prepare` makes no
+        .ko. Results are cached in the store, since each takes some seconds and is always the same."""
         make = f"make -C /lib/modules/{self.image.release}/build M=/build/smallest CC={cc} {' '.join([*words, goal])}"
         command = f"PATH={path}:$PATH {make}" if path else make
         if command not in self._made:
@@ -128,7 +128,7 @@ class Workshop:
         return {"name": f"{self.image.target_id} experiments", "status": done.status}
 
     def _furnish(self) -> None:
-        """Bring the sources and the other compiler, when something is built here for the first time."""
+        """Copy the sources and the other compiler before the first build."""
         if self._is_furnished:
             return
         self.place.put_tree(_SMALLEST, list(_SOURCES), "source")
@@ -139,12 +139,12 @@ class Workshop:
         self._is_furnished = True
 
     def read_ko(self, ko: bytes, command: str) -> str:
-        """What a command says that gets the name of a .ko."""
+        """Output of a command that gets the name of a .ko."""
         self._put("shown.ko", ko)
         return self.run(f"{command} shown.ko")
 
     def sign(self, ko: bytes, key: str, certificate: str) -> bytes:
-        """The .ko signed by the kernel's own tool for that, with a key and its certificate in PEM."""
+        """The .ko signed by the kernel's sign-file, with a key and its certificate in PEM."""
         for name, text in (("key.pem", key), ("certificate.pem", certificate)):
             self._put(name, text.encode())
         self._put("signed.ko", ko)
@@ -166,7 +166,7 @@ class Workshop:
 
 @contextlib.contextmanager
 def open_workshop(lab: Lab, target: Target) -> Iterator[Workshop]:
-    """A target's workshop for the length of a `with` block: on the host, or in a fork where modules are built there."""
+    """A target's workshop as a context manager: on the host, or in a fork where modules are built in a guest."""
     testbed = lab.testbed(target)
     with testbed.place() as place:
         other = find_other_compiler(lab, target)
@@ -174,6 +174,6 @@ def open_workshop(lab: Lab, target: Target) -> Iterator[Workshop]:
 
 
 def unknown_options_in(output: str) -> set[str]:
-    """The options, their values aside, that a compiler said it does not know."""
+    """Options, without values, that the compiler reports as unknown."""
     found = re.findall(r"unrecognized command[- ]line option ['‘](\S+?)['’]", output)
     return {option.partition("=")[0] for option in found}

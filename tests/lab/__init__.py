@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The lab's own promises, on real guests."""
+"""Tests of the lab's guarantees on real guests."""

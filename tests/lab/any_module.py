@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tests for whatever module is named, run by test_faults.py; not collected by themselves."""
+"""Tests for any module, run by test_faults.py; not collected otherwise."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of the lab's own promises share."""
+"""Fixtures shared by the tests of the lab's guarantees."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ZOO = ROOT / "tests" / "zoo"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A run of the lab as a user starts it."""
+    """A finished vmlab or pytest run."""
 
     status: int
     output: str
@@ -32,14 +32,14 @@ class Finished:
 
 @dataclass(slots=True)
 class Running:
-    """A run under way, whose processes are known by the report directory that all of them name."""
+    """An active run; its report directory, named by all its processes, identifies them."""
 
     child: subprocess.Popen[str]
     report: Path
     log: Path
 
     def wait_for(self, text: str, *, timeout_s: float = 300) -> None:
-        """Wait until the run prints something."""
+        """Wait until the run prints some text."""
         deadline = time.monotonic() + timeout_s
         while text not in self.log.read_text():
             assert time.monotonic() < deadline, f"never printed {text!r}:\n{self.log.read_text()}"
@@ -47,7 +47,7 @@ class Running:
             time.sleep(0.1)
 
     def wait_for_file(self, name: str, *, timeout_s: float = 300) -> None:
-        """Wait until the run has made a file in its report directory."""
+        """Wait until the run has created a file in its report directory."""
         deadline = time.monotonic() + timeout_s
         while not (self.report / name).exists():
             assert time.monotonic() < deadline, self.log.read_text()
@@ -55,7 +55,7 @@ class Running:
             time.sleep(0.1)
 
     def left_behind(self, *, within_s: float = 15) -> list[str]:
-        """The processes that are still there after a while, and work in this run's directories."""
+        """Processes that still exist after `within_s` seconds and work in this run's directories."""
         deadline = time.monotonic() + within_s
         while True:
             left = _processes(str(self.report.parent))
@@ -81,22 +81,22 @@ def _processes(directory: str) -> list[str]:
 
 
 def own_directories() -> set[Path]:
-    """The scratch directories of this process: another run on this host has its own."""
+    """Scratch directories of this process; those of other runs on this host are excluded."""
     me = ProcessIdentity.of(os.getpid())
     return {path for path in scratch_directories() if owner_of(path) == me}
 
 
 @pytest.fixture
 def start(tmp_path: Path, vmlab_lab: Lab) -> Iterator[Callable[..., Running]]:
-    """Start `python -m vmlab …` or `python -m pytest …` with a report directory and, unless told, this run's
-    store; ended at the end of the test whatever happens."""
+    """Start `python -m vmlab …` or `python -m pytest …` with a report directory. The default store is this run's. The
+    process is always ended with the test."""
     started: list[Running] = []
 
     def act(program: str, *arguments: str, store: Path | None = None, **environment: str) -> Running:
         report = tmp_path / f"report-{len(started)}"
         log = tmp_path / f"log-{len(started)}"
         options = ["--vmlab-store", str(store or vmlab_lab.settings.store), "--vmlab-report", str(report)]
-        # Options go before what a command may take for itself.
+        # The options must precede arguments that a subcommand passes on.
         first, rest = arguments[:1], arguments[1:]
         with log.open("w") as output:
             child = subprocess.Popen(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Three tests that ruin their guests, and ten after them that must not notice; run by test_damage.py."""
+"""Three tests that ruin their guests, and ten later tests that must not notice; run by test_damage.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from vmlab.guest.guest import Guest
 from vmlab.module.build import Built
 
-# Blocks that are only set aside take no room on the host.
+# Allocated but unwritten blocks take no space on the host.
 _FILL = "fallocate -l $(($(df --output=avail -B1 / | tail -n 1) - 1000000)) ~/fill; head -c 8000000 /dev/zero >~/over"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A test that takes its whole process with it, and two after it; run by test_leaks.py with one worker of xdist."""
+"""A test that kills its whole process, and two after it; run by test_leaks.py with one xdist worker."""
 
 from __future__ import annotations
 

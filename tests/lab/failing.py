@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A test that fails with something in its guest to look at; run by test_leaks.py."""
+"""A test that fails and leaves evidence in its guest; run by test_leaks.py."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A test whose QEMU is killed under it, and one after it; run by test_damage.py."""
+"""A test whose QEMU is killed, and one after it; run by test_damage.py."""
 
 from __future__ import annotations
 

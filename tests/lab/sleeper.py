@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A test that takes its time, run and interrupted by test_faults.py; not collected by itself."""
+"""A slow test, run and interrupted by test_faults.py; not collected otherwise."""
 
 from __future__ import annotations
 

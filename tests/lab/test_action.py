@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The composite action as it stands, from its own environment and a fresh install to a verdict on real guests."""
+"""The unmodified composite action, from its own environment and a fresh install to a verdict on real guests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def runner(target: Target, tmp_path: Path) -> Runner:
     if target.id != ONE:
         pytest.skip(f"says nothing about a kernel: runs on {ONE} alone")
     made = Runner(tmp_path / "runner")
-    # How this host reaches PyPI is its own matter; a runner's is its image's.
+    # The route to PyPI is this host's own setting; on a runner it is the image's.
     made.environment = {name: value for name, value in os.environ.items() if "PIP_" in name or "proxy" in name.lower()}
     config = Path.home() / ".config" / "pip"
     if config.is_dir():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The module's build: two places and one result, and faults that are told before the kernel sees them."""
+"""Building the module: equal results in both places, and faults reported before the kernel loads it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ZOO = Path(__file__).parents[1] / "zoo"
 
 
 def _cold(lab: Lab, target: Target, source: Source, guest: Guest, name: BuildPlace, store: Path) -> Built:
-    """Built in a place now, whatever the lab's own store holds."""
+    """Build in a place without using the lab's cache."""
     image = lab.testbed(target).image
 
     def place() -> Place:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whatever a test does to its guest, the next test's guest is as new."""
+"""A damaged guest never affects the next test's guest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _on_one_target(target: Target) -> None:
 
 
 def test_ten_tests_pass_after_a_panic_a_hang_and_a_full_disk(start: Callable[..., Running], target: Target) -> None:
-    # A hang is told by time alone, so little patience makes it a short test.
+    # A hang is detected by time alone, so a low patience keeps the test short.
     options = ("--vmlab-module", str(ZOO / "hang"), "--vmlab-patience", "0.25")
     running = start("pytest", "tests/lab/damage.py", "--vmlab-target", target.id, *options)
     assert running.child.wait(timeout=600) == 1
@@ -31,7 +31,7 @@ def test_ten_tests_pass_after_a_panic_a_hang_and_a_full_disk(start: Callable[...
     outcomes = [(test["test"].rpartition("::")[2].partition("[")[0], test["outcome"]) for test in row["tests"]]
     assert outcomes == [
         ("test_panics", "failed"),
-        # Both processors are stuck, and the kernel answers to an interrupt that cannot be switched off.
+        # Both processors are stuck, and the kernel still answers the NMI.
         ("test_hangs_with_interrupts_off", "failed"),
         ("test_fills_its_disk", "passed"),
         *[("test_notices_nothing", "passed")] * 10,

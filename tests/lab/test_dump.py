@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The memory of a guest that hangs, opened with drgn: the hung task's stack, down to the module's line."""
+"""The memory of a hung guest, opened with drgn: the hung task's stack, down to the module's line."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_dump_of_a_hung_guest_shows_the_line_that_it_hangs_in(vmlab_lab: Lab, 
 
     program = drgn.Program(vmcoreinfo=note_path(dump).read_bytes())
     program.set_core_dump(dump)
-    # Only the files that are named: not this host's own, and none from the network.
+    # Only the named files: neither this host's debug files nor downloads.
     program.set_enabled_debug_info_finders([])
     program.load_debug_info([vmlinux, built.ko])
     (task,) = (task for task in for_each_task(program) if task.comm.string_() == b"insmod")

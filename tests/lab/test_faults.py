@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bad input and faults as a user meets them: one line, a status that is not zero, nothing left behind."""
+"""Invalid input and faults as a user meets them: one line, a non-zero status, nothing left behind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ONE = "debian12-6.1"
 
 
 def _line(finished: Finished) -> str:
-    """The one line that tells the fault."""
+    """The one line that reports the fault."""
     lines = [line for line in finished.output.splitlines() if line.startswith("vmlab: ")]
     assert "Traceback" not in finished.output, finished.output
     assert len(lines) == 1, finished.output
@@ -38,7 +38,7 @@ def _line(finished: Finished) -> str:
 
 @pytest.fixture(autouse=True)
 def _is_cached(target: Target) -> None:
-    """These run once, not once per kernel: they need the target only so that its image is there."""
+    """Skip all targets but one: the tests need only its image, not several kernels."""
     if target.id != ONE:
         pytest.skip(f"says nothing about a kernel: runs on {ONE} alone")
 
@@ -133,7 +133,7 @@ def test_an_oops_in_read_turns_the_cell_red_though_the_test_itself_would_pass(fi
     assert finished.status == 1
     reason = "kernel: BUG: kernel NULL pointer dereference"
     assert reason in finished.output.partition("kernels =")[2]
-    # pytest's own short summary begins with it too, and the module's frame has its line.
+    # pytest's short summary starts with the reason too, and the module's frame has its line.
     assert re.search(rf"^FAILED .* - {reason}", finished.output, re.MULTILINE)
     assert re.search(
         r"^in the source of null_read:\n  null_read\S*\+\S+ \[null_read\]  null_read\.c:\d+$", finished.output, re.M
@@ -164,7 +164,7 @@ def test_a_guest_that_never_answers_is_a_lost_machine_with_its_console(
 def test_no_qemu_and_no_half_a_snapshot_survive_a_run_that_is_ended_in_a_boot(
     start: Start, finish: Finish, vmlab_lab: Lab, number: signal.Signals
 ) -> None:
-    # No snapshot is there for guests of that size.
+    # No snapshot exists for guests of this memory size.
     size = ("--vmlab-memory-mib", str(700 + number))
     running = start("pytest", "tests/fibdrv", "--vmlab-target", ONE, "-k", "node", *size)
     running.wait_for("booting")

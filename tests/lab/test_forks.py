@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A fork is the frozen guest gone on, it is alone, and it leaves nothing."""
+"""A fork continues from the frozen guest, is isolated, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
 
 def _both(testbed: Testbed, command: str) -> list[str]:
-    """What a command says in two forks that run at once."""
+    """Output of a command in two forks that run at the same time."""
     with testbed.fork() as one, testbed.fork() as other:
         return [running.guest.succeed(command).strip() for running in (one, other)]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What every guest is: the kernel asked for, an ordinary user, and Debian's own settings."""
+"""Properties of every guest: the requested kernel, an ordinary user, and Debian's default settings."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_tools_that_users_reach_for_are_there(shared_guest: Guest) -> None:
 
 def test_the_boot_left_no_trouble_in_the_kernel_log(any_guest: Guest) -> None:
     records = any_guest.log.after()
-    # arm64 has a line before it, that names the processor it boots on.
+    # On arm64 an earlier line names the boot processor.
     assert any(record.text.startswith("Linux version") for record in records[:2])
     assert find_splats(records) == []
 
@@ -71,6 +71,6 @@ def test_a_slow_command_is_no_lost_machine(shared_guest: Guest) -> None:
 
 
 def test_a_shell_that_a_signal_ended_is_no_lost_machine(shared_guest: Guest) -> None:
-    # As when an oops kills the shell whose own `echo` wrote to a device.
+    # Like an oops that kills the shell whose own `echo` writes to a device.
     assert shared_guest.run("kill -9 $$").status == 137
     assert shared_guest.succeed("echo fine") == "fine\n"

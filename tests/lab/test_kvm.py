@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the lab promises of KVM. Real KVM alone can show most of it: those tests skip elsewhere, with what was found."""
+"""The lab's guarantees about KVM. Most tests need real KVM and are skipped elsewhere, with the verdict's reason."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from vmlab.machine.machine import Machine
 from vmlab.system.wait import wait_until
 
 _NAMED = {"EPYC": "AMD EPYC Processor", "Nehalem": "Intel Core i7 9xx (Nehalem Class Core i7)"}
-"""What a guest's /proc/cpuinfo calls QEMU's models."""
+"""QEMU's CPU models to their names in the guest's /proc/cpuinfo."""
 
 
 @pytest.fixture
 def kvm(vmlab_lab: Lab, target: Target) -> Verdict:
-    """The verdict where KVM is proved; elsewhere the test skips with the verdict's own reason."""
+    """The verdict where KVM is proved; otherwise the test is skipped with the verdict's reason."""
     verdict = vmlab_lab.testbed(target).rig.host_verdict
     if verdict.accelerator is not Accelerator.KVM:
         pytest.skip(f"only real KVM shows this, and here it is {verdict.accelerator}: {verdict.reason}")
@@ -30,7 +30,7 @@ def kvm(vmlab_lab: Lab, target: Target) -> Verdict:
 
 
 def _processor_on_console(lab: Lab, target: Target, accelerator: Accelerator, model: str, console: Path) -> str:
-    """What the kernel calls its first processor while it boots under a CPU model."""
+    """The kernel's name for its first processor while it boots with a CPU model."""
     image = lab.testbed(target).image
     spec = machine_spec(image, accelerator, cpus=1, memory_mib=512, cpu_model=model)
     with Machine(image, spec, console=console) as machine:
@@ -50,7 +50,7 @@ def _processor_on_console(lab: Lab, target: Target, accelerator: Accelerator, mo
 
 @pytest.mark.parametrize("model", list(_NAMED))
 def test_a_named_model_is_what_the_kernel_finds(model: str, vmlab_lab: Lab, target: Target, tmp_path: Path) -> None:
-    """Under emulation too, so that every host shows that the name reaches the guest."""
+    """Runs under emulation too, so every host shows that the model name reaches the guest."""
     found = _processor_on_console(vmlab_lab, target, Accelerator.TCG, model, tmp_path / "console")
     assert found == _NAMED[model]
 
@@ -70,7 +70,7 @@ def test_a_guest_has_the_processor_that_was_proved(kvm: Verdict, vmlab_lab: Lab,
 def test_every_step_of_the_ladder_below_the_proved_one_runs_as_well(
     kvm: Verdict, vmlab_lab: Lab, target: Target, tmp_path: Path
 ) -> None:
-    """A host that runs the richest model runs the poorer ones: they are what a lesser host falls back on."""
+    """A host that runs the richest model also runs the simpler ones, on which weaker hosts fall back."""
     ladder = cpu_ladder(read_processor())
     below = ladder[ladder.index(kvm.cpu_model) + 1 :]
     if not below:

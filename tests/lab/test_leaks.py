@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What ends leaves nothing, however it ends; what is kept can be entered, and is ended by `vmlab reap`."""
+"""Runs that leave nothing behind however they end; kept guests that can be entered, and ended by `vmlab reap`."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def test_no_fork_survives_a_run_that_is_ended_in_a_test(
     running.child.send_signal(number)
     assert running.child.wait(timeout=60) == (2 if number is signal.SIGINT else -signal.SIGKILL)
     assert running.left_behind() == []
-    # What was found so far is told after Ctrl-C.
+    # After Ctrl-C the results so far are written.
     assert (running.report / "results.json").is_file() is (number is signal.SIGINT)
-    # A killed run could not remove its directory; the next one does, or this.
+    # A killed run cannot remove its directory; the next run or `vmlab reap` does.
     assert finish("vmlab", "reap").status == 0
     assert [path for path in scratch_directories() if is_abandoned(path)] == []
 
@@ -59,7 +59,7 @@ def test_a_failing_tests_guest_is_kept_entered_and_reaped(start: Start, finish: 
     assert way_in is not None, output
     try:
         assert finish("vmlab", "shell", way_in[1], "cat", "evidence").output.strip().endswith("evidence")
-        # Another run cleans up after others, and not after this one.
+        # Another run cleans up after dead runs, but leaves this kept guest alone.
         assert finish("pytest", "tests/lab/killed.py", "-k", "another", "--vmlab-target", ONE).status == 0
         assert finish("vmlab", "shell", way_in[1], "exit", "7").status == 7
     finally:

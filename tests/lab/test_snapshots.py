@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whatever is wrong with a snapshot, a test gets a right guest or a clear error, never a wrong one."""
+"""Invalid snapshots: a test gets a correct guest or a clear error, never a wrong guest."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class OwnStore:
     notices: list[str] = field(default_factory=list)
 
     def testbed(self) -> Testbed:
-        """A testbed that knows nothing yet."""
+        """A testbed without any state."""
         return Testbed(self.lab, self.target)
 
     def fork(self) -> str:
-        """The boot that a new fork goes on from."""
+        """Boot id of a new fork."""
         with self.testbed().fork() as running:
             return running.guest.succeed(_BOOT_ID)
 
@@ -64,13 +64,13 @@ def own(target: Target, tmp_path: Path, vmlab_lab: Lab, vmlab_testbed: Testbed) 
         shutil.copytree(vmlab_lab.store.root / name, tmp_path / "store" / name)
     notices: list[str] = []
     settings = replace(vmlab_lab.settings, store=tmp_path / "store", report=tmp_path / "report")
-    # What the host is says nothing about a snapshot.
+    # Ignore the notice about the host: it does not concern snapshots.
     lab = Lab(settings, notice=lambda text: None if "guests are emulated" in text else notices.append(text))
     return OwnStore(lab, target, own_image, objects / "snapshot" / ready.digest, notices)
 
 
 def _as_a_bad_disk_does(change: Callable[[Path], None], file: Path) -> None:
-    """Change a file, and let its time not tell."""
+    """Change a file and keep its modification time."""
     found = file.stat()
     change(file)
     os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
@@ -103,7 +103,7 @@ def test_a_damaged_snapshot_is_made_anew_and_said(own: OwnStore, damage: str) ->
 
 
 def test_a_state_that_qemu_refuses_costs_a_boot_and_is_said(own: OwnStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    # As if the damage were older than the seal.
+    # Simulates damage from before the seal.
     monkeypatch.setattr("vmlab.store.store.check_object", lambda *_, **__: None)
     _flip_everywhere(own.snapshot / "state")
     testbed = own.testbed()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Timing in real guests: exact sources are exact, and what cannot be counted gives no figure.
+"""Timing in real guests: exact sources are exact, and uncountable work gives no figure.
 
-Under TCG on amd64 the exact source is `icount`, on arm64 `emulated-pmu`. The test of the processor's own counters runs
-by itself where KVM passes them through, and says elsewhere why it was skipped.
+Under TCG on amd64 the exact source is `icount`, on arm64 `emulated-pmu`. The test of the processor's counters runs only
+where KVM passes them through; elsewhere it is skipped with the reason.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def test_a_counter_that_the_guest_has_not_got_is_no_figure(stopwatch: Stopwatch,
 
 @pytest.mark.timing("pmu")
 def test_the_processors_own_counters_count_user_space_and_kernel(stopwatch: Stopwatch, timed_guest: Guest) -> None:
-    """Only real KVM with a PMU runs this."""
+    """Runs only with real KVM and a PMU."""
     user = stopwatch.measure(Loop(1_000_000), counter="instructions:u").median
     assert user == pytest.approx(2_000_000, rel=0.01)
     assert stopwatch.measure(Loop(1_000_000), counter="cycles:u").median > 100_000
@@ -77,7 +77,7 @@ def test_perf_counts_exactly_and_samples_on_the_emulated_pmu(stopwatch: Stopwatc
     loop = f"{stopwatch.program} -b 1 -w 0 loop 1000000"
     counts = [_instructions(timed_guest, f"perf stat -x, -e instructions:u {loop}") for _ in range(2)]
     assert counts[0] == pytest.approx(counts[1], rel=1e-3)
-    # Two batches of it, one of them to warm up, two instructions a round; the rest is the program itself.
+    # Two batches, one of them a warm-up, at two instructions per round; the rest is the program itself.
     assert 4_000_000 < counts[0] < 5_000_000
     timed_guest.as_root(f"cd /tmp && perf record -q -e cycles -c 10000 -o perf.data {loop}")
     samples = timed_guest.as_root("perf script -i /tmp/perf.data -F event 2>/dev/null | wc -l")

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Tests of the pytest plugin: pytester and the real xdist."""
+"""Tests of the pytest plugin, with pytester and the real xdist."""

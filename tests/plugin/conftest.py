@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An environment without the user's own settings, and the inner run."""
+"""Fixtures of the plugin's tests: an environment without user settings, and the inner run."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     for name in os.environ:
         if name.startswith("VMLAB_"):
             monkeypatch.delenv(name)
-    # A hosted runner's own: an inner run would print commands to it.
+    # Set by GitHub runners: an inner run would print workflow commands to the log.
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-    # Should a test reach for a real lab, it finds nothing there.
+    # An empty store, in case a test tries to use a real lab.
     monkeypatch.setenv("VMLAB_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("VMLAB_MIRROR", "http://mirror.invalid/debian")
-    # No guest runs here, so no run waits for the place of another that has some.
+    # No guest runs here, so no run needs to wait for another that holds the host.
     monkeypatch.setenv(PLACE, "held")
 
 

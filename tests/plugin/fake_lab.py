@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""A lab without machines, written as a conftest.py: pytester copies this file into each run of its own.
+"""A lab without machines, written as a conftest.py: pytester copies this file into each inner run.
 
-Its guests are real `Guest`s over a transport that understands a few commands:
+Its guests are real `Guest`s over a transport that implements a few commands:
 
 splat    the kernel reports a WARNING, and the command succeeds
-taint N  the kernel's taint value is N from now on
-die      the guest is gone, without a word
+taint N  the kernel's taint value becomes N
+die      the guest dies without output
 panic    the kernel panics: its console says so, and the guest is gone
-stale N  the first N guests' kernel dies of a breakpoint that its code does not have
-flood    so much is logged that the kernel's ring holds nothing else; a WARNING among it is on the console only
-hang     the command comes to no end; the guest goes on
-guests   how many guests this process has started so far
-start    how this one was: `booted`, or `forked` and the snapshot's stage
+stale N  the kernels of the first N guests die of a breakpoint that their code does not have
+flood    the log overflows the kernel's ring buffer; a WARNING in it is on the console only
+hang     the command never ends; the guest keeps running
+guests   number of guests that this process has started so far
+start    start of this guest: `booted`, or `forked` and the snapshot's stage
 false    the command ends with status 1, alone or as another's argument
 """
 
@@ -44,7 +44,7 @@ _STALE = (
 
 
 class KernelTransport(FakeTransport):
-    """A guest's shell that understands a few commands."""
+    """A guest's shell that implements a few commands."""
 
     def __init__(self, guests: int, start: str) -> None:
         self._guests = guests
@@ -72,7 +72,7 @@ class KernelTransport(FakeTransport):
         elif command in ("guests", "start"):
             return str(self._guests) if command == "guests" else self._start
         elif command.startswith("/tmp/stopwatch"):
-            # A worker of xdist's has a path of its own, and this file lies where pytester put it.
+            # An xdist worker has another sys.path, and pytester copied this file elsewhere.
             sys.path.append(str(Path(vmlab.__file__).parents[1] / "tests"))
             from unit.timing.fake_program import FakeProgram
 
@@ -85,7 +85,7 @@ class KernelTransport(FakeTransport):
 
 
 class KeepableMachine(FakeMachine):
-    """Can be kept, as if it ran, unless its guest has died."""
+    """A machine that can be kept as if it ran, unless its guest has died."""
 
     @property
     def monitor(self) -> Monitor:
@@ -97,7 +97,7 @@ class KeepableMachine(FakeMachine):
 
 
 class LoggedMonitor:
-    """Writes down what it is told."""
+    """Writes executed commands to monitor.log."""
 
     def execute(self, command: str) -> None:
         with Path("monitor.log").open("a") as log:
@@ -105,7 +105,7 @@ class LoggedMonitor:
 
 
 class CountedTestbed(FakeTestbed):
-    """Boots at once; its machines can be kept, and its module was built."""
+    """Boots at once; its machines can be kept, and its module counts as built."""
 
     @property
     def facts(self) -> TargetFacts | None:
@@ -121,7 +121,7 @@ class CountedTestbed(FakeTestbed):
 
 
 class CountedLab(FakeLab):
-    """Counts its guests, of all targets together."""
+    """Counts the guests of all targets together."""
 
     guests = 0
 

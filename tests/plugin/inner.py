@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the plugin's tests share: an inner pytest run with a fake lab, and its result file."""
+"""Shared by the plugin's tests: an inner pytest run with a fake lab, and its result file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-# Loaded here, it stays loaded: pytester forgets what an inner run imports, and each of them would import it anew.
+# Imported here to stay loaded: pytester discards modules that an inner run imports, so each run would import it again.
 import vmlab.host.exclusive
 import vmlab.host.load
 import vmlab.plugin.session  # noqa: F401
@@ -18,7 +18,7 @@ CONFTEST = Path(__file__).with_name("fake_lab.py").read_text(encoding="utf-8")
 
 
 class Inner:
-    """A directory with tests of its own and a lab without machines."""
+    """A directory with test files and a lab without machines."""
 
     def __init__(self, pytester: pytest.Pytester) -> None:
         self.pytester = pytester
@@ -26,7 +26,7 @@ class Inner:
         (pytester.mkdir("fibdrv") / "Kbuild").write_text("obj-m := fibdrv.o\n")
 
     def tests(self, **files: str) -> None:
-        """Test files by name, `test_` left out."""
+        """Write test files, by name without `test_`."""
         self.pytester.makepyfile(**{f"test_{name}": text for name, text in files.items()})
 
     def run(self, *arguments: str, target: str = "debian12-6.1") -> pytest.RunResult:
@@ -40,6 +40,6 @@ class Inner:
         return data
 
     def outcomes(self) -> dict[str, str]:
-        """Test name to outcome, of the only target."""
+        """Test name to outcome, for the only target."""
         (row,) = self.result()["targets"]
         return {name.partition("[")[0]: test["outcome"] for name, test in row["tests"].items()}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Enough of a GitHub Actions runner to run a composite action's steps as they stand in action.yml.
+"""A minimal GitHub Actions runner, which runs a composite action's steps unmodified from action.yml.
 
-Expressions are evaluated, commands get the environment that docs.github.com promises ("Variables reference") and
-nothing else of this process's, and steps with `uses` are only written down.
+It evaluates expressions. Commands get only the environment that docs.github.com documents ("Variables reference").
+Steps with `uses` are recorded, not run.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
 
 @dataclass
 class Runner:
-    """A runner with a workspace of its own."""
+    """A runner with a separate workspace."""
 
     home: Path
     inputs: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
-    """What each step printed, by its id."""
+    """Output of each step, by step id."""
     outcomes: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     used: list[dict[str, Any]] = field(default_factory=list)
-    """Steps with `uses` that would have run, with their inputs as they came out."""
+    """Steps with `uses` that a real runner runs, with their evaluated inputs."""
 
     def __post_init__(self) -> None:
         for name in ("workspace", "temp"):
@@ -47,7 +47,7 @@ class Runner:
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
     def run(self, action: Path = ROOT / "action.yml", *, until: str = "", **inputs: str) -> str:
-        """Run all steps, or those to the one called `until`; returns `success` or `failure`. Inputs have _ for -."""
+        """Run all steps, or those up to `until`; return `success` or `failure`. Input names have _ in place of -."""
         data = yaml.safe_load(action.read_text(encoding="utf-8"))
         self.inputs = {name: str(row.get("default", "")) for name, row in data["inputs"].items()}
         self.inputs |= {name.replace("_", "-"): value for name, value in inputs.items()}
@@ -65,7 +65,7 @@ class Runner:
         return "failure" if has_failed else "success"
 
     def result(self, name: str, action: Path = ROOT / "action.yml") -> str:
-        """One of the action's own outputs."""
+        """One of the action's outputs."""
         data = yaml.safe_load(action.read_text(encoding="utf-8"))
         return self._filled(data["outputs"][name]["value"])
 
@@ -115,7 +115,7 @@ class Runner:
         assert condition is not None, "a condition is one expression"
         status = {"success()": not has_failed, "!cancelled()": True}
         words = [word.strip() for word in condition[1].split("&&")]
-        # Without a function that asks for the status, success() is meant.
+        # A condition without a status function implies success().
         if not any(word in status for word in words):
             words.append("success()")
         return all(status[word] if word in status else self._compared(word) for word in words)

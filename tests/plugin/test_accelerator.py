@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""No run falls back to emulation in silence: KVM that is demanded is had or the run ends, and the header tells."""
+"""No silent fallback to emulation: a run that requires KVM gets it or ends, and the header names the accelerator."""
 
 from __future__ import annotations
 

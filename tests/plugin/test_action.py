@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The composite action, its steps run as they stand: outputs, a failing status, annotations, and hard inputs."""
+"""The composite action's unmodified steps: outputs, a failing status, annotations, and difficult inputs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def runner(tmp_path: Path) -> Runner:
 
 @pytest.fixture
 def python(tmp_path: Path) -> str:
-    """This interpreter, which makes no images."""
+    """This interpreter, with image building disabled."""
     wrapper = tmp_path / "python"
     wrapper.write_text(
         f'#!/bin/sh\ncase "$*" in "-m vmlab images key"*) ;; *" images refresh"*"no network"*) exit 1 ;;\n'
@@ -59,7 +59,7 @@ def python(tmp_path: Path) -> str:
 
 
 def _with(python: str, case: str) -> str:
-    """The interpreter that makes no images, with another answer to one of its calls."""
+    """The interpreter without image building, with one of its calls answered differently."""
     other = Path(python).with_name("other-python")
     other.write_text(f'#!/bin/sh\ncase "$*" in {case} esac\nexec "{python}" "$@"\n')
     other.chmod(0o755)
@@ -182,7 +182,7 @@ def test_no_input_becomes_a_command_to_the_runner(runner: Runner, python: str, n
 
 
 def test_without_tests_the_lab_has_some_for_any_module(runner: Runner, python: str) -> None:
-    # Their guests would be real ones: here they are only looked up.
+    # Collect only, because these tests would start real guests.
     runner.environment["PYTEST_ADDOPTS"] = "--collect-only -q"
     _run(runner, python, tests="", targets="debian12-6.1")
     assert "test_builds_and_loads[debian12-6.1]" in runner.logs["run"]
@@ -201,7 +201,7 @@ def test_an_image_that_cannot_be_made_keeps_no_other_target_from_its_verdict(run
 def test_the_cache_is_kept_where_every_image_was_made(runner: Runner, python: str, status: int, is_kept: bool) -> None:
     python = _with(python, f'*" images build"*) exit {status} ;;')
     runner.run(until="run", module="src", targets="debian12-6.1", accel="tcg", python=python, cache="true")
-    assert sum("key" in used for used in runner.used) == 1 + is_kept  # it is asked for, and kept
+    assert sum("key" in used for used in runner.used) == 1 + is_kept  # requested, and kept
 
 
 def test_a_run_out_of_time_and_wrong_usage_end_the_job(runner: Runner, python: str, tmp_path: Path) -> None:

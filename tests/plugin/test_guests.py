@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which guest a test gets, when it is replaced, and when it is kept."""
+"""Selection, replacement and keeping of a test's guest."""
 
 from __future__ import annotations
 

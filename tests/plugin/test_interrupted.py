@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A run that is interrupted: what it knows is written, what it does not know is not passed, and no other run's result
-stands in for it."""
+"""An interrupted run: known results are written, unknown ones do not count as passed, and another run's results are
+never used instead."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .inner import Inner
 
 pytest_plugins = ["pytester"]
 
-# What Ctrl-C does to pytest itself; a worker of xdist's is ended by its controller then.
+# Ctrl-C as pytest itself sees it; an xdist worker is then ended by its controller.
 _CTRL_C = """
 import os, signal, pytest
 
@@ -51,7 +51,7 @@ def _earlier(inner: Inner) -> Path:
 
 
 def _run(inner: Inner, *arguments: str) -> pytest.RunResult:
-    # In this process the interrupt would be the outer run's.
+    # A subprocess, because in this process the interrupt would hit the outer run.
     return inner.pytester.runpytest_subprocess("-p", "no:cacheprovider", "--vmlab-target", "debian12-6.1", *arguments)
 
 
@@ -101,7 +101,7 @@ def test_a_run_that_is_killed_leaves_nothing_of_the_one_before(inner: Inner) -> 
     _earlier(inner)
     _run(inner, "--junitxml", str(elsewhere))
     assert not file.exists()
-    # What is not in the report's directory is pytest's own.
+    # Files outside the report directory belong to pytest and stay.
     assert elsewhere.read_text() == "of an earlier run"
 
 

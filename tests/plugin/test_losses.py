@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Machines that go away, and targets that are given up: told apart from failures everywhere."""
+"""Lost machines and abandoned targets are distinct from failures in every report."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Options, wrong names, and runs that have nothing to do with guests."""
+"""Options, invalid names, and runs without guests."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a run leaves: the table, the result file and the JUnit properties, alone and with xdist's workers."""
+"""Output of a run: the table, the result file and the JUnit properties, without and with xdist workers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _OUTCOMES = {
     "test_skipped": "skipped",
     "test_known": "skipped",
 }
-# `-n 2` alone would start workers of the outer run's kind; `-p xdist` is there by its entry point.
+# `-n 2` alone starts workers like the outer run's; `-p xdist` is loaded by its entry point.
 _ALONE_AND_WITH_WORKERS = pytest.mark.parametrize(
     "workers", [(), ("-n", "2", "--dist", "load")], ids=["alone", "two workers"]
 )
@@ -90,7 +90,7 @@ def test_the_table_the_file_and_the_properties_agree(inner: Inner, workers: tupl
 
 
 def _properties(inner: Inner) -> dict[str, dict[str, str]]:
-    """Test name to its JUnit properties; a property that stands there twice is an error."""
+    """Test name to its JUnit properties; a duplicate property is an error."""
     found: dict[str, dict[str, str]] = {}
     for case in ElementTree.parse(inner.pytester.path / "junit.xml").iter("testcase"):
         pairs = [(item.get("name", ""), item.get("value", "")) for item in case.iter("property")]

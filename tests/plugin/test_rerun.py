@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A test whose guest the emulator broke is run again once, and has one outcome."""
+"""A test whose guest the emulator broke is rerun once, and has one outcome."""
 
 from __future__ import annotations
 

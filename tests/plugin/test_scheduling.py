@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whole targets go to one worker, and no more workers run than fit."""
+"""Whole targets go to one worker, and the number of workers is limited by the host."""
 
 from __future__ import annotations
 

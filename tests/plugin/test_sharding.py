@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A split run: its shards have every test once, say which they are, and merge into what the whole run was."""
+"""A sharded run: its shards cover every test once, identify themselves, and merge into the whole run's result."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ALONE_AND_WITH_WORKERS = pytest.mark.parametrize(
 
 
 def _shards(inner: Inner, count: int, *options: str) -> list[RunResult]:
-    """The results of all shards, each kept in a directory of its own."""
+    """The results of all shards, each in a separate directory."""
     found = []
     for index in range(1, count + 1):
         ended = inner.run("--vmlab-shard", f"{index}/{count}", *options, target=_TARGETS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Timing in tests: the best source that is had, clear words where one is not, and nothing beside it."""
+"""Timing in tests: the best available source, a clear message when none is available, and no concurrent tests."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A test's failure shows the test's lines and the fault, not the lab's own frames."""
+"""A test failure shows the test's lines and the fault, without the lab's frames."""
 
 from __future__ import annotations
 

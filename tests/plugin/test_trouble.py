@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the kernel reports in a test's time is that test's: expected, known, or its failure."""
+"""Kernel reports during a test belong to that test: expected, known, or its failure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An image that cannot be had and a host that cannot: neither the module's error nor a lost machine, anywhere."""
+"""An unavailable image or an unsuitable host is never reported as a module error or a lost machine."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Workers of the real xdist that die, are too many, or lose a test: each test has one result, or its loss is loud."""
+"""Real xdist workers that die, exceed the limit, or lose a test: each test has one result, or its loss is reported."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ALONE_AND_WITH_WORKERS = pytest.mark.parametrize("workers", [(), ("-n", "2")], 
 
 
 def _tests(inner: Inner, words: str) -> list[str]:
-    """A test per word, in that order; their names."""
+    """Write one test per word, in that order; return their names."""
     names = [f"test_{number}_{word}" for number, word in enumerate(words.split())]
     bodies = [_BODIES[word] for word in words.split()]
     functions = [f"def {name}(guest, target): {body}\n" for name, body in zip(names, bodies, strict=True)]
@@ -45,14 +45,14 @@ def _tests(inner: Inner, words: str) -> list[str]:
 
 
 def _run(inner: Inner, *arguments: str, target: str = f"{_OLD},{_NEW}") -> pytest.RunResult:
-    """In a process of its own, which alone can be ended when it hangs."""
+    """Run pytest in a subprocess, which can be ended when it hangs."""
     return inner.pytester.runpytest_subprocess(
         "-p", "no:cacheprovider", "--vmlab-target", target, *arguments, timeout=120
     )
 
 
 def _ran(inner: Inner) -> list[tuple[str, str]]:
-    """Name and process of every test that began, as often as it did."""
+    """Name and process id of every test start, repetitions included."""
     lines = (inner.pytester.path / "ran").read_text().splitlines()
     return [(name, pid) for name, _, pid in (line.partition(" ") for line in lines)]
 
@@ -96,7 +96,7 @@ def test_a_test_that_kills_its_worker_fails_once_and_takes_no_other_with_it(
     assert "without a result" not in result.stdout.str()
 
 
-# What a worker does when it collects: it is ready then, and the scheduler knows nothing of its tests yet.
+# Delays a worker during collection: it is ready then, but the scheduler does not know its tests yet.
 _SLOW_AT_FIRST = """
 import time
 from pathlib import Path
@@ -191,7 +191,7 @@ def test_a_run_that_only_collects_has_lost_nothing(inner: Inner) -> None:
 
 @_ALONE_AND_WITH_WORKERS
 def test_what_a_run_or_its_worker_leaves_behind_is_told_and_fails_it(inner: Inner, workers: tuple[str, ...]) -> None:
-    # With workers it is a worker that leaves something: its controller has to hear of it.
+    # With workers a worker leaves something behind: its controller must report it.
     left = "lambda _: ['QEMU 4711 of none']"
     if workers:
         left += " if 'PYTEST_XDIST_WORKER' in __import__('os').environ else []"
@@ -209,7 +209,7 @@ def _patch(inner: Inner, module: str, name: str, value: str) -> None:
 
 
 def _finish(book: Accounting, *collected: str, reported: tuple[str, ...] = (), status: int = 0) -> tuple[str, int]:
-    """What it says at a session's end, and the status then."""
+    """Output at a session's end, and the exit status."""
     for nodeid in reported:
         book.pytest_runtest_logreport(cast("pytest.TestReport", SimpleNamespace(nodeid=nodeid, failed=False)))
     plugins, option = SimpleNamespace(get_plugin=lambda _: None), SimpleNamespace(collectonly=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a user's tests may write; `nox -s api` has mypy read it against the installed wheel, and never runs it."""
+"""Code as in a user's tests; `nox -s api` checks it with mypy against the installed wheel, and never runs it."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_testbed_gives_guests(vmlab_testbed: Testbed) -> None:
 
 
 class Answering(FakeTransport):
-    """A guest of a user's own, for tests of fixtures."""
+    """A user-defined guest, for tests of fixtures."""
 
     def answer(self, command: str) -> Completed | str:
         return "42\n" if command == "cat /dev/answer" else super().answer(command)

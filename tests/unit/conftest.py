@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What all unit tests share: an example may take as long as a busy host makes it take."""
+"""Settings of all unit tests: Hypothesis examples have no deadline, because a host may be busy."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Stand-ins that several unit tests share: a target, an image, a transport that a test tells what to answer."""
+"""Fakes that several unit tests share: a target, an image, a transport with scripted answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def target(name: str) -> Target:
 
 
 class FakeTransport:
-    """Answers commands from a table by their first word; echoes an `echo`, as any living shell does."""
+    """Answers commands from a table by their first word; implements `echo` like any shell."""
 
     def __init__(self, answers: dict[str, Answer] | None = None) -> None:
         self.answers = answers or {}
@@ -86,7 +86,7 @@ def guest(
     probe: HangProbe | None = None,
     is_emulated: bool = False,
 ) -> Guest:
-    """A real `Guest` over fake transports, with KVM's limits and a console that said one thing."""
+    """A real `Guest` over fake transports, with KVM's limits and a console with one message."""
     return Guest(
         transport,
         root_transport=lambda: root or transport,

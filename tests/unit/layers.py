@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reads a tree of Python files and says where an import, or a call, breaks the house's rules."""
+"""Reads a tree of Python files and finds imports and calls that break the layering rules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-# Lowest first. A module belongs to the longest prefix that fits; it may import from its own layer and from below.
+# Lowest first. The longest matching prefix gives a module's layer; a module may import its own and lower layers.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("vmlab.errors", "vmlab.decode", "vmlab.provenance", "vmlab.settings"),
     ("vmlab.system", "vmlab.reason"),
@@ -35,7 +35,7 @@ GUARDED = {
     "requests": "vmlab.cloud",
     "urllib3": "vmlab.cloud",
 }
-"""Which module alone may import a library."""
+"""The only module that may import a library."""
 LONGEST_LINES = 400
 _LIGHT = ("typing.", "importlib.")
 
@@ -46,7 +46,7 @@ def breaches(root: Path) -> list[str]:
 
 
 def circles(root: Path) -> list[str]:
-    """The modules on a circle of imports, if there is one: each could only be read together with the others."""
+    """The modules of an import cycle, or an empty list: none of them can be understood alone."""
     modules = {_module_name(path, root): path for path in root.rglob("*.py")}
     graph = {name: set(_imported_modules(path, name, modules)) - {name, root.name} for name, path in modules.items()}
     try:
@@ -71,7 +71,7 @@ def _breaches_of(path: Path, root: Path) -> Iterator[str]:
         yield f"{name}:1: no SPDX line"
     if len(lines) > LONGEST_LINES:
         yield f"{name}:{len(lines)}: more than {LONGEST_LINES} lines"
-    # The bare package is imported by the reports for its version, and imports nothing before a name of it is used.
+    # Reports import the bare package for its version; it imports nothing until one of its names is used.
     own = 0 if name == "vmlab" else _layer(name)
     if own is None:
         yield f"{name}:1: belongs to no layer"
@@ -108,7 +108,7 @@ def _layer(name: str) -> int | None:
 
 
 def _imports(tree: ast.Module, name: str, *, is_package: bool) -> Iterator[tuple[int, str]]:
-    """Everything imported, also inside functions and for a type checker; the front door's types come from all over."""
+    """All imports, also those in functions and for type checking; the front door's types may come from anywhere."""
     seen_by_type_checkers = {
         id(inner)
         for node in tree.body

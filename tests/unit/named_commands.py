@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Finds the commands and options of vmlab that documents and messages name."""
+"""Finds the vmlab commands and options that documents and messages name."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# A name in a message that is filled in when it is shown.
+# Placeholder for a value that a message fills in.
 FILLED = "FILLED"
 _COMMAND = re.compile(r"(?:^|`|: |\(|\$\(|sudo |\bin/)vmlab (?=[a-z-])([^`\n]*)", re.MULTILINE)
 _SPAN = re.compile(r"`([^`\n]+)`")
 _FENCE = re.compile(r"^ *```sh\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
-# Titles of files and sentences that begin like commands.
+# Functions that show a message, then titles and sentences that only look like commands.
 _TELLING = ("error", "lost", "notice", "say", "print", "write_line", "skip", "fail")
 _NO_COMMANDS = re.compile(r"vmlab (?:series$|durations$|results$|does not )")
 
@@ -26,7 +26,7 @@ def documents() -> list[Path]:
 
 
 def commands_of_document(text: str) -> Iterator[str]:
-    """The command lines of vmlab in a document: in shell blocks, and in spans of code that begin with `vmlab`."""
+    """vmlab command lines in a document: in shell blocks, and in code spans that start with `vmlab`."""
     for block in _FENCE.findall(text):
         for line in block.splitlines():
             bare = line.partition("  #")[0].strip()
@@ -39,7 +39,7 @@ def commands_of_document(text: str) -> Iterator[str]:
 
 
 def messages(path: Path) -> Iterator[tuple[int, str]]:
-    """Every string of a module but its docstrings, with what is filled in replaced by one word."""
+    """Every string of a module except its docstrings, with filled-in values replaced by one word."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     docstrings = {
         id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
@@ -48,7 +48,7 @@ def messages(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def told(path: Path) -> Iterator[tuple[int, str]]:
-    """The strings of a module that a person reads: of errors, hints, advice, notices and what is printed."""
+    """Strings of a module that users read: errors, hints, advice, notices and printed text."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2].lower().endswith(_TELLING):
             for argument in node.args:
@@ -76,7 +76,7 @@ def _strings(tree: ast.AST, skipped: set[int]) -> Iterator[tuple[int, str]]:
 
 
 def commands_of_message(text: str) -> Iterator[str]:
-    """The command lines of vmlab that a message names."""
+    """vmlab command lines that a message names."""
     if not _NO_COMMANDS.match(text):
         yield from _COMMAND.findall(text)
 
@@ -86,7 +86,7 @@ def options_of(text: str) -> list[str]:
 
 
 def words_of(command: str) -> list[str]:
-    """A command line as it is typed, out of one as it is written: brackets, dots and alternatives taken away."""
+    """The words of a command line to run, without the brackets, ellipses and alternatives of its notation."""
     line = re.sub(r"\\\|\S*|\[(?=\S)|(?<=\S)\]|…|\.\.\.$", "", command)
     line = re.split(
         r" (?:\|\|?|>|>>|&&|;|,|or|and|asks|removes|tells|lists|takes|ends|wrote|has|does|to|for)(?: |$)", line
@@ -96,5 +96,5 @@ def words_of(command: str) -> list[str]:
 
 
 def _filled(word: str) -> str:
-    """A number for what stands for one."""
+    """A number in place of a number's placeholder."""
     return {"N": "2", "SHARE": "0.1"}.get(word, word)

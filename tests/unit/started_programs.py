@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Finds the programs that Python files start on this host, by the names that stand in the code."""
+"""Finds the programs that Python files start on this host, by the names in the code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# What starts a program, or looks for one; a method of a guest, a transport or a fake is none of these.
+# Functions that start or look up a program; methods of a guest, a transport or a fake do not count.
 _STARTERS = {
     *("run", "_run", "tied_to_parent", "find_program", "which", "require"),
     *("subprocess.run", "subprocess.Popen", "subprocess.check_output", "subprocess.check_call", "subprocess.call"),
@@ -29,12 +29,12 @@ class Started:
 
 
 def started_in(path: Path) -> list[Started]:
-    """The programs that a file starts, or looks for, by name."""
+    """Programs that a file starts or looks up, by name."""
     return started_by(path.read_text(encoding="utf-8"), path)
 
 
 def started_by(text: str, path: Path) -> list[Started]:
-    """The same for a file's text."""
+    """Programs that a file's text starts or looks up."""
     tree = ast.parse(text)
     starts = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args and _is_start(node)]
     if not starts:
@@ -50,12 +50,12 @@ def started_by(text: str, path: Path) -> list[Started]:
 
 def _is_start(call: ast.Call) -> bool:
     name = ast.unparse(call.func)
-    # A command line is a list; a function of the same name that takes a word is another.
+    # A command line is a list; a function of the same name with a string argument is unrelated.
     return name in _STARTERS and (name in _BY_NAME or not isinstance(call.args[0], ast.Constant))
 
 
 class _Lists:
-    """A file's lists of words by the names that they are given."""
+    """A file's lists of words, by the names they are assigned to."""
 
     def __init__(self, tree: ast.Module) -> None:
         self._values: dict[str, list[ast.expr]] = {}
@@ -77,7 +77,7 @@ class _Lists:
                 self._keep(f"{node.name}()", *returned)
                 names = [argument.arg for argument in node.args.args]
                 parameters[node.name] = [name for name in names if name not in ("self", "cls")]
-        # What callers in the same file hand to a function that starts it.
+        # Arguments that callers in the same file pass to a function that starts a program.
         for node in nodes:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 for name, value in zip(parameters.get(node.func.id, []), node.args, strict=False):
@@ -87,7 +87,7 @@ class _Lists:
         self._values.setdefault(name, []).extend(values)
 
     def all_programs(self, command: ast.expr) -> list[str]:
-        """The first words of a command line, wherever in the file they come from."""
+        """The possible first words of a command line, wherever the file defines them."""
         self._seen.clear()
         return list(self._follow(command))
 
@@ -103,7 +103,7 @@ class _Lists:
             for element in value.elts:
                 found = list(self._follow(element))
                 yield from found
-                # `[*prefix, "apt-get"]`: where the prefix is empty, what follows it is started.
+                # `[*prefix, "apt-get"]`: if the prefix is empty, the next word is the program.
                 if found and not (isinstance(element, ast.Starred) and self._may_be_empty(element.value)):
                     break
         elif isinstance(value, ast.Starred):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Data that people write is decoded strictly, and every mistake in it is told in one line."""
+"""Data written by people is decoded strictly, and every mistake gets a one-line error."""
 
 from __future__ import annotations
 

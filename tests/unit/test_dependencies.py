@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whatever is imported is declared: what another package happens to bring may be gone with its next release."""
+"""All imported packages are declared: a transitive dependency may disappear with any release."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _FILE = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 _PROJECT = _FILE["project"]
 _EXTRAS = _PROJECT["optional-dependencies"]
 _GROUPS = _FILE["dependency-groups"]
-# Modules of distributions that a test environment need not have.
+# Distributions, by module, that a test environment may lack.
 _ABSENT = {"drgn": "drgn", "nox": "nox", "sphinx": "sphinx", "virtme": "virtme-ng", "gmpy2": "gmpy2"}
-# What a session installs besides, by the tree that it runs.
+# Additional packages that a session installs, by the tree that it runs.
 _OF_SESSIONS = {"tools/bench": {"virtme-ng"}, "fibdrv/test": {"gmpy2"}}
 
 
@@ -33,7 +33,7 @@ _distributions = cache(packages_distributions)
 
 
 def _needed(files: list[Path], own: set[str]) -> dict[str, str]:
-    """The distributions that files import from, each with a place where."""
+    """Distributions that files import from, each with one location."""
     known = _distributions()
     needed: dict[str, str] = {}
     for path in files:
@@ -54,7 +54,7 @@ def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def _own_modules(*trees: str) -> set[str]:
-    """The modules of the trees themselves, by the names that their sibling files import them by."""
+    """Modules of the trees themselves, by the names that sibling files import."""
     files = [path for tree in trees for path in (_ROOT / tree).rglob("*.py")]
     return {path.stem for path in files} | {part for path in files for part in path.relative_to(_ROOT).parts[:-1]}
 

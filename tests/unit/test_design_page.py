@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""docs/design.md says of the package what is there."""
+"""docs/design.md lists exactly the packages that exist."""
 
 from __future__ import annotations
 

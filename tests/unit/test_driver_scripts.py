@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A maintainer's script says in one line which program this host lacks."""
+"""A maintainer's script names a missing host program in one line."""
 
 from __future__ import annotations
 

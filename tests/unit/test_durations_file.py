@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What this repository recorded of its own runs can be split by."""
+"""This repository's recorded durations can split a run."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The errors say whose fault it is, in one line, and survive the trip between processes."""
+"""Errors show whose fault it is, in one line, and can be pickled between processes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_lost_machine_is_no_module_error_and_the_other_way_round() -> None:
 
 
 def _all_kinds() -> list[type[VmlabError]]:
-    """Every error class of the package, wherever it is written."""
+    """Every error class of the package, in any module."""
     for module in pkgutil.walk_packages(vmlab.__path__, "vmlab."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
@@ -56,13 +56,13 @@ def _all_kinds() -> list[type[VmlabError]]:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A value of an attribute."""
+    """A value for an attribute."""
 
     line: int
 
 
 class _Own(KernelTrouble):
-    """An error of somebody's own, made from other arguments than the lab's."""
+    """A user-defined error, with other constructor arguments than the lab's."""
 
     def __init__(self, place: _Place, *, kernel: str) -> None:
         super().__init__(f"trouble in {kernel}", hint="look there")

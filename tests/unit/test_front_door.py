@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`from vmlab import Guest`: lazily, for people and for type checkers the same names, all of them documented."""
+"""`from vmlab import Guest`: lazy, with the same documented names for users and type checkers."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The house keeps its shape: imports go only downwards, and each library has one door."""
+"""The package layering: imports go only downwards, and each library has one importing module."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Each command and option that a document or a message names is one that vmlab has."""
+"""Each command and option named in a document or a message exists in vmlab."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _OTHERS = {
 
 
 def _wrong(command: str) -> str:
-    """What vmlab says against a command line; empty when it takes it."""
+    """vmlab's error for a command line; empty when it is valid."""
     try:
         parse(_PARSER, words_of(command))
     except SystemExit:
         return ""  # --help
     except UsageError as error:
-        # A command may be spoken of without the words that it takes.
+        # A message may name a command without its arguments.
         return "" if any(word in error.message for word in _INCOMPLETE) else f"vmlab {command}: {error}"
     return ""
 

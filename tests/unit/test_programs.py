@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every program that code and tests start is there on a machine that has nothing, or comes with what is installed."""
+"""Every program that code and tests start is on a minimal machine, or in an installed package."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from unit.started_programs import Started, started_by, started_in
 from vmlab.host.install import REQUIREMENTS
 
 _ROOT = Path(__file__).parents[2]
-# What `nox -s tests` runs; other sessions' trees say themselves what they lack.
+# Trees that `nox -s tests` runs; other sessions report missing programs themselves.
 _TREES = ("vmlab", "tests/unit", "tests/plugin", "tests/fibdrv", "tests/kernel", "tests/lab", "tests/zoo")
-# Programs of Debian's essential packages; the package is what `dpkg -S` names in Debian 12.
+# Programs of Debian's essential packages; `dpkg -S` on Debian 12 names the package.
 _ESSENTIAL = {
     "bash": "bash",
     "sh": "dash",
@@ -30,20 +30,20 @@ _ESSENTIAL = {
         "coreutils",
     ),
 }
-# What the README expects of a machine besides: the packages of tools/fresh-machine, and apt itself.
+# Programs that the README also expects: from the packages of tools/fresh-machine, and apt itself.
 _EXPECTED = {"python3": "python3", "git": "git", "sudo": "sudo", "mount": "mount", "umount": "mount", "apt-get": "apt"}
-# Programs of the packages that `vmlab setup` installs, besides those that their requirements are named by.
+# Programs of packages that `vmlab setup` installs, other than the programs that name the requirements.
 _BROUGHT = {"qemu-img": "qemu-utils", "qemu-io": "qemu-utils"}
 # Console scripts of Python packages that the sessions of noxfile.py install.
 _SCRIPTS = {"codespell", "mypy", "pytest", "python", "ruff", "shellcheck", "sphinx-build", "twine", "vmlab", "zizmor"}
-# What is merely better: what happens without it.
+# Optional programs, and the effect of their absence.
 _BETTER = {
     "gpgv": "a publisher's signature is not checked, and the lock says so",
     "npx": "`nox -s lint` installs Node.js from PyPI",
 }
-# Names that no machine has, for the tests of what happens then.
+# Names that no machine has, for tests of missing programs.
 _NOWHERE = {"no-such-program"}
-# Tests that are skipped where a program is missing, which must be one that every machine in CI has.
+# Tests that are skipped without a program: every CI machine must have that program.
 _SKIPPING = re.compile(
     r"(?:find_program|which)\(['\"]([\w.+-]+)['\"]\) (?:is None|is not None)|not shutil\.which\(['\"]([\w.+-]+)"
 )
@@ -109,7 +109,7 @@ def test_the_expected_packages_are_those_of_a_fresh_machine() -> None:
 
 def test_every_program_of_a_session_comes_with_a_python_package_or_is_a_maintainers() -> None:
     text = (_ROOT / "noxfile.py").read_text(encoding="utf-8")
-    # `make` and a compiler are for the sessions about fibdrv's C alone.
+    # Only sessions about fibdrv's C code need `make` and a compiler.
     known = _SCRIPTS | _BETTER.keys() | {"make"}
 
     assert {each.program for each in started_by(text, _ROOT / "noxfile.py")} <= known
@@ -126,7 +126,7 @@ def test_nothing_is_skipped_in_ci_for_want_of_a_program() -> None:
 
     hidden = {row for row in skipping if row[0] not in _ESSENTIAL.keys() | _EXPECTED.keys() | _installed() | _NOWHERE}
 
-    # apt in Debian 12, which CI's machine is, depends on gpgv.
+    # apt in Debian 12, CI's distribution, depends on gpgv.
     assert hidden <= {("gpgv", "tests/unit/cloud/test_signature.py")}
 
 

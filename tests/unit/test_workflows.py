@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Workflows and action keep the house's rules of hardening, which the linters know only in part."""
+"""Workflows and the action follow the hardening rules, of which linters check only a part."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_kvm_is_tried_on_every_runner_and_assumed_of_none(path: Path) -> None:
 
 
 def test_the_nightly_locks_what_need_not_be_locked() -> None:
-    """Else its job would end where the action looks for the lock's row, every night."""
+    """Without the lock step, the nightly job would fail when the action looks up the lock's row."""
     locked = read_lock(catalogue_directory() / "lock.toml").rows
     assert [image.id for image in load_matrix().images if image.is_tried and image.id not in locked] == []
     steps = list(_steps(_ROOT / ".github" / "workflows" / "nightly.yml"))

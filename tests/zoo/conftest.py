@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The zoo's table: what the lab said of each bad module, by kernel and boot."""
+"""The zoo's table: the lab's verdict on each bad module, by kernel and boot."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Collector:
         self.cells: dict[tuple[str, str], str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Hears workers' reports too."""
+        """Receives workers' reports too."""
         properties = dict(report.user_properties)
         if "zoo.fault" in properties:
             key = (str(properties["zoo.fault"]), str(properties["zoo.target"]))

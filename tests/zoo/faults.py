@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The zoo: which module has which fault, and what the lab must say of it on which kernel. Read from zoo.toml."""
+"""The zoo: each module's fault, and the lab's expected verdict per kernel. Read from zoo.toml."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOT_VISIBLE = "not visible"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class But:
-    """A verdict on some targets only."""
+    """A verdict for some targets only."""
 
     on: tuple[str, ...]
     verdict: str
@@ -31,13 +31,13 @@ class Fault:
     does: str
     verdict: str
     reason: str = ""
-    """Why a kernel does not show it."""
+    """Reason why a kernel does not show the fault."""
     source: str = ""
-    """The directory, where it is another than the name."""
+    """Directory of the sources, if different from the name."""
     before: tuple[str, ...] = ()
-    """What root runs before the module is loaded."""
+    """Commands that root runs before the module is loaded."""
     then: tuple[str, ...] = ()
-    """What root runs after; each may fail."""
+    """Commands that root runs afterwards; each may fail."""
     but: tuple[But, ...] = ()
 
     @property
@@ -45,7 +45,7 @@ class Fault:
         return ZOO / (self.source or self.name)
 
     def on(self, target_id: str) -> But:
-        """The verdict on a target."""
+        """The verdict expected on a target."""
         for but in self.but:
             if any(fnmatch.fnmatchcase(target_id, glob) for glob in but.on):
                 return but
@@ -58,12 +58,12 @@ class _Zoo:
 
 
 def load_faults() -> tuple[Fault, ...]:
-    """Every fault, in the order of the file."""
+    """Every fault, in file order."""
     return structure(read_toml(ZOO / "zoo.toml"), _Zoo, where="zoo.toml").fault
 
 
 def stated_options(reason: str) -> dict[str, bool]:
-    """The CONFIG_ options that a reason says are set, or are not."""
+    """CONFIG_ options that a reason states to be set or not set."""
     return {
         option: match[1] is None
         for part in re.split(r"[;:,]", reason)

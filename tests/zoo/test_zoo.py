@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Bad modules, one fault each, on real kernels: the lab must say of each what zoo.toml says."""
+"""Bad modules, one fault each, on real kernels: the lab's verdicts must match zoo.toml."""
 
 from __future__ import annotations
 

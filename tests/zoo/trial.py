@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One bad module on one kernel: what the lab says of it, in a word."""
+"""One bad module on one kernel: the lab's verdict in a word."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from vmlab.module.load import insert, remove
 from .faults import NOT_VISIBLE, Fault
 
 _LOAD_S = 40.0
-"""How long loading may take before it counts as hanging: a generous guess; the slowest that ended took 4 s."""
+"""Seconds after which loading counts as a hang: a generous guess; the slowest finished load took 4 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A verdict, and what it was made of."""
+    """A verdict, and the evidence for it."""
 
     verdict: str
     evidence: str
 
 
 def try_out(fault: Fault, lab: Lab, target: Target, work: Path) -> Seen:
-    """Build a bad module, load it into a fork of its own, do what it takes to provoke it."""
+    """Build a bad module, load it into a new fork, and run the commands that provoke it."""
     own = Lab(dataclasses.replace(lab.settings, module=fault.directory), notice=lab.context.notice).testbed(target)
     try:
         built = _spoiled(fault, own.built(), work)
@@ -62,7 +62,7 @@ def _provoke(fault: Fault, guest: Guest, built: Built) -> VmlabError | None:
 
 
 def _judged(running: Running, findings: Findings, error: VmlabError | None, built: Built) -> Seen:
-    """In the order in which a user would want to hear it: the kernel's own word first."""
+    """The verdict, in the order of interest to a user: the kernel's report first."""
     evidence = "\n".join([*(splat.title for splat in findings.splats), *findings.notes, str(error or "")])
     if findings.splats:
         return Seen(verdict=findings.splats[0].kind, evidence=evidence)
@@ -99,7 +99,7 @@ def _after_unloading(guest: Guest, built: Built) -> str:
 def _spoil_vermagic(data: bytes) -> bytes:
     place = data.index(b"vermagic=")
     end = data.index(b"\0", place)
-    # Not the release: a kernel with CONFIG_MODVERSIONS does not look at it (same_magic() in kernel/module).
+    # Not the release: a kernel with CONFIG_MODVERSIONS ignores it (same_magic() in kernel/module).
     return data[:place] + data[place:end].replace(b" SMP ", b" SMQ ") + data[end:]
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The limits of fibdrv's arithmetic: its time beside GMP's and Python's, its memory, and what it costs in the kernel.
+"""Limits of fibdrv's arithmetic: its time compared with GMP and Python, its memory, and its cost in the kernel.
 
-Times are ratios of one run on one host, each side's the least of many taken by turns; instructions are counted in
-guests. GMP is the host's or the guest's own libgmp.so.10, which its gcc depends on: nothing more has to be installed.
+Times are ratios from one run on one host, each side's minimum of many alternating runs; instructions are counted in
+guests. GMP is the libgmp.so.10 of the host or guest, a dependency of gcc: nothing needs to be installed.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _ARM64_TARGET = "debian12-6.1-arm64"
 _KERNEL_TARGET = "debian12-6.1"
 _KERNEL_INDICES = (1_000, 100_000, 1_000_000)
 _COMPUTING_FROM = 100_000
-"""Below it, what the driver tells is to a good part the kernel's allocator and clock, and not the computation."""
+"""Smallest index to compare: below it, the kernel's allocator and clock are a large part of the driver's time."""
 _ROUNDS = 20
 
 Costs = dict[int, tuple[float, ...]]
-"""By index: what fibdrv's arithmetic costs, and GMP's."""
+"""Cost by index: fibdrv's arithmetic, and GMP's."""
 
 
 @functools.cache
@@ -67,24 +67,24 @@ def _words(what: str, indices: Sequence[int], *options: str) -> list[str]:
 
 
 def _beside_gmp(costs: Costs) -> Measured:
-    """The worst of the indices, and all of them beside."""
+    """The worst ratio over the indices, with all ratios as conditions."""
     ratios = {n: own / gmp for n, (own, gmp) in costs.items()}
     told = {f"F({n})": f"{ratio:.2f}" for n, ratio in ratios.items()}
     return Measured(value=max(ratios.values()), conditions=told)
 
 
 def fib() -> Measured:
-    """F(n) beside mpz_fib_ui."""
+    """F(n), compared with mpz_fib_ui."""
     return _beside_gmp(_parse(_run([str(_fibbench()), *_words("fib", _INDICES)])))
 
 
 def decimal() -> Measured:
-    """F(1,000,000) and its digits beside mpz_fib_ui and mpz_get_str."""
+    """F(1,000,000) and its digits, compared with mpz_fib_ui and mpz_get_str."""
     return _beside_gmp(_parse(_run([str(_fibbench()), *_words("decimal", _INDICES[-1:])])))
 
 
 def _python_fib(n: int) -> int:
-    """The driver's doubling: two squarings a bit, and one product in the end."""
+    """The driver's doubling: two squarings per bit, and one product at the end."""
     b, a, odd = 1, 0, False
     for bit in bin(n)[2:-1]:
         square_a, square_b = a * a, b * b
@@ -109,7 +109,7 @@ def _python_ns(n: int) -> float:
 
 
 def python() -> Measured:
-    """F(n) beside the same doubling by Python's integers: the worst from n = 200 on."""
+    """F(n), compared with the same doubling on Python's integers: the worst ratio from n = 200 on."""
     ratios = {}
     for n in _PYTHON_INDICES:
         ((own, *_),) = _parse(_run([str(_fibbench()), *_words("fib", [n], "--own")])).values()
@@ -119,7 +119,7 @@ def python() -> Measured:
 
 
 def memory() -> Measured:
-    """What F(n) holds at most while computed, beside its bytes, and until its text is there, beside the text's."""
+    """Peak memory of computing F(n) relative to its bytes, and of its text relative to the text's bytes."""
     _run(["make", "-s", "-C", str(ROOT / "fibdrv"), "test/build/fibcli"])
     indices = (100_000, 1_000_000, 3_000_000, _LARGEST)
     said = _run([str(ROOT / "fibdrv/test/build/fibcli"), "decimal", "--peak"], "\n".join(map(str, indices)))
@@ -148,21 +148,21 @@ def _counted(what: str, indices: Sequence[int]) -> Measured:
 
 
 def fib_arm64() -> Measured:
-    """F(n) beside mpz_fib_ui on arm64, in instructions that its emulated PMU counts."""
+    """F(n) compared with mpz_fib_ui on arm64, in instructions counted by the emulated PMU."""
     return _counted("fib", _INDICES)
 
 
 def decimal_arm64() -> Measured:
-    """The digits of F(1,000,000) beside GMP's on arm64, in instructions."""
+    """The digits of F(1,000,000) compared with GMP's on arm64, in instructions."""
     return _counted("decimal", _INDICES[-1:])
 
 
 def kernel() -> Measured:
-    """Computing F(n) in the kernel, as the driver tells it, beside the same in user space; in instructions.
+    """Instructions for F(n) in the kernel, as the driver reports them, compared with user space.
 
-    Both in one guest whose instructions are its nanoseconds. What the kernel takes more, in per cent: the worst from
-    F(100,000) on, and all of them beside. Debian's kernels zero memory when they allocate it, by an instruction that
-    QEMU counts for every byte, so user space does the same; what it is without is told too.
+    Both run in one guest, at one instruction per nanosecond. The result is the kernel's excess in per cent: the worst
+    from F(100,000) on, with all others as conditions. Debian's kernels zero allocated memory with an instruction that
+    QEMU counts for every byte. User space therefore does the same; the figure without it is also given.
     """
     differences, unzeroed = {}, {}
     stats = Parts(request=0x8038FB03, size=56, offsets={"compute": 24})

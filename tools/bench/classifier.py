@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The limit of the kernel log's classifier: how fast a mebibyte is judged, whatever stands in it."""
+"""Limit of the kernel log's classifier: the time to judge a mebibyte of any content."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _QUIET = (
 
 
 def _kinds() -> dict[str, Sequence[str]]:
-    """The kinds of logs, as lines to be repeated, without their time stamps."""
+    """Kinds of logs, as lines to repeat, without time stamps."""
     files = sorted(ROOT.glob("tests/unit/klog/reports/*.txt"))
     literals = [rule.literal for rule in known_rules().deny]
     return {
@@ -53,7 +53,7 @@ def _log(texts: Sequence[str]) -> str:
 
 
 def _fastest_ms(text: str) -> float:
-    """The processor's time for the fastest of some runs, since a busy host only ever adds time."""
+    """CPU time in ms of the fastest of several runs, since a busy host only adds time."""
     records = parse_console(text)
     taken = []
     for _ in range(_TIMES):
@@ -64,7 +64,7 @@ def _fastest_ms(text: str) -> float:
 
 
 def judging() -> Measured:
-    """`find_reports` of a mebibyte as the console has it; of the kinds of logs the slowest."""
+    """`find_reports` on a mebibyte in console format; the slowest kind of log."""
     figures = {name: _fastest_ms(_log(texts)) for name, texts in _kinds().items()}
     conditions = {name: f"{ms:.0f} ms" for name, ms in figures.items()}
     return Measured(value=max(figures.values()), conditions=conditions | {"repetitions": f"{_TIMES}, fastest"})

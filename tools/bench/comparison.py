@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The limits of comparing clocks: no difference seen where there is none, and a slowdown found, on a busy host.
+"""Limits of clock comparisons on a busy host: no false differences, and slowdowns are found.
 
-Once with simulated noise, where the truth is known, and once with a loop on this host as it is now.
+Measured once with simulated noise, where the truth is known, and once with a loop on this host.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ Turns = tuple[Sequence[float], Sequence[float]]
 
 
 def heavy_tailed(rng: random.Random) -> Iterator[float]:
-    """By how much each batch takes longer than it must: one in ten 30 % longer, now and then a hundred times."""
+    """Excess time of each batch as a factor: one in ten takes 30 % longer, and a few take a hundred times as long."""
     while True:
         yield math.exp(rng.gauss(0, 0.03)) * (1 + (rng.paretovariate(1.2) - 1) * 0.05)
 
 
 def drifting(rng: random.Random) -> Iterator[float]:
-    """A host that grows slower, by half in a hundred batches, and wanders."""
+    """A host that becomes 50 % slower over a hundred batches, with random fluctuation."""
     level = 0.0
     while True:
         level += rng.gauss(0.004, 0.02)
@@ -39,7 +39,7 @@ def drifting(rng: random.Random) -> Iterator[float]:
 
 
 def bursty(rng: random.Random) -> Iterator[float]:
-    """A quarter of the time, in bursts of four batches, others take between a fourth and three fourths of the core."""
+    """A quarter of the time, in bursts of four batches, other processes take a fourth to three fourths of the core."""
     is_busy = False
     while True:
         is_busy ^= rng.random() < (0.25 if is_busy else 0.08)
@@ -47,7 +47,7 @@ def bursty(rng: random.Random) -> Iterator[float]:
 
 
 def all_at_once(rng: random.Random) -> Iterator[float]:
-    """The three together."""
+    """All three kinds of noise combined."""
     for parts in zip(heavy_tailed(rng), drifting(rng), bursty(rng), strict=True):
         yield math.prod(parts)
 
@@ -56,7 +56,7 @@ NOISES: tuple[Callable[[random.Random], Iterator[float]], ...] = (heavy_tailed, 
 
 
 def simulated(noise: Iterator[float], *, slowdown: float) -> Turns:
-    """Both sides' samples, taken in turns, the other side first in every other turn."""
+    """Both sides' samples, taken in turns, with the order swapped in every other turn."""
     before: list[float] = []
     after: list[float] = []
     for turn in range(SAMPLES):
@@ -69,7 +69,7 @@ def simulated(noise: Iterator[float], *, slowdown: float) -> Turns:
 
 
 def measured(*, slowdown: float) -> Turns:
-    """The same of a loop on this host."""
+    """Both sides' samples of a loop on this host, taken in turns."""
     before: list[float] = []
     after: list[float] = []
     for turn in range(SAMPLES):
@@ -88,7 +88,7 @@ def _loop_ns(loops: int) -> float:
 
 
 def verdict(turns: Turns) -> Verdict:
-    """What is said of two sides of one size."""
+    """The verdict on two sides of one size."""
     before, after = (
         Series(
             name="loop",
@@ -104,7 +104,7 @@ def verdict(turns: Turns) -> Verdict:
 
 
 def simulated_trials(noise: Callable[[random.Random], Iterator[float]], *, slowdown: float) -> list[Verdict]:
-    """The verdicts of so many trials, each with noise of its own."""
+    """The verdicts of several trials, each with fresh noise."""
     return [verdict(simulated(noise(random.Random(seed)), slowdown=slowdown)) for seed in range(TRIALS)]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The limits of the pages in docs/explain/: how long their experiments take, and how much a reader has to load."""
+"""Limits of the pages in docs/explain/: the experiments' duration, and the pages' download size."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _PAGES = ROOT / "docs" / "explain"
 
 
 def experiments() -> Measured:
-    """Every experiment on the four kernels of the default matrix, side by side, nothing to be made first."""
+    """Every experiment on the four kernels of the default matrix, in parallel, with everything cached."""
     return warm("tests/kernel")
 
 
 def largest_page() -> Measured:
-    """The larger of the two pages, each standing alone."""
+    """The larger of the two pages, each standalone."""
     sizes = {path.name: path.stat().st_size for path in sorted(_PAGES.glob("*.html"))}
     return Measured(
         value=max(sizes.values(), default=0) / 1e6, conditions={name: f"{size:,} bytes" for name, size in sizes.items()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The limits of cloud images: what verifying one costs beside its checksum, and that a cached one needs no network."""
+"""Limits of cloud images: the cost of verification relative to the checksum, and no network use for a cached image."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NAME = "disk.qcow2"
 
 
 def _disk(directory: Path, megabytes: int) -> Path:
-    """A qcow2 of that size: an empty one's header, and noise behind it."""
+    """A qcow2 of that size: an empty one's header, followed by random bytes."""
     path = directory / _NAME
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(path), "2G"], check=True)
     with path.open("ab") as stream:
@@ -77,7 +77,7 @@ def _seconds_of_hashing(disk: Path, algorithm: Algorithm) -> float:
 
 
 def _seconds_of_verifying(disk: Path, lock: ImageLock, image: CloudImage) -> float:
-    """What a fetch does once the bytes are there: the lock read, size and digest compared, the header read."""
+    """Seconds for a fetch's checks of downloaded bytes: read the lock, compare size and digest, read the header."""
     started = time.perf_counter()
     read_lock(lock.path).row(image).require(disk, what=disk.name)
     read_qcow2(disk, what=disk.name)
@@ -85,7 +85,7 @@ def _seconds_of_verifying(disk: Path, lock: ImageLock, image: CloudImage) -> flo
 
 
 def verifying() -> Measured:
-    """Verify and lock check beside sha256sum, or sha512sum, of the same file in turn; of both the worse ratio."""
+    """Verification and lock check relative to sha256sum or sha512sum of the same file, in turns; the worse ratio."""
     ratios, conditions = [], {"image": f"{_IMAGE_MB} MB", "pairs": str(_PAIRS)}
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name, Publisher() as publisher:
         disk = _disk(Path(name), _IMAGE_MB)
@@ -120,9 +120,9 @@ _AGAIN = """
 
 
 def cached() -> Measured:
-    """Fetch an image, close its publisher, and take it again where there is no network: how many connections it took.
+    """Fetch an image, close its publisher, and fetch again without a network: the number of connections.
 
-    The second run is a process in a network namespace of its own, whose only interface is a loopback that is down.
+    The second run is a process in a new network namespace, whose only interface is a loopback that is down.
     """
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         directory = Path(name)

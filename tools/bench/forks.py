@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The limits of forks: how fast, how small, how many, and that nothing grows. Ratios are of one run on one host."""
+"""Limits of forks: speed, memory, number, and no growth over time. Ratios are from one run on one host."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SETTLED_S = 5.0
 
 @contextlib.contextmanager
 def new_lab() -> Iterator[Lab]:
-    """A lab whose consoles are thrown away."""
+    """A lab whose consoles are discarded."""
     with tempfile.TemporaryDirectory() as report:
         yield Lab(load_settings({"report": report}, directory=ROOT))
 
@@ -40,13 +40,13 @@ def _first_command(running: Running, started: float) -> float:
 
 
 def _boot_s(lab: Lab, target: Target) -> float:
-    """From the start of QEMU to the first answered command of a boot."""
+    """Seconds from the start of QEMU to the first answered command of a boot."""
     with lab.testbed(target).boot() as running:
         return _first_command(running, running.machine.started)
 
 
 def running_guest() -> Measured:
-    """A fork until its guest runs, as a share of a boot; the worst of the default targets."""
+    """Time until a fork's guest runs, as a share of a boot; the worst of the default targets."""
     ratios: dict[str, float] = {}
     conditions: dict[str, str] = {}
     with new_lab() as lab:
@@ -66,8 +66,8 @@ def running_guest() -> Measured:
 
 
 def first_command() -> Measured:
-    """A fork, its proof and its login until the first answered command over SSH, as a share of a boot's; the worst
-    of the default targets."""
+    """Time of a fork, its proof and login to the first answered command over SSH, as a share of a boot's. The worst of
+    the default targets."""
     ratios: dict[str, float] = {}
     conditions: dict[str, str] = {}
     with new_lab() as lab:
@@ -86,7 +86,7 @@ def first_command() -> Measured:
 
 
 def private_memory() -> Measured:
-    """What an idle fork has to itself; the most of the default targets."""
+    """Private memory of an idle fork; the maximum over the default targets."""
     taken: dict[str, int] = {}
     with new_lab() as lab:
         for target in lab.targets:
@@ -100,7 +100,7 @@ def private_memory() -> Measured:
 
 
 def twelve_at_once() -> Measured:
-    """Twelve forks of the four default targets, all answering: their memory together, what they share counted once."""
+    """Twelve forks of the four default targets, all answering: total memory, with shared memory counted once."""
     with new_lab() as lab, contextlib.ExitStack() as stack:
         running = [stack.enter_context(lab.testbed(target).fork()) for target in lab.targets for _ in range(3)]
         for one in running:
@@ -110,7 +110,7 @@ def twelve_at_once() -> Measured:
 
 
 def two_hundred() -> Measured:
-    """Two hundred forks in a row: what this process has more of after the last than after the twentieth."""
+    """Two hundred forks in sequence: the growth of this process from the twentieth to the last."""
     with new_lab() as lab:
         target = lab.matrix.select("debian12-6.1")[0]
         early: dict[str, int] = {}
@@ -151,6 +151,6 @@ LIMITS = (
     Limit(name="forks.first_command", limit=1 / 15, unit="of a boot", measure=first_command),
     Limit(name="forks.private_memory", limit=160, unit="MiB", measure=private_memory),
     Limit(name="forks.twelve_at_once", limit=6, unit="GiB", measure=twelve_at_once),
-    # A process that works keeps a little more of what it freed: a margin of two MiB for that, none for the rest.
+    # A process retains some freed memory: a margin of two MiB for that, none for the rest.
     Limit(name="forks.two_hundred", limit=2, unit="more", measure=two_hundred),
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The limits of the main job: the matrix cold and warm, the unit tests, and what everybody else's pytest pays."""
+"""Limits of the main job: the matrix cold and warm, the unit tests, and the plugin's overhead for other projects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PAIRS = 9
 
 
 def _pytest(*arguments: str, directory: Path = ROOT) -> float:
-    """Seconds that a pytest run took; it must be green."""
+    """Seconds of a pytest run, which must pass."""
     started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
@@ -55,27 +55,27 @@ def _matrix(store: Path | None, tests: str = "tests/fibdrv") -> Measured:
 
 
 def cold() -> Measured:
-    """Four targets from nothing: an empty store, so everything is downloaded, made, booted, built and tested."""
+    """Four targets with an empty store: everything is downloaded, made, booted, built and tested."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as store:
         return _matrix(Path(store))
 
 
 def warm(tests: str = "tests/fibdrv") -> Measured:
-    """Four targets again with all images, builds and snapshots cached; made first where they are not."""
+    """Four targets with all images, builds and snapshots cached; missing ones are made first."""
     measured = _matrix(None, tests)
     is_warm = measured.conditions["images"] == "cached" and set(measured.conditions["boots"]) <= set("0, ")
     return measured if is_warm else _matrix(None, tests)
 
 
 def unit_tests() -> Measured:
-    """The unit tests' wall clock, the interpreter's start included."""
+    """Wall-clock time of the unit tests on all cores, with the interpreter's start."""
     return Measured(value=_pytest("tests/unit", "-n", "auto"), conditions={"repetitions": "1"})
 
 
 def plugin_overhead() -> Measured:
-    """What a pytest run with nothing to do with guests pays: with and without the plugin in turn.
+    """The plugin's overhead for a pytest run without guests: with and without the plugin in turns.
 
-    The fastest of each, since a busy host only ever adds time.
+    The fastest run of each, since a busy host only adds time.
     """
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, "test_nothing.py").write_text("def test_nothing():\n    pass\n")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The limits of reading fibdrv: what reading on costs beside reading here and there, and how soon a kill is felt.
+"""Limits of reading fibdrv: cost of sequential reads relative to random reads, and the delay of a kill.
 
-All in guests whose instructions are counted: their time is that count, so nothing else on the host is in it.
+All in guests that count instructions: their time is that count, independent of the host's load.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DEVICE = "/dev/fibonacci"
 
 @contextmanager
 def _counted(program: str) -> Iterator[tuple[Guest, str]]:
-    """A guest with the module loaded whose instructions are counted, and where a program of fibdrv's lies in it."""
+    """An instruction-counting guest with the module loaded, and the path of a fibdrv program in it."""
     with new_lab() as lab, timed_fork(lab, TimingSource.ICOUNT, TARGET) as found:
         running = found.running
         compiled = lab.testbed(running.target).program(program)
@@ -35,7 +35,7 @@ def _counted(program: str) -> Iterator[tuple[Guest, str]]:
 
 
 def _costs(*indices: int) -> Mapping[tuple[int, str], int]:
-    """Instructions of a read, by index and way, from `fibctl --bench`."""
+    """Instructions of a read, by index and kind of reading, from `fibctl --bench`."""
     with _counted("tools/fibctl.c") as (guest, fibctl):
         said = guest.succeed(f"{fibctl} --bench {' '.join(map(str, indices))}")
     costs = {(int(row["n"]), row["way"]): int(row["whole"]) for row in _ROW.finditer(said)}
@@ -45,14 +45,14 @@ def _costs(*indices: int) -> Mapping[tuple[int, str], int]:
 
 
 def reading_on() -> Measured:
-    """A decimal read of F(10,000) by a reader that reads on, as a part of a read of it by one that does not."""
+    """A sequential decimal read of F(10,000), as a fraction of a random one."""
     costs = _costs(_N)
     on, random = costs[_N, "reading on"], costs[_N, "here and there"]
     return Measured(value=on / random, conditions={"instructions": f"{on} beside {random}"})
 
 
 def linear() -> Measured:
-    """What reading on costs for a digit at F(20,000), beside F(5,000): 1 where it is linear in the digits."""
+    """Cost of a sequential read per digit at F(20,000), relative to F(5,000): 1 if it is linear in the digits."""
     costs = _costs(_NEAR, _FAR)
     near, far = (costs[n, "reading on"] / _digits(n) for n in (_NEAR, _FAR))
     return Measured(value=far / near, conditions={"instructions a digit": f"{far:.2f} beside {near:.2f}"})
@@ -63,7 +63,7 @@ def _digits(n: int) -> float:
 
 
 def kill() -> Measured:
-    """From SIGKILL during F(10,000,000) to the process having ended, in milliseconds of the guest's time."""
+    """Time from SIGKILL during F(10,000,000) to the end of the process, in milliseconds of guest time."""
     taken = {}
     with _counted("test/fibstress.c") as (guest, fibstress):
         for signal in ("KILL", "INT"):

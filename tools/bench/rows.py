@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Rows of the benchmark table: a stated limit and what was measured."""
+"""Rows of the benchmark table: a stated limit and the measured value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """A figure and what it was taken under."""
+    """A figure and its measurement conditions."""
 
     value: float
     conditions: dict[str, str] = field(default_factory=dict)
@@ -18,7 +18,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """A stated limit: the figure may not exceed it."""
+    """A stated limit: the figure must not exceed it."""
 
     name: str
     limit: float
@@ -27,7 +27,7 @@ class Limit:
 
 
 def row(limit: Limit, measured: Measured, load_before: float) -> dict[str, object]:
-    """A row as it stands in build/bench.json."""
+    """A row in the format of build/bench.json."""
     conditions = {
         "load before": f"{load_before:.1f}",
         "load after": f"{os.getloadavg()[0]:.1f}",
@@ -44,7 +44,7 @@ def row(limit: Limit, measured: Measured, load_before: float) -> dict[str, objec
 
 
 def broken_row(limit: Limit, why: str) -> dict[str, object]:
-    """A row that could not be measured: it does not hold."""
+    """A row for a failed measurement: its limit does not hold."""
     return {
         "name": limit.name,
         "value": None,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Measure every stated limit: a table, build/bench.json, and a status that is not zero when one does not hold."""
+"""Measure every stated limit; write a table and build/bench.json. The status is non-zero when a limit does not hold."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ RESULT = Path("build/bench.json")
 
 
 def main(prefixes: list[str]) -> int:
-    """Run the benchmarks whose names begin with one of `prefixes`; all of them when there is none."""
+    """Run the benchmarks whose names start with one of `prefixes`, or all of them without prefixes."""
     chosen = [limit for limit in LIMITS if not prefixes or limit.name.startswith(tuple(prefixes))]
     if not chosen:
         print(f"no benchmark begins so; there are: {', '.join(limit.name for limit in LIMITS)}", file=sys.stderr)

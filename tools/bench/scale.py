@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The limits of more machines than one: what joining results takes, and how equal shards are."""
+"""Limits of runs on several machines: the cost of merging results, and the balance of shards."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COUNTS = (2, 3, 4, 5, 6, 8)
 
 
 def merge() -> Measured:
-    """The whole command, from the start of the interpreter to the written file; the fastest of a few."""
+    """The whole command, from the interpreter's start to the written file; the fastest of several runs."""
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
         for index in range(1, _SHARDS + 1):
@@ -69,7 +69,7 @@ def _write_shard(place: Path, index: int) -> None:
 
 
 def _row(target: str, index: int) -> TargetResult:
-    """One failure in fifty, with a reason as long as real ones are."""
+    """One failure in fifty, with a reason of realistic length."""
     why = "kernel: WARNING: CPU: 0 PID: 338 at /build/fibdrv/fibdrv_main.c:222 fib_read+0x1f/0x40 [fibdrv]"
     tests = []
     for number in range(_RESULTS // _TARGETS):
@@ -87,7 +87,7 @@ def _row(target: str, index: int) -> TargetResult:
 
 
 def balance() -> Measured:
-    """The longest shard over the mean, on what was recorded of the matrix: the worst over several numbers of shards."""
+    """The longest shard over the mean, from the matrix's recorded durations: the worst of several shard counts."""
     recorded = read_durations(RECORDED)
     expected = Expected(recorded)
     loads = [

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The limits of timing: how exactly the same work counts the same, and which changes are found.
+"""Limits of timing: repeatability of counts, and detectable changes.
 
-All of it is measured while the host is busy, where elapsed time would mean nothing; the sources are taken as they are
-proved, and what falls back to another is an error and no figure.
+All measured on a busy host, where elapsed time means nothing. The sources must be proved; a fallback to another source
+is an error, without a figure.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _ARM64_TARGET = "debian12-6.1-arm64"
 _FORKS = 10
 _TRIALS = 20
 _SQUARING = "\terr = bn_square(product, fk, d->size, d->work);\n\tif (!err)"
-"""Where each round of the loop that computes F(n) begins, in fib.c."""
+"""Start of each round of the loop that computes F(n), in fib.c."""
 _SQUARING_ROUNDS = 2
-"""How many of those rounds F(1000) takes: from F(125) to F(500)."""
+"""Number of those rounds for F(1000): from F(125) to F(500)."""
 _CHANGE = 0.005
 _CLOCK_TRIALS = 50
 _LOOP = 100_000
@@ -48,7 +48,7 @@ READ = Read(path="/dev/fibonacci", offset=1_000, size=300)
 
 @contextlib.contextmanager
 def _busy_host() -> Iterator[None]:
-    """Other work, more than there are processors, for the length of a `with` block."""
+    """Run more competing processes than there are processors, as a context manager."""
     spinners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(_SPINNERS)]
     try:
         yield
@@ -79,14 +79,14 @@ def _ten_forks(operation: Operation, batches: int) -> tuple[list[Measurement], d
 
 
 def icount_loop() -> Measured:
-    """The same loop in ten forks: how far the least counts are apart."""
+    """The same loop in ten forks: spread of the minimum counts."""
     taken, conditions = _ten_forks(Loop(_LOOP), 40)
     figures = [measured.minimum for measured in taken]
     return Measured(value=_ppm(figures), conditions=conditions | {"least": f"{min(figures):.0f} to {max(figures):.0f}"})
 
 
 def icount_read() -> Measured:
-    """The same read of F(1000) in ten forks: how far the figures to go by are apart, and the plain minima beside."""
+    """The same read of F(1000) in ten forks: spread of the reported figures, with the plain minima as conditions."""
     taken, conditions = _ten_forks(READ, 200)
     figures = [measured.best for measured in taken]
     minima = [measured.minimum for measured in taken]
@@ -95,7 +95,7 @@ def icount_read() -> Measured:
 
 
 def _variant(directory: Path, name: str, nops: int) -> Path:
-    """fibdrv under the same name, with so many instructions more for each round of its loop."""
+    """fibdrv under the same name, with `nops` more instructions in each round of its loop."""
     copy = directory / name / "fibdrv"
     shutil.copytree(ROOT / "fibdrv", copy)
     source = copy / "fib.c"
@@ -108,7 +108,7 @@ def _variant(directory: Path, name: str, nops: int) -> Path:
 
 
 def _trials(nops: int, verdict: Verdict) -> Measured:
-    """How often, of twenty, two builds of fibdrv were not judged as they are."""
+    """Number of trials, of twenty, with a wrong verdict on two builds of fibdrv."""
     wrong = 0
     differences = []
     with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
@@ -132,14 +132,14 @@ def _trials(nops: int, verdict: Verdict) -> Measured:
 
 
 def icount_change() -> Measured:
-    """0.5 % more instructions in the loop that computes F(1000): trials that did not say slower."""
+    """0.5 % more instructions in the loop that computes F(1000): trials without the verdict slower."""
     with new_lab() as lab, timed_fork(lab, TimingSource.ICOUNT) as timed:
         cost = timed.stopwatch.measure(READ, batches=100).best
     return _trials(math.ceil(_CHANGE * cost / _SQUARING_ROUNDS), Verdict.SLOWER)
 
 
 def icount_no_change() -> Measured:
-    """A comment more in it: trials that did not say the same."""
+    """One more comment in the source: trials without the verdict same."""
     return _trials(0, Verdict.SAME)
 
 
@@ -166,20 +166,20 @@ def _counted(found: list[Verdict]) -> dict[str, str]:
 
 
 def clock_alike() -> Measured:
-    """Reads of F(1000) in two forks of one snapshot: trials that said faster or slower."""
+    """Reads of F(1000) in two forks of one snapshot: trials with the verdict faster or slower."""
     found = _clock_trials(None, READ)
     false = sum(verdict in (Verdict.FASTER, Verdict.SLOWER) for verdict in found)
     return Measured(value=false, conditions=_counted(found))
 
 
 def clock_slowdown() -> Measured:
-    """A loop of 20 % more rounds: trials that did not say slower."""
+    """A loop with 20 % more rounds: trials without the verdict slower."""
     found = _clock_trials(Loop(_LOOP * 12 // 10), Loop(_LOOP))
     return Measured(value=sum(verdict is not Verdict.SLOWER for verdict in found), conditions=_counted(found))
 
 
 def emulated_pmu() -> Measured:
-    """A loop of 2,000,000 instructions on arm64 in ten forks: how far the worst count is off."""
+    """A loop of 2,000,000 instructions on arm64 in ten forks: the largest error of a count."""
     counts = []
     with new_lab() as lab, _busy_host():
         for _ in range(_FORKS):
@@ -191,7 +191,7 @@ def emulated_pmu() -> Measured:
 
 
 def cost_of_counting() -> Measured:
-    """A loop of 200 million instructions under `-icount`, as a multiple of plain TCG's; seconds of the host's."""
+    """A loop of 200 million instructions with `-icount`, relative to plain TCG, in seconds on the host."""
     took = {}
     with new_lab() as lab:
         for source in (TimingSource.ICOUNT, TimingSource.CLOCK):
@@ -204,7 +204,7 @@ def cost_of_counting() -> Measured:
 
 
 def overhead() -> Measured:
-    """What reading the counter before and after a batch costs, in instructions; it is taken off each sample."""
+    """Cost of reading the counter before and after a batch, in instructions; it is subtracted from each sample."""
     with new_lab() as lab, timed_fork(lab, TimingSource.ICOUNT) as timed:
         return Measured(value=timed.stopwatch.measure(Loop(1)).overhead)
 

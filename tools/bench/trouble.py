@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The limit of watching a kernel: what looking at it costs a test."""
+"""Limit of watching a kernel: the cost per test."""
 
 from __future__ import annotations
 

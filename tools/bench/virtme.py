@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""virtme-ng beside a fork: the same kernel on the same host, until it has said `uname -r`."""
+"""virtme-ng compared with a fork: the same kernel on the same host, until `uname -r` is printed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from rows import Limit, Measured
 from vmlab.image.image import Image
 from vmlab.system.process import find_program
 
-# Debian's cloud kernels have no 9p, which virtme-ng mounts its root by.
+# Debian's cloud kernels lack 9p, which virtme-ng uses for its root file system.
 TARGET = "debian12-6.1-generic"
 _TIMES = 3
 _MODULES = Path("/lib/modules")
-# Its module finder reads the host's own directory, so the guest's modules are put there in a mount namespace.
+# Its module finder reads the host's directory, so the guest's modules are placed there in a mount namespace.
 _RUN = """
 mount --bind "$1" /lib/modules && depmod "$2"
 exec vng --disable-kvm --force-9p -r "$3" --cpus 2 --memory 1G -v -- uname -r
@@ -31,7 +31,7 @@ exec vng --disable-kvm --force-9p -r "$3" --cpus 2 --memory 1G -v -- uname -r
 
 
 def virtme_ng() -> Measured:
-    """The time of a fork to its first command, its proof and login included, as a share of virtme-ng's."""
+    """Time of a fork to its first command, with proof and login, as a share of virtme-ng's."""
     _require_programs()
     with new_lab() as lab, contextlib.ExitStack() as stack:
         (target,) = lab.matrix.select(TARGET)
@@ -64,7 +64,7 @@ def _virtme_s(image: Image, modules: Path) -> float:
         timeout=600,
         check=False,
     )
-    # On an emulated machine without its own ports it falls back to the console, which goes to standard error.
+    # On an emulated machine without virtio ports it uses the console instead, which goes to standard error.
     if image.release not in (done.stdout + done.stderr).splitlines():
         raise RuntimeError(f"virtme-ng did not run the kernel: {(done.stdout + done.stderr)[-300:]!r}")
     return time.monotonic() - started
@@ -72,7 +72,7 @@ def _virtme_s(image: Image, modules: Path) -> float:
 
 @contextlib.contextmanager
 def _modules_of(image: Image) -> Iterator[Path]:
-    """The kernel's modules out of the image's disk, in a directory for the length of a `with` block."""
+    """The kernel's modules from the image's disk, in a temporary directory."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
         disk = Path(directory, "disk.raw")
         subprocess.run(["qemu-img", "convert", "-O", "raw", str(image.disk), str(disk)], check=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How much of fibdrv's arithmetic its check_arith runs: every line and 95 % of the branches, or the status is not 0.
+"""Coverage of fibdrv's arithmetic by check_arith: fails unless every line and 95 % of the branches run.
 
 Counted by gcc and gcov, in a build without optimisation. A function that is inlined into several files, or compiled for
 several constants, counts as run where one of its copies ran.
@@ -34,7 +34,7 @@ LEAST_BRANCHES = 95.0
 
 @dataclass(slots=True)
 class File:
-    """What ran of one file: a count for each line, and for each branch of a line."""
+    """Coverage of one file: a count for each line, and for each branch of a line."""
 
     lines: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     branches: dict[tuple[int, int], int] = field(default_factory=lambda: defaultdict(int))
@@ -50,12 +50,12 @@ class File:
 
 
 def share(counts: Sequence[int]) -> float:
-    """What part of some counts is not zero, in per cent."""
+    """Share of non-zero counts, in per cent."""
     return 100 * sum(map(bool, counts)) / len(counts) if counts else 100.0
 
 
 def merge(reports: Sequence[dict[str, object]]) -> dict[str, File]:
-    """By file, the sum of what gcov reports of each object."""
+    """The sum per file of gcov's reports on each object."""
     files: dict[str, File] = defaultdict(File)
     for report in reports:
         entries = report["files"]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What a kernel reviewer's tools say of fibdrv, on a Debian host: `nox -s driver`.
+"""Check fibdrv with a kernel reviewer's tools, on a Debian host: `nox -s driver`.
 
-It builds with `W=1` and sparse for the newest kernel whose headers the host has, runs the kernel's own checkpatch.pl
-as fibdrv/.checkpatch.conf says, and mandoc's lint over the man page. Anything that one of them says ends it with 1.
+It builds with `W=1` and sparse for the newest kernel with installed headers. It runs the kernel's checkpatch.pl with
+fibdrv/.checkpatch.conf, and mandoc's lint on the man page. Any message from them makes the status 1.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ ROOT = Path(__file__).parents[2]
 DRIVER = ROOT / "fibdrv"
 _PACKAGES = "apt-get install make gcc sparse mandoc linux-headers-amd64 linux-source"
 _SCRIPTS = ("checkpatch.pl", "const_structs.checkpatch", "spelling.txt")
-# A warning of the compiler, of sparse or of Kbuild; not Debian's missing vmlinux, which BTF alone wants.
+# A warning from the compiler, sparse or Kbuild, except Debian's missing vmlinux, which only BTF needs.
 _SAID = re.compile(r"^.*\b(?:warning|error):.*$", re.MULTILINE | re.IGNORECASE)
 _COMPLAINT = re.compile(r"^((?:ERROR|WARNING|CHECK):.*)\n#\d+: FILE: (.*):$", re.MULTILINE)
 
 
 class Missing(Exception):
-    """A tool or package that this host lacks."""
+    """A tool or package that is missing on this host."""
 
 
 def headers() -> Path:
-    """The build directory of the newest kernel whose headers are installed."""
+    """Build directory of the newest kernel with installed headers."""
     found = sorted(Path("/lib/modules").glob("*/build/Makefile"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise Missing("no kernel's headers")
@@ -38,7 +38,7 @@ def headers() -> Path:
 
 
 def unpack_checkpatch(to: Path) -> Path:
-    """checkpatch.pl and what it reads, out of the distribution's kernel source package."""
+    """Extract checkpatch.pl and the files it reads from the distribution's kernel source package."""
     archives = sorted(Path("/usr/src").glob("linux-source-*.tar.xz"))
     if not archives:
         raise Missing("no kernel source package")
@@ -54,7 +54,7 @@ def unpack_checkpatch(to: Path) -> Path:
 
 
 def require(program: str) -> str:
-    """A program's path; `Missing` when the host has none."""
+    """A program's path; `Missing` when the host lacks it."""
     path = shutil.which(program)
     if path is None:
         raise Missing(f"no {program}")
@@ -62,13 +62,13 @@ def require(program: str) -> str:
 
 
 def run(command: Sequence[str], directory: Path) -> str:
-    """All that a command says; an error of its own making when it cannot be run."""
+    """A command's complete output; an error when it cannot be run."""
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
     return f"{done.stdout}{done.stderr}" if done.returncode == 0 else f"error: {done.stdout}{done.stderr}"
 
 
 def build(work: Path, *options: str) -> list[str]:
-    """What the compiler and sparse say of the module at W=1."""
+    """Messages from the compiler and sparse on the module at W=1."""
     for program in ("make", "gcc", "sparse"):
         require(program)
     copy = work / f"build{len(options)}" / "fibdrv"
@@ -80,7 +80,7 @@ def build(work: Path, *options: str) -> list[str]:
 
 
 def checkpatch(work: Path) -> list[str]:
-    """What checkpatch.pl says of every C file."""
+    """Messages from checkpatch.pl on every C file."""
     files = sorted(str(path.relative_to(DRIVER)) for path in DRIVER.rglob("*.[ch]") if "build" not in path.parts)
     files = [name for name in files if not name.endswith(".mod.c")]
     said = run([require("perl"), str(unpack_checkpatch(work)), "--show-types", "-f", *files], DRIVER)
@@ -90,7 +90,7 @@ def checkpatch(work: Path) -> list[str]:
 
 
 def man_page(_: Path) -> list[str]:
-    """What mandoc says of fibonacci(4)."""
+    """Messages from mandoc on fibonacci(4)."""
     page = DRIVER / "packaging" / "fibonacci.4"
     done = subprocess.run(
         [require("mandoc"), "-T", "lint", "-W", "style", str(page)], capture_output=True, text=True, check=False
@@ -107,7 +107,7 @@ CHECKS: dict[str, Callable[[Path], list[str]]] = {
 
 
 def main() -> int:
-    """Run every check and print what each said."""
+    """Run every check and print its messages."""
     wrong = 0
     with tempfile.TemporaryDirectory(prefix="fibdrv-style-") as directory:
         for name, check in CHECKS.items():

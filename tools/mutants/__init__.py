@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Small faults to put into fibdrv, and trying whether the tests see them."""
+"""Small faults inserted into fibdrv, and a check that the tests detect them."""

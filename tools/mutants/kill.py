@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Put each fault into fibdrv, run the test that has to see it, and print the table; `nox -s mutants`.
+"""Insert each fault into fibdrv, run the test that must detect it, and print the table; `nox -s mutants`.
 
-Those of user space take a compilation. For the others the target's ready snapshot is forked, so that a mutant costs its
-build, a fork and one test. First all the tests have to pass on the driver as it is: else none could prove anything.
+User-space mutants take a compilation. The others fork the target's ready snapshot: a mutant costs its build, a fork and
+one test. All tests must first pass on the unchanged driver, otherwise they prove nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SURVIVED = "SURVIVED"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What became of a mutant."""
+    """Result of a mutant."""
 
     mutant: Mutant
     word: str
@@ -44,7 +44,7 @@ class Verdict:
 
 
 def main(words: Sequence[str]) -> int:
-    """Try the mutants whose names contain one of the words; all of them when there is none."""
+    """Try the mutants whose names contain one of the words, or all of them without words."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--target", default=_TARGET, help="on whose kernel guest tests run")
     parser.add_argument("--user-space", action="store_true", help="only those that need no guest")
@@ -74,7 +74,7 @@ def _is_chosen(mutant: Mutant, words: Sequence[str], *, user_space: bool) -> boo
 
 
 def _require_sound(mutants: Iterable[Mutant], target: str) -> None:
-    """Raise `BadMutant` unless every test that is named passes on the driver as it is."""
+    """Raise `BadMutant` unless every named test passes on the unchanged driver."""
     print("the tests on the driver as it is", flush=True)
     checks = sorted({mutant.make_target for mutant in mutants if not mutant.is_guests})
     nodes = sorted({mutant.test for mutant in mutants if mutant.is_guests})
@@ -102,7 +102,7 @@ def _try(mutant: Mutant, target: str) -> Verdict:
 def _in_user_space(mutant: Mutant, copy: Path) -> tuple[str, str]:
     done = _make(copy, [mutant.make_target])
     if _COMPILER.search(done.stdout):
-        # It proves nothing of a test.
+        # A mutant that does not compile says nothing about the test.
         raise BadMutant(f"{mutant.name} does not compile:\n{done.stdout[-3000:]}")
     return (KILLED, _last_line(done.stdout)) if done.returncode else (SURVIVED, "")
 
@@ -112,7 +112,7 @@ def _in_guest(mutant: Mutant, copy: Path, target: str) -> tuple[str, str]:
         outcomes = _guest_tests([mutant.test], copy, target, Path(directory))
     words = sorted(set(outcomes.values()))
     if "failed" in words and set(words) <= {"failed", "passed"}:
-        # One case of several is enough to see it.
+        # One failing case of several is enough.
         return KILLED, f"{list(outcomes.values()).count('failed')} of {len(outcomes)} failed"
     return (SURVIVED if words == ["passed"] else f"UNDECIDED: {', '.join(words) or 'nothing ran'}"), ""
 
@@ -130,7 +130,7 @@ def _make(directory: Path, targets: Sequence[str]) -> subprocess.CompletedProces
 
 
 def _guest_tests(nodes: Sequence[str], module: Path, target: str, directory: Path) -> dict[str, str]:
-    """How each test ended that pytest ran with a module on a target: passed, failed, or what else it was."""
+    """Outcome of each test that pytest ran with a module on a target: passed, failed, or another one."""
     result = directory / "result.xml"
     command = [sys.executable, "-m", "pytest", *nodes, "--vmlab-target", target, "--vmlab-module", str(module)]
     command += [f"--junitxml={result}", f"--vmlab-report={directory / 'report'}", "-p", "no:cacheprovider", "-q"]
@@ -152,13 +152,13 @@ def _outcomes(result: Path) -> Iterable[tuple[str, str]]:
             continue
         texts = [child.get("message", "") + (child.text or "") for child in case]
         is_build = any("BuildError" in text or "does not build" in text for text in texts)
-        # A fixture that found trouble in the kernel is an error to pytest, and the mutant is seen all the same.
+        # pytest calls a kernel fault found by a fixture an error; the mutant counts as detected.
         is_kernel = any("KernelTrouble" in text for text in texts)
         yield name, "not built" if is_build else "failed" if "failure" in kinds or is_kernel else kinds[0]
 
 
 def _last_line(text: str) -> str:
-    """What the check said, not what make said of it."""
+    """The check's last message, without make's."""
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("make")]
     return lines[-1][:100] if lines else ""
 

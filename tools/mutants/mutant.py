@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A mutant: a small fault put into fibdrv, and the test that has to see it. Each is a patch in this directory.
+"""A mutant: a small fault inserted into fibdrv, and the test that must detect it. Each is a patch in this directory.
 
-What stands before the first line that begins with `---` is its description, then `Killed-by:` and the test: the node
-id of a guest test, or a target of fibdrv's Makefile (`make check-record`), which runs in user space.
+The text before the first line that starts with `---` is the description, then `Killed-by:` and the test. That is the
+node id of a guest test, or a user-space target of fibdrv's Makefile (`make check-record`).
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _MAKE = "make "
 
 
 class BadMutant(Exception):
-    """A patch that is not as it should be, or does not apply any more."""
+    """An invalid patch, or one that no longer applies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """A fault and who sees it."""
+    """A fault and the test that detects it."""
 
     name: str
     fault: str
@@ -35,17 +35,17 @@ class Mutant:
 
     @property
     def is_guests(self) -> bool:
-        """Whether the test needs a guest, and so a machine."""
+        """True if the test needs a guest."""
         return not self.test.startswith(_MAKE)
 
     @property
     def make_target(self) -> str:
-        """What `make` is asked for, of a user-space test."""
+        """Make target of a user-space test."""
         return self.test.removeprefix(_MAKE)
 
 
 def read_mutant(path: Path) -> Mutant:
-    """A mutant out of its patch; `BadMutant` when the description or the test is missing."""
+    """Read a mutant from its patch; `BadMutant` when the description or the test is missing."""
     head = path.read_text(encoding="utf-8").partition("\n---")[0].splitlines()
     tests = [line.removeprefix(_KILLED_BY).strip() for line in head if line.startswith(_KILLED_BY)]
     fault = " ".join(line.strip() for line in head if not line.startswith(_KILLED_BY)).strip()
@@ -55,12 +55,12 @@ def read_mutant(path: Path) -> Mutant:
 
 
 def read_mutants(directory: Path = DIRECTORY) -> list[Mutant]:
-    """All of them, by name."""
+    """All mutants, by name."""
     return [read_mutant(path) for path in sorted(directory.glob("*.patch"))]
 
 
 def copy_driver(to: Path) -> Path:
-    """fibdrv's sources, without what a build left there, in a directory of the same name below `to`."""
+    """Copy fibdrv's sources, without build products, to a directory of the same name below `to`."""
     copy = to / DRIVER.name
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "."],
@@ -77,9 +77,9 @@ def copy_driver(to: Path) -> Path:
 
 
 def make_mutant(mutant: Mutant, to: Path) -> Path:
-    """A copy of the driver with the fault in it; `BadMutant` when the patch does not apply to the very line."""
+    """Copy the driver and insert the fault; `BadMutant` unless the patch applies at the exact line."""
     copy = copy_driver(to)
-    # git, since a fresh machine has no patch(1). Inside a repository `git apply` silently skips files outside of it.
+    # git, since a minimal machine lacks patch(1). In a repository `git apply` silently skips files outside of it.
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(copy.parent.resolve())}
     command = ["git", "apply", "-p2", "--whitespace=nowarn", str(mutant.patch)]
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`python -m builder`: build the pages from what is stored, or store a run's findings first."""
+"""`python -m builder`: build the pages from the stored data, or store a run's findings first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vmlab.errors import UsageError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 where all stands; 1 where the pages are written and an experiment failed; 2 where nothing was written."""
+    """Return 0 on success, 1 when the pages are written but an experiment failed, 2 when nothing was written."""
     parser = argparse.ArgumentParser(prog="python -m builder", description=__doc__)
     parser.add_argument("--findings", type=Path, metavar="FILE", help="of `pytest tests/kernel --findings FILE`")
     parser.add_argument("--results", type=Path, metavar="FILE", help="the results.json of that run")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Puts a page's records together: numbers, links and words of one language."""
+"""Assembles a page's records: numbers, links and text in one language."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from builder.source import Link, Source, place_of
 from builder.views import CheckRow, ExperimentView, GapLine, Group, PlaceView, QuestionView, Sentence
 
 _OPEN_LINES = 16
-"""Longer outputs are folded: what has to be scrolled past hides what comes next."""
+"""Longest output shown unfolded, in lines: a reader must scroll past it to the rest."""
 _COLUMNS = re.compile(r"\S {3,}\S|\S\t")
 _SEPARATOR = {Language.EN: ", ", Language.ZH: "、"}
 _GAPS = {
@@ -29,7 +29,7 @@ _GAPS = {
 
 
 def names_of(kernels: Sequence[Kernel]) -> dict[str, str]:
-    """What each kernel is called: its line, or its target where two have the same."""
+    """Display name of each kernel: its line, or its target where two kernels share a line."""
     lines = [kernel.name for kernel in kernels]
     return {
         kernel.target: kernel.name if lines.count(kernel.name) == 1 else kernel.target.replace("_", " ")
@@ -40,7 +40,7 @@ def names_of(kernels: Sequence[Kernel]) -> dict[str, str]:
 def assemble(
     language: Language, label: Mapping[str, str], questions: Sequence[Question], kernels: Sequence[Kernel]
 ) -> tuple[QuestionView, ...]:
-    """Every question, ready for the template."""
+    """Return every question, ready for the template."""
     page = _Page(language, label, questions, kernels)
     return tuple(page.question(number, question) for number, question in enumerate(questions, start=1))
 
@@ -159,7 +159,7 @@ def _anchor(finding: str) -> str:
 
 
 def _letter(number: int) -> str:
-    """1 is a, 26 is z, 27 is aa: sources by letters, experiments by numbers."""
+    """1 is a, 26 is z, 27 is aa: sources have letters, experiments have numbers."""
     letters = ""
     while number:
         number, rest = divmod(number - 1, 26)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From a run's files, or from what is stored, to the pages on disk: all of it or nothing."""
+"""The build from a run's files, or from stored data, to the pages on disk: completely or not at all."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from builder.recording import recorded
 
 
 def build(directory: Path, *, findings: Path | None = None, results: Path | None = None) -> tuple[str, ...]:
-    """Write the pages in `directory`, and the data too where a run's files are given.
+    """Write the pages in `directory`, and the data too if a run's files are given.
 
-    Returns a line for each experiment that failed or is missing: the pages say so, and whoever asked for them should
-    not end well. `UsageError` where a statement does not stand; then nothing is written.
+    Returns a line for each experiment that failed or is missing: the pages show it, and the caller should exit
+    non-zero. `UsageError` when a statement does not hold; then nothing is written.
     """
     data = directory / "data"
     new: list[Kernel] = []
     if findings is not None and results is not None:
-        # The root of the checkout, and whoever's home: neither is anybody else's business.
+        # The checkout's root and the user's home must not be published.
         new = recorded(
             findings, results, host_paths=(str(directory.parents[1].resolve()), str(Path.home()) + "/.cache")
         )
@@ -42,7 +42,7 @@ def build(directory: Path, *, findings: Path | None = None, results: Path | None
 
 
 def faults(questions: Sequence[Question], kernels: Sequence[Kernel]) -> tuple[str, ...]:
-    """What failed, was lost or did not run, whether it stands on the page or not."""
+    """Experiments that failed, were lost or did not run, on the page or not."""
     lines = [
         f"{row.test} on {kernel.target}: {row.outcome}: {row.reason or 'no reason was kept'}"
         for kernel in kernels

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whether every statement still stands on what was shown; a page is built of statements that do."""
+"""Checks that every statement still holds in the findings; only such statements reach a page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vmlab.errors import UsageError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """A claim and how it stands on each kernel it speaks of."""
+    """A claim and its standing on each kernel it applies to."""
 
     claim: Claim
     standings: tuple[Standing, ...]
@@ -22,7 +22,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """A kernel on which an experiment of the page showed nothing, and why."""
+    """A kernel on which an experiment of the page showed nothing, and the reason."""
 
     kernel: Kernel
     finding: str
@@ -30,17 +30,17 @@ class Gap:
 
     @property
     def is_fault(self) -> bool:
-        """A skip is none: it has a fact for its reason. Nor is a test that passed: it is not about this kernel."""
+        """True except for a skip, which has a fact as its reason, and a passed test, which is not about this kernel."""
         return self.absence.outcome not in (Outcome.SKIPPED, Outcome.PASSED)
 
 
 def tests_of(questions: Sequence[Question]) -> dict[str, str]:
-    """Which test keeps each finding on the page."""
+    """The test that stores each finding on the page."""
     return {shown.finding: shown.test for question in questions for shown in question.experiment}
 
 
 def checked(statement: Statement, kernels: Sequence[Kernel], tests: dict[str, str]) -> tuple[Checked, ...]:
-    """Each of a statement's claims with its standings; the statement has passed `require_shown`."""
+    """A statement's claims with their standings; the statement has passed `require_shown`."""
     return tuple(
         Checked(claim=claim, standings=tuple(standings(claim, kernels, tests[claim.finding])))
         for claim in statement.shown_by
@@ -48,7 +48,7 @@ def checked(statement: Statement, kernels: Sequence[Kernel], tests: dict[str, st
 
 
 def require_shown(questions: Sequence[Question], kernels: Sequence[Kernel]) -> None:
-    """`UsageError` with a line for each statement that rests on nothing, or that the data contradict."""
+    """Raise `UsageError` with a line for each statement without evidence or contradicted by the data."""
     tests = tests_of(questions)
     faults = list(_misnamed(kernels, tests))
     faults += [
@@ -66,7 +66,7 @@ def require_shown(questions: Sequence[Question], kernels: Sequence[Kernel]) -> N
 
 
 def gaps(questions: Sequence[Question], kernels: Sequence[Kernel]) -> tuple[Gap, ...]:
-    """What the page has to say is missing, kernel by kernel."""
+    """Missing results that the page must report, per kernel."""
     return tuple(
         Gap(kernel=kernel, finding=key, absence=each)
         for key, test in tests_of(questions).items()

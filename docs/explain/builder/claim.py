@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A claim: what a finding must show for a statement to stand, and whether it does, kernel by kernel."""
+"""A claim: the evidence that a statement needs in a finding, and its evaluation per kernel."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ class Claim:
     at_most: int | None = None
     contains: str | None = None
     lacks: str | None = None
-    """The fact's text does not contain this."""
+    """Text that the fact does not contain."""
     one_of: tuple[str | int | bool, ...] | None = None
     same: bool | None = None
-    """Whether the fact has one value on all these kernels."""
+    """True if the fact has one value on all these kernels."""
     shows: str | None = None
-    """The output, instead of a fact, contains this."""
+    """Text that the output contains; the claim then has no fact."""
     hides: str | None = None
-    """The output does not."""
+    """Text that the output does not contain; the claim then has no fact."""
     since: str = ""
     before: str = ""
     if_kept: bool = False
-    """Not contradicted where the experiment passed and kept nothing of the kind: it keeps another finding there, for a
-    guest with a PMU shows other things than one without."""
+    """True to accept a passed experiment that stored no such finding, for example because it stores another one in a
+    guest with a PMU."""
 
     def __post_init__(self) -> None:
         chosen = [name for name in _RELATIONS if getattr(self, name) is not None]
@@ -60,7 +60,7 @@ class Claim:
 
 
 class State(StrEnum):
-    """How a claim stands on a kernel."""
+    """Result of a claim on a kernel."""
 
     HOLDS = "holds"
     CONTRADICTED = "contradicted"
@@ -70,7 +70,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A claim on one kernel: the value that was found, or why there is none."""
+    """A claim on one kernel: the value found, or the reason for its absence."""
 
     kernel: Kernel
     state: State
@@ -79,14 +79,14 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absence:
-    """Why a kernel has not got a finding."""
+    """Reason why a kernel lacks a finding."""
 
     outcome: Outcome
     reason: str
 
 
 def finding_on(kernel: Kernel, key: str, test: str) -> Finding | Absence:
-    """A finding of a test that passed; else the worst of what became of that test there."""
+    """A finding of a passed test; otherwise the worst outcome of that test there."""
     rows = [row for row in kernel.experiments if row.function == test]
     for row in rows:
         for finding in row.findings:
@@ -99,7 +99,7 @@ def finding_on(kernel: Kernel, key: str, test: str) -> Finding | Absence:
 
 
 def standings(claim: Claim, kernels: Sequence[Kernel], test: str) -> list[Standing]:
-    """How a claim stands on every kernel it speaks of; empty where it speaks of none."""
+    """A claim's standing on every kernel it applies to; empty if there is none."""
     meant = [kernel for kernel in kernels if is_between(kernel.line, since=claim.since, before=claim.before)]
     return list(_standings(claim, meant, test))
 
@@ -109,7 +109,7 @@ def _standings(claim: Claim, kernels: Sequence[Kernel], test: str) -> Iterator[S
     values = {repr(each.facts.get(claim.fact)) for _, each in found if isinstance(each, Finding)}
     for kernel, each in found:
         if isinstance(each, Absence):
-            # A test that passed and kept nothing there shows nothing of what the statement says.
+            # A passed test that stored no such finding does not support the statement.
             is_wrong = each.outcome is Outcome.PASSED and not claim.if_kept
             state = State.CONTRADICTED if is_wrong else State.UNSHOWN
             why = "the experiment kept nothing" if each.outcome is Outcome.PASSED else f"{each.outcome}: {each.reason}"
@@ -150,7 +150,7 @@ def _holds(claim: Claim, finding: Finding) -> bool:
 
 
 def _is_same(value: Value, expected: Value) -> bool:
-    # True == 1, and "1" is neither.
+    # True == 1 in Python, so the types are compared too.
     return type(value) is type(expected) and value == expected
 
 

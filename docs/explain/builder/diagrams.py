@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pictures by name, each drawn from findings; words come from labels.toml, so both languages have them."""
+"""Diagrams by name, each drawn from findings; their words are in labels.toml, in both languages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from builder.placement import placement_figure
 from builder.tracks import tracks_figure
 
 Evidence = Mapping[str, Sequence[tuple[Kernel, Finding]]]
-"""Every finding on the page by its key, with the kernel it is of, oldest first."""
+"""Every finding on the page by its key, with its kernel, oldest first."""
 
 _PICTURES: Mapping[str, Callable[[Evidence, Mapping[str, str], Mapping[str, str]], str]] = {
     "call-chain": tracks_figure,
@@ -21,9 +21,9 @@ _PICTURES: Mapping[str, Callable[[Evidence, Mapping[str, str], Mapping[str, str]
 
 
 def draw(name: str, evidence: Evidence, names: Mapping[str, str], label: Mapping[str, str]) -> Markup:
-    """A picture as HTML; empty where none is asked for or no kernel has its data.
+    """A diagram as HTML; empty if none is requested or no kernel has its data.
 
-    `names` are what the page calls each target.
+    `names` are the page's display names of the targets.
     """
     if not name:
         return Markup("")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Outputs of the same command on several kernels: which are the same, and which lines of the others differ."""
+"""Outputs of the same command on several kernels: groups of equal outputs, and the lines in which the others differ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from builder.kernels import Kernel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A line of output, and whether the older kernel beside it has not got it there."""
+    """A line of output, and True if the older kernel's output lacks it there."""
 
     text: str
     is_different: bool
@@ -21,7 +21,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """What these kernels printed, to the letter the same."""
+    """An output that these kernels printed identically."""
 
     kernels: tuple[Kernel, ...]
     command: str
@@ -29,8 +29,8 @@ class Output:
 
 
 def outputs(shown: Sequence[tuple[Kernel, str, str]]) -> tuple[Output, ...]:
-    """Kernel, command and output of each, oldest first, put together where they are the same; the lines of each group
-    are compared with those of the one before."""
+    """Group kernel, command and output, oldest first, by equal outputs. The lines of each group are compared with those
+    of the previous one."""
     groups: dict[tuple[str, str], list[Kernel]] = {}
     for kernel, command, output in shown:
         groups.setdefault((command, output.strip("\n")), []).append(kernel)
@@ -50,13 +50,13 @@ def outputs(shown: Sequence[tuple[Kernel, str, str]]) -> tuple[Output, ...]:
 
 
 def _key(line: str, kernel: Kernel) -> str:
-    """What a line is compared by: the kernel's own release in it is no difference."""
+    """Comparison key of a line: the kernel's own release is not a difference."""
     found = re.match(r"[\d.]+[\w.+~]*(?:-\d+)?", kernel.release)
     return line.replace(found[0], "") if found is not None else line
 
 
 def _changes(keys: list[list[str]], place: int) -> list[bool]:
-    """Which lines the group before has not got there; of the first, which the next has no more."""
+    """Lines that the previous group lacks there; for the first group, lines that the next one lacks."""
     if len(keys) == 1:
         return [False] * len(keys[place])
     own, other = keys[place], keys[place - 1 if place else 1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the experiments showed on each kernel, as it is stored in docs/explain/data/: one file for each."""
+"""Results of the experiments on each kernel, as stored in docs/explain/data/: one file per kernel."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Value = str | int | bool
 
 
 class Outcome(StrEnum):
-    """How an experiment ended on a kernel."""
+    """Outcome of an experiment on a kernel."""
 
     PASSED = "passed"
     FAILED = "failed"
     SKIPPED = "skipped"
     LOST = "lost"
-    """The machine went away: nothing is known."""
+    """The machine was lost: the result is unknown."""
     NOT_RUN = "not run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that an experiment showed."""
+    """One result of an experiment."""
 
     key: str
     command: str
@@ -39,7 +39,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """A test and what it showed; `test` is its node id without the target."""
+    """A test and its findings; `test` is its node id without the target."""
 
     test: str
     outcome: Outcome
@@ -54,11 +54,11 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kernel:
-    """A target, what its guest was, and every experiment on it."""
+    """A target, facts about its guest, and every experiment on it."""
 
     target: str
     release: str = ""
-    """Empty where the guest never came up."""
+    """Kernel release; empty if the guest never booted."""
     package: str = ""
     compiler: str = ""
     machine: str = ""
@@ -67,7 +67,7 @@ class Kernel:
 
     @property
     def line(self) -> tuple[int, int]:
-        """(6, 12) of 6.12.118+deb13-cloud-amd64."""
+        """(6, 12) for 6.12.118+deb13-cloud-amd64."""
         found = re.match(r"(\d+)\.(\d+)", self.release) or re.search(r"-(\d+)\.(\d+)", self.target)
         if found is None:
             raise UsageError(f"{self.target}: neither its release nor its name tells the kernel's line")
@@ -75,17 +75,17 @@ class Kernel:
 
     @property
     def name(self) -> str:
-        """`6.12`."""
+        """The kernel line, such as `6.12`."""
         return ".".join(map(str, self.line))
 
     @property
     def faults(self) -> tuple[Experiment, ...]:
-        """What should have shown something and did not; a skip has its reason and is none."""
+        """Experiments that should have shown something and did not; a skip has its reason and does not count."""
         return tuple(row for row in self.experiments if row.outcome not in (Outcome.PASSED, Outcome.SKIPPED))
 
 
 def read_kernels(directory: Path) -> tuple[Kernel, ...]:
-    """All that is stored, oldest line first; `UsageError` where a file is damaged or there is none."""
+    """All stored kernels, oldest line first; `UsageError` when a file is damaged or none exists."""
     kernels = []
     for path in sorted(directory.glob("*.json")):
         try:
@@ -99,7 +99,7 @@ def read_kernels(directory: Path) -> tuple[Kernel, ...]:
 
 
 def in_order(kernels: list[Kernel]) -> tuple[Kernel, ...]:
-    """Oldest line first, each with its keys checked: one that two experiments keep would hide one of them."""
+    """The kernels, oldest line first, with their keys checked: a duplicate key would hide an experiment."""
     for kernel in kernels:
         seen: dict[str, str] = {}
         for row in kernel.experiments:
@@ -114,7 +114,7 @@ def in_order(kernels: list[Kernel]) -> tuple[Kernel, ...]:
 
 
 def stored_text(kernel: Kernel) -> str:
-    """A kernel's file: the same data give the same bytes."""
+    """Text of a kernel's file; reproducible for the same data."""
     data = unstructure(kernel)
     data["experiments"].sort(key=lambda row: row["test"])
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pages' own words, in both languages."""
+"""Labels on the pages, in both languages."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def read_labels(language: Language) -> Mapping[str, str]:
 
 
 def with_code(text: str) -> Markup:
-    """Text as HTML: what stands in backticks becomes code, and everything else is just text."""
+    """Text as HTML: backticks mark code, and everything else is plain text."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A page: checked questions and stored kernels in, one HTML file without script or reference to another out."""
+"""Renders a page: checked questions and stored kernels to one HTML file, without scripts or external references."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from vmlab.errors import UsageError
 
 _HERE = Path(__file__).parent
 LARGEST_BYTES = 1_000_000
-"""For each page: what a phone loads over a slow line in a few seconds."""
+"""Size limit of each page: a phone on a slow connection loads that in a few seconds."""
 _JOINT = {Language.EN: " ", Language.ZH: ""}
 
 
 def file_name(language: Language) -> str:
-    """`en.html`."""
+    """File name of a page, such as `en.html`."""
     return f"{language}.html"
 
 
 def pages(questions: Sequence[Question], kernels: Sequence[Kernel]) -> dict[str, str]:
-    """The text of each page by its file's name. `UsageError` where a statement does not stand or a page is too large.
+    """Text of each page by file name. `UsageError` when a statement does not hold or a page is too large.
 
-    The same questions and data give the same bytes.
+    Reproducible: the same questions and data give the same bytes.
     """
     require_shown(questions, kernels)
     made = {file_name(language): _page(language, questions, kernels) for language in Language}

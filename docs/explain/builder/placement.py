@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the sections of a module's file go: the file on the left, in its own order, and memory on the right."""
+"""Diagram of a module's sections: the file on the left, in its own order, and memory on the right."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Evidence = Mapping[str, Sequence[tuple[Kernel, Finding]]]
 
 
 class Region(StrEnum):
-    """What becomes of a section; the value is its label's name in labels.toml, in the order they are drawn."""
+    """Destination of a section, in drawing order; the value is its label's name in labels.toml."""
 
     TEXT = "region_text"
     READ_ONLY = "region_read_only"
@@ -39,7 +39,7 @@ class Section:
 
 
 def placement_figure(evidence: Evidence, names: Mapping[str, str], label: Mapping[str, str]) -> str:
-    """The picture, of the newest kernel that has the data, or nothing where none has."""
+    """The diagram for the newest kernel with the data, or an empty string without one."""
     if not evidence.get(_FINDING):
         return ""
     kernel, finding = evidence[_FINDING][-1]
@@ -55,7 +55,7 @@ def placement_figure(evidence: Evidence, names: Mapping[str, str], label: Mappin
 
 
 def sections_of(output: str) -> list[Section]:
-    """The sections of the table `NAME OFFSET SIZE FLAGS ADDRESS`; a section without flags has a `-` there too."""
+    """Sections of the table `NAME OFFSET SIZE FLAGS ADDRESS`; a section without flags has `-` in that column too."""
     found = []
     for line in output.splitlines():
         words = line.split()
@@ -67,7 +67,7 @@ def sections_of(output: str) -> list[Section]:
 
 
 def region_of(name: str, *, flags: str, is_in_memory: bool) -> Region:
-    """Where a section goes; include/linux/module.h's `enum mod_mem_type` has the same kinds since v6.4."""
+    """Destination of a section; `enum mod_mem_type` in include/linux/module.h has the same kinds since v6.4."""
     if not is_in_memory:
         return Region.APPLIED if name.startswith(".rel") else Region.DROPPED
     if name.startswith(".init"):

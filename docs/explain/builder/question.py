@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What people write for the pages: docs/explain/*.toml, a question in each, both languages side by side."""
+"""Sources of the pages: docs/explain/*.toml, one question per file, with both languages side by side."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _END = re.compile(r"[.?!。？！](?=\s|$|[\u3000-\u9fff「])")
 
 
 class Language(StrEnum):
-    """A page's language, as HTML names it."""
+    """A page's language, as an HTML language tag."""
 
     EN = "en"
     ZH = "zh-Hant-TW"
@@ -28,7 +28,7 @@ class Language(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """The same in both languages. Code stands in backticks; there is no other markup."""
+    """A text in both languages. Backticks mark code; there is no other markup."""
 
     en: str
     zh: str
@@ -39,7 +39,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """One sentence, and what it rests on: findings, each checked at every build, or places in a source."""
+    """One sentence and its evidence: findings, checked in every build, or places in a source."""
 
     en: str
     zh: str
@@ -53,14 +53,14 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """An experiment on the page: a finding, and the test that keeps it, which says why where it is missing."""
+    """An experiment on the page: a finding, and the test that stores it, which explains a missing one."""
 
     finding: str
     test: str
     en: str
     zh: str
     diagram: str = ""
-    """A picture of it: `call-chain` or `file-into-memory`."""
+    """Name of its diagram: `call-chain` or `file-into-memory`."""
     remark: tuple[Statement, ...] = ()
 
     def __post_init__(self) -> None:
@@ -74,14 +74,14 @@ class Shown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One question of the notes."""
+    """One question of the course notes."""
 
     id: str
     asked: Text
     answer: tuple[Statement, ...]
     experiment: tuple[Shown, ...]
     read: tuple[Source, ...] = ()
-    """Where in the kernel's source to read on; linked for every kernel on the page."""
+    """Further reading in the kernel's source; linked for every kernel on the page."""
 
     @property
     def statements(self) -> Iterator[Statement]:
@@ -91,7 +91,7 @@ class Question:
 
 
 def read_questions(directory: Path) -> tuple[Question, ...]:
-    """Every question, in the order of the files' names; `UsageError` names file and key of the first mistake."""
+    """Every question, in order of file names; `UsageError` names file and key of the first mistake."""
     questions = []
     for path in sorted(directory.glob("*.toml")):
         question = structure(read_toml(path), Question, where=path.name)
@@ -110,7 +110,7 @@ def read_questions(directory: Path) -> tuple[Question, ...]:
 def _require_one_sentence(where: str, statement: Statement) -> None:
     for language in Language:
         text = statement.text.in_(language)
-        # A full stop inside code, `main.c`, ends nothing.
+        # A full stop inside code, as in `main.c`, ends no sentence.
         if len(_END.findall(re.sub(r"`[^`]*`", "x", text))) != 1:
             raise UsageError(f"{where}: not one sentence in {language}: {text!r}")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A run's own files, turned into what is stored: without this host's paths and without what changes every time."""
+"""Converts a run's files to stored data: without this host's paths and values that change with every run."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from builder.steady import steady
 from vmlab.errors import UsageError
 
 _PROCESSES = ("pid", "wrapper", "started", "inside", "outside", "thread")
-"""Facts that are ids of processes: others at every run, so that no statement can rest on them."""
+"""Facts that are process ids: they differ in every run, so no statement can use them."""
 _MEASURED = re.compile(r"[\d,]+\.\d{2}")
-"""A time as perf prints it: the same."""
+"""A time as perf prints it; differs in every run."""
 _COMPILER = "compiler.kernel"
 _REPORTS = {"error": Outcome.FAILED}
 
 
 def recorded(findings: Path, results: Path, *, host_paths: Sequence[str]) -> list[Kernel]:
-    """The kernels of a run, from `pytest --findings` and the results.json beside it.
+    """The kernels of a run, from `pytest --findings` and its results.json.
 
-    `UsageError` where a file is not there or not what those two write, or where a path of this host is left in them.
+    `UsageError` when a file is missing or invalid, or when a path of this host remains in it.
     """
     rows, run = _read(findings), _read(results)
     try:
@@ -68,7 +68,7 @@ def _kernel(target: str, facts: Any, rows: list[Any], host_paths: Sequence[str])
 
 
 def _compiler_of(experiments: Sequence[Experiment]) -> str:
-    """What the experiment on it told: the lab itself knows it only where it built a module."""
+    """The compiler that the compiler experiment reports: the lab knows it only for a module it built."""
     told = [each.facts.get("text", "") for row in experiments for each in row.findings if each.key == _COMPILER]
     return str(told[0]) if told else ""
 
@@ -76,7 +76,7 @@ def _compiler_of(experiments: Sequence[Experiment]) -> str:
 def _experiment(target: str, row: Any, release: str, host_paths: Sequence[str]) -> Experiment:
     reason: str = row.get("reason", "")
     for path in host_paths:
-        # A failure's own words may name a file of this checkout.
+        # A failure's message may name a file of this checkout.
         reason = reason.replace(f"{path}/", "")
     outcome = _REPORTS.get(row["outcome"]) or Outcome(row["outcome"])
     return Experiment(
@@ -96,7 +96,7 @@ def _finding(row: Any, release: str) -> Finding:
         for name, value in {**row["facts"], **dict(zip(texts, values, strict=True))}.items()
         if name not in processes and not (isinstance(value, str) and _MEASURED.fullmatch(value))
     }
-    # So that it can be typed on any kernel.
+    # Makes the command usable on any kernel.
     return Finding(key=row["key"], command=command.replace(release, "$(uname -r)"), output=output, facts=facts)
 
 

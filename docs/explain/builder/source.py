@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Links to where a statement can be read: the kernel's source at a release, one of its commits, a manual page."""
+"""Links to a statement's sources: the kernel's source at a release, one of its commits, a manual page."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ _HOSTS = (
     "askubuntu.com",
 )
 _MODULE_DIRECTORY, _MODULE_FILE, _MODULE_SPLIT = "kernel/module/", "kernel/module.c", (5, 19)
-"""One file became a directory with commit cfc1d277891e and those after it."""
+"""kernel/module.c became a directory with commit cfc1d277891e and later ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One of three: `file` (with `symbol`), `commit` (with the release that has it first), or `page`."""
+    """A source, one of: `file` (with `symbol`), `commit` (with the first release that has it), or `page`."""
 
     file: str = ""
-    """A path in the newest kernel's tree."""
+    """Path in the newest kernel's tree."""
     symbol: str = ""
-    """What to look for there."""
+    """Symbol to look for in the file."""
     release: str = ""
-    """`6.12`; empty for a file: every kernel on the page."""
+    """A release such as `6.12`; empty for a file: every kernel on the page."""
     commit: str = ""
     subject: str = ""
     """A commit's first line, or a page's title."""
     page: str = ""
     since: str = ""
     before: str = ""
-    """For a file: the lines of kernels that have it so."""
+    """For a file: `since` and `before` limit the kernel lines that have it there."""
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.file, self.commit, self.page))) != 1:
@@ -56,7 +56,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """What is shown, and where it leads."""
+    """Text and URL of a link."""
 
     word: str
     url: str
@@ -64,7 +64,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A source as it stands on the page: what it is, and a link for each release."""
+    """A source as shown on the page: a description, and a link for each release."""
 
     title: str
     links: tuple[Link, ...]
@@ -86,7 +86,7 @@ def place_of(source: Source, names: tuple[str, ...]) -> Place:
 
 
 def line_of(name: str) -> tuple[int, int]:
-    """(6, 12) of `6.12`."""
+    """(6, 12) for `6.12`."""
     found = re.fullmatch(r"(\d+)\.(\d+)", name)
     if found is None:
         raise ValueError(f"not a kernel's line: {name!r}; such as 6.12")
@@ -94,7 +94,7 @@ def line_of(name: str) -> tuple[int, int]:
 
 
 def is_between(line: tuple[int, int], *, since: str, before: str) -> bool:
-    """Whether a kernel is meant by `since` (with it) and `before` (without it), each empty for no limit."""
+    """True if a kernel line is in the range from `since` (inclusive) to `before` (exclusive); empty means no limit."""
     return (not since or line >= line_of(since)) and (not before or line < line_of(before))
 
 
@@ -103,7 +103,7 @@ def _is_meant(source: Source, name: str) -> bool:
 
 
 def _file_in(file: str, name: str) -> str:
-    """Where a file, as the newest kernels have it, lies in a release."""
+    """Path in a release of a file named as in the newest kernels."""
     return _MODULE_FILE if file.startswith(_MODULE_DIRECTORY) and line_of(name) < _MODULE_SPLIT else file
 
 

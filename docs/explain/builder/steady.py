@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Takes out of what was typed and printed whatever is another each time, and shows that it did."""
+"""Replaces parts of commands and outputs that differ in every run, and marks the replacements."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from collections.abc import Callable, Iterable
 
 _MONTH = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _TIMES = (
-    # Colours, for a terminal.
+    # Terminal colours.
     (re.compile(r"\x1b\[[\d;]*[A-Za-z]"), ""),
-    # The kernel log's.
+    # Time stamps of the kernel log.
     (re.compile(r"^(<\d+>)?\[ *\d+\.\d{6}\]", re.MULTILINE), r"\1[⟨t⟩]"),
     # The function graph's column of durations, with its marks for long ones.
     (re.compile(r"^( *\d+\))[ $@*#!+]* *(?:[\d.]+ us)? +\|", re.MULTILINE), r"\1  |"),
-    # As ls prints when a file was changed, and journalctl when a line came.
+    # File times from ls, and line times from journalctl.
     (re.compile(rf"\b(?:{_MONTH}) [ \d]\d (?:\d\d:\d\d(?::\d\d)?| \d{{4}})(?!\d)"), "⟨t⟩"),
-    # perf stat's: what it measured, and what it works out of that.
+    # perf stat: measured and derived values.
     (re.compile(r"\b\d[\d.,]*(?= (?:seconds (?:time elapsed|user|sys)|msec))"), "⟨t⟩"),
     (re.compile(r"(#\s+)\d[\d.,]*(?= +(?:CPUs utilized|[KMG]?/sec|[KMG]Hz))"), r"\1⟨n⟩"),
     (re.compile(r"^( +)\d[\d,]*(?= +(?:context-switches|cpu-migrations|page-faults|dummy)\b)", re.MULTILINE), r"\1⟨n⟩"),
-    # perf record's, perf top's, and uniq -c of perf script's.
+    # perf record, perf top, and uniq -c of perf script.
     (re.compile(r"\(\d+(?= samples\))"), "(⟨n⟩"),
     (re.compile(r"(?<=Woken up )\d+(?= times)|(?<=wrote )\d+\.\d+(?= MB)|\b\d+\.\d+(?=%)"), "⟨n⟩"),
     (re.compile(r"^( +)\d+(?= {2,}seq\b)", re.MULTILINE), r"\1⟨n⟩"),
-    # A program that a test brought with it goes by its digest.
+    # A test names its uploaded program by digest.
     (re.compile(r"\bbusy-[0-9a-f]{20}\b"), "busy"),
-    # Where in a function: another in every build, and so no difference between releases.
+    # Offset in a function: it differs in every build, so it is not a difference between releases.
     (re.compile(r"(?<=\w)\+0x[0-9a-f]+/0x[0-9a-f]+"), ""),
-    # The machine's own id, in the paths of the journal.
+    # The machine id, in the journal's paths.
     (re.compile(r"\b[0-9a-f]{32}\b"), "⟨id⟩"),
 )
 _FOREIGN = re.compile(
     r"^(?:vmlab: .* (?:begins|ends) [0-9a-f]{8}|hrtimer: interrupt took \d+ ns|vmlab-\S*)\n?", re.MULTILINE
 )
-"""Lines in the kernel log that no experiment made: the lab's own marks, and a slow host's."""
+"""Kernel log lines unrelated to the experiments: the lab's marks, and a slow host's messages."""
 _SILENT = re.compile(r"(?<=\n)\n(?=[#$] )")
-"""Under a command that printed nothing, before the next."""
-# The kernel's on both architectures, and what strace shows of a process's own. One of zeros hides another and stays.
+"""Empty line between a command without output and the next command."""
+# Kernel addresses on both architectures, and user addresses from strace. Hidden addresses, all zeros, stay.
 _ADDRESS = re.compile(r"\b(?:0x)?ffff[0-9a-f]{12}\b|\b0x(?:7f|5[56])[0-9a-f]{10}\b")
-# A number is a process's where something says so; then it is wherever it stands. Small ones are the kernel's own.
+# A number counts as a process id where its context says so, then everywhere. Small ids belong to the kernel.
 _PROCESS = re.compile(
     r"(?:/proc/|/task/|\bkill -\w+ |\b(?:pid|thread|process)[ :=]+| -[pt] )(\d{3,7})(?=[/\s),;:]|$)"
     r"|\w \((\d{3,7})(?=\):)"
@@ -47,10 +47,10 @@ _PROCESS = re.compile(
 
 
 def steady(*texts: str, processes: Iterable[int] = ()) -> tuple[str, ...]:
-    """The same texts, which belong together, with a sign for what changes: ⟨a1⟩ for the first address in them, ⟨p1⟩ for
-    the first process, wherever it stands, ⟨t⟩ for a time and ⟨n⟩ for a count that hangs on it.
+    """Replace variable parts of related texts with signs. ⟨a1⟩ is the first address in them, ⟨p1⟩ the first process
+    (everywhere), ⟨t⟩ a time and ⟨n⟩ a count that depends on it.
 
-    `processes` are ids that are known to be such; others are found by what stands around them.
+    `processes` are known process ids; others are found by their context.
     """
     found = [match[1] or match[2] for text in texts for match in _PROCESS.finditer(text)]
     names = {

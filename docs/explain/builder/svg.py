@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The few SVG elements that the pictures are made of. Colours are the page's variables, so dark and light follow it."""
+"""SVG elements of the diagrams. Colours are the page's CSS variables, so dark and light mode apply."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from markupsafe import escape
 
 
 def figure(parts: Iterable[str], *, width: int, height: int, title: str, caption: str) -> str:
-    """A picture that shrinks with the page and is never drawn larger than it is."""
+    """A figure that shrinks with the page and is never drawn larger than its size."""
     body = "\n".join(parts)
     return (
         "<figure>\n"
@@ -20,7 +20,7 @@ def figure(parts: Iterable[str], *, width: int, height: int, title: str, caption
 
 
 def text(x: float, y: float, words: str, *, kind: str = "", anchor: str = "start") -> str:
-    """`kind` is a class of the style sheet: `name` for code, `quiet` for remarks."""
+    """Text; `kind` is a class of the style sheet: `name` for code, `quiet` for remarks."""
     described = f' class="{kind}"' if kind else ""
     return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{described}>{escape(words)}</text>'
 

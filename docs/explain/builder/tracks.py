@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The way from the system call to our function, like a map of lines: one for each kernel, a stop for each function.
+"""Call chain from the system call to the module's init, drawn like a metro map: a line per kernel, a stop per function.
 
-What was traced has a full stop, what the compiler put into its caller an open one, what the source has and the trace
-does not show a tick; a line without a stop has no such function on its way.
+A traced function is a full stop, an inlined one an open stop, one that the trace does not show a tick. A line without a
+stop does not call the function.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _CHAIN, _STEPS = "load.chain.file", "load.steps"
 _ARROW = " > "
 _TRACK, _ROW, _TOP, _INDENT = 40, 24, 34, 14
 _LETTER = 7.9
-"""About the width of one at 13 px in a typeface of fixed width."""
+"""Approximate character width in a 13 px monospace font."""
 _COLORS = 6
 _WAY = "chain"
 _CALLED, _INLINED, _UNSEEN = "called", "inlined", "not to be seen"
 _DRAWN = {_CALLED: "full", _INLINED: "open", _UNSEEN: "tick"}
-"""A function's state, as the facts of the steps say it, and the style of its stop; with any other it has none."""
+"""A function's state in the facts of the steps, to the style of its stop; other states have no stop."""
 _OWN = re.compile(r"\bhello_init(?=\(\))")
 """The module's own function, in the graph that the experiment printed."""
 
@@ -33,7 +33,7 @@ Evidence = Mapping[str, Sequence[tuple[Kernel, Finding]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """A function, how deep below the system call it is drawn, and how each kernel (by target) comes through it."""
+    """A function, its depth below the system call in the drawing, and its state by target."""
 
     name: str
     depth: int
@@ -41,7 +41,7 @@ class Stop:
 
 
 def tracks_figure(evidence: Evidence, names: Mapping[str, str], label: Mapping[str, str]) -> str:
-    """The picture, or nothing where no kernel was traced."""
+    """The diagram, or an empty string if no kernel was traced."""
     traced = [kernel for kernel, _ in evidence.get(_CHAIN, ())]
     found = stops(evidence)
     if not found:
@@ -59,7 +59,7 @@ def tracks_figure(evidence: Evidence, names: Mapping[str, str], label: Mapping[s
 
 
 def stops(evidence: Evidence) -> list[Stop]:
-    """Every function on the way of any kernel, in the order they are come through."""
+    """Every function that any kernel passes through, in call order."""
     ways = {kernel.target: str(each.facts[_WAY]).split(_ARROW) for kernel, each in evidence.get(_CHAIN, ())}
     rows = [
         Stop(name=name, depth=0, states={target: _CALLED for target, way in ways.items() if name in way})
@@ -78,7 +78,7 @@ def stops(evidence: Evidence) -> list[Stop]:
 
 
 def merged(ways: Sequence[Sequence[str]]) -> list[str]:
-    """One order in which every way is found again; what only some have stands where they have it."""
+    """One order that preserves the order of every way; names in only some ways keep their place."""
     order: list[str] = []
     for way in ways:
         joined: list[str] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the template is given: plain records, in one language, with nothing left to decide."""
+"""Records for the template: plain, in one language, without remaining decisions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from builder.source import Link
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentence:
-    """A statement, links to what it rests on, and the kernels that do not show it."""
+    """A statement, links to its evidence, and the kernels that do not show it."""
 
     text: str
     references: tuple[Link, ...]
@@ -22,22 +22,22 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Kernels that printed the same."""
+    """Kernels with equal output."""
 
     kernels: tuple[str, ...]
     command: str
-    """Empty where it is the same for all groups."""
+    """The command, or an empty string if all groups share it."""
     lines: tuple[Line, ...]
     length: str
     is_open: bool
     is_table: bool
-    """Whether its lines stand in columns, and so must not be wrapped on a narrow screen."""
+    """True if its lines form columns, and so must not wrap on a narrow screen."""
     is_all: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapLine:
-    """Why a kernel shows nothing here."""
+    """Reason why a kernel shows nothing here."""
 
     kind: str
     text: str
@@ -46,7 +46,7 @@ class GapLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExperimentView:
-    """An experiment with what every kernel printed."""
+    """An experiment with each kernel's output."""
 
     anchor: str
     number: str
@@ -61,7 +61,7 @@ class ExperimentView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceView:
-    """A source, with the anchor that sentences lead to."""
+    """A source, with the anchor that sentences link to."""
 
     anchor: str
     title: str
@@ -70,7 +70,7 @@ class PlaceView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckRow:
-    """A claim and what was seen."""
+    """A claim and the observed values."""
 
     anchor: str
     number: str
@@ -90,4 +90,4 @@ class QuestionView:
     places: tuple[PlaceView, ...]
     checks: tuple[CheckRow, ...]
     again: str
-    """What makes all its experiments again."""
+    """Command that reruns all its experiments."""

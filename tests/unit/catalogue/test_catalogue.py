@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The rows of cloud images: what there must be, and what no row may say."""
+"""Rows of cloud images: required rows, and forbidden contents."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The catalogue reads as meant, and each mistake in a catalogue is told in one line."""
+"""Reading the catalogue, and one-line errors for each mistake in it."""
 
 from __future__ import annotations
 

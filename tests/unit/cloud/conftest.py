@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A cloud image on a publisher of its own, for the tests of fetching, which ask nobody else."""
+"""A cloud image on a local publisher, for the download tests, which use no network."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from unit.cloud.offers import Offered, offered
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host's proxy does not stand before what is on loopback."""
+    """Remove proxy settings, because a proxy cannot reach loopback."""
     monkeypatch.setenv("NO_PROXY", "*")
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[Offered]:
-    """An image that is offered and locked, and not fetched yet."""
+    """An image that is offered and locked, but not downloaded yet."""
     with Publisher() as publisher:
         yield offered(publisher, tmp_path)

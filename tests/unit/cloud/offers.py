@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the tests of fetching share: a small qcow2, a publisher that offers it, and a web without waiting."""
+"""Shared by the download tests: a small qcow2, a publisher that offers it, and HTTP without pauses."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def qcow2(
     features: int = 0,
     extensions: bytes = b"",
 ) -> bytes:
-    """A file whose first bytes are those of a qcow2, and whose rest is noise; docs/interop/qcow2.txt in QEMU."""
+    """A file with a qcow2 header followed by random bytes; docs/interop/qcow2.txt in QEMU."""
     head = struct.pack(
         ">4sIQIIQIIQQIIQ",
         b"QFI\xfb",
@@ -61,7 +61,7 @@ def qcow2(
 
 @dataclass(slots=True)
 class Waits:
-    """A pause that takes no time and remembers how long it would have been."""
+    """A pause that takes no time and records its length."""
 
     seconds: list[float] = field(default_factory=list)
 
@@ -71,7 +71,7 @@ class Waits:
 
 @dataclass(slots=True)
 class Offered:
-    """An image that a publisher offers, the lock as it was then, and a store."""
+    """An image that a publisher offers, its lock, and a store."""
 
     publisher: Publisher
     image: CloudImage
@@ -86,7 +86,7 @@ class Offered:
         return fetch_cloud_image(self.image, self.store, lock=self.lock, progress=self.progress.append, web=web)
 
     def offer(self, content: bytes, *, listed: bytes | None = None) -> None:
-        """Offer another file; `listed` is what the list says it is, when that is something else."""
+        """Offer another file; `listed` is the content that the checksum list describes, if different."""
         self.publisher.offer(PATH, content)
         self.publisher.offer(LIST, checksum_list({NAME: content if listed is None else listed}))
 
@@ -95,12 +95,12 @@ class Offered:
 
     @property
     def ranges(self) -> list[str]:
-        """The ranges that were asked for, in their order; empty for the whole file."""
+        """Requested ranges in order; an empty string means the whole file."""
         return [asked.range for asked in self.publisher.asked_for(PATH) if asked.method == "GET"]
 
     @property
     def left(self) -> list[str]:
-        """What lies in the store besides its locks."""
+        """Files in the store, except its locks."""
         kinds = ("objects", "parts", "tmp")
         return sorted(
             str(p.relative_to(self.store.root)) for kind in kinds for p in self.store.root.glob(f"{kind}/*/*")
@@ -120,7 +120,7 @@ def image_at(publisher: Publisher, *, algorithm: Algorithm = Algorithm.SHA256) -
 
 
 def offered(publisher: Publisher, directory: Path, content: bytes | None = None) -> Offered:
-    """An image on offer and locked; what the lock asked the publisher is forgotten."""
+    """An offered and locked image; requests made for the lock are forgotten."""
     made = Offered(
         publisher=publisher,
         image=image_at(publisher),
@@ -136,7 +136,7 @@ def offered(publisher: Publisher, directory: Path, content: bytes | None = None)
 
 
 def with_mirror(made: Offered, mirror: Publisher) -> None:
-    """Add a second address behind the first; it offers the same file."""
+    """Add a second address after the first; it offers the same file."""
     mirror.offer(PATH, made.content)
     mirror.offer(LIST, checksum_list({NAME: made.content}))
     made.image = replace(
@@ -147,7 +147,7 @@ def with_mirror(made: Offered, mirror: Publisher) -> None:
 
 
 def refusal(made: Offered, kind: type[VmlabError] = AssetError) -> str:
-    """The one line that a fetch ends with; nothing may be in the store then that looks like an image."""
+    """The one-line error of a fetch; require that the store then has nothing that looks like an image."""
     with pytest.raises(kind) as caught:
         made.fetch()
     line = caught.value.one_line

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Each publisher's form of a checksum list is read, and what is not the whole of one is refused."""
+"""Each publisher's format of a checksum list is read, and incomplete lists are refused."""
 
 from __future__ import annotations
 

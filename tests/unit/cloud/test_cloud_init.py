@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What cloud-init says, as versions from 20.4 to 25.1 say it."""
+"""Output of cloud-init, in the formats of versions 20.4 to 25.1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vmlab.cloud.cloud_init import LOOK, Look, read_look, read_verdict
 _BOOT = "0f4c2a70-1111-4222-8333-444455556666"
 _STATUS = {"v1": {"stage": "modules-final", "datasource": None, "init": {"errors": [], "start": 1.0, "finished": 2.0}}}
 _RESULT = {"v1": {"datasource": "DataSourceNoCloud [seed=/dev/vdb]", "errors": []}}
-# argparse's words, from 20.4.
+# argparse's message in 20.4.
 _UNKNOWN_OPTION = """\
 usage: /usr/bin/cloud-init [-h] [--version] [--file FILES] [--debug] [--force]
 /usr/bin/cloud-init: error: unrecognized arguments: --format json
@@ -91,6 +91,6 @@ def test_errors_are_told_as_they_came() -> None:
 
 @pytest.mark.parametrize("word", ["error", "disabled", "not run", "not started"])
 def test_any_other_word_than_done_is_an_error_though_none_is_listed(word: str) -> None:
-    """A unit of systemd's that failed has no entry in cloud-init's own list."""
+    """A failed systemd unit has no entry in cloud-init's list of errors."""
     verdict = read_verdict(1, json.dumps({"status": word, "errors": [], "detail": "DataSourceNoCloud"}), _look())
     assert verdict.errors == (f"status {word!r}: DataSourceNoCloud",)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A cloud image arrives whole, whatever its server does on the way."""
+"""A cloud image is downloaded completely, whatever its server does."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Several addresses of one cloud image: another is asked where one fails."""
+"""Several addresses of one cloud image: the next one is used when one fails."""
 
 from __future__ import annotations
 

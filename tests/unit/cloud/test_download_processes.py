@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Several processes and one cloud image: it is fetched once, and what one began another one ends."""
+"""Several processes and one cloud image: one download, and a partial one is continued by another process."""
 
 from __future__ import annotations
 

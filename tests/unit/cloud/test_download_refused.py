@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is no image, not this image, or has no room is refused, and nothing is left that looks like one."""
+"""Files that are invalid, the wrong image or too large are refused, and leave nothing that looks like an image."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_without_room_nothing_is_begun(made: Offered, monkeypatch: pytest.Monkey
 def test_a_disk_that_fills_up_leaves_no_image(made: Offered) -> None:
     inputs = {"algorithm": "sha256", "digest": made.lock.rows[made.image.id].digest}
     part = made.store.directory(f"parts/cloud-image-{digest_of(inputs)}") / "data"
-    part.symlink_to("/dev/full")  # every write to it fails as on a full disk; full(4)
+    part.symlink_to("/dev/full")  # every write fails as on a full disk; full(4)
     with pytest.raises(HostError, match=r"no space left in '.*store': \d+ MiB free") as caught:
         made.fetch()
     assert len(str(caught.value).splitlines()) == 1

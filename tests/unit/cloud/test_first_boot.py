@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A first boot's faults, each with the class that says whose it is: cloud-init failing, hanging, rebooting on its own;
-a guest that switches itself off; one that is lost."""
+"""Faults of a first boot and their error classes: cloud-init that fails, hangs or reboots; a guest that powers off; a
+lost guest."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _looks(boot: str, *, stage: str | None = None, errors: tuple[str, ...] = (),
 
 
 class GuestWithCloudInit(FakeTransport):
-    """Gives one answer after the other to a look, the last one for ever."""
+    """Answers successive looks in order, and repeats the last answer."""
 
     def __init__(self, *looks: str | Exception, verdict: Completed | None = None) -> None:
         super().__init__({"sudo": _LOG})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is wrong with a network is said in words, and whether it may pass."""
+"""Messages for network faults, and the classification of transient ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _fault(url: str) -> WebFault:
 
 
 def _untrusted(directory: Path, name: str = "127.0.0.1", *, days: int = 10) -> tuple[ssl.SSLContext, Path]:
-    """A certificate that signs itself, valid until `days` from now."""
+    """A self-signed certificate, valid until `days` from now."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is installed in a cloud image's guest, in which order, and every way in which it goes wrong."""
+"""Packages installed in a cloud image's guest, their order, and all errors of the installation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ E: Failed to fetch http://archive.invalid/ubuntu/dists/jammy/InRelease  Temporar
 
 
 class Guest(FakeTransport):
-    """A guest with a package manager: what a verb prints, and how it ends, is a test's to say."""
+    """A guest with a package manager: the test sets the output and status of each verb."""
 
     def __init__(self) -> None:
         super().__init__()

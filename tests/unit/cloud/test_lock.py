@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The lock reads as it was written, and each damage to it is told in one line."""
+"""The lock reads back as it was written, and each kind of damage gets a one-line error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROW = LockedImage(
     name="ubuntu-24.04-server-cloudimg-amd64.img",
     size_bytes=3,
     algorithm=Algorithm.SHA256,
-    digest="ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",  # FIPS 180-4's example: "abc"
+    digest="ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",  # the "abc" example of FIPS 180-4
 )
 
 

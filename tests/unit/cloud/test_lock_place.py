@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`vmlab images lock` writes what is the user's: the checkout's file in a checkout, never an installed package."""
+"""`vmlab images lock` writes the user's lock (in a checkout, the checkout's), never an installed package's."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The catalogue of an installed vmlab, whose lock has a row."""
+    """The catalogue of an installed vmlab, with one row in its lock."""
     directory = tmp_path / "site-packages" / "vmlab" / "_images"
     directory.mkdir(parents=True)
     write_lock(ImageLock(path=directory / "lock.toml").with_row(ROW))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a provisioned image depends on, what is taken from the store, and what an error says besides."""
+"""Inputs of a provisioned image, reuse from the store, and additional facts in its errors."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_an_image_that_is_not_locked_is_told_before_anything_is_made(lab: Lab, t
 
 @pytest.fixture
 def fetched(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Exception]], None]:
-    """A publisher's disk that is there, and guests that end as a test says, one after the other."""
+    """A downloaded publisher's disk, and guests that each end as the test says."""
 
     def build(work: Path) -> Mapping[str, Any]:
         (work / "disk").write_text("qcow2")
@@ -212,7 +212,7 @@ def test_an_images_fault_is_not_tried_again_and_tells_where_the_output_is(
     assert notices == []
 
 
-# --- what comes out
+# --- the resulting image
 
 
 def _tar(directory: Path, *names: str) -> Path:
@@ -250,7 +250,7 @@ def test_a_disk_that_the_guest_never_wrote_to_is_told(tmp_path: Path) -> None:
         unpack_members(disk, tmp_path)
 
 
-# --- the proof before sealing
+# --- checks before sealing
 
 
 @pytest.mark.parametrize("answer", ["", "5.15.0-1-generic\n1\n", "5.4.0-1-generic\n0\n"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a publisher offers is found through its own list, also when names carry a build's number."""
+"""A publisher's offer is found through its list, also when file names have a build number."""
 
 from __future__ import annotations
 

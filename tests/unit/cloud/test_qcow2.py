@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A publisher's disk stands for itself, or QEMU never sees it."""
+"""A publisher's disk must be self-contained before QEMU opens it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_disk_that_stands_for_itself_is_taken(tmp_path: Path, version: int, di
 
 
 def test_features_that_touch_no_other_file_are_taken(tmp_path: Path) -> None:
-    # Not closed cleanly, compressed with zstd, extended L2 entries; a table of feature names, and one nobody knows.
+    # Not closed cleanly, zstd compression, extended L2 entries; a table of feature names, and an unknown extension.
     extensions = _extension(0x6803F857, b"\0" * 48) + _extension(0x12345678, b"abc")
     content = qcow2(features=0b11001, extensions=extensions)
     assert read_qcow2(_file(tmp_path, content), what="noble.img").disk_bytes == 2 * GIB

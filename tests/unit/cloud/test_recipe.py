@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The recipes for cloud images: read strictly, every byte counted, complaints understood."""
+"""Recipes for cloud images: strict reading, every byte in the digest, clear errors."""
 
 from __future__ import annotations
 

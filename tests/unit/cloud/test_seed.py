@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The seed as cloud-init will read it: its label, its names, its words."""
+"""The seed as cloud-init reads it: its label, file names and contents."""
 
 from __future__ import annotations
 

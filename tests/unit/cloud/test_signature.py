@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A list that its publisher signs is taken only with a good signature, where this host has the key.
+"""A signed list is accepted only with a valid signature, where this host has the key.
 
-signed/ was made once with a key of its own: gpg --quick-gen-key, --detach-sign, --clearsign, --export.
+signed/ was made once with a temporary key: gpg --quick-gen-key, --detach-sign, --clearsign, --export.
 """
 
 from __future__ import annotations

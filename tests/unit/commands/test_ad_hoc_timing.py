@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`vmlab time`: what is asked is checked before anything boots."""
+"""`vmlab time`: arguments are checked before anything boots."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_what_are_no_sizes_is_one_line(text: str) -> None:
 def test_bad_input_ends_with_one_line_and_status_2(
     words: list[str], why: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    # With nothing in the store, whatever went on would want to build an image.
+    # With an empty store, a run that continues would build an image.
     store = ["--vmlab-store", str(tmp_path), "--vmlab-mirror", "http://mirror.invalid/debian"]
     assert main(["time", *words, "--vmlab-target", "debian12-6.1", *store]) == 2
     said = capsys.readouterr().err

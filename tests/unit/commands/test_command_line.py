@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Options of a command stand where a person types them; a guest's command keeps its own."""
+"""A command's options may stand anywhere after it; a guest's command keeps its own options."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_options_stand_anywhere_behind_the_command(words: list[str], options: li
     flat = [word for option in options for word in option]
     expected = _parsed([*words, *flat])
 
-    # The options of an action follow it.
+    # An action's options follow it.
     first = 2 if words[0] in ("images", "report") else 1
     for place in range(first, len(words) + 1):
         assert _parsed([*words[:place], *flat, *words[place:]]) == expected

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The command line: one line and a status for what is wrong, and nothing but the answer for what is right."""
+"""The command line: one line and a status for an error, and only the answer otherwise."""
 
 from __future__ import annotations
 

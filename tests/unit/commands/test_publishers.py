@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`vmlab images lock` writes what publishers offer, `check` tells what moved; neither fetches an image."""
+"""`vmlab images lock` writes publishers' offers, `check` reports changes; neither downloads an image."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`vmlab report`: results are joined, summed up and handed on; bad input is one line and leaves nothing."""
+"""`vmlab report`: results are merged, summarized and exported; invalid input gets a one-line error and no output."""
 
 from __future__ import annotations
 
@@ -115,17 +115,17 @@ def test_summary_and_annotations_are_of_the_last_run_unless_another_is_named(
     assert "x.c:3: broken" in capsys.readouterr().out
     assert cli.main(["report", "annotate", "--vmlab-module", "drivers/x"]) == 0
     assert capsys.readouterr().out.startswith("::error file=drivers/x/x.c,line=3,")
-    # Without a word, the module that the run was of.
+    # The default is the module of the run.
     ran = tmp_path / "drivers" / "y"
     ran.mkdir(parents=True)
     write_result(replace(result, settings={"module": f"{ran} (--vmlab-module)"}), tmp_path / "build" / "vmlab")
     assert cli.main(["report", "annotate"]) == 0
     assert capsys.readouterr().out.startswith("::error file=drivers/y/x.c,line=3,")
-    # In a job the paths are the repository's, wherever the command runs.
+    # In a job, paths are relative to the repository, independent of the command's directory.
     monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path / "drivers"))
     assert cli.main(["report", "annotate", "--vmlab-module", "drivers/x"]) == 0
     assert capsys.readouterr().out.startswith("::error file=x/x.c,line=3,")
-    # What was checked out below the workspace is the repository; a submodule of it is not.
+    # A checkout below the workspace is the repository; its submodule is not.
     monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
     (tmp_path / "drivers" / ".git").mkdir()
     (tmp_path / "drivers" / "x").mkdir()

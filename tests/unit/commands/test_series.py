@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`vmlab compare`, `series` and `plot`: a line and a status for what is wrong, only the answer for what is right."""
+"""`vmlab compare`, `series` and `plot`: a line and a status for an error, only the answer otherwise."""
 
 from __future__ import annotations
 

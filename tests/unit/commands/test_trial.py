@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Trying rows of the catalogue: each is told with whose fault it was, and one that fails does not hide the next."""
+"""Trying rows of the catalogue: each failure is attributed, and does not hide later rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from vmlab.testing import FakeLab, FakeRig, FakeTestbed, FakeTransport, image
 
 
 class TriedRig(FakeRig):
-    """Has an image, unless its row is at fault."""
+    """A rig that has an image, unless its row is at fault."""
 
     def obtain_image(self) -> Image:
         lab = cast("TriedLab", self.run)
@@ -35,7 +35,7 @@ class TriedRig(FakeRig):
 
 
 class TriedTransport(FakeTransport):
-    """A guest that says which kernel it runs."""
+    """A guest that reports the kernel it runs."""
 
     def __init__(self, release: str) -> None:
         self._release = release
@@ -46,7 +46,7 @@ class TriedTransport(FakeTransport):
 
 
 class TriedTestbed(FakeTestbed):
-    """Forks at once."""
+    """A testbed that forks at once."""
 
     def __init__(self, lab: TriedLab, target: Target) -> None:
         super().__init__(lab, target, lambda _: TriedTransport(lab.runs))
@@ -54,7 +54,7 @@ class TriedTestbed(FakeTestbed):
 
 
 class TriedLab(FakeLab):
-    """Some of its rows are at fault."""
+    """A lab with some faulty rows."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pruning takes what no run will take again, snapshots too, and never what is in use."""
+"""Pruning removes objects that no run will use again, including snapshots, and never one in use."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the doctor says of the accelerator: which processor guests get, and every step that led to it."""
+"""The doctor's report on the accelerator: the guests' CPU model, and every step that led to it."""
 
 from __future__ import annotations
 

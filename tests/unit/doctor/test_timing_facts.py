@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The doctor's facts on timing: none makes a host unusable, and each says what to type that would really help."""
+"""The doctor's facts on timing: none makes a host unusable, and each advises a command that helps."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_virtual_machine_with_kvm_and_no_pmu_is_told_what_counts_instead() -> 
         "absent: none of the kernel's event sources is the processor's: msr software uprobe"
     )
     assert "no PMU was seen on Azure so far; --vmlab-timing icount" in facts["PMU"].advice
-    # KVM cleared the switch itself: setting it again would change nothing.
+    # KVM itself cleared the switch: setting it again has no effect.
     assert facts["kvm.enable_pmu"].advice == ""
     assert "since the host has none" in facts["kvm.enable_pmu"].finding
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The pages in docs/explain/."""
+"""Tests of the pages in docs/explain/."""

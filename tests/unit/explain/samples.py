@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Small kernels, experiments and questions to build pages of."""
+"""Small kernels, experiments and questions for building test pages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def kernel(
 
 
 def kernels(values: Mapping[str, str]) -> tuple[Kernel, ...]:
-    """Each target with the value of its one fact, `call`, which its output shows too."""
+    """One kernel per target, with one fact `call` that its output also shows."""
     return tuple(kernel(target, finding(call=call, output=f"{call}(3) = 0\n")) for target, call in values.items())
 
 
@@ -48,7 +48,7 @@ def statement(number: int = 1, **keys: object) -> Statement:
 
 
 def question(*answer: Statement, remark: tuple[Statement, ...] = ()) -> Question:
-    """A question on the one experiment; sentences beyond those given say that it calls finit_module."""
+    """A question on the one experiment; sentences beyond the given ones state that it calls finit_module."""
     claim = Claim(finding=KEY, fact="call", equals="finit_module")
     rest = tuple(statement(number, shown_by=(claim,)) for number in range(len(answer), 3))
     return Question(

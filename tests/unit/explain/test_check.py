@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A statement without a ground, or that the data no longer bear out, is refused; a gap is told."""
+"""Statements without a reference, or contradicted by the data, are refused; gaps are reported."""
 
 from __future__ import annotations
 

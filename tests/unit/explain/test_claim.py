@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A claim holds, is contradicted, or is not shown, kernel by kernel."""
+"""A claim holds, is contradicted, or is not shown, per kernel."""
 
 from __future__ import annotations
 

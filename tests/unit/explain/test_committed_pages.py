@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pages that are committed are those that the committed data and texts give, and keep their limits."""
+"""The committed pages match the committed data and texts, and stay within their size limits."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_page_stands_alone_without_script_and_is_small(path: Path) -> None:
 
 def test_nothing_of_the_host_that_made_them_is_left() -> None:
     files = [*_PAGES, *sorted((_EXPLAIN / "data").glob("*.json"))]
-    # Where checkouts, stores and scratch directories lie: a guest has none of these.
+    # Locations of checkouts, stores and scratch directories: a guest has none of these.
     found = [
         (path.name, word)
         for path in files

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pictures show what was found, and only that."""
+"""The diagrams show exactly the findings."""
 
 from __future__ import annotations
 

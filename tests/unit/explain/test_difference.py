@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernels that printed the same stand together; in the others the lines that differ are marked."""
+"""Kernels with equal output are grouped; in the other groups the differing lines are marked."""
 
 from __future__ import annotations
 

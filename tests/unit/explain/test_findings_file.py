@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The file that `pytest --findings FILE` writes: each experiment's end and its reason, without this host's paths."""
+"""The file that `pytest --findings FILE` writes: each experiment's outcome and reason, without this host's paths."""
 
 from __future__ import annotations
 

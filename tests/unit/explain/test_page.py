@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A page: standalone, the same bytes each time, and nothing of what was printed becomes markup."""
+"""A page is standalone and reproducible, and escapes all printed output."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _EMPTY = {"meta", "br", "img", "link", "hr"}
 
 
 class _Reader(html.parser.HTMLParser):
-    """Keeps ids and references, and stops at a tag that closes no open one."""
+    """Collects ids and references, and fails at a tag that closes no open one."""
 
     def __init__(self) -> None:
         super().__init__()

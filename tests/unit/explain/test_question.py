@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What people write for the pages is read strictly: a mistake is one line that names the file."""
+"""Texts for the pages are read strictly: a mistake is a one-line error that names the file."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A run's files become the stored data: steady, without this host's paths, all of it or nothing."""
+"""A run's files become the stored data: stable, without this host's paths, completely or not at all."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is another at every boot is replaced by a sign; what a reader learns from stays."""
+"""Values that differ at every boot are replaced by a sign; informative values stay."""
 
 from __future__ import annotations
 

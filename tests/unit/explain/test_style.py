@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pages' colours can be read, on light paper and on dark: WCAG 2's contrast for text of any size."""
+"""The pages' colours are readable in light and dark mode: WCAG 2 contrast for text of any size."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The Chinese on the pages is Taiwan's: its characters, its words, its signs."""
+"""The Chinese text on the pages is Taiwanese usage: characters, vocabulary, punctuation."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Finds in a Chinese text what an engineer of Taiwan would not write."""
+"""Finds in a Chinese text what deviates from the usage of engineers in Taiwan."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TIGHT = re.compile(rf"[{_CJK}][A-Za-z0-9]|[A-Za-z0-9][{_CJK}]")
 
 
 def faults(text: str) -> list[str]:
-    """What to write instead, for each word, character and sign that is not Taiwan's; code in backticks is free."""
+    """A replacement for each word, character and sign that is not Taiwanese usage; code in backticks is exempt."""
     bare = _CODE.sub("x", text)
     for word in _LISTS["but"]["words"]:
         bare = bare.replace(word, "")
@@ -29,7 +29,7 @@ def _faults(bare: str, without_code: str) -> Iterator[str]:
         if word in bare:
             yield f"{word}: {better}"
     for letter in sorted(set(re.findall(f"[{_CJK}]", bare))):
-        # Big5 is what Taiwan's computers wrote before Unicode: it has no character of the simplified script.
+        # Big5, Taiwan's encoding before Unicode, has no characters of the simplified script.
         try:
             letter.encode("big5")
         except UnicodeEncodeError:

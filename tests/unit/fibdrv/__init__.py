@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""fibdrv without a guest: its packaging, and its mutants."""
+"""Tests of fibdrv without a guest: its packaging, and its mutants."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every mutant applies to the driver as it is, and names a test that there is."""
+"""Every mutant applies to the current driver, and names an existing test."""
 
 from __future__ import annotations
 

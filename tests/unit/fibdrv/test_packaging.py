@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the driver's files say of one thing in several places is the same everywhere."""
+"""Facts repeated in several of the driver's files are the same everywhere."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A real SSH server on loopback: paramiko's, with this host's shell behind it."""
+"""A real SSH server on loopback: paramiko's, which runs commands in this host's shell."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import paramiko
 
 
 class SshServer:
-    """Listens on a port of its own until closed; lets in whoever holds `user_key`."""
+    """Listens on a free port until closed; accepts logins with `user_key`."""
 
     def __init__(self, host_key: paramiko.PKey, user_key: paramiko.PKey, *, greets_after_s: float = 0.0) -> None:
-        """`greets_after_s` is how long it takes on each connection to its first word."""
+        """`greets_after_s` is the delay in seconds before each connection's banner."""
         self._host_key = host_key
         self._user_key = user_key
         self._greets_after_s = greets_after_s
@@ -28,12 +28,12 @@ class SshServer:
         self.port = int(self._listener.getsockname()[1])
         self.logins: list[str] = []
         self.answers = threading.Event()
-        """Cleared, requests on channels that were opened are never answered."""
+        """Event that allows answers: while cleared, requests on open channels are never answered."""
         self.answers.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
-        """End every connection without a word."""
+        """Close every connection without a message."""
         for transport in self._transports:
             transport.close()
 
@@ -84,7 +84,7 @@ class _Session(paramiko.ServerInterface):  # type: ignore[misc]
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         self._answers.wait()
-        # The command may not end before paramiko has answered the request, which it does when this returns.
+        # Delayed: the command must not end before paramiko has answered the request, which it does when this returns.
         runner = threading.Timer(0.05, _execute, (channel, command.decode()))
         runner.daemon = True
         runner.start()
@@ -104,7 +104,7 @@ def _execute(channel: paramiko.Channel, command: str) -> None:
             pump.start()
         for pump in pumps:
             pump.join()
-        # sshd sends no status for what a signal ended, but a message that paramiko does not read.
+        # For a command killed by a signal, sshd sends no status but a message that paramiko ignores.
         if child.wait() >= 0:
             channel.send_exit_status(child.returncode)
         channel.close()

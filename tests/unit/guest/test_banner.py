@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An sshd that is slow to speak is met within the limit of its wait; one that never speaks is lost within it."""
+"""A slow sshd is accepted within the time limit of its wait; a silent one counts as lost within it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .ssh_server import SshServer
 
 _AGAIN_S = 0.4
 _SLACK_S = 1.5
-"""What a step, the last look and a busy host may take besides."""
+"""Additional time in seconds for a step, the last attempt and a busy host."""
 
 Handler = Callable[[int, socket.socket], None]
 
@@ -34,7 +34,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> LabKeys:
 
 
 class RawServer:
-    """Accepts, and has each connection treated by `handle`, which gets its number and the socket."""
+    """Accepts connections, and calls `handle` with each one's number and socket."""
 
     def __init__(self, handle: Handler) -> None:
         self.handle = handle
@@ -44,7 +44,7 @@ class RawServer:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def count_open(self) -> int:
-        """How many of its clients have not hung up."""
+        """Number of clients that have not hung up."""
         return sum(not _has_hung_up(client) for client in self.clients)
 
     def _accept(self) -> None:
@@ -56,7 +56,7 @@ class RawServer:
 
 
 def _await_clients(server: RawServer, count: int) -> None:
-    """Return when the server's thread has accepted so many: the kernel connects before it does."""
+    """Wait until the server's thread has accepted `count` clients: the kernel connects before it does."""
     deadline = time.monotonic() + 30
     while len(server.clients) < count:
         assert time.monotonic() < deadline, f"{len(server.clients)} of {count} connections were accepted"
@@ -171,7 +171,7 @@ def test_a_guest_whose_network_comes_up_late_is_met_by_a_newer_connection(
     keys: LabKeys, serve: Callable[[Handler], RawServer]
 ) -> None:
     behind = SshServer(_key(keys.host), _key(keys.user))
-    # Of the first two QEMU's SYN was lost, and it does not send it again for long.
+    # QEMU's SYN of the first two was lost, and is retransmitted only after a long time.
     server = serve(lambda number, client: _forward(client, behind.port) if number > 2 else None)
     started = time.monotonic()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which limit each way into a guest has."""
+"""Time limits of each kind of connection to a guest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LIMITS = limits_for(Accelerator.TCG, patience=3)
 
 @pytest.fixture
 def connected(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What each connection over SSH was asked with."""
+    """Arguments of each SSH connection."""
     asked: list[dict[str, Any]] = []
 
     def connect(*_: object, **options: Any) -> FakeTransport:

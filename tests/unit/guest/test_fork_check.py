@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A fork passes only when everything is as it was frozen, and its clock and random pool are as they should be."""
+"""A fork passes only when its state equals the frozen one, and its clock and random pool are correct."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_the_evidence_is_what_the_guest_said() -> None:
 
 
 class _SlowFork(_Fork):
-    """A fork that answers an echo, and takes too long over commands with a word in them."""
+    """A fork that answers an echo, and is too slow for commands that contain `word`."""
 
     def __init__(self, word: str) -> None:
         super().__init__(GOOD)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The guest's verbs over a fake transport: a slow command is a result, a dead guest is none."""
+"""The guest's methods over a fake transport: a slow command is a result, a dead guest is not."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_closing_opens_no_connection_as_root_to_close_it() -> None:
 
 
 def _opening(user: FakeTransport, *roots: FakeTransport) -> Guest:
-    """A guest that has one connection as root after another to give, and no more than these."""
+    """A guest with these root connections to open in order, and no others."""
     left = iter(roots)
     return _guest(user, lambda: next(left))
 
@@ -220,7 +220,7 @@ def test_a_long_command_is_shortened_in_the_message() -> None:
 
 
 class _Blocked(FakeTransport):
-    """A command that only comes to an end when it is cut."""
+    """A command that ends only when it is cut."""
 
     def __init__(self) -> None:
         super().__init__()

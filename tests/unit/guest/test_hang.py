@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A guest that is over its limit: asked gently first, and no more than it takes."""
+"""A guest that exceeds its time limit: gentle probes come first, and stop when one succeeds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PANIC = "[   30.000000] Kernel panic - not syncing: NMI: Not continuing\n"
 
 
 class _Machine:
-    """Says on its console what a test tells it to, key by key."""
+    """Prints on its console the test's answer to each key."""
 
     def __init__(self, console: FakeConsole, **answers: str) -> None:
         self.asked: list[str] = []
@@ -96,7 +96,7 @@ def test_a_kernel_that_answers_no_key_is_interrupted_and_its_last_words_are_know
     console = FakeConsole("[    1.000000] before\n")
     machine = _Machine(console, nmi=_PANIC)
     report = _probe(machine, console).ask(ssh_answers=False)
-    # Nor would it answer to the other keys.
+    # It would not answer the other keys either.
     assert machine.asked == ["w", "nmi"]
     assert report.kernel_answers
     assert report.nmi_from == len("[    1.000000] before\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""KFENCE is started in a guest that is up, or the kernel that cannot is named."""
+"""KFENCE is started in a booted guest, or the unsuitable kernel is named."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The lab's line, with a real shell at its other end."""
+"""The lab's root shell connection, with a real shell at the other end."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_closed_line_takes_no_command(transport: LineTransport) -> None:
 
 
 class _Root:
-    """Somebody who is logged in as root; says how each command ended."""
+    """A root connection whose commands all end with `status`."""
 
     def __init__(self, status: int) -> None:
         self.status = status
@@ -188,7 +188,7 @@ def test_output_that_comes_in_time_does_not_prolong_the_limit(transport: LineTra
 def test_a_command_that_never_stops_writing_is_too_slow(
     transport: LineTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "_CHUNK_BYTES", 1)  # there is always more waiting, and memory stays small
+    monkeypatch.setattr(line, "_CHUNK_BYTES", 1)  # more data is always waiting, and memory stays small
     started = time.monotonic()
     with pytest.raises(CommandTooSlow):
         transport.run("timeout 1.5 yes", timeout_s=0.2)

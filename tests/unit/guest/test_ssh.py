@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""SSH against a real server on loopback: pinned keys, drained streams, and lost connections by their name."""
+"""SSH against a real server on loopback: pinned keys, drained streams, and named causes of lost connections."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_slow_command_is_told_from_a_lost_one(reach: Connect) -> None:
 def test_a_timer_that_is_slow_to_expire_does_not_make_a_slow_command_a_lost_one(
     reach: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # invoke asks whether its timer still runs, and its timer is what woke it.
+    # invoke asks whether its timer still runs, and it is that timer which wakes invoke.
     monkeypatch.setattr("invoke.runners.Runner.timed_out", property(lambda _: False))
     with pytest.raises(CommandTooSlow):
         reach().run("sleep 1000", timeout_s=0.2)
@@ -209,7 +209,7 @@ def test_a_guest_that_opens_a_channel_and_then_hangs_is_not_waited_for_without_e
     server.answers.clear()
     with pytest.raises(CommandTooSlow):
         verbs[verb]()
-    # Nothing can go over it any more.
+    # The connection is unusable.
     with pytest.raises(TransportLost):
         verbs[verb]()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A connection that is made in the background: its first user waits for it, or gets what went wrong."""
+"""A connection made in the background: its first user waits for it, or gets its error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vmlab.host.limits import limits_for
 
 
 class _Door:
-    """Makes a connection once a test lets it, or raises what it is told to."""
+    """Makes a connection when the test allows it, or raises the given error."""
 
     def __init__(self) -> None:
         self.made = FakeTransport({"uname": "6.1\n"})
@@ -37,7 +37,7 @@ class _Door:
         return self.made
 
     def finish(self) -> None:
-        """Let it, and wait until all that follows from it has happened."""
+        """Allow the connection, and wait until everything that follows from it has happened."""
         self.opened.set()
         assert self.was_asked.wait(10)
         self.threads[0].join(10)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What was reported while somebody watched: by the log, and by the console where the log has a hole."""
+"""Kernel reports during a watch: from the log, and from the console where the log has a gap."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WARNING = "WARNING: CPU: 0 PID: 94 at fibdrv_main.c:42 fib_read+0x1b/0x40 [fibd
 
 
 class _Kernel:
-    """A kernel's log, its console, and a shell over which both are looked at."""
+    """A kernel's log, its console, and a shell that reads both."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -27,7 +27,7 @@ class _Kernel:
         self.console = FakeConsole()
         self.takes_marks = True
         self.unloading = 0
-        """How many looks find a module being taken out."""
+        """Number of looks that still see a module being unloaded."""
         self.on_unload = ""
         self.transport = FakeTransport({"echo": self._shell, "export": self._shell, "i=0;": self._await_unload})
         self.say("Linux version 6.1.0-56-cloud-amd64")
@@ -41,7 +41,7 @@ class _Kernel:
         self.next += 1
 
     def overwrite(self, kept: int) -> None:
-        """The ring holds no more than the newest."""
+        """Drop all but the newest `kept` lines from the ring buffer."""
         del self.lines[:-kept]
 
     def _shell(self, command: str) -> str:

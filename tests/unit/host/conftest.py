@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A host to choose an accelerator on."""
+"""A fake host for choosing an accelerator."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A host whose QEMU is a small shell script, which is all that choosing an accelerator sees of one."""
+"""A host whose QEMU is a small shell script, which is all that the choice of an accelerator needs."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ qemu-system-x86_64: ../target/i386/kvm/kvm.c:3183: kvm_buf_set_msrs: Assertion `
 END
 """
 ABORT = f"{_QEMU_SAID}kill -ABRT $$"
-"""What QEMU 7.2 does on a nested host that refuses a register, word for word, with a warning before it."""
+"""Behaviour of QEMU 7.2 on a nested host that refuses a register, verbatim, with a warning before it."""
 ABORT_TOLD = "QEMU ended with status -6: qemu-system-x86_64: error: failed to set MSR 0x38d to 0x0"
 
 
 @dataclass
 class Host:
-    """A host whose QEMU is a script: what it does, and how often it was started."""
+    """A host whose QEMU is a script: sets its behaviour and counts its starts."""
 
     directory: Path
     script: str = BANNER
 
     @property
     def models(self) -> list[str]:
-        """The CPU models that QEMU was started with so far."""
+        """CPU models that QEMU was started with so far."""
         journal = self.directory / "runs"
         return journal.read_text().splitlines() if journal.exists() else []
 
@@ -44,7 +44,7 @@ class Host:
         return len(self.models)
 
     def does(self, **scripts: str) -> None:
-        """What QEMU does with each CPU model; `off` is `host,pmu=off`, and with others it ends without a word."""
+        """Set QEMU's behaviour per CPU model; `off` is `host,pmu=off`. With other models QEMU exits without output."""
         cases = "".join(
             f"{'host,pmu=off' if name == 'off' else name}) {script} ;;\n" for name, script in scripts.items()
         )

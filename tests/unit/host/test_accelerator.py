@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""KVM counts only when it ran the kernel, within a bounded time, and the verdict has a reason.
+"""KVM counts only if it ran the kernel within a time limit, and the verdict has a reason.
 
-A small shell script stands for QEMU.
+A small shell script replaces QEMU.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def test_a_device_that_is_not_there_means_tcg_without_a_try(host: Host) -> None:
 
 
 def _refuse_to_open(device: Path, refusal: OSError, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As root there is no right that a mode takes away."""
+    """Make opening the device fail with `refusal`: for root, file modes deny nothing."""
     opened = os.open
 
     def open_or_refuse(path: Path, *arguments: int, **options: int) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whether another architecture's programs run here is tried, and said in one line when they do not."""
+"""Running another architecture's programs is tried, and a failure gets a one-line message."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vmlab.host.binfmt import elf_program, native_architecture, require_programs
 
 @pytest.fixture
 def other(monkeypatch: pytest.MonkeyPatch) -> Architecture:
-    """An architecture that is not this host's own."""
+    """An architecture other than this host's."""
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     return Architecture.ARM64
 

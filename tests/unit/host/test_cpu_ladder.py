@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Under KVM each CPU model is proved before it is used, and each step down the ladder says why it was taken."""
+"""Under KVM each CPU model is proved before use, and each step down the ladder has a reason."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Timing tests have the machine to themselves, and wait for no newcomer."""
+"""Timing tests get exclusive use of the machine, and do not wait for later runs."""
 
 from __future__ import annotations
 

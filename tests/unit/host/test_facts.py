@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The doctor's grades: what stops the lab is bad, what slows it is not."""
+"""The doctor's grades: facts that stop the lab are bad, facts that slow it are not."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which UEFI firmware a host has, and what it is told when it has none."""
+"""A host's UEFI firmware, and the error when it has none."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[UefiFiles, 
 
 def test_the_first_that_is_whole_is_taken(places: tuple[UefiFiles, UefiFiles]) -> None:
     first, second = places
-    first.code.touch()  # its variables are not there
+    first.code.touch()  # the variables file is missing
     second.code.touch()
     second.variables.touch()
     assert find_uefi(Architecture.AMD64) == second
@@ -52,7 +52,7 @@ def test_only_targets_that_start_by_it_need_it(places: tuple[UefiFiles, UefiFile
 
 
 def test_no_firmware_is_one_with_secure_boot() -> None:
-    """It would refuse the modules that are to be tested."""
+    """It would refuse the modules under test."""
     for files in (row for rows in PLACES.values() for row in rows):
         assert not any(word in str(files.code).lower() for word in ("secboot", "secure", ".ms."))
     assert set(PACKAGES) == set(Architecture)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is missing on a host, and who may install it."""
+"""Missing host packages, and the permission to install them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vmlab.system.process import Finished
 
 
 class Host:
-    """A host with some programs, and what was run on it."""
+    """A host with some programs, and a record of the commands run on it."""
 
     def __init__(self, *programs: str) -> None:
         self.programs = set(programs)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""KVM's own settings are read wherever a kernel's release keeps them."""
+"""KVM's module parameters are read, wherever a kernel release keeps them."""
 
 from __future__ import annotations
 

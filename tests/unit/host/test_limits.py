@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Time limits scale with the accelerator and with the user's patience."""
+"""Time limits scale with the accelerator and with the user's patience setting."""
 
 from __future__ import annotations
 

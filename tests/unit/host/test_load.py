@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A host is too busy for a clock when no processor is left for the guest."""
+"""A host is too busy for clock timing when no processor is free for the guest."""
 
 from __future__ import annotations
 

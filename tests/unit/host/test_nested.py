@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is known of nested hosts leads to a step of the ladder, and is told with where it is known from."""
+"""Known problems of nested hosts lead to a step of the CPU ladder, and are reported with their source."""
 
 from __future__ import annotations
 

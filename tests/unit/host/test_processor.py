@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The processor is named on x86 and on arm64, and a virtual machine is known by what each of them shows."""
+"""The processor's name on x86 and arm64, and the detection of virtual machines on both."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which version of a kernel line the index offers: the newest that is there whole."""
+"""The version of a kernel line that the index offers: the newest complete one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vmlab.image.debian_index import Package, newest_kernel, parse_packages
 
 
 def _kernel(release: str, version: str, *, parts: str = "ihk", kbuild: str | None = None) -> list[Package]:
-    """Rows of image, headers and kbuild; `kbuild` is the headers' dependency."""
+    """Index entries of image, headers and kbuild; `kbuild` is the headers' dependency."""
     line = ".".join(release.split(".")[:2])
     name = f"linux-kbuild-{line}"
     rows = {

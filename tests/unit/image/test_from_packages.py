@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What an image is made of: chosen from the index, remembered, and every byte of the recipe an input."""
+"""Inputs of an image: chosen from the index, cached, and including every byte of the recipe."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _context(store: Store, directory: Path, *, notice: Say = silent, **options: 
 
 
 class Index:
-    """Stands for the package index; `text` may be an error to raise."""
+    """Replaces the package index; `text` may be an error to raise."""
 
     def __init__(self, text: str | Exception) -> None:
         self.text = text
@@ -177,7 +177,7 @@ def test_every_file_of_a_recipe_is_in_its_digest(catalogue: Path) -> None:
     for path in files:
         path.write_text(path.read_text() + "# changed\n")
         seen.add(load_recipe("debian", catalogue).digest)
-    # A comment in packages.toml changes nothing that goes in.
+    # A comment in packages.toml is not part of the digest.
     assert len(seen) == 1 + len(files) - 1
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An arm64 kernel is given to QEMU bare, however it was packed."""
+"""An arm64 kernel is given to QEMU uncompressed, whatever its format in the package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BARE = b"MZ".ljust(56, b"\0") + b"ARM\x64" + b"code" * 100
 
 
 def _zboot(packed: bytes, compression: bytes) -> bytes:
-    """drivers/firmware/efi/libstub/zboot-header.S, as far as it is read."""
+    """drivers/firmware/efi/libstub/zboot-header.S, the fields that are read."""
     offset = 4096
     header = b"MZ\0\0zimg" + offset.to_bytes(4, "little") + len(packed).to_bytes(4, "little")
     return (header.ljust(24, b"\0") + compression).ljust(offset, b"\0") + packed + b"behind it"

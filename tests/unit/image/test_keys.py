@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The lab's SSH keys are its own, made once, and nobody else may read them."""
+"""The lab has separate SSH keys, made once and readable by the owner only."""
 
 from __future__ import annotations
 

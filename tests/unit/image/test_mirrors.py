@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where packages come from: the user's word first, then the host's, then mmdebstrap's."""
+"""Precedence of package sources: the user's setting first, then the host's, then mmdebstrap's default."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a failed mmdebstrap means: whose fault it is, in one line, from its own words."""
+"""Errors for a failed mmdebstrap: the cause in one line, from mmdebstrap's output."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_host_without_mmdebstrap_is_told_how_to_get_it(monkeypatch: pytest.Mon
 
 
 class Emulation:
-    """A host that has an emulator, or has none, and how mmdebstrap was called on it."""
+    """A host with or without an emulator, and the recorded mmdebstrap call."""
 
     def __init__(self, *, works: bool) -> None:
         self.works = works

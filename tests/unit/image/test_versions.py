@@ -50,7 +50,7 @@ _VERSION = st.builds(
 @settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow])
 @given(pairs=st.lists(st.tuples(_VERSION, _VERSION), min_size=20, max_size=20))
 def test_the_order_is_dpkgs(pairs: list[tuple[str, str]]) -> None:
-    # One shell for many comparisons: starting dpkg is what costs.
+    # One shell for many comparisons: starting dpkg takes most of the time.
     words = [word for pair in pairs for word in pair]
     script = (
         "while [ $# -gt 0 ]; do "

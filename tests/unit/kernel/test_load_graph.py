@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Function graphs become trees, and the steps of loading a module are told from what a trace shows."""
+"""Function graphs are parsed into trees, and the steps of loading a module are found in a trace."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a process id names, from what /proc says."""
+"""The diagnosis of a process id from /proc."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Why perf was refused."""
+"""The cause of a refused perf operation."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What follows from a report belongs to it: the report that tells the cause is the one, and counts as one."""
+"""Follow-up reports are part of the report that names the cause, and both count as one."""
 
 from __future__ import annotations
 

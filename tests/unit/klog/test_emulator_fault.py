@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A trap at a breakpoint that is not there is told from one that is."""
+"""A trap at a breakpoint that the code does not have is told apart from a real one."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whatever stands in a log, reading it raises nothing, and what is found is whole and in order."""
+"""Parsing never raises, whatever the log contains, and the found reports are complete and in order."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Records of the kernel log, as /dev/kmsg gives them."""
+"""Records of the kernel log, in the format of /dev/kmsg."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_text_that_looks_like_a_prefix_stays_text() -> None:
 
 
 class _Kernel:
-    """Answers looks at the log as a guest's shell does: whole, or what is new where it is open already."""
+    """Answers reads of the log like a guest's shell: the whole log, or only new records where it is already open."""
 
     def __init__(self, log: str, *, has_line: bool) -> None:
         self.lines = log.splitlines()
@@ -140,7 +140,7 @@ def test_over_the_line_only_what_is_new_is_read() -> None:
 
 def test_a_forks_log_is_read_from_where_it_was_frozen_and_whole_when_asked_for() -> None:
     kernel = _Kernel(_LOG, has_line=True)
-    kernel("cat /proc/self/fd/9")  # what was read before the freeze
+    kernel("cat /proc/self/fd/9")  # already read before the freeze
     kernel.lines.append("4,346,7000000,-;random: crng reseeded due to virtual machine fork")
     log = KernelLog(kernel, position=345)
     assert [record.sequence for record in log.after(345)] == [346]

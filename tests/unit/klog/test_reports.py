@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Whole reports as a serial console shows them, one or two to a file in `reports/`, and what is read from each.
+"""Whole reports as a serial console shows them, one or two per file in `reports/`, and the fields read from each.
 
-Their shapes are those of kernels from 5.10 to 7.3, on x86 and arm64; their words, names and addresses are invented.
+The formats are those of kernels from 5.10 to 7.3 on x86 and arm64; texts, names and addresses are invented.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ DIRECTORY = Path(__file__).parent / "reports"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What is read from a report."""
+    """Expected fields of a report."""
 
     file: str
     kind: str
     title: str
-    """What it begins with."""
+    """First line of the report."""
     frames: tuple[str, ...] = ()
     module: str = "gauge"
     process: str = "feeder[831]"
@@ -47,7 +47,7 @@ INNOCENT = ("facts", "innocent-checkers", "innocent-drivers", "innocent-programs
 
 
 def console(name: str) -> str:
-    """A file as the lab reads it."""
+    """A file as the lab reads it from a console."""
     return clean((DIRECTORY / f"{name}.txt").read_bytes().decode())
 
 

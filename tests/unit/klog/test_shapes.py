@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reports in the shapes in which kernels from 5.10 to 7.3 print them, written by us, as a serial console shows them."""
+"""Invented reports in the formats of kernels from 5.10 to 7.3, as a serial console shows them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _RULER = "=" * 66
 
 
 class Shape(NamedTuple):
-    """A report, and what must be read from it."""
+    """A report, and the fields that must be read from it."""
 
     text: str
     kind: str
@@ -378,4 +378,4 @@ def test_innocent_lines_are_left_alone() -> None:
 
 
 SHAPES = [shape.text for shape in _SHAPES.values()]
-"""For tests that spoil them."""
+"""Texts for the tests that damage them."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Trouble in a kernel log is found in the shapes of every release, and innocent lines are left alone."""
+"""Splats are found in the formats of every release, and harmless lines are ignored."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Taint bits have names, and loading a module explains two of them."""
+"""Names of taint bits, and the two bits that loading a module sets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_only_what_came_up_and_no_module_explains_is_unexpected(before: int, aft
     assert unexpected(before, after) == names
 
 
-# The bits of Documentation/admin-guide/tainted-kernels.rst, by number there.
+# Bits by number, from Documentation/admin-guide/tainted-kernels.rst.
 @pytest.mark.parametrize(
     ("bit", "name"),
     [

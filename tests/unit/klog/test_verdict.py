@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a report means for its test: trouble, meant, known, or out of date."""
+"""Meaning of a kernel report for its test: trouble, expected, known, or outdated."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Words that reports begin with are printed by drivers and programs, too: a report has a place, a number or a trace."""
+"""Drivers and programs print the first words of reports too: a real report has a place, a number or a trace."""
 
 from __future__ import annotations
 

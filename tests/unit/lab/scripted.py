@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A testbed whose boots, forks and snapshots end as a test says."""
+"""A testbed whose boots, forks and snapshots end as the test says."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SNAPSHOT = StoredObject(
 
 
 class Script:
-    """What comes next: faults, each raised once, and what was done so far."""
+    """Faults to raise, each once, and the list of actions so far."""
 
     def __init__(self) -> None:
         self.boots: list[VmlabError] = []
@@ -35,14 +35,14 @@ class Script:
         self.done: list[str] = []
 
     def act(self, what: str, faults: list[VmlabError]) -> None:
-        """Remember what was done, and raise the next of its faults."""
+        """Record an action, and raise the next of its faults."""
         self.done.append(what)
         if faults:
             raise faults.pop(0)
 
 
 class ScriptedMachines(Machines):
-    """Boots as the script says."""
+    """Boots as scripted."""
 
     def __init__(self, rig: Rig, script: Script) -> None:
         super().__init__(rig)
@@ -58,7 +58,7 @@ class ScriptedMachines(Machines):
 
 
 class ScriptedFreezer(Freezer):
-    """Makes snapshots and resumes them as the script says."""
+    """Makes and resumes snapshots as scripted."""
 
     def __init__(self, rig: Rig, machines: Machines, script: Script) -> None:
         super().__init__(rig, machines)
@@ -78,7 +78,7 @@ class ScriptedFreezer(Freezer):
 
 
 class ScriptedTestbed(Testbed):
-    """Has no module: its stages differ by name alone."""
+    """A testbed without a module: its stages differ by name alone."""
 
     def __init__(self, run: Run, rig: Rig, script: Script) -> None:
         machines = ScriptedMachines(rig, script)
@@ -88,12 +88,12 @@ class ScriptedTestbed(Testbed):
         return Cargo(stage=stage)
 
     def start(self, stage: Stage = Stage.READY) -> str:
-        """How a fork came about, and by which accelerator."""
+        """Start a fork, and describe its origin and accelerator."""
         with self.fork(stage) as forked:
             return _words(forked)
 
     def start_anew(self) -> str:
-        """The same of a boot."""
+        """Boot a guest, and describe its origin and accelerator."""
         with self.boot() as booted:
             return _words(booted)
 

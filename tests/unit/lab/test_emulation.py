@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A lab whose guests are emulated says so, unless that is what was asked for."""
+"""A lab with emulated guests prints a notice, unless emulation was requested."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KVM = Verdict(accelerator=Accelerator.KVM, cpu_model="host", reason="proved")
 
 
 class _Rig(FakeRig):
-    """Runs under the accelerator that this host is said to have."""
+    """A rig with the accelerator that this host is said to have."""
 
     @property
     def host_verdict(self) -> Verdict:

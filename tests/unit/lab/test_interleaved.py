@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Two guests run in turns: never both, and each stands still while the other is timed."""
+"""Two guests run in turns: one is paused while the other is timed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vmlab.timing.stopwatch import Stopwatch
 
 
 class _Host:
-    """Which guests run, and what ran while something was timed."""
+    """Guests that run now, and those that ran during each measurement."""
 
     def __init__(self) -> None:
         self.running = {"first", "second"}

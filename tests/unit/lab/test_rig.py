@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A run has each target's image once, learns of it once, and does not try again to make one that cannot be had."""
+"""A run obtains each target's image once, and does not retry an image that cannot be made."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vmlab.timing.document import host_words
 
 
 class _Rig(Rig):
-    """Makes an image of nothing, and counts how often it was to."""
+    """Makes an empty image, and counts the requests."""
 
     asked = 0
     fault: AssetError | None = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is done when a fork, or the snapshot it needs, cannot be had."""
+"""Fallbacks when a fork, or the snapshot it needs, is unavailable."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A run says that it builds the module when it does, and not when the store has the build."""
+"""A run prints a notice when it builds the module, and none when the build is cached."""
 
 from __future__ import annotations
 

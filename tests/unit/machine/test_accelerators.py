@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""KVM that is lost after it was proved: the run goes on by emulation, and every result says why."""
+"""KVM that is lost after it was proved: the run continues with emulation, and every result gives the reason."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REFUSED = KvmRefused("QEMU was refused KVM: failed to initialize kvm: Permissio
 
 
 class _Rig(FakeRig):
-    """Runs under the accelerator that this host is said to have."""
+    """A rig with the accelerator that this host is said to have."""
 
     @property
     def host_verdict(self) -> Verdict:
@@ -38,7 +38,7 @@ def notices() -> list[str]:
 
 @pytest.fixture
 def verdicts(monkeypatch: pytest.MonkeyPatch) -> list[Verdict]:
-    """What the host says of KVM: one word, which a test replaces."""
+    """The host's KVM verdict in a list of one, which a test replaces."""
     verdicts = [_KVM]
     monkeypatch.setattr(
         "vmlab.machine.accelerators.choose_accelerator",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""QEMU's argument list, word for word."""
+"""QEMU's exact argument list."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def test_extra_disks_are_raw_and_known_by_their_serial() -> None:
     assert "if=none,id=vmlab-seed,file=/run/seed.iso,format=raw,cache=unsafe,readonly=on" in argv
     assert "virtio-blk-pci,drive=vmlab-seed,serial=vmlab-seed" in argv
     assert "if=none,id=vmlab-out,file=/run/out,format=raw,cache=unsafe" in argv
-    # The machine's own is the first that the guest finds.
+    # The guest finds the machine's own disk first.
     assert argv.index("virtio-blk-pci,drive=disk,bootindex=0") < argv.index(
         "virtio-blk-pci,drive=vmlab-seed,serial=vmlab-seed"
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The serial console as a person would want to read it."""
+"""The serial console, made readable."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One QEMU process, with a script for QEMU: what a refusal means, and that nothing is left."""
+"""One QEMU process, replaced by a script: errors for refused starts, and no leftovers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from vmlab.system import scratch
 
 Install = Callable[[str, str], None]
 
-# A QEMU that greets, says yes to everything and names a port; it ends at `quit`. Its monitor is the descriptor
-# that its arguments name.
+# A QEMU that sends the greeting, accepts every command and names a port; it ends at `quit`. Its monitor is the
+# descriptor named in its arguments.
 _WELL = """\
 #!{python}
 import json, os, re, socket, sys, time

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The kernel's note on itself, out of a dump of its memory."""
+"""The kernel's vmcoreinfo note, read from a memory dump."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Disks on top of others have room, and a full or unreadable one is told."""
+"""Overlays need free space, and a full or unreadable disk is reported."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is asked of QEMU when its guest answers no more."""
+"""Probes sent to QEMU when its guest no longer answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vmlab.machine.qmp import Monitor
 
 
 class _Monitor:
-    """Keeps what it is told."""
+    """Records the executed commands."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, Mapping[str, object]]] = []

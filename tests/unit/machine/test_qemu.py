@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The process, with `sleep` for QEMU: it ends with the lab, however that ends, unless it was let go."""
+"""The QEMU process, replaced by `sleep`: it ends with the lab in every case, unless it was let go."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Start = Callable[..., QemuProcess]
 Begin = Callable[[str, str], tuple[int, ProcessIdentity]]
 
 _QEMU = "qemu-system-x86_64"
-# A lab of its own, to be killed: it starts a machine, says which, and waits.
+# A separate lab to kill: it starts a machine, prints its pid, and waits.
 _LAB = """
 import os, sys, time
 from pathlib import Path
@@ -44,7 +44,7 @@ if word != "exit":
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Writes the stand-in for QEMU."""
+    """Write the script that replaces QEMU."""
     programs = tmp_path / "bin"
     programs.mkdir()
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
@@ -74,7 +74,7 @@ def start(tmp_path: Path, install: Callable[[str], None]) -> Iterator[Start]:
 
 
 def _identity(qemu: QemuProcess) -> ProcessIdentity:
-    """Of the stand-in, once it runs."""
+    """Identity of the stand-in, once it runs."""
     pid = wait_until(lambda: qemu.pid, timeout_s=5, describe="a pid", interval_s=0.01)
     wait_until(lambda: _name(pid) == "sleep", timeout_s=5, describe="QEMU to run", interval_s=0.01)
     return ProcessIdentity.of(pid)
@@ -124,7 +124,7 @@ def test_end_is_firm_with_one_that_ignores_it(
 
 def test_end_asks_over_the_monitor_first(start: Start) -> None:
     class Asked:
-        """A QEMU that does as it is told."""
+        """A QEMU that executes `quit`."""
 
         def execute(self, command: str, *, timeout_s: float) -> None:
             said.append(command)
@@ -182,7 +182,7 @@ def test_a_kept_one_holds_its_scratch_directory_until_it_ends(
 
 @pytest.fixture
 def lab(tmp_path: Path, install: Callable[[str], None]) -> Iterator[Begin]:
-    """Starts a lab and its machine; the lab waits or ends as `word` says."""
+    """Start a lab and its machine; the lab then waits or ends as `word` says."""
     machines: list[ProcessIdentity] = []
     labs: list[subprocess.Popen[str]] = []
 
@@ -221,7 +221,7 @@ def test_it_dies_with_a_lab_that_just_ends(lab: Begin, kind: str) -> None:
 def test_one_that_was_let_go_outlives_its_lab(lab: Begin) -> None:
     pid, machine = lab("keepable", "keep")
     os.kill(pid, 9)
-    time.sleep(0.5)  # others are gone by then, as above
+    time.sleep(0.5)  # all others have ended by then, as above
     assert machine.is_alive()
 
 

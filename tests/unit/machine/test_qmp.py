@@ -26,7 +26,7 @@ Answer = Callable[[str, dict[str, Any]], "dict[str, Any] | None"]
 
 
 class Server:
-    """Answers QMP commands by `answer`; None hangs up, `{}` keeps silent."""
+    """Answers QMP commands with `answer`; None closes the connection, `{}` sends no answer."""
 
     def __init__(self, *, greeting: dict[str, Any] | None = _GREETING, answer: Answer) -> None:
         self.ours, self._theirs = socket.socketpair()
@@ -37,7 +37,7 @@ class Server:
         self._thread.start()
 
     def close(self) -> None:
-        # The thread may sit in recv(2): shutdown wakes it, close alone would not.
+        # The thread may block in recv(2): shutdown wakes it, close alone does not.
         for end in (self._theirs, self.ours):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -51,7 +51,7 @@ class Server:
         try:
             if self._greeting is not None:
                 self._send(self._greeting)
-            # The client ends no line, and waits for an answer before it sends the next message.
+            # The client sends no newlines, and waits for an answer before the next message.
             while raw := self._theirs.recv(65536):
                 request = json.loads(raw)
                 self.commands.append(request["execute"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The machines that run now, with `sleep` for QEMU: who sees them, who ends them, and whether one more has room."""
+"""Running machines, with `sleep` for QEMU: their listing, their end, and the memory left for another one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def spawn() -> Iterator[Spawn]:
-    """Starts what stands in for QEMU."""
+    """Start a process in place of QEMU."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start() -> subprocess.Popen[bytes]:
@@ -238,7 +238,7 @@ def test_who_comes_second_counts_what_the_first_was_promised(parent: Path) -> No
     with room_for(1500, timeout_s=0):
         second.start()
         second.join(0.3)
-        assert said == []  # it is not its turn before the first has its record
+        assert said == []  # the second waits until the first has its record
         _machine(parent, _myself(), _record(_myself(), expected_mib=100000))
     second.join(5)
     assert [line.partition(":")[0] for line in said] == ["not enough memory"]

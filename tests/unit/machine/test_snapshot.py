@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Freezing and going on, with a monitor that records what it is told; the files that this is about, real ones."""
+"""Freezing and resuming with real files, and a monitor that records its commands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MIB = 2**20
 
 
 class FakeMonitor:
-    """Records commands in their order, and what the file handed over is; `query-migrate` answers one after another."""
+    """Records commands in order and the files handed over; `query-migrate` returns the given answers in turn."""
 
     def __init__(self, *answers: dict[str, Any]) -> None:
         self.said: list[tuple[str, dict[str, Any]]] = []
@@ -33,7 +33,7 @@ class FakeMonitor:
         self.said.append((command, arguments or {}))
         if command != "query-migrate":
             return {}
-        # The last one stays true.
+        # The last answer repeats.
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
     def hand_over(self, name: str, descriptor: int) -> None:
@@ -83,7 +83,7 @@ def test_the_guest_is_stopped_before_its_state_is_written(state: Path) -> None:
     ]
     assert monitor.commands[4:] == ["query-migrate"] * 3
     assert monitor.handed == [("state", str(state), True)]
-    assert state.read_bytes() == b""  # nothing of an older state stays behind a shorter new one
+    assert state.read_bytes() == b""  # a shorter new state leaves nothing of an older one
     assert _open_files() == before
 
 
@@ -143,17 +143,17 @@ def test_making_remaking_and_forking_use_the_files_differently(tmp_path: Path) -
     files = SnapshotFiles(directory=tmp_path)
     disk, ram, state, base = tmp_path / "disk.qcow2", tmp_path / "ram", tmp_path / "state", Path("/images/disk.qcow2")
     shared, private = Memory(file=ram, is_shared=True), Memory(file=ram, is_shared=False)
-    # Power on, with what is written staying here.
+    # Boot; writes go into these files.
     assert files.for_making(base) == Origin(base=base, overlay=disk, memory=shared)
-    # Go on, with nothing of it changed: the overlay is another's, and the memory's changes are private.
+    # Resume without changing the files: another overlay, private memory.
     assert files.for_forks() == Origin(base=disk, memory=private, state=state)
-    # Go on, with what is written staying here.
+    # Resume; writes go into these files.
     assert files.for_remaking(base) == Origin(base=base, overlay=disk, memory=shared, state=state)
 
 
 @pytest.fixture
 def qemu_img(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[list[str]]]:
-    """A qemu-img that notes its arguments; returns them."""
+    """A qemu-img that records its arguments; returns them."""
     programs, notes = tmp_path / "bin", tmp_path / "notes"
     programs.mkdir()
     (programs / "qemu-img").write_text(f'#!/bin/sh\necho "$@" >> {shlex.quote(str(notes))}\n')
@@ -163,7 +163,7 @@ def qemu_img(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], li
 
 
 def _frozen(directory: Path) -> SnapshotFiles:
-    """Files of which the memory is 32 MiB long, with a word at each end and a hole between."""
+    """Snapshot files with 32 MiB of memory: a word at each end and a hole between."""
     directory.mkdir()
     files = SnapshotFiles(directory=directory)
     files.disk.write_bytes(b"QFI\xfb disk")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A trap without end at a breakpoint that is not in memory is found in registers, stack and code."""
+"""An endless trap at a breakpoint that is not in memory is detected from registers, stack and code."""
 
 from __future__ import annotations
 

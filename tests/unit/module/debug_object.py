@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A module's object file made by hand, with the debug information that gcc writes: as DWARF 4 (gcc 10) or 5 (gcc 11 to
-14), with relocations, in two sections that both begin at 0."""
+"""A hand-made module object file with gcc's debug information: DWARF 4 (gcc 10) or 5 (gcc 11 to 14). It has
+relocations, and two sections that both start at 0."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _MACHINES = {"x86": 62, "arm64": 183}
 _ADDR, _DATA1, _DATA4, _STRING, _UDATA, _REF4, _OFFSET, _EXPRLOC = 0x01, 0x0B, 0x06, 0x08, 0x0F, 0x13, 0x17, 0x18
 _NAME, _LINES, _LOW, _HIGH, _DIRECTORY, _ORIGIN, _LOCATION = 0x03, 0x10, 0x11, 0x12, 0x1B, 0x31, 0x02
 _RANGES, _CALL_FILE, _CALL_LINE = 0x55, 0x58, 0x59
-# Code: tag, whether it has children, attributes.
+# Code: tag, has-children flag, attributes.
 _ABBREVIATIONS = {
     1: (0x11, 1, ((_NAME, _STRING), (_DIRECTORY, _STRING), (_LOW, _ADDR), (_HIGH, _DATA4), (_LINES, _OFFSET))),
-    2: (0x2E, 0, ((_NAME, _STRING),)),  # the entry that inlined calls are made from
+    2: (0x2E, 0, ((_NAME, _STRING),)),  # the origin of inlined calls
     3: (0x2E, 1, ((_NAME, _STRING), (_LOW, _ADDR), (_HIGH, _DATA4))),
     4: (0x1D, 1, ((_ORIGIN, _REF4), (_LOW, _ADDR), (_HIGH, _DATA4), (_CALL_FILE, _DATA1), (_CALL_LINE, _UDATA))),
     5: (0x1D, 1, ((_ORIGIN, _REF4), (_RANGES, _OFFSET), (_CALL_FILE, _DATA1), (_CALL_LINE, _UDATA))),
-    6: (0x34, 0, ((_NAME, _STRING), (_LOCATION, _EXPRLOC))),  # a variable, to be stepped over
-    7: (0x0B, 1, ()),  # a lexical block, to be looked into
+    6: (0x34, 0, ((_NAME, _STRING), (_LOCATION, _EXPRLOC))),  # a variable, to skip
+    7: (0x0B, 1, ()),  # a lexical block, to descend into
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inlined:
-    """A call that is inlined: in one piece or several, each its first address and the one past its last."""
+    """An inlined call in one or several pieces, each from its first address to the one past its last."""
 
     function: str
     pieces: tuple[tuple[int, int], ...]
@@ -48,7 +48,7 @@ class Function:
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """A source file that was compiled. `files` are numbered from 1; a row is an address, a file's number, a line."""
+    """A compiled source file. `files` are numbered from 1; a row is an address, a file's number, a line."""
 
     source: str
     directory: str
@@ -61,7 +61,7 @@ class Unit:
 
 @dataclass
 class _Part:
-    """A section that is being written, and where in it an address of a section of code has to be put."""
+    """A section under construction, and its relocations against code sections."""
 
     data: bytearray = field(default_factory=bytearray)
     relocations: list[tuple[int, int, int]] = field(default_factory=list)
@@ -126,7 +126,7 @@ def _write_calls(
 
 
 def _write_ranges(ranges: _Part, pieces: Iterable[tuple[int, int]], version: int) -> None:
-    """Offsets from the unit's first address."""
+    """Write offsets from the unit's first address."""
     for first, last in pieces:
         ranges.data += b"\x04" + _leb(first) + _leb(last) if version >= 5 else struct.pack("<QQ", first, last)
     ranges.data += b"\0" if version >= 5 else bytes(16)
@@ -175,7 +175,7 @@ def _elf(units: Sequence[Unit], parts: dict[str, _Part], abbreviations: bytes, m
             where = 1 + SECTIONS.index(unit.section)
             symbols += struct.pack("<IBBHQQ", len(names), 2, 0, where, function.start, size)
             names += _text(function.name)
-    # Name: type, flags, content, link, info, size of an entry.
+    # Name: type, flags, content, link, info, entry size.
     sections: dict[str, tuple[int, int, bytes, int, int, int]] = {"": (0, 0, b"", 0, 0, 0)}
     sections |= {name: (1, 6, bytes(0x200), 0, 0, 0) for name in SECTIONS}
     sections[".symtab"] = (2, 0, symbols, len(SECTIONS) + 2, 1 + len(SECTIONS), 24)
@@ -218,5 +218,5 @@ def _leb(number: int) -> bytes:
 
 
 def _signed(number: int) -> bytes:
-    """As many bytes as any line number here takes."""
+    """The number in as many bytes as any line number here needs."""
     return bytes([number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14 & 0x7F])

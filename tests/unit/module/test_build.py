@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Building: the right command, the right reason when it fails, and no second build of the same thing."""
+"""Building: the correct command, the correct reason for a failure, and no repeated build of the same inputs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OTHER_VERSION = "gcc-14 (Debian 14.2.0-19) 14.2.0"
 
 
 class FakePlace:
-    """Answers a build's commands by what they are for."""
+    """Answers a build's commands by purpose."""
 
     name = BuildPlace.HOST
 

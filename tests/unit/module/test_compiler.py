@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which compiler built a kernel, and whether the one at hand is the same."""
+"""The compiler that built a kernel, compared with the available one."""
 
 from __future__ import annotations
 

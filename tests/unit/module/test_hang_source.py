@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A hang's reason names the line that a task is blocked in."""
+"""A hang's reason names the source line in which a task is blocked."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A built module is read before a kernel sees it."""
+"""A built module is inspected before a kernel loads it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COMMENT = "\0GCC: (Debian 12.2.0-14) 12.2.0\0GCC: (Debian 12.2.0-14) 12.2.0\0"
 
 
 def _elf(sections: dict[str, bytes]) -> bytes:
-    """A relocatable ELF file for x86-64 that has these sections and nothing else."""
+    """A relocatable ELF file for x86-64 with only these sections."""
     names = ["", *sections, ".shstrtab"]
     table = b"".join(name.encode() + b"\0" for name in names)
     contents = [b"", *sections.values(), table]

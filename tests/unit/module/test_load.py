@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Loading and unloading: what a refused module's error says."""
+"""Loading and unloading: the error for a refused module."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _INSMOD = "insmod: ERROR: could not insert module /build/fib/fib.ko: Invalid par
 
 
 class _Kernel:
-    """A guest's kernel that refuses every module, and the log that it does so in."""
+    """A guest kernel that refuses every module, and logs the refusal."""
 
     def __init__(self, *, says: list[str], insmod: str = _INSMOD, prefix: int = 4) -> None:
-        """`prefix` is a record's facility times eight and its level."""
+        """`prefix` is a record's facility times eight plus its level."""
         self._says = says
         self._prefix = prefix
         self._insmod = insmod

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A module's sources: which files count, and that their digest follows them."""
+"""A module's sources: the files that count, and their digest."""
 
 from __future__ import annotations
 

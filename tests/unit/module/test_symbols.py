@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which line an address of a module is of, where calls are inlined there; what is damaged resolves nothing."""
+"""The source line of an address in a module, including inlined calls; damaged files resolve nothing."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from vmlab.module.symbols import Symbols, with_sources
 _HEADERS = "/usr/src/linux-headers-6.1.0-56-cloud-amd64"
 _COMMON = "/usr/src/linux-headers-6.1.0-56-common"
 _VERSIONS = pytest.mark.parametrize("version", [4, 5])
-# gauge_read() calls put_level(), which calls copy_to_user(), which calls check_copy_size(): all are inlined. Behind
-# them gauge_read() goes on, and looks at the thread's flags.
+# gauge_read() calls put_level(), which calls copy_to_user(), which calls check_copy_size(): all are inlined. After them
+# gauge_read() continues, and reads the thread's flags.
 _CHECK = Inlined(function="check_copy_size", pieces=((0x10, 0x18),), file=4, line=169)
 _COPY = Inlined(function="copy_to_user", pieces=((0x10, 0x20),), file=2, line=12, inside=(_CHECK,))
 _PUT = Inlined(function="put_level", pieces=((0x8, 0x20), (0x40, 0x48)), file=1, line=88, inside=(_COPY,))

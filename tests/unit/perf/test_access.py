@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The table of perf_event_paranoid, and what is set in a guest and put back."""
+"""The table of perf_event_paranoid, and settings changed and restored in a guest."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def operation(name: str) -> Operation:
 
 
 def _refused_from(name: str, privilege: Privilege, kernel: PerfKernel) -> int | None:
-    """The lowest level at which it is refused, having seen that it is from there on."""
+    """The lowest level that refuses the operation; require that all higher levels refuse it too."""
     answers = [
         expected_errno(operation(name), level=level, privilege=privilege, kernel=kernel) != 0
         for level in known_levels()
@@ -114,7 +114,7 @@ def test_an_unknown_distributions_patch_is_named() -> None:
 
 
 class _Files(FakeTransport):
-    """A root shell that knows two files below /proc, and what kernel it is."""
+    """A root shell that knows two files below /proc, and its kernel."""
 
     def __init__(self, level: str = "3", kptr: str = "0") -> None:
         super().__init__()

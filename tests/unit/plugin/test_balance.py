@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A run falls into shards that lack nothing, share nothing, take the same time, and are the same on every host."""
+"""Shards of a run are complete, disjoint, equally long, and the same on every host."""
 
 from __future__ import annotations
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""The line of an output that tells why something failed: tables of cases."""
+"""The output line that explains a failure: tables of cases."""

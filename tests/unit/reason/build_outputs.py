@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Outputs of builds that failed, by their cause, each with its reason."""
+"""Outputs of failed builds, by cause, each with its reason."""
 
 from __future__ import annotations
 

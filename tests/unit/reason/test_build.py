@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The reason of a failed build: one table of what builds print, and of the one line that tells."""
+"""The reason of a failed build: one table of build outputs and the line that explains each."""
 
 from __future__ import annotations
 

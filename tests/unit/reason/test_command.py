@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The reason of a command that failed: its last telling line."""
+"""The reason of a failed command: the last line that explains it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The reason that a module was refused: the kernel's own words, else insmod's."""
+"""The reason for a refused module: the kernel's message, otherwise insmod's."""
 
 from __future__ import annotations
 

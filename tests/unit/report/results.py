@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Results to make reports of."""
+"""Results for building test reports."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The comparison's table hides nothing, and its status lets nothing undecided pass for fine."""
+"""The comparison's table is complete, and its status treats nothing undecided as success."""
 
 from __future__ import annotations
 

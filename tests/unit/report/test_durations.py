@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What runs took is recorded without what their targets took, and what nobody timed is estimated."""
+"""Test durations are recorded without their targets' durations, and unrecorded tests are estimated."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def _recorded() -> Durations:
     [
         ("a", "x", 1.0),  # recorded
         ("a", "z", 2.0),  # the median of x and y
-        ("c[z-octal]", "z", 7.0),  # the same test on another target, whose name is in its parameters
+        ("c[z-octal]", "z", 7.0),  # the same test on another target, with the target's name in its parameters
         ("new", "x", 3.0),  # the median of x
-        ("new", "w", 3.5),  # of all
+        ("new", "w", 3.5),  # the median of all
     ],
 )
 def test_what_nobody_timed_is_estimated(test: str, target: str, took_s: float) -> None:

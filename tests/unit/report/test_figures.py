@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Figures read alike everywhere."""
+"""Figures have the same format everywhere."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The result file comes back as it went, or is refused."""
+"""The result file reads back as written, or is refused."""
 
 from __future__ import annotations
 

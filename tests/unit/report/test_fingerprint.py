@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Equal faults read as one, different ones do not."""
+"""Equal faults have one fingerprint, different faults do not."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Annotations stand in the module's source, and nothing that a guest printed is a command to the runner."""
+"""Annotations point to the module's source, and guest output is never a workflow command."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_what_a_guest_printed_is_no_command(evil: str) -> None:
     assert len(line.splitlines()) == 1
     assert line.isprintable()
     assert line.startswith("::error file=")
-    # The message begins at the second `::`, and none of the properties has one.
+    # The message starts at the second `::`, and no property contains one.
     assert line.partition(" ")[2].partition("::")[0].count(":") == 0
 
 

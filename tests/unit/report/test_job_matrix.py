@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Job matrices are in the words of the engine that takes them."""
+"""Job matrices use the vocabulary of their CI system."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""JUnit XML in which a lost machine is no failure of the module."""
+"""JUnit XML in which a lost machine is not a failure of the module."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The step's summary has a row per kernel and the reasons as they stood, and no text of a guest's is Markdown in it."""
+"""The step summary has a row per kernel and the reasons verbatim, and guest text is escaped."""
 
 from __future__ import annotations
 

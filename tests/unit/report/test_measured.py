@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A run's figures stand below its table: a short line for each series, and none where nothing was recorded."""
+"""A run's figures follow its table: a short line per series, and no section without measurements."""
 
 from __future__ import annotations
 

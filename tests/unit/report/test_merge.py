@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Results of several hosts become one, what is missing is told, and what does not belong together is refused."""
+"""Results of several hosts are merged, missing parts are reported, and unrelated results are refused."""
 
 from __future__ import annotations
 

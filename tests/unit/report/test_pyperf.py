@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is exported for pyperf is what pyperf reads, by pyperf's own word."""
+"""The pyperf export is readable by pyperf itself."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The published schema says of a file what vmlab itself says, and a change of the model shows in it."""
+"""The published schema accepts the same files as vmlab, and follows every change of the model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _VALIDATOR = jsonschema.Draft202012Validator(result_schema())
 
 
 def _whole() -> dict[str, Any]:
-    """A result with something in every field."""
+    """A result with a value in every field."""
     points = (Point(n=1, samples=(1.0, 2.5)),)
     series = Series(
         name="fib",
@@ -49,7 +49,7 @@ def _whole() -> dict[str, Any]:
 
 
 def _damaged(data: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    """The same with one thing wrong, for everything in it: a value of another kind, a key too many or too few."""
+    """The whole result with one fault at a time: a value of another type, an unknown key or a missing one."""
     whole = _whole()
 
     def changed(value: Any, *, is_gone: bool = False) -> Any:
@@ -83,7 +83,7 @@ def _is_taken(data: Any) -> bool:
     try:
         result_from(data, where="x")
     except UsageError as error:
-        # Else it counts as taken, which the schema would have to say too.
+        # A multi-line error counts as accepted, which the schema would have to match.
         return "\n" in str(error)
     return True
 
@@ -103,7 +103,7 @@ def test_vmlab_takes_what_the_schema_takes_and_nothing_else() -> None:
 
 
 def test_the_published_schema_is_the_models() -> None:
-    # `vmlab report schema >docs/results.schema.json`, and a new SCHEMA where a field changed its meaning or went away.
+    # Update with `vmlab report schema >docs/results.schema.json`; increase SCHEMA when a field changes or is removed.
     assert json.loads(PUBLISHED.read_text(encoding="utf-8")) == json.loads(json.dumps(result_schema()))
     assert result_schema()["properties"]["schema"] == {"enum": [1, 2, SCHEMA]}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Series are found in whatever holds some."""
+"""Series are found in every file that contains some."""
 
 from __future__ import annotations
 

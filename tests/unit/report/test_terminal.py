@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The table says per kernel what holds, what broke, and why."""
+"""The table shows per kernel the passed tests, the failures, and their reasons."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The text of a setting is read as its value, or refused with what it must be."""
+"""The text of a setting is parsed into its value, or refused with the expected format."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Settings merge in one order, remember their origin, and refuse what they do not know."""
+"""Settings are merged in a fixed order, remember their origin, and refuse unknown keys."""
 
 from __future__ import annotations
 

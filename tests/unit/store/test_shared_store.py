@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A store that many hosts read at once: nothing in it is written, and all of them find the same."""
+"""A store read by many hosts at once: it is never written, and all of them get the same objects."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _must_not_run(_: Path) -> Mapping[str, Any]:
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Path:
-    """A store as its keeper filled it."""
+    """A store as its maintainer filled it."""
     keeper = Store(tmp_path / "shared")
     keeper.obtain("image", _INPUTS, _fill)
     keeper.obtain("snapshot", _INPUTS, _fill)
@@ -55,7 +55,7 @@ def reader(shared: Path, tmp_path: Path) -> Store:
 
 
 def _tree(root: Path) -> dict[str, tuple[int, ...]]:
-    """Everything that a write would change: what there is, and when each was changed last."""
+    """Everything that a write changes: the files, and their modification times."""
     found: dict[str, tuple[int, ...]] = {}
     for path in (root, *sorted(root.rglob("*"))):
         facts = path.lstat()
@@ -64,7 +64,7 @@ def _tree(root: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _use(store: Store) -> None:
-    """All that a run does with a store."""
+    """All store operations of a run."""
     item = store.obtain("image", _INPUTS, _must_not_run)
     with store.hold(item.path):
         assert item.file("disk").read_bytes() == b"disk" * 1000

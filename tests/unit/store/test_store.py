@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The store gives back what was sealed, whole, or says which object is damaged."""
+"""The store returns sealed objects unchanged, or names the damaged object."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Several processes share one store: one builds, the others wait, and a killed one is no obstacle."""
+"""Several processes share one store: one builds while the others wait, and a killed builder blocks nobody."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_two_processes_that_want_one_object_build_it_once(store: Store, tmp_path
 
 @pytest.fixture
 def killed(store: Store, tmp_path: Path) -> Store:
-    """The store after a builder was killed in the middle of its work."""
+    """The store after a builder was killed during its work."""
     begun = tmp_path / "begun"
     builder = _FORK.Process(target=_build_without_end, args=(store, begun))
     builder.start()

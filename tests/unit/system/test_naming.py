@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A line that is told of a target has its name once, in front."""
+"""A message about a target starts with its name, exactly once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vmlab.system.naming import told_of
         ("debian12-6.1", ("debian12-6.1 is broken: 3 tests",), "debian12-6.1 is broken: 3 tests"),
         ("debian12-6.1", ("tried again", "debian12-6.1: it went"), "debian12-6.1: tried again: it went"),
         ("debian12-6.1+icount", ("debian12-6.1: no package",), "debian12-6.1+icount: no package"),
-        # Another target's name, and the suite's, which is not the target's, stay.
+        # Another target's name stays, as does the suite's, which is not the target's.
         ("debian12-6.1", ("debian12-6.1-rt: no package",), "debian12-6.1: debian12-6.1-rt: no package"),
         ("debian12-6.1", ("debian12: making the suite's base",), "debian12-6.1: debian12: making the suite's base"),
     ],

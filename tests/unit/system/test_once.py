@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A thing is made once a run; so is the attempt that ended in a lasting fault."""
+"""Each value is made once per run; a permanent failure is remembered too."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The door to other programs: nothing that goes through it outlives its time, its call or its parent."""
+"""Running other programs: no child outlives its time limit, its call or its parent."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Each new step is shown once; on a terminal a step's latest text takes the place of the one before."""
+"""Each new step is shown once; on a terminal a step's latest text replaces the previous one."""
 
 from __future__ import annotations
 

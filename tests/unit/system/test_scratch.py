@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Large short-lived directories: removed at the end, and after a kill by the next process."""
+"""Large temporary directories: removed at the end, or after a kill by the next process."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_pid_that_was_given_out_again_protects_nothing(parent: Path) -> None:
 
 def test_a_child_that_inherited_the_lock_keeps_the_directory(parent: Path) -> None:
     scratch_directory = ScratchDirectory(needed_mib=1, what="a test")
-    path = scratch_directory.path.rename(parent / "vmlab-4194305-17-kept")  # as if its owner were gone
+    path = scratch_directory.path.rename(parent / "vmlab-4194305-17-kept")  # as if its owner had ended
     child = subprocess.Popen(["sleep", "60"], pass_fds=(scratch_directory.lock_fd,))
     try:
         scratch_directory.release()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The one loop that sleeps: it returns what it waited for, or tells what it saw last."""
+"""The one loop that sleeps: it returns the awaited value, or reports the last observation."""
 
 from __future__ import annotations
 

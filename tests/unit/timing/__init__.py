@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Measurements: proved, kept, compared, never guessed."""
+"""Tests of measurements: proved, stored, compared, never guessed."""

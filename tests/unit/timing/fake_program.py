@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A guest in which the stopwatch's program counts what a test says it does."""
+"""A guest in which the stopwatch's program returns the counts that a test sets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vmlab.guest.transport import Completed
 
 @dataclass
 class FakeProgram:
-    """Counts as many instructions as there are, times a factor for user space and one for the kernel."""
+    """Counts the actual instructions times a factor for user space and one for the kernel."""
 
     user: float = 1.0
     kernel: float = 1.0

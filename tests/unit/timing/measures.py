@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Series to compare, and samples as a shared host gives them."""
+"""Series to compare, and samples like those of a shared host."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def series(
 def turns(
     *, slowdown: float = 1.0, noise: float = 0.05, seed: int = 1, count: int = SAMPLES
 ) -> tuple[list[float], list[float]]:
-    """Two sides' samples of noisy work, one of which takes `slowdown` times as long."""
+    """Samples of two sides with noisy work; one side takes `slowdown` times as long."""
     rng = random.Random(seed)
     sides = [[1000 * factor * math.exp(abs(rng.gauss(0, noise))) for _ in range(count)] for factor in (1, slowdown)]
     return sides[0], sides[1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A verdict is given where one follows from the figures, and a reason where none does."""
+"""A verdict where the figures allow one, and a reason where they do not."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_exact_batches_that_lie_farther_apart_than_the_sides_decide_nothing() ->
 def test_one_batch_in_forty_that_lies_below_the_rest_is_luck_and_decides_nothing() -> None:
     steady = [*[18_688.0] * 30, *[19_110.0] * 10]
     assert _one(_exact(18_674.0, *steady[1:]), _exact(*steady)).verdict is Verdict.SAME
-    # Of ten it may be: as reads of F(100000) were, one alone below all others by 170 parts per million.
+    # In ten batches it may count: for F(100000), one read was 170 parts per million below all others.
     few = [*[15_339_500.0] * 5, *[15_345_000.0] * 5]
     assert _one(_exact(15_336_894.0, *few[1:]), _exact(*few)).verdict is Verdict.INCONCLUSIVE
 
@@ -96,7 +96,7 @@ def test_one_batch_in_forty_that_lies_below_the_rest_is_luck_and_decides_nothing
 def test_a_majority_that_another_run_might_not_have_had_decides_nothing() -> None:
     most, many = [*[9_846.0] * 11, *[9_853.0] * 9], [*[9_846.0] * 9, *[9_853.0] * 11]
     assert _one(_exact(*most), _exact(*many)).verdict is Verdict.INCONCLUSIVE
-    # Just short of a majority, the same batches are no others.
+    # Just below a majority, the same batches count as equal.
     no_majority = [*[9_846.0] * 6, *[9_853.0] * 10, *[10_275.0] * 4]
     bare_majority = [*[9_846.0] * 5, *[9_853.0] * 11, *[10_275.0] * 4]
     assert _one(_exact(*no_majority), _exact(*bare_majority)).verdict is Verdict.SAME

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A document of series comes back as it went, or is refused in one line."""
+"""A document of series reads back as written, or is refused with a one-line error."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Operations in words, as a person types them."""
+"""Operations in the syntax that users type."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Like is compared with like, and what has no counterpart is listed."""
+"""Only comparable series are compared, and those without a counterpart are listed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which source may be had, in which order, and what proves that it counts."""
+"""Available timing sources, their order, and the proof that a source counts."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_what_does_not_count_is_refused_with_the_fact(program: FakeProgram, sour
 
 
 class _InStepAtFirst(FakeProgram):
-    """Ticks fall into every batch of the first measurement."""
+    """A program whose first measurement has a timer tick in every batch."""
 
     def _count(self, words: list[str]) -> str:
         self.user = 1.002 if len(self.commands) == 1 else 1.0
@@ -88,7 +88,7 @@ def test_a_source_is_out_of_the_question_by_machine_or_may_be_had() -> None:
     assert "guests run under TCG" in _why_not(TimingSource.PMU, amd64, tcg)
     assert _why_not(TimingSource.PMU, amd64, kvm) == ""
     assert "for arm64 only" in _why_not(TimingSource.EMULATED_PMU, amd64, kvm)
-    # The exact one needs TCG, which every host has, also one with KVM.
+    # The exact source needs TCG, which every host has, including hosts with KVM.
     assert [_why_not(TimingSource.ICOUNT, amd64, how) for how in (kvm, tcg)] == ["", ""]
     assert _why_not(TimingSource.CLOCK, amd64, tcg) == ""
 
@@ -98,7 +98,7 @@ def test_how_a_target_is_started_decides_what_its_figures_would_mean() -> None:
     assert why_not(TimingSource.CLOCK, amd64, tcg, Boot.STRICT) == ""
     assert why_not(TimingSource.ICOUNT, amd64, tcg, Boot.ICOUNT) == ""
     assert "exact sources do not support +strict" in why_not(TimingSource.ICOUNT, amd64, tcg, Boot.STRICT)
-    # Its clock is the count: 18,686 ns that are instructions, under the name of a time.
+    # Under -icount the clock is the count: 18,686 ns would be instructions, reported as time.
     assert "not time" in why_not(TimingSource.CLOCK, amd64, tcg, Boot.ICOUNT)
 
 

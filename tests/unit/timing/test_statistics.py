@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The figures that verdicts rest on are right, and the same every time."""
+"""The statistics behind verdicts are correct and deterministic."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_p_does_not_depend_on_order_or_direction(values: list[int]) -> None:
 
 
 def test_p_of_a_table_of_wilcoxon_is_met() -> None:
-    # n = 10, the smaller rank sum 8: two-sided p = 0.048828125, as in every table of the signed-rank test.
+    # n = 10, the smaller rank sum 8: two-sided p = 0.048828125, as in tables of the signed-rank test.
     assert sign_flip_p([-1, -2, -5, 3, 4, 6, 7, 8, 9, 10]) == 0.048828125
 
 

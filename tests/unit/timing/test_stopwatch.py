@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The stopwatch's words, and what is made of its program's answer."""
+"""The stopwatch's commands, and the parsing of its program's output."""
 
 from __future__ import annotations
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Pictures of cost against n."""
+"""Tests of plots of cost against n."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Axes show every value, and no difference larger than it is."""
+"""Axes show every value, without exaggerating differences."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vmlab.report.plot.axis import axis_for, tick_word
 
-# What `check_series` lets pass.
+# Costs that `check_series` accepts.
 _COSTS = st.lists(
     st.floats(1e-12, 1e18) | st.floats(-1e18, -1e-12) | st.just(0.0) | st.integers(0, 10**18), min_size=1, max_size=30
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Pictures show every series that was measured, whole files on their own, whatever the names are."""
+"""Plots show every measured series, as standalone files, whatever the names contain."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_nothing_to_plot_is_an_error_and_no_empty_picture() -> None:
 def test_every_point_has_its_mark_in_the_file_and_within_the_frame(sizes: tuple[int, ...], kernels: int) -> None:
     rows = [series(dict.fromkeys(sizes, (5.0, 6.0)), target=f"kernel-{number}") for number in range(kernels)]
     root = _drawn(pictures_of(rows))
-    assert _marks(root) == len(sizes) * kernels + kernels  # the legend has one each
+    assert _marks(root) == len(sizes) * kernels + kernels  # one each in the legend
     for element in root.iter():
         found = re.fullmatch(r"translate\(([\d.-]+) ([\d.-]+)\)", element.get("transform", ""))
         if element.get("class") == "mark" and found:
@@ -100,7 +100,7 @@ def test_the_same_series_give_the_same_bytes() -> None:
 
 def test_a_file_refers_to_nothing_outside_and_runs_nothing() -> None:
     text = svg(pictures_of(_kernels()))
-    assert text.count("http") == 1  # the name space
+    assert text.count("http") == 1  # the XML namespace
     assert not re.search(r"<script|<image|href|url\(|@import|<!", text)
     assert "prefers-color-scheme: dark" in text
 
