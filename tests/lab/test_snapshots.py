@@ -133,7 +133,7 @@ def test_no_room_for_an_overlay_is_a_clear_error_and_leaves_nothing(
     own: OwnStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = own_directories()
-    monkeypatch.setattr("vmlab.machine.machine._OVERLAY_MIB", 10**9)
+    monkeypatch.setattr("vmlab.machine.machine.OVERLAY_MIB", 10**9)
     with pytest.raises(HostError, match=r"no space left: /var/tmp has .* MiB free, a guest's disk takes"):
         own.fork()
     assert own_directories() == before

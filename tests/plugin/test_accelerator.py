@@ -16,7 +16,7 @@ _GOOD = "def test_good(guest): pass\n"
 
 @pytest.fixture(autouse=True)
 def _no_kvm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accelerator, "_refusal", lambda *_: "/dev/kvm does not exist")
+    monkeypatch.setattr(accelerator, "refusal_of_kvm", lambda *_: "/dev/kvm does not exist")
 
 
 def test_kvm_that_cannot_be_had_ends_the_run_before_it_begins(inner: Inner) -> None:
@@ -61,7 +61,7 @@ def test_the_header_tells_the_accelerator_and_why(inner: Inner, accel: str, told
 def test_before_there_is_an_image_to_prove_it_with_the_header_says_so(
     inner: Inner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accelerator, "_refusal", lambda *_: "")
+    monkeypatch.setattr(accelerator, "refusal_of_kvm", lambda *_: "")
     inner.tests(all=_GOOD)
     result = inner.run()
     assert "vmlab: accelerator: not known yet: KVM is proved with the first image" in result.outlines

@@ -6,28 +6,26 @@ from __future__ import annotations
 import pytest
 
 from vmlab.plugin import scheduling
-from vmlab.plugin.node_ids import target_pattern
-from vmlab.plugin.scheduling import TargetScheduling, workers_that_fit
+from vmlab.plugin.node_ids import target_of, target_pattern
+from vmlab.plugin.scheduling import workers_that_fit
 
 IDS = ("debian12-6.1", "debian12-6.1-rt", "debian12-6.12")
 
 
 @pytest.mark.parametrize(
-    ("nodeid", "scope"),
+    ("nodeid", "target"),
     [
         ("tests/test_a.py::test_x[debian12-6.1]", "debian12-6.1"),
         ("tests/test_b.py::test_y[debian12-6.1-hex]", "debian12-6.1"),
         ("tests/test_b.py::test_y[hex-debian12-6.1]", "debian12-6.1"),
         ("tests/test_a.py::test_x[debian12-6.1-rt]", "debian12-6.1-rt"),
         ("tests/test_a.py::test_x[debian12-6.12]", "debian12-6.12"),
-        ("tests/test_a.py::test_without_a_guest", "tests/test_a.py"),
-        ("tests/test_a.py::test_z[debian12]", "tests/test_a.py"),
+        ("tests/test_a.py::test_without_a_guest", ""),
+        ("tests/test_a.py::test_z[debian12]", ""),
     ],
 )
-def test_a_test_belongs_to_the_target_in_its_id(nodeid: str, scope: str, pytestconfig: pytest.Config) -> None:
-    scheduler = TargetScheduling.__new__(TargetScheduling)
-    scheduler._target = target_pattern(IDS)
-    assert scheduler._split_scope(nodeid) == scope
+def test_a_test_belongs_to_the_target_in_its_id(nodeid: str, target: str) -> None:
+    assert target_of(nodeid, target_pattern(IDS)) == target
 
 
 @pytest.mark.parametrize(

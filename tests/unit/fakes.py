@@ -85,6 +85,7 @@ def guest(
     console: Console | None = None,
     probe: HangProbe | None = None,
     is_emulated: bool = False,
+    log_position: int | None = None,
 ) -> Guest:
     """A real `Guest` over fake transports, with KVM's limits and a console with one message."""
     return Guest(
@@ -95,4 +96,5 @@ def guest(
         require_alive=require_alive,
         probe=probe,
         is_emulated=is_emulated,
+        log_position=log_position,
     )

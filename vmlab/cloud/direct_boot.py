@@ -39,7 +39,7 @@ def prove_image(
     context.progress(f"{target.id}: booting the new image directly")
     what = "the first direct boot of its image was lost"
     try:
-        answer = context.retry_lost(target.id, what, lambda: _answer(image, spec, limits, console))
+        answer = context.retry_lost(target.id, what, lambda: ask_guest(image, spec, limits, console))
     except MachineLost as again:
         raise AssetError(
             f"{target.id}: the image made from its cloud image does not boot when QEMU starts its kernel directly",
@@ -58,7 +58,7 @@ def require_answer(name: str, release: str, answer: str) -> None:
         )
 
 
-def _answer(image: Image, spec: MachineSpec, limits: Limits, console: Path) -> str:
+def ask_guest(image: Image, spec: MachineSpec, limits: Limits, console: Path) -> str:
     """Return the guest's answer over SSH as the ordinary user; root's connection must open as well."""
     console.unlink(missing_ok=True)
     machine = Machine(image, spec, console=console, room_timeout_s=limits.room_s, monitor_s=limits.monitor_s)

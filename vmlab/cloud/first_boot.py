@@ -18,7 +18,7 @@ from vmlab.system.wait import wait_until
 
 _MOST_REBOOTS = 3
 """Number of reboots without a request after which the first boot has failed."""
-_LOOK_S = 1.0
+LOOK_S = 1.0
 _LOGS = (
     "sudo -n sh -c '"
     "tail -n 20 /var/log/cloud-init-output.log; echo ...; "
@@ -111,7 +111,7 @@ class FirstBoot:
         seen: list[Look] = []
         try:
             verdict = wait_until(
-                lambda: self._look(seen, command_s), timeout_s=timeout_s, describe="cloud-init", interval_s=_LOOK_S
+                lambda: self._look(seen, command_s), timeout_s=timeout_s, describe="cloud-init", interval_s=LOOK_S
             )
         except MachineLost:
             self._require_alive_by_itself("while cloud-init ran")
@@ -189,7 +189,7 @@ class FirstBoot:
                 return False
 
         wait_until(
-            is_back, timeout_s=timeout_s, describe=f"{self.name} to reboot", interval_s=_LOOK_S,
+            is_back, timeout_s=timeout_s, describe=f"{self.name} to reboot", interval_s=LOOK_S,
             evidence=self._console.tail,
         )  # fmt: skip
 

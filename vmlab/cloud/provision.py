@@ -182,7 +182,7 @@ def _make(context: Context, work: Work, directory: Path) -> Mapping[str, Any]:
     started = time.monotonic()
     work.log.write_text(f"{target.id}: {image.id}, {work.row.name}, {work.row.digest}\n", encoding="utf-8")
     with ScratchDirectory(needed_mib=_SCRATCH_MIB, what="provisioning") as scratch:
-        installed = _in_guest(context, work, directory / _OVERLAY, scratch)
+        installed = install_in_guest(context, work, directory / _OVERLAY, scratch)
         context.progress(f"{target.id}: unpacking its compiler")
         unpack_members(scratch / _OUT, directory)
     facts = _seal(context, work, installed, directory)
@@ -193,7 +193,7 @@ def _make(context: Context, work: Work, directory: Path) -> Mapping[str, Any]:
     return facts
 
 
-def _in_guest(context: Context, work: Work, overlay: Path, scratch: Path) -> Installed:
+def install_in_guest(context: Context, work: Work, overlay: Path, scratch: Path) -> Installed:
     """Provision the guest: afterwards the overlay is ready to be sealed, and the second disk is written."""
     limits = work.limits
     archive, script = scratch / "settlement.tar", scratch / "guest.sh"

@@ -67,7 +67,7 @@ class BannerWait:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._open.append((time.monotonic(), connection))
         if len(self._open) > MOST_CONNECTIONS:
-            self._drop(self._open[_least_needed([opened for opened, _ in self._open])][1])
+            self._drop(self._open[least_needed([opened for opened, _ in self._open])][1])
 
     def _readable(self, wait_s: float) -> list[socket.socket]:
         """Connections with data to read, oldest first."""
@@ -102,7 +102,7 @@ class BannerWait:
         self._open = [row for row in self._open if row[1] is not connection]
 
 
-def _least_needed(opened: list[float]) -> int:
+def least_needed(opened: list[float]) -> int:
     """Index of the connection whose neighbours' ages are most alike; neither the first nor the last.
 
     The ages of the kept connections then grow by a factor of about two, so they cover the whole range.

@@ -25,7 +25,7 @@ from vmlab.system.wait import wait_until
 __tracebackhide__ = hides_frames
 
 _UNLOADS = re.compile(r"\brmmod\b|\bmodprobe\s+(?:-\w+\s+)*(?:-\w*r|--remove)")
-_LOOK_S = 0.5
+LOOK_S = 0.5
 _LAST_WORDS = 30
 """Timeout for a console that keeps printing, as a multiple of the timeout for its first output."""
 
@@ -129,7 +129,7 @@ class Guest:
         done = threading.Event()
 
         def look() -> None:
-            while not done.wait(_LOOK_S):
+            while not done.wait(LOOK_S):
                 try:
                     self._require_alive()
                 except MachineLost:
@@ -279,9 +279,9 @@ class Guest:
         with contextlib.suppress(MachineLost):
             wait_until(has_ended, timeout_s=limit_s, describe="QEMU to end", interval_s=0.05)
         while not ended and self.console.size() > said and limit_s < longest_s:
-            said, limit_s = self.console.size(), limit_s + _LOOK_S
+            said, limit_s = self.console.size(), limit_s + LOOK_S
             with contextlib.suppress(MachineLost):
-                wait_until(has_ended, timeout_s=_LOOK_S, describe="the console to be quiet", interval_s=0.05)
+                wait_until(has_ended, timeout_s=LOOK_S, describe="the console to be quiet", interval_s=0.05)
         self.is_lost = True
         evidence = f"{more}\n{self.console.tail()}".strip()
         return ended[0] if ended else MachineLost(f"the guest was lost {how}", detail=evidence)

@@ -18,7 +18,7 @@ from vmlab.system.wait import wait_until
 
 _SYSRQ = {"w": "blocked tasks", "l": "backtraces of the processors", "t": "all tasks", "d": "held locks"}
 _SHOWN_LINES = 60
-_QUIET_S = 1.0
+QUIET_S = 1.0
 """Seconds without output after which an answer on the console is complete."""
 
 
@@ -203,7 +203,7 @@ class HangProbe:
 
         with contextlib.suppress(MachineLost):
             wait_until(has_spoken, timeout_s=self.step_s * patience, describe=f"an answer to {what}", interval_s=0.05)
-            wait_until(is_quiet, timeout_s=self.step_s, describe="the console to be quiet", interval_s=_QUIET_S)
+            wait_until(is_quiet, timeout_s=self.step_s, describe="the console to be quiet", interval_s=QUIET_S)
         return parse_console(self.console.text(after=before))
 
 

@@ -19,7 +19,7 @@ from vmlab.guest.transport import Commands, CommandTooSlow, Completed, Transport
 KERNEL_LOG_FD = 9
 """Descriptor at which the shell keeps /dev/kmsg open, non-blocking, so that a read returns only new records
 (`guest/kernel_log.py`)."""
-_ERRORS = "/run/vmlab.err"
+ERRORS = "/run/vmlab.err"
 _PORT = "/dev/virtio-ports/{name}"
 # The port can be opened only once, so one descriptor serves both directions. The out-of-memory killer must spare this
 # shell, without which the guest counts as lost, but not its commands: a test may exhaust memory on purpose.
@@ -28,7 +28,7 @@ _SERVER = (
     "echo -1000 >/proc/self/oom_score_adj; exec -a vmlab-line sh"
 )
 _KILLABLE = "{ echo 0 >/proc/self/oom_score_adj; } 2>/dev/null"
-_CHUNK_BYTES = 65536
+CHUNK_BYTES = 65536
 
 
 def start_line(root: Commands, port_name: str, *, timeout_s: float) -> None:
@@ -62,7 +62,7 @@ class LineTransport:
         self._is_broken = True
         try:
             self._socket.settimeout(timeout_s)
-            self._socket.sendall(_framed(command, nonce).encode())
+            self._socket.sendall(framed(command, nonce).encode())
             stdout, status, stderr = self._answer(nonce, started + timeout_s)
         except TimeoutError:
             raise CommandTooSlow(f"{command!r} took longer than {timeout_s:.0f} s") from None
@@ -92,7 +92,7 @@ class LineTransport:
                 # With continuous output recv() alone would never time out.
                 raise TimeoutError
             self._socket.settimeout(left_s)
-            piece = self._socket.recv(_CHUNK_BYTES)
+            piece = self._socket.recv(CHUNK_BYTES)
             if not piece:
                 raise TransportLost("the line to the guest ended")
             seen = max(0, len(received) - len(last))
@@ -107,10 +107,10 @@ class LineTransport:
         return text[0], int(match[2]), text[1]
 
 
-def _framed(command: str, nonce: str) -> str:
+def framed(command: str, nonce: str) -> str:
     """Wrap a command in a subshell, so that neither `exit` nor a syntax error ends the line; stderr goes to a file."""
-    errors = f"if [ -s {_ERRORS} ]; then cat {_ERRORS}; fi"
+    errors = f"if [ -s {ERRORS} ]; then cat {ERRORS}; fi"
     return (
-        f"echo '{nonce} <'; ({_KILLABLE}; eval {shlex.quote(command)}) </dev/null 2>{_ERRORS}; "
+        f"echo '{nonce} <'; ({_KILLABLE}; eval {shlex.quote(command)}) </dev/null 2>{ERRORS}; "
         f"printf '\\n%s %d\\n' {nonce} $?; {errors}; printf '\\n%s >\\n' {nonce}\n"
     )

@@ -31,7 +31,7 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 _LOOK_S = 1.0
 _LEAST_S = 0.1
-_GRACE_S = 5.0
+GRACE_S = 5.0
 """Seconds after a timeout in which the library should have noticed it; then the connection is closed."""
 _KILLED = 128 + 9
 _NO_CHANNEL = "Timeout opening channel."
@@ -156,7 +156,7 @@ class SshTransport:
             is_over.set()
             self.close()
 
-        timer = threading.Timer(timeout_s + _GRACE_S, close)
+        timer = threading.Timer(timeout_s + GRACE_S, close)
         timer.daemon = True
         timer.start()
         try:

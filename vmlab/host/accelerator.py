@@ -136,7 +136,7 @@ def without_proof(
     """
     if choice is AcceleratorChoice.TCG:
         return Verdict(accelerator=Accelerator.TCG, reason=_ASKED_FOR)
-    refusal = _refusal(device, architecture)
+    refusal = refusal_of_kvm(device, architecture)
     if refusal and choice is AcceleratorChoice.KVM:
         raise demanded_and_not_had(refusal)
     return Verdict(accelerator=Accelerator.TCG, reason=refusal) if refusal else None
@@ -202,7 +202,7 @@ def _cached_proof(
     return verdict
 
 
-def _refusal(device: Path, architecture: Architecture) -> str:
+def refusal_of_kvm(device: Path, architecture: Architecture) -> str:
     """Return the reason why KVM cannot be used at all; empty when it is worth a try."""
     if architecture is not native_architecture():
         return f"KVM runs only this host's architecture, {platform.machine()}, and the guest is {architecture}"

@@ -67,21 +67,21 @@ def _refusal(architecture: Architecture) -> str:
         program.write_bytes(elf_program(architecture))
         program.chmod(0o755)
         try:
-            outside = _status([str(program)])
+            outside = status_of([str(program)])
         except OSError:
             return "no emulator is registered with the kernel (binfmt_misc)"
         if outside != _STATUS:
             return f"a test program exited with status {outside}, expected {_STATUS}"
         namespace = [] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user"]
         # Without user namespaces there is no chroot to test; mmdebstrap reports that itself.
-        if namespace and _status([*namespace, "true"]) != 0:
+        if namespace and status_of([*namespace, "true"]) != 0:
             return ""
-        if _status([*namespace, "chroot", directory, "/exit"]) != _STATUS:
+        if status_of([*namespace, "chroot", directory, "/exit"]) != _STATUS:
             return "the registered emulator does not work in a chroot: it needs the flag F (binfmt_misc)"
     return ""
 
 
-def _status(argv: list[str]) -> int:
+def status_of(argv: list[str]) -> int:
     try:
         done = subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, timeout=_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:

@@ -41,7 +41,7 @@ def resolve(target: Target, recipe: Recipe, context: Context, *, refresh: bool =
     if known is not None and not refresh and known[1] < context.settings.index_days * 86400:
         return structure(known[0], Resolution, where=name)
     try:
-        index = _read_index(target, context)
+        index = read_index(target, context)
         resolution = choose(target, index, guest_packages(target.suite, recipe))
     except AssetError as error:
         if known is None or refresh or "no kernel of line" in error.message:
@@ -69,7 +69,7 @@ def choose(target: Target, index: Mapping[str, str], names: tuple[str, ...]) -> 
     return Resolution(kernel=newest_kernel(target, kernels), versions=versions)
 
 
-def _read_index(target: Target, context: Context) -> dict[str, str]:
+def read_index(target: Target, context: Context) -> dict[str, str]:
     """Return the texts of the Packages files, by pocket."""
     settings, store = context.settings, context.store
     mirrors = find_mirrors(settings.mirror)

@@ -25,7 +25,7 @@ from vmlab.machine.snapshot import Origin, thaw
 from vmlab.system.process import ProcessIdentity
 from vmlab.system.scratch import ScratchDirectory
 
-_OVERLAY_MIB = 512
+OVERLAY_MIB = 512
 """Free disk space required to start: a margin for guest writes, not a measurement."""
 QEMU_MIB = 300
 """Memory of a machine in addition to its guest's: a margin, not a measurement."""
@@ -153,7 +153,7 @@ class Machine:
         return record
 
     def _start(self, stack: contextlib.ExitStack) -> None:
-        scratch = ScratchDirectory(needed_mib=_OVERLAY_MIB if self.origin.overlay is None else 1, what="a guest's disk")
+        scratch = ScratchDirectory(needed_mib=OVERLAY_MIB if self.origin.overlay is None else 1, what="a guest's disk")
         self._scratch = scratch
         stack.callback(scratch.close)
         overlay = self.origin.overlay or scratch.path / "disk.qcow2"

@@ -13,7 +13,7 @@ from vmlab.errors import HostError, MachineLost
 from vmlab.machine.qmp import Monitor, on_lasting_thread
 from vmlab.system.process import end, find_program, tied_to_parent
 
-_POLITE_S = 3.0
+POLITE_S = 3.0
 # $1 is the leash's descriptor, the rest is QEMU's command. `keep` on the leash lets QEMU live on; the end of the leash
 # without `keep` means that the lab has ended.
 _GUARD = """
@@ -52,9 +52,9 @@ class QemuProcess:
             self._leash, far_end = socket.socketpair()
             with far_end:
                 guard = ["bash", "-c", _GUARD, "guard", str(far_end.fileno()), *words]
-                self._child = self._start(guard, (*descriptors, far_end.fileno()))
+                self.child = self._start(guard, (*descriptors, far_end.fileno()))
         else:
-            self._child = self._start(tied_to_parent(words), descriptors)
+            self.child = self._start(tied_to_parent(words), descriptors)
 
     def _start(self, words: list[str], descriptors: tuple[int, ...]) -> subprocess.Popen[bytes]:
         with self._complaints.open("wb") as complaints:
@@ -72,12 +72,12 @@ class QemuProcess:
     @property
     def pid(self) -> int:
         """QEMU's process id; 0 until its guard has started it."""
-        return self._child.pid if self._leash is None else _first_child(self._child.pid)
+        return self.child.pid if self._leash is None else _first_child(self.child.pid)
 
     @property
     def status(self) -> int | None:
         """Exit status; None while it runs."""
-        return self._child.poll()
+        return self.child.poll()
 
     @property
     def words(self) -> str:
@@ -89,7 +89,7 @@ class QemuProcess:
 
     def wait_shortly(self) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._child.wait(timeout=_POLITE_S)
+            self.child.wait(timeout=POLITE_S)
 
     def let_go(self) -> socket.socket:
         """Let QEMU outlive this process; returns the leash, which must stay open."""
@@ -103,9 +103,9 @@ class QemuProcess:
         if self.status is None and monitor is not None:
             # `quit` rather than a signal, so that QEMU closes its files.
             with contextlib.suppress(MachineLost):
-                monitor.execute("quit", timeout_s=_POLITE_S)
+                monitor.execute("quit", timeout_s=POLITE_S)
             self.wait_shortly()
-        end(self._child, grace_s=_POLITE_S)
+        end(self.child, grace_s=POLITE_S)
         if self._leash is not None:
             self._leash.close()
 

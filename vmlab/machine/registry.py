@@ -139,13 +139,13 @@ def room_for(needed_mib: int, *, timeout_s: float) -> Iterator[None]:
 
 def _promised_mib() -> list[int]:
     return [
-        max(0, record.expected_mib - _taken_mib(record.qemu.pid))
+        max(0, record.expected_mib - taken_mib(record.qemu.pid))
         for directory, record in machines()
         if record.qemu.is_alive() or (record.qemu.pid == 0 and not is_abandoned(directory))
     ]
 
 
-def _taken_mib(pid: int) -> int:
+def taken_mib(pid: int) -> int:
     """Private memory of a process in MiB; of a fork's file mapping only the changed pages (proc(5), RssAnon)."""
     try:
         for line in Path("/proc", str(pid), "status").read_text(encoding="ascii", errors="replace").splitlines():

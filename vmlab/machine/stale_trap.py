@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _SAMPLES = 30
-_SAMPLE_PAUSE_S = 0.02
+SAMPLE_PAUSE_S = 0.02
 _CERTAIN = 3
 """Samples of one processor in the same trap that prove it: a trap that the kernel handles takes microseconds."""
 _INT3 = 0xCC
@@ -63,7 +63,7 @@ def find_stale_trap(ask: Ask, *, pause: Callable[[], None], go_on: Callable[[], 
                     return _described(trapped, processor.cpu, ask)
         finally:
             go_on()
-        time.sleep(_SAMPLE_PAUSE_S)
+        time.sleep(SAMPLE_PAUSE_S)
     return ""
 
 

@@ -20,7 +20,7 @@ _KBUILDS_ARCHIVES = frozenset({"built-in.a", "lib.a"})
 _THIN_ARCHIVE = b"!<thin>"
 _ELF = b"\x7fELF"
 _SKIPPED_FOLDERS = frozenset({".git", "__pycache__", ".tmp_versions", ".venv", ".nox"})
-_LARGEST_MIB = 64
+LARGEST_MIB = 64
 # make splits words at blanks and interprets `:`, `=`, `#`, `$`, `%` and wildcards. Kbuild passes paths to `-Wp,`, which
 # splits at commas, and to a shell.
 _UNSAFE = re.compile(r"^-|[^\w.+@~^-]")
@@ -81,9 +81,9 @@ def read_programs(directory: Path) -> Source:
 
 def _gather(directory: Path, files: Sequence[Path]) -> Source:
     size = sum(path.stat().st_size for path in files)
-    if size > _LARGEST_MIB * 2**20:
+    if size > LARGEST_MIB * 2**20:
         raise UsageError(
-            f"a module's sources must be at most {_LARGEST_MIB} MiB, got {size // 2**20} MiB in {str(directory)!r}",
+            f"a module's sources must be at most {LARGEST_MIB} MiB, got {size // 2**20} MiB in {str(directory)!r}",
             hint="use --vmlab-module DIR with the module's directory",
         )
     digest = hashlib.sha256()

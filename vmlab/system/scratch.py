@@ -42,7 +42,7 @@ class ScratchDirectory:
         owner = ProcessIdentity.of(os.getpid())
         self.path = Path(tempfile.mkdtemp(prefix=f"vmlab-{owner.pid}-{owner.started}-", dir=PARENT))
         self.path.chmod(mode)
-        self.lock_fd = _lock(self.path)
+        self.lock_fd = lock_directory(self.path)
         """Descriptor of the lock; a child that inherits it keeps the directory while it lives."""
 
     def __enter__(self) -> Path:
@@ -95,7 +95,7 @@ def is_abandoned(path: Path) -> bool:
 def is_locked(path: Path) -> bool:
     """True if a process holds a scratch directory's lock, or the directory cannot be opened."""
     try:
-        os.close(_lock(path))
+        os.close(lock_directory(path))
     except OSError:
         return True
     return False
@@ -113,7 +113,7 @@ def remove_left_behind(remove: Remove = remove_tree) -> list[Path]:
     return gone
 
 
-def _lock(path: Path) -> int:
+def lock_directory(path: Path) -> int:
     """Return a descriptor that holds the directory's lock, which the kernel releases when the last copy is closed.
     Raises `BlockingIOError` when it is held."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -79,7 +79,7 @@ class Bench:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(first_boot, "_LOOK_S", 0.001)
+    monkeypatch.setattr(first_boot, "LOOK_S", 0.001)
 
 
 def test_it_waits_for_the_last_stage_and_asks_once_how_it_ended() -> None:

@@ -72,7 +72,7 @@ class Guest(FakeTransport):
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(first_boot, "_LOOK_S", 0.001)
+    monkeypatch.setattr(first_boot, "LOOK_S", 0.001)
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ def fetched(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Excepti
                 raise ends.pop(0)
             return Installed(release="5.15.0-1-generic", root="root=LABEL=x", compiler="gcc-12 12.3.0")
 
-        monkeypatch.setattr(provision, "_in_guest", in_guest)
+        monkeypatch.setattr(provision, "install_in_guest", in_guest)
 
     return ends_as
 
@@ -274,7 +274,7 @@ def _prove(lab: Lab, target: Target, tmp_path: Path, answers: list[str | Machine
 
     patch = pytest.MonkeyPatch()
     with patch.context() as context:
-        context.setattr(direct_boot, "_answer", answer)
+        context.setattr(direct_boot, "ask_guest", answer)
         verdict = Verdict(accelerator=Accelerator.TCG, reason="asked for")
         made = image(tmp_path, release="5.15.0-1-generic")
         from vmlab.host.limits import limits_for

@@ -14,7 +14,7 @@ import paramiko
 import pytest
 
 from vmlab.errors import AssetError, MachineLost
-from vmlab.guest.banner import MOST_CONNECTIONS, BannerWait, _least_needed
+from vmlab.guest.banner import MOST_CONNECTIONS, BannerWait, least_needed
 from vmlab.guest.ssh import Address, SshTransport, connect
 from vmlab.image.keys import LabKeys, lab_keys
 from vmlab.store.store import Store
@@ -213,7 +213,7 @@ def test_connections_of_every_age_are_kept() -> None:
     for time_s in range(200):
         opened.append(float(time_s))
         if len(opened) > MOST_CONNECTIONS:
-            del opened[_least_needed(opened)]
+            del opened[least_needed(opened)]
 
     ages = [opened[-1] - each for each in opened]
     assert ages[0] == 199

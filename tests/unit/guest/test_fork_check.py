@@ -53,8 +53,7 @@ class _Fork(fakes.FakeTransport):
 
 
 def _prove(fork: _Fork, *, clock: tuple[float, float] = (NOW, NOW + 0.2)) -> None:
-    guest = fakes.guest(fork)
-    guest.log._start = MARK.log_position
+    guest = fakes.guest(fork, log_position=MARK.log_position)
     times = iter(clock)
     prove_fork(guest, MARK, now=lambda: next(times))
 

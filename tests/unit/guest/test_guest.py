@@ -235,7 +235,7 @@ class _Blocked(FakeTransport):
 
 
 def test_a_panic_ends_a_command_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vmlab.guest.guest._LOOK_S", 0.01)
+    monkeypatch.setattr("vmlab.guest.guest.LOOK_S", 0.01)
 
     def require_alive() -> None:
         raise MachineLost("the kernel panicked: out of order")
@@ -245,7 +245,7 @@ def test_a_panic_ends_a_command_at_once(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_kernel_that_still_prints_is_listened_to_before_its_guest_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vmlab.guest.guest._LOOK_S", 0.02)
+    monkeypatch.setattr("vmlab.guest.guest.LOOK_S", 0.02)
     console = FakeConsole("[    1.000000] Oops: 0002 [#1]\n")
     looks = 0
 
@@ -286,7 +286,7 @@ def _probe(console: FakeConsole, *, answers: bool, stale_trap: str = "") -> Hang
 
 
 def test_a_command_over_its_limit_is_asked_about_and_the_module_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vmlab.guest.hang._QUIET_S", 0.01)
+    monkeypatch.setattr("vmlab.guest.hang.QUIET_S", 0.01)
     console = FakeConsole()
     transport = FakeTransport({"cat": CommandTooSlow("timed out")})
     watched = guest(transport, console=console, probe=_probe(console, answers=True))
@@ -299,7 +299,7 @@ def test_a_command_over_its_limit_is_asked_about_and_the_module_named(monkeypatc
 def test_a_silent_guest_whose_kernel_answers_has_failed_and_takes_no_more_commands(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("vmlab.guest.hang._QUIET_S", 0.01)
+    monkeypatch.setattr("vmlab.guest.hang.QUIET_S", 0.01)
     console = FakeConsole()
     slow = CommandTooSlow("timed out")
     watched = guest(FakeTransport({"cat": slow, "echo": slow}), console=console, probe=_probe(console, answers=True))

@@ -59,7 +59,7 @@ def _probe(machine: _Machine, console: FakeConsole, **options: object) -> HangPr
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hang, "_QUIET_S", 0.01)
+    monkeypatch.setattr(hang, "QUIET_S", 0.01)
 
 
 def test_a_guest_that_answers_is_asked_where_its_tasks_and_processors_are_and_left_alone() -> None:

@@ -21,7 +21,7 @@ from vmlab.guest.transport import CommandTooSlow, Completed, TransportLost
 
 @pytest.fixture
 def far_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tuple[socket.socket, subprocess.Popen[bytes]]]:
-    monkeypatch.setattr(line, "_ERRORS", str(tmp_path / "errors"))
+    monkeypatch.setattr(line, "ERRORS", str(tmp_path / "errors"))
     ours, theirs = socket.socketpair()
     with ours:
         shell = subprocess.Popen(["sh"], stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.DEVNULL)
@@ -188,7 +188,7 @@ def test_output_that_comes_in_time_does_not_prolong_the_limit(transport: LineTra
 def test_a_command_that_never_stops_writing_is_too_slow(
     transport: LineTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(line, "_CHUNK_BYTES", 1)  # more data is always waiting, and memory stays small
+    monkeypatch.setattr(line, "CHUNK_BYTES", 1)  # more data is always waiting, and memory stays small
     started = time.monotonic()
     with pytest.raises(CommandTooSlow):
         transport.run("timeout 1.5 yes", timeout_s=0.2)
@@ -196,7 +196,7 @@ def test_a_command_that_never_stops_writing_is_too_slow(
 
 
 def test_a_garbled_answer_is_a_lost_line(transport: LineTransport, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line, "_framed", lambda _, nonce: f"printf '\\n{nonce} >\\n'\n")
+    monkeypatch.setattr(line, "framed", lambda _, nonce: f"printf '\\n{nonce} >\\n'\n")
     with pytest.raises(TransportLost, match="garbled"):
         transport.run("true", timeout_s=10)
     with pytest.raises(TransportLost, match="is gone"):

@@ -197,7 +197,7 @@ def test_there_is_no_waiting_for_a_machine_that_ended(keys: LabKeys) -> None:
 def test_a_guest_that_opens_a_channel_and_then_hangs_is_not_waited_for_without_end(
     reach: Connect, server: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
-    monkeypatch.setattr("vmlab.guest.ssh._GRACE_S", 0.1)
+    monkeypatch.setattr("vmlab.guest.ssh.GRACE_S", 0.1)
     transport = reach()
     local = tmp_path / "file"
     local.write_text("x")

@@ -41,7 +41,7 @@ def test_each_program_is_of_its_architecture(architecture: Architecture, machine
 
 def test_native_programs_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
-    monkeypatch.setattr(foreign, "_status", lambda _: pytest.fail("tried"))
+    monkeypatch.setattr(foreign, "status_of", lambda _: pytest.fail("tried"))
     require_programs_of(Architecture.ARM64)
     assert runs_programs_of(Architecture.ARM64)
 
@@ -70,7 +70,7 @@ def _answers(*, outside: int | OSError, inside: int) -> Callable[[list[str]], in
 def test_what_is_wrong_is_told(
     monkeypatch: pytest.MonkeyPatch, other: Architecture, outside: int | OSError, inside: int, words: str
 ) -> None:
-    monkeypatch.setattr(foreign, "_status", _answers(outside=outside, inside=inside))
+    monkeypatch.setattr(foreign, "status_of", _answers(outside=outside, inside=inside))
     with pytest.raises(HostError, match="arm64 programs do not run on this x86_64 host") as caught:
         require_programs_of(other)
     assert words in caught.value.message
@@ -79,7 +79,7 @@ def test_what_is_wrong_is_told(
 
 
 def test_programs_that_run_also_in_a_chroot_are_fine(monkeypatch: pytest.MonkeyPatch, other: Architecture) -> None:
-    monkeypatch.setattr(foreign, "_status", _answers(outside=42, inside=42))
+    monkeypatch.setattr(foreign, "status_of", _answers(outside=42, inside=42))
     require_programs_of(other)
     assert runs_programs_of(other)
 
@@ -88,5 +88,5 @@ def test_a_user_without_namespaces_is_not_told_that_the_emulator_is_at_fault(
     monkeypatch: pytest.MonkeyPatch, other: Architecture
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    monkeypatch.setattr(foreign, "_status", lambda argv: 1 if argv[0] == "unshare" else 42)
+    monkeypatch.setattr(foreign, "status_of", lambda argv: 1 if argv[0] == "unshare" else 42)
     require_programs_of(other)

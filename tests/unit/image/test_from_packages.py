@@ -77,7 +77,7 @@ class Index:
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch) -> Index:
     index = Index(_OLDER)
-    monkeypatch.setattr(resolving, "_read_index", index)
+    monkeypatch.setattr(resolving, "read_index", index)
     return index
 
 

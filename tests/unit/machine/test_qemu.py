@@ -96,7 +96,7 @@ _BOTH_KINDS = pytest.mark.parametrize("is_keepable", [False, True], ids=["tied",
 def test_its_pid_is_its_own_and_not_its_guards(start: Start, is_keepable: bool) -> None:
     qemu = start(is_keepable=is_keepable)
     assert _identity(qemu).is_alive()
-    assert (qemu.pid != qemu._child.pid) == is_keepable
+    assert (qemu.pid != qemu.child.pid) == is_keepable
 
 
 @_BOTH_KINDS
@@ -114,7 +114,7 @@ def test_end_ends_it_and_may_be_called_again(start: Start, is_keepable: bool) ->
 def test_end_is_firm_with_one_that_ignores_it(
     start: Start, install: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, is_keepable: bool
 ) -> None:
-    monkeypatch.setattr("vmlab.machine.qemu._POLITE_S", 0.2)
+    monkeypatch.setattr("vmlab.machine.qemu.POLITE_S", 0.2)
     install("trap '' TERM\nexec sleep 60")
     qemu = start(is_keepable=is_keepable)
     process = _identity(qemu)
@@ -170,7 +170,7 @@ def test_a_kept_one_holds_its_scratch_directory_until_it_ends(
     monkeypatch.setattr(scratch, "PARENT", tmp_path)
     directory = tmp_path / "vmlab-4194305-17-abc"
     directory.mkdir()
-    lock = scratch._lock(directory)
+    lock = scratch.lock_directory(directory)
     qemu = start(is_keepable=True, descriptors=(lock,))
     os.close(lock)
     process = _identity(qemu)
@@ -228,5 +228,5 @@ def test_one_that_was_let_go_outlives_its_lab(lab: Begin) -> None:
 def test_a_keepable_one_dies_with_its_guard(start: Start) -> None:
     qemu = start(is_keepable=True)
     process = _identity(qemu)
-    os.kill(qemu._child.pid, 9)
+    os.kill(qemu.child.pid, 9)
     assert _ends(process)

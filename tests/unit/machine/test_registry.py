@@ -132,7 +132,7 @@ def test_reap_ends_a_machine_whose_owner_is_gone(parent: Path, spawn: Spawn, is_
 
 def test_reap_ends_a_kept_machine_that_holds_its_directory(parent: Path) -> None:
     directory = _machine(parent, _GONE, _record(_NOT_YET))
-    lock = scratch._lock(directory)
+    lock = scratch.lock_directory(directory)
     with subprocess.Popen(["sleep", "60"], pass_fds=(lock,)) as child:
         os.close(lock)
         write_record(directory, _record(ProcessIdentity.of(child.pid), is_kept=True))
@@ -191,7 +191,7 @@ def two_gib(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_promise_not_yet_taken_leaves_no_room_and_one_line_says_so(
     parent: Path, monkeypatch: pytest.MonkeyPatch, qemu: ProcessIdentity
 ) -> None:
-    monkeypatch.setattr(running, "_taken_mib", lambda pid: 100 if pid else 0)
+    monkeypatch.setattr(running, "taken_mib", lambda pid: 100 if pid else 0)
     _machine(parent, _myself(), _record(qemu, expected_mib=1500))
     promised = 1500 - (100 if qemu.pid else 0)
     with pytest.raises(HostError) as caught, room_for(1024, timeout_s=0):
@@ -245,5 +245,5 @@ def test_who_comes_second_counts_what_the_first_was_promised(parent: Path) -> No
 
 
 def test_memory_taken_is_what_a_process_has_to_itself() -> None:
-    assert 1 <= running._taken_mib(os.getpid()) < 10_000
-    assert running._taken_mib(_GONE.pid) == 0
+    assert 1 <= running.taken_mib(os.getpid()) < 10_000
+    assert running.taken_mib(_GONE.pid) == 0

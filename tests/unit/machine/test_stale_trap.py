@@ -73,7 +73,7 @@ class _Machine:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stale_trap, "_SAMPLE_PAUSE_S", 0.0)
+    monkeypatch.setattr(stale_trap, "SAMPLE_PAUSE_S", 0.0)
 
 
 def _found(machine: _Machine) -> str:

@@ -182,7 +182,7 @@ def test_a_directory_that_is_not_there_is_told(tree: Path) -> None:
 
 
 def test_a_whole_kernel_tree_is_not_taken_for_a_module(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "_LARGEST_MIB", 1)
+    monkeypatch.setattr(source, "LARGEST_MIB", 1)
     (tree / "big").write_bytes(bytes(3 * 2**20))
     with pytest.raises(UsageError, match="must be at most 1 MiB, got 3 MiB"):
         read_source(tree)

@@ -90,7 +90,7 @@ def test_a_child_that_inherited_the_lock_keeps_the_directory(parent: Path) -> No
 
 def test_a_directory_that_is_locked_is_left_alone_whatever_its_pid(parent: Path) -> None:
     left = _left_by_a_dead_process(parent)
-    descriptor = scratch._lock(left)
+    descriptor = scratch.lock_directory(left)
     remove_left_behind()
     assert left.exists()
     os.close(descriptor)
