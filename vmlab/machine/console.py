@@ -47,10 +47,6 @@ class Console:
         match = _PANIC.search(self.text())
         return match[1].strip() if match else ""
 
-    def last_line(self) -> str:
-        lines = self.text().rstrip().splitlines()
-        return lines[-1] if lines else "nothing on the console"
-
 
 def clean(text: str) -> str:
     """Console text without terminal sequences, carriage returns and NULs."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vmlab.timing.series import Point, Series, TimingSource, Unit
+from vmlab.timing.series import Point, Series
 
 
 def figure(value: float) -> str:
@@ -26,8 +26,8 @@ def percent(ratio: float, *, digits: int = 1) -> str:
 
 
 def unit_words(source: str, unit: str) -> str:
-    """Format unit and source of a figure; a nanosecond of icount is shown as an instruction."""
-    return f"{Unit.INSTRUCTIONS if source == TimingSource.ICOUNT else unit} ({source})"
+    """Format unit and source of a figure."""
+    return f"{unit} ({source})"
 
 
 def cost(series: Series, point: Point) -> float:

@@ -17,7 +17,7 @@ from vmlab.decode import unstructure
 from vmlab.errors import UsageError
 from vmlab.system.files import replace_file
 from vmlab.timing.document import SeriesDocument
-from vmlab.timing.series import Point, Series, TimingSource, Unit
+from vmlab.timing.series import Point, Series, Unit
 
 _VERSION = "1.0"
 _NS_A_SECOND = 1e9
@@ -68,8 +68,7 @@ def _metadata(row: Series, point: Point, name: str) -> dict[str, Any]:
 
 
 def _is_time(row: Series) -> bool:
-    # One nanosecond of icount is one instruction.
-    return row.unit is Unit.NS and row.source is not TimingSource.ICOUNT
+    return row.unit is Unit.NS
 
 
 def _values(row: Series, point: Point) -> list[float]:

@@ -61,7 +61,7 @@ def new_document(series: Iterable[Series]) -> SeriesDocument:
 def write_document(document: SeriesDocument, path: Path) -> None:
     """Write a document atomically.
 
-    Raises `UsageError` for a series that `read_document` would refuse, `HostError` if the disk fails.
+    Raises `UsageError` for a series that `document_from` would refuse, `HostError` if the disk fails.
     """
     check_series(document.series, where=str(path))
     text = json.dumps(unstructure(document), indent=1) + "\n"
@@ -70,11 +70,6 @@ def write_document(document: SeriesDocument, path: Path) -> None:
     except OSError as error:
         raise disk_error(error, path.parent) from error
     replace_file(path, text)
-
-
-def read_document(path: Path) -> SeriesDocument:
-    """Read a document; raises `UsageError` if it is damaged, of another kind or of another schema."""
-    return document_from(read_json(path), where=str(path))
 
 
 def read_json(path: Path) -> Any:

@@ -31,23 +31,21 @@ def test_a_console_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
     console = Console(tmp_path / "none")
     assert console.text() == ""
     assert console.tail() == "--- the console is empty ---"
-    assert console.last_line() == "nothing on the console"
 
 
 def test_the_tail_is_the_last_lines(tmp_path: Path) -> None:
     path = tmp_path / "console"
     path.write_text("".join(f"line {number}\r\n" for number in range(100)))
     assert Console(path).tail(2).splitlines() == ["--- console, last lines ---", "line 98", "line 99"]
-    assert Console(path).last_line() == "line 99"
 
 
 def test_a_console_that_grows_is_read_to_its_present_end(tmp_path: Path) -> None:
     path = tmp_path / "console"
     console = Console(path)
     path.write_text("one\n")
-    assert console.last_line() == "one"
+    assert console.text().split() == ["one"]
     path.write_text("one\ntwo\n")
-    assert console.last_line() == "two"
+    assert console.text().split() == ["one", "two"]
 
 
 def test_bytes_that_are_no_utf_8_are_shown_as_such(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ def test_a_change_has_a_sign_and_nothing_has_none_of_its_own() -> None:
     assert percent(1.00002, digits=4) == "+0.0020 %"
 
 
-def test_a_nanosecond_of_icount_is_called_an_instruction() -> None:
-    assert unit_words("icount", "ns") == "instructions (icount)"
+def test_a_figures_unit_stands_beside_its_source() -> None:
+    assert unit_words("icount", "instructions") == "instructions (icount)"
     assert unit_words("clock", "ns") == "ns (clock)"
 
 

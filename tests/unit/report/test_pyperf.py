@@ -58,7 +58,7 @@ def test_every_series_and_size_has_a_name_of_its_own(tmp_path: Path) -> None:
     rows.append(series(sizes, name="a", target="x", source=TimingSource.ICOUNT))
     suite = _suite(document(*rows), tmp_path / "out.json")
     assert len(suite) == 10
-    assert "a n=1 on x by icount in ns" in suite
+    assert "a n=1 on x by icount in instructions" in suite
     assert "b n=2 on y" in suite
 
 
