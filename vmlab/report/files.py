@@ -78,7 +78,7 @@ def result_from(data: object, *, where: str) -> RunResult:
         if data.get("vmlab") == __version__:
             raise
         # A later version may have added a field.
-        raise UsageError(f"{error.message}{_author(data)}, this is vmlab {__version__}", hint=error.hint) from None
+        raise UsageError(f"{error.message}{_author(data)}; this is vmlab {__version__}", hint=error.hint) from None
 
 
 def _author(data: object) -> str:

@@ -41,7 +41,7 @@ def summary(result: RunResult) -> str:
     body = "\n".join([*head, "", *_fenced(whys), *tail]) + "\n"
     if len(body.encode()) <= MOST_BYTES:
         return body
-    return "\n".join([*head, "", "The reasons exceed GitHub's limit of 1 MiB; see results.json."]) + "\n"
+    return "\n".join([*head, "", "The reasons exceed GitHub's limit of 1 MiB; results.json has them."]) + "\n"
 
 
 def _row(row: TargetResult) -> tuple[str, ...]:

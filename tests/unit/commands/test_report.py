@@ -81,7 +81,7 @@ def test_targets_that_were_named_must_be_there(capsys: pytest.CaptureFixture[str
 
 @pytest.mark.parametrize(
     ("text", "why"),
-    [("{", "damaged"), ('{"schema": 3}', "expected 1 or 2"), ("[]", "expected 1 or 2")],
+    [("{", "damaged"), ('{"schema": 3}', "unknown schema"), ("[]", "unknown schema")],
 )
 def test_a_damaged_part_ends_the_merge_in_one_line_with_nothing_written(
     capsys: pytest.CaptureFixture[str], text: str, why: str

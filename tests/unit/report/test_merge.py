@@ -210,7 +210,7 @@ def test_a_damaged_result_file_ends_the_merge(tmp_path: Path) -> None:
     [
         ({"schema": 4}, "an unknown schema, expected 1 or 2 or 3; vmlab 0.1.0 wrote it"),
         ({"schema": True}, "an unknown schema, expected 1 or 2 or 3"),
-        ({"vmlab": "9.9", "colour": "red"}, "colour: unknown key; vmlab 9.9 wrote it, and this is"),
+        ({"vmlab": "9.9", "colour": "red"}, "colour: unknown key; vmlab 9.9 wrote it; this is vmlab"),
         ({"colour": "red"}, "colour: unknown key"),
         ({"targets": [{"target": "x", "facts": None}]}, r"targets\[0\].tests: this key is missing"),
         ({"targets": {}}, "targets: expected a list, got {}"),
