@@ -64,7 +64,7 @@ def test_the_test_that_was_interrupted_has_not_passed(inner: Inner, workers: tup
     assert inner.outcomes() == {"test_before": "passed", "test_interrupted": "not run"}
     (notice,) = (line for line in inner.result()["notices"] if "interrupted" in line)
     assert notice.startswith("the run was interrupted")
-    assert notice.endswith("and is not whole: 2 of its 3 tests with a guest did not end")
+    assert notice.endswith("and is incomplete: 2 of its 3 tests with a guest did not finish")
     result.stdout.fnmatch_lines(["debian12-6.1 * 1 * 0 +1 not run * 0 *", "note: the run was interrupted*"])
 
 
@@ -129,8 +129,8 @@ def test_a_run_that_ends_with_its_first_failure_says_so_where_tests_are_left(inn
     inner.run("-x")
     (notice,) = (line for line in inner.result()["notices"] if "interrupted" in line)
     assert notice == (
-        "the run was interrupted (stopping after 1 failures) and is not whole: "
-        "1 of its 2 tests with a guest did not end"
+        "the run was interrupted (stopping after 1 failures) and is incomplete: "
+        "1 of its 2 tests with a guest did not finish"
     )
     inner.run("-x", "-k", "bad")
     assert not [line for line in inner.result()["notices"] if "interrupted" in line]
@@ -146,4 +146,4 @@ def test_a_test_that_is_only_set_up_has_not_passed(inner: Inner) -> None:
 def test_a_result_that_cannot_be_taken_away_is_told(inner: Inner) -> None:
     inner.tests(all="def test_good(guest): pass\n")
     (inner.pytester.path / "build" / "vmlab" / "results.json" / "in_the_way").mkdir(parents=True)
-    inner.run().stdout.fnmatch_lines(["note: the results of an earlier run are still there: *"])
+    inner.run().stdout.fnmatch_lines(["note: cannot remove the results of an earlier run: *"])

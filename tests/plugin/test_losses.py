@@ -91,7 +91,7 @@ def test_a_target_that_loses_three_tests_in_a_row_is_broken_and_the_first_cause_
     assert result.ret == LOST_STATUS
     assert list(inner.outcomes().values()) == ["lost"] * 3 + ["not run"] * 2
     (row,) = inner.result()["targets"]
-    reason = "3 tests in a row lost their machine, first by: the guest was lost during 'die'"
+    reason = "3 tests in a row lost their machine; first: the guest was lost during 'die'"
     assert reason in row["tests"]["test_4"]["reason"]
     result.stdout.fnmatch_lines(["NOT RUN *test_4* - *is broken*"])
 

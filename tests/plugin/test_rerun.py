@@ -30,7 +30,7 @@ def test_a_test_that_the_emulator_broke_passes_in_a_fresh_guest(inner: Inner, gu
 
     assert result.ret == pytest.ExitCode.OK
     assert inner.outcomes() == {"test_stale": "passed", "test_next": "passed"}
-    result.stdout.fnmatch_lines(["note: test_stale*: run again in a fresh guest: *at __schedule+0x1be: 0f 1f 44 00 00"])
+    result.stdout.fnmatch_lines(["note: test_stale*: retried in a fresh guest: *at __schedule+0x1be: 0f 1f 44 00 00"])
     assert (inner.pytester.path / "junit.xml").read_text().count("<testcase ") == 2
 
 

@@ -88,9 +88,7 @@ def test_tests_without_a_guest_run_in_one_shard_each(inner: Inner) -> None:
 def test_a_shard_says_what_it_is_and_what_it_was_balanced_by(inner: Inner) -> None:
     inner.tests(all=_TESTS)
     result = inner.run("--vmlab-shard", "1/3", target=_TARGETS)
-    result.stdout.fnmatch_lines(
-        ["vmlab: shard: 1/3", "vmlab: shard 1/3: * of 15 tests, * expected by number, nothing timed"]
-    )
+    result.stdout.fnmatch_lines(["vmlab: shard: 1/3", "vmlab: shard 1/3: * of 15 tests, * expected without durations"])
 
 
 def _durations(inner: Inner, **tests: float) -> Path:
@@ -104,7 +102,7 @@ def test_recorded_durations_decide_where_a_test_goes(inner: Inner) -> None:
     inner.tests(all="def test_long(guest): pass\n" + "".join(f"def test_{n}(guest): pass\n" for n in range(9)))
     path = _durations(inner, **{"all::test_long": 90.0}, **{f"all::test_{number}": 10.0 for number in range(9)})
     result = inner.run("--vmlab-shard", "1/2", "--vmlab-durations", str(path))
-    assert "expected by durations.json" in result.stdout.str()
+    assert "expected from durations.json" in result.stdout.str()
     ran = [set(inner.outcomes())]
     inner.run("--vmlab-shard", "2/2", "--vmlab-durations", str(path))
     ran.append(set(inner.outcomes()))
@@ -117,7 +115,7 @@ def test_a_results_file_of_an_earlier_run_will_do(inner: Inner) -> None:
     earlier = inner.pytester.path / "earlier.json"
     shutil.move(inner.pytester.path / "build" / "vmlab" / "results.json", earlier)
     result = inner.run("--vmlab-shard", "2/2", "--vmlab-durations", str(earlier), target=_TARGETS)
-    assert "expected by earlier.json" in result.stdout.str()
+    assert "expected from earlier.json" in result.stdout.str()
 
 
 def test_a_shard_without_a_test_that_uses_a_guest_leaves_a_result_file(inner: Inner) -> None:
@@ -179,4 +177,4 @@ def test_a_run_without_guests_is_not_split_and_not_green(inner: Inner) -> None:
     inner.tests(sum="def test_sum(): pass\ndef test_other(): pass\n")
     result = inner.run("--vmlab-shard", "1/2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "no test that uses a guest was selected" in "\n".join(result.outlines + result.errlines)
+    assert "no selected test uses a guest" in "\n".join(result.outlines + result.errlines)

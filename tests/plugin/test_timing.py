@@ -66,7 +66,7 @@ def test_a_marker_that_needs_what_is_not_had_skips_with_the_fact(inner: Inner) -
 def test_a_marker_and_an_option_that_do_not_meet_skip_and_say_both(inner: Inner) -> None:
     inner.tests(cost=_marked("pmu", "icount"))
     inner.run("--vmlab-timing", "clock").assert_outcomes(skipped=1)
-    assert "timed by pmu or icount only, and --vmlab-timing is clock" in _reason(inner)
+    assert "accepts only pmu or icount, and --vmlab-timing is clock" in _reason(inner)
 
 
 def test_a_demanded_source_that_is_not_had_makes_tests_unavailable_in_one_line(inner: Inner) -> None:

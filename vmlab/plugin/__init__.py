@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The pytest plugin: options, markers, and which test runs on which target. No logic of its own.
+"""The pytest plugin: options, markers and hooks, which pass each call to the session.
 
-Nothing heavy is imported before a test asks for a guest: every pytest run on a machine with vmlab installed
-passes through here.
+Every pytest run on a machine with vmlab installed imports this module, so heavy imports wait until a test uses a guest.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ __all__ = [
 ]
 
 _REFUSAL = "vmlab.refusal"
-"""What a worker of xdist's refused to run, in words."""
+"""Key of an xdist worker's output: the usage error that stopped the worker."""
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -71,7 +70,6 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("vmlab", "kernel modules on real kernels")
     for setting in SETTINGS:
-        # A flag takes no value: naming it says yes.
         value = {"action": "store_const", "const": "yes"} if setting.is_flag else {"metavar": setting.metavar}
         group.addoption(setting.option, dest=f"vmlab_{setting.name}", default=None, help=setting.help, **value)
 
@@ -79,15 +77,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "expect_splat(what): the kernel must report this, a kind ('WARNING') or part of the report's title, and may",
+        "expect_splat(what): The test expects this kernel report, a kind ('WARNING') or part of its title: "
+        "without it the test fails, and the report itself is not a failure.",
     )
     config.addinivalue_line(
-        "markers", "expect_taint(word): the kernel must get this taint ('forced module'), and may; else it fails a test"
+        "markers",
+        "expect_taint(word): The test expects this taint ('forced module'): "
+        "without it the test fails, and the taint itself is not a failure.",
     )
     config.addinivalue_line("markers", MARKER)
-    config.addinivalue_line("markers", "slow: takes minutes; runs with `nox -s soak`, not in the matrix")
+    config.addinivalue_line("markers", "slow: The test takes minutes; it runs with `nox -s soak`, not in the matrix.")
     if _is_asked(config) or _is_a_project(config):
-        # A wrong name is told before anything else happens: while tests are collected pytest shows a traceback.
+        # Checked before collection, during which pytest would show a traceback.
         session_of(config).check_choices()
     elif _has_settings(config):
         session_of(config)
@@ -100,7 +101,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
     if config.getvalue("dist") != "load" or not _means_guests(config):
-        return None  # another way of distributing was chosen, or no guests are meant
+        return None  # --dist is set, or the run uses no guests
     from vmlab.plugin.scheduling import TargetScheduling, workers_with_room
 
     lab = session_of(config).lab
@@ -119,7 +120,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    # Not `target` itself: a project that has nothing to do with guests may well call something of its own so.
+    # Not `target` itself: a project without guests may have a fixture of that name.
     if "vmlab_target" in metafunc.fixturenames:
         targets = session_of(metafunc.config).targets()
         ids = [chosen.id for chosen in targets]
@@ -130,7 +131,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # Last, when all that deselects has done so: a shard is a part of what would run.
+    # After all deselection: a shard is a part of the tests that would run.
     if not any(_uses_a_target(item) for item in items):
         return
     try:
@@ -141,8 +142,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         output = getattr(config, "workeroutput", None)
         if output is None:
             raise
-        # Of a worker's own error its controller would say nothing.
-        output[_REFUSAL] = str(error)
+        output[_REFUSAL] = str(error)  # xdist's controller does not show a worker's usage error
         items.clear()
         return
     if others:
@@ -154,9 +154,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     uses_guests = any(_uses_a_target(item) for item in session.items)
     is_shard = has_session(config) and session_of(config).shard is not None
     if _REFUSAL in getattr(config, "workeroutput", {}):
-        return  # the controller tells why there is nothing to run
+        return  # the controller reports the usage error
     if _is_asked(config) and not config.option.collectonly and not uses_guests and not is_shard:
-        raise pytest.UsageError("targets or a module were named, and no test that uses a guest was selected")
+        raise pytest.UsageError("--vmlab-target or --vmlab-module was given, but no selected test uses a guest")
     if uses_guests or is_shard:
         session_of(config).start_reporting(config)
         _start_accounting(config)
@@ -165,7 +165,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
     config = session.config
-    # With xdist it is the workers who know that there are tests with a guest.
+    # With xdist only the workers know that a test uses a guest.
     if not config.option.collectonly and not config.pluginmanager.hasplugin("dsession") and has_session(config):
         session_of(config).forget_last_run(config)
 
@@ -184,7 +184,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if _is_asked(session.config) and not is_worker and not session.config.option.collectonly:
         session_of(session.config).require_accelerator()
     if session.config.pluginmanager.hasplugin("dsession"):
-        # The controller of xdist's workers collects no items, so it learns from their reports what there is.
+        # xdist's controller collects no items: it learns about tests from the workers' reports.
         session.config.pluginmanager.register(_Controller(session.config), "vmlab-controller")
         if _means_guests(session.config):
             _start_accounting(session.config)
@@ -203,7 +203,7 @@ class _Controller:
         self._is_reporting = False
         has_part = _means_guests(config) and session_of(config).lab.settings.shard is not None
         if _is_asked(config) or has_part:
-            # A shard that has no test with a guest tells that it was there, and the first test may be interrupted.
+            # A shard without guest tests still writes a result, and the first test may be interrupted.
             self._is_reporting = True
             session_of(config).start_reporting(config)
 
@@ -222,12 +222,12 @@ class _Controller:
             terminalreporter.write_line(f"ERROR: {self._refusal}", red=True)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        # xdist itself reports the test in which a worker crashed, without a phase and without properties.
+        # xdist reports the test in which a worker crashed without a phase or properties.
         is_crash = report.when not in ("setup", "call", "teardown") and _means_guests(self._config)
         is_ours = is_crash or hasattr(report, "vmlab_account")
         if not self._is_reporting and is_ours:
             self._is_reporting = True
-            # A plugin that is registered during a hook's call does not hear that call.
+            # A plugin registered during a hook call does not receive that call.
             session_of(self._config).start_reporting(self._config).pytest_runtest_logreport(report)
 
 
@@ -251,19 +251,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def _refuse_idle_markers(item: pytest.Item, *, has_guest: bool) -> None:
-    """Fail a test with a marker that would be met by nothing, or looked for nowhere: it could not fail."""
+    """Fail a test whose marker has no argument, names an unknown taint, or has no guest to check."""
     from vmlab.errors import nearest
     from vmlab.klog.taint import known_names
 
     for marker in (*item.iter_markers("expect_splat"), *item.iter_markers("expect_taint")):
         if not marker.args or not all(marker.args):
-            what = "a kind, or part of a report's title" if marker.name == "expect_splat" else "the name of a taint"
-            pytest.fail(f"{marker.name} needs a word: {what}", pytrace=False)
+            what = "a kind or part of a report's title" if marker.name == "expect_splat" else "the name of a taint"
+            pytest.fail(f"{marker.name} needs an argument: {what}", pytrace=False)
         if not has_guest:
-            pytest.fail(f"{marker.name} stands at a test that uses no guest", pytrace=False)
+            pytest.fail(f"{marker.name} is set on a test that uses no guest", pytrace=False)
     for word in (word for marker in item.iter_markers("expect_taint") for word in marker.args):
         if word not in known_names():
-            pytest.fail(f"expect_taint: no taint is called {word!r}; {nearest(word, known_names())}", pytrace=False)
+            pytest.fail(f"expect_taint: unknown taint {word!r}; {nearest(word, known_names())}", pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -303,17 +303,17 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 
 def _is_asked(config: pytest.Config) -> bool:
-    """Whether the command line names targets or a module: a run of it that has no guest is a mistake then."""
+    """True if the command line names targets or a module; a run without a guest is then a usage error."""
     return config.getoption("vmlab_target") is not None or config.getoption("vmlab_module") is not None
 
 
 def _has_settings(config: pytest.Config) -> bool:
-    """True if an option gives a setting: a wrong one is reported before tests are collected."""
+    """True if an option gives a setting; an invalid one is reported before tests are collected."""
     return any(config.getoption(f"vmlab_{setting.name}") is not None for setting in SETTINGS)
 
 
 def _means_guests(config: pytest.Config) -> bool:
-    """Whether targets or a module are named anywhere, on the command line, in the environment or by the project."""
+    """True if the command line, the environment or the project names targets or a module."""
     if _is_asked(config) or not _is_a_project(config):
         return _is_asked(config)
     origin = session_of(config).lab.settings.origin
@@ -321,7 +321,7 @@ def _means_guests(config: pytest.Config) -> bool:
 
 
 def _is_a_project(config: pytest.Config) -> bool:
-    """Whether the project that is tested has settings for vmlab, or the environment names targets or a module."""
+    """True if the tested project has settings for vmlab, or the environment names targets or a module."""
     if "VMLAB_TARGET" in os.environ or "VMLAB_MODULE" in os.environ:
         return True
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the lab knows of a test besides pytest's own report, on its way from the worker that ran it."""
+"""The lab's facts about a test, sent with pytest's report from the worker that ran it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from vmlab.report.model import Outcome, SplatResult
 
 _ACCOUNT = pytest.StashKey["Account"]()
 _ATTRIBUTE = "vmlab_account"
-"""On a report; pytest-xdist sends whatever JSON can hold of a report's attributes (TestReport._to_json)."""
+"""Attribute of a report; pytest-xdist sends attributes that JSON can hold (TestReport._to_json)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What is known of a test; an empty field is not known."""
+    """Facts about one test; an empty field is unknown."""
 
     target: str = ""
     kernel: str = ""
     accelerator: str = ""
     compiler: str = ""
     console: str = ""
-    """The path of its guest's console."""
+    """Path of the guest's console log."""
     outcome: Outcome | None = None
-    """An outcome that pytest does not have: lost, not run, unavailable."""
+    """One of the outcomes that pytest does not have: lost, not run, unavailable."""
     is_rerun: bool = False
-    """True for an attempt that the emulator broke, and that is not counted."""
+    """True for an attempt that failed by an emulator fault, and that is not counted."""
     reason: str = ""
     kind: str = ""
     """The kind of the first unexpected report, or `hang`."""
@@ -43,7 +43,7 @@ class Account:
 
     @property
     def properties(self) -> dict[str, str]:
-        """What is known, as properties in JUnit XML; the reports of the kernel are JSON there."""
+        """The known facts as properties for JUnit XML; kernel reports are encoded as JSON."""
         texts = {field.name: getattr(self, field.name) for field in fields(self)}
         told = {name: str(text) for name, text in texts.items() if isinstance(text, str) and text}
         if self.is_rerun:
@@ -54,12 +54,12 @@ class Account:
 
 
 def account_of(item: pytest.Item) -> Account:
-    """The account of a test that runs in this process."""
+    """Return the account of a test that runs in this process."""
     return item.stash.get(_ACCOUNT, Account())
 
 
 def note(item: pytest.Item, **facts: object) -> None:
-    """Add facts to a test's account. What is known already stays: the first fault is the test's; reports add up."""
+    """Add facts to a test's account. The first value of a fact stays; kernel reports are appended."""
     known = account_of(item)
     splats = facts.pop("splats", ())
     new = {name: value for name, value in facts.items() if value and not getattr(known, name)}
@@ -67,17 +67,17 @@ def note(item: pytest.Item, **facts: object) -> None:
 
 
 def forget_account(item: pytest.Item) -> None:
-    """Begin a test's account anew."""
+    """Reset a test's account."""
     item.stash[_ACCOUNT] = Account()
 
 
 def attach(account: Account, report: pytest.TestReport) -> None:
-    """Put an account on a report, and its properties where JUnit XML takes them from."""
+    """Attach an account to a report, and add its properties to `user_properties` for JUnit XML."""
     setattr(report, _ATTRIBUTE, unstructure(account))
     known = {name for name, _ in report.user_properties}
     report.user_properties += [pair for pair in account.properties.items() if pair[0] not in known]
 
 
 def account_on(report: pytest.TestReport) -> Account:
-    """The account on a report, also on one that came from a worker; an empty one where a worker crashed."""
+    """Return the account on a report, also from a worker; an empty one if the worker crashed."""
     return structure(getattr(report, _ATTRIBUTE, {}), Account, where=report.nodeid)

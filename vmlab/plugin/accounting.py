@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every test that was collected is reported, or its loss is: a test that vanished is no test that passed."""
+"""Checks at the end of a run: every collected test has a report, and no machine is left."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _LEFT = "vmlab.left"
 
 
 class Accounting:
-    """Counts collected tests against reported ones, and looks at the end for machines that were not given back.
+    """Compares collected with reported tests, and looks at the end of the run for machines that still exist.
 
-    With xdist each worker looks for its own machines, and the controller, which knows all tests, counts.
+    With xdist each worker looks for the machines that it started, and the controller compares the tests.
     """
 
     def __init__(self, expired: Sequence[str] = ()) -> None:
-        """`expired` are entries of the allow list that are out of date: the run fails over them."""
+        """`expired` are expired entries of the allow list: any entry fails the run."""
         self._expired = expired
         self._outcomes: list[Outcome] = []
-        """Of each report that failed."""
+        """Outcomes of the failed reports."""
         self._reported: set[str] = set()
         self._lost: list[str] = []
         self._left: list[str] = []
@@ -41,7 +41,7 @@ class Accounting:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
-        """A worker of xdist ended: take over what it found."""
+        """Add the machines that an xdist worker left when it ended."""
         del error
         self._left += getattr(node, "workeroutput", {}).get(_LEFT, [])
 
@@ -54,7 +54,7 @@ class Accounting:
             return
         if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not _was_stopped(session):
             self._lost = [nodeid for nodeid in collected(session) if nodeid not in self._reported]
-        # What failed to be collected was no report of a test, and counts.
+        # Collection errors have no test report, and count as failures.
         others = [Outcome.FAILED] * (session.testsfailed - len(self._outcomes))
         session.exitstatus = exit_status(
             session.exitstatus, [*self._outcomes, *others], is_faulty=bool(self._lost or self._left or self._expired)
@@ -63,24 +63,22 @@ class Accounting:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._lost:
             terminalreporter.section("tests without a result")
-            terminalreporter.write_line(
-                f"{len(self._lost)} of the tests that were collected were never reported:", red=True
-            )
+            terminalreporter.write_line(f"{len(self._lost)} of the collected tests have no report:", red=True)
             _write(terminalreporter, self._lost)
         if self._expired:
-            terminalreporter.section("rules out of date")
-            terminalreporter.write_line("these entries allow nothing any more; remove or renew them:", red=True)
+            terminalreporter.section("expired rules")
+            terminalreporter.write_line("these entries of the allow list have expired; remove or renew them:", red=True)
             _write(terminalreporter, list(self._expired))
         if self._left:
             terminalreporter.section("left behind")
-            terminalreporter.write_line("this run did not give back; `vmlab reap` does when it has ended:", red=True)
+            terminalreporter.write_line("this run did not stop these; type `vmlab reap` after it ends:", red=True)
             _write(terminalreporter, self._left)
 
 
 def exit_status(status: int, outcomes: Sequence[Outcome], *, is_faulty: bool) -> int:
-    """The status of a run that pytest would end with `status`, by the outcomes of all that failed in it. A run that is
-    faulty in itself never passes, and only one in which nothing else went wrong is one that lost machines
-    or lacked what its tests need."""
+    """Return a run's exit status, given pytest's `status` and the outcomes of all failures. A faulty run never passes.
+
+    The statuses for lost, not run and unavailable apply only if all failures have these outcomes."""
     if is_faulty:
         return pytest.ExitCode.TESTS_FAILED if status == pytest.ExitCode.OK else status
     if status != pytest.ExitCode.TESTS_FAILED or not outcomes or not {*outcomes} <= {*UNKNOWN}:
@@ -96,7 +94,7 @@ def _write(reporter: pytest.TerminalReporter, lines: list[str]) -> None:
 
 
 def _was_stopped(session: pytest.Session) -> bool:
-    """By `-x`, `--maxfail` or because it only collects: tests that did not run then are no loss."""
+    """True if `-x`, `--maxfail` or `--collect-only` ended the run: tests that did not run are then not reported."""
     if session.config.option.collectonly:
         return True
     scheduler = session.config.pluginmanager.get_plugin("dsession")

@@ -1,29 +1,29 @@
 # SPDX-License-Identifier: MIT
-"""A test that its emulator broke is run once more, in a fresh fork; the first attempt has no outcome of its own."""
+"""One retry, in a fresh fork, of a test that failed by an emulator fault; the first attempt has no outcome."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import pytest
-from _pytest.runner import runtestprotocol  # what pytest-rerunfailures uses too: pytest has no public way
+from _pytest.runner import runtestprotocol  # pytest has no public API; pytest-rerunfailures uses this too
 
 RERUN = "rerun"
 _IS_DISCOUNTED = pytest.StashKey[bool]()
-"""True from the attempt that was taken out of the counts until the next begins, False from then on."""
+"""True from the discounted attempt until the retry begins, False afterwards."""
 
 
 def discount(item: pytest.Item, report: pytest.TestReport) -> bool:
-    """Take a test's first attempt out of the counts; False, and nothing done, for the second."""
+    """Remove a test's first attempt from the counts; return False, without effect, for the retry."""
     if item.stash.setdefault(_IS_DISCOUNTED, True):
         report.outcome = RERUN  # type: ignore[assignment]  # neither passed, failed nor skipped
     return item.stash[_IS_DISCOUNTED]
 
 
 def run_again(item: pytest.Item, nextitem: pytest.Item | None, *, forget: Callable[[pytest.Item], None]) -> None:
-    """Run a test's protocol once more if its first attempt was taken out of the counts; its fixtures are set up anew.
+    """Retry a test whose first attempt was discounted, with new fixtures.
 
-    `forget` drops what is remembered of the first attempt.
+    `forget` drops the recorded state of the first attempt.
     """
     if not item.stash.get(_IS_DISCOUNTED, False):
         return

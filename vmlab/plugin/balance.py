@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Splitting a run into shards of equal cost, the same on every host. Pure.
+"""Split of a run into shards of equal cost, the same on every host. Pure.
 
-The tests of a target share what making it ready costs: a boot, the build, the snapshots. A target whose tests go to two
-shards is made ready twice, so whole targets go together where they can, and one is cut where balance takes it:
+The tests of a target share its setup: a boot, the build, the snapshots. A target in two shards is set up twice, so a
+target stays in one shard if possible, and is divided only where the balance needs it:
 
-1. Targets come dearest first, each with its tests, dearest first; what costs the same comes by name.
-2. For a limit, each target is put where it fits: whole, into the shard that it fills most; else in pieces, each time
-   into the emptiest shard as many tests as still fit there. A shard that has a piece of a target gets no second one.
-3. A low limit, in milliseconds, under which everything finds a place is found by halving.
+1. Targets are sorted by descending cost, then by name; the tests of each target too.
+2. For a limit, each target goes whole into the fullest shard that has room. If none has, it is divided: the emptiest
+   shard takes as many tests as fit, then the next. A shard takes at most one piece of a target.
+3. A binary search finds a low limit, in milliseconds, that all tests fit under.
 
-Nothing but names and costs decides: no clock, no hash of the process, no order of collection.
+Only names and costs decide, not the clock, Python's hash seed or the order of collection.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from vmlab.settings import Shard
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """One test, and what it is expected to cost."""
+    """One test and its expected cost."""
 
     key: str
     group: str
-    """Its target; empty for a test without one, which has nothing to be made ready."""
+    """The test's target; empty for a test without one, which needs no setup."""
     cost_s: float
 
 
 @dataclass(slots=True)
 class _Bin:
-    """A shard that is being filled; costs are whole milliseconds, which add up to the same sum in any order."""
+    """A shard during the split; costs are whole milliseconds, so that sums do not depend on the order."""
 
     keys: list[str] = field(default_factory=list)
     groups: set[str] = field(default_factory=set)
@@ -43,7 +43,7 @@ class _Bin:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """A target, what it takes to make it ready, and its tests with their costs."""
+    """A target, its setup cost, and its tests with their costs, in milliseconds."""
 
     name: str
     setup: int
@@ -55,9 +55,9 @@ class _Group:
 
 
 def split(loads: Iterable[Load], count: int, *, setups: Mapping[str, float]) -> tuple[tuple[str, ...], ...]:
-    """The keys of each of `count` shards: every key in one of them; none is empty while there are as many keys.
+    """Return the keys of each of `count` shards. Each key is in one shard; no shard is empty if there are enough keys.
 
-    `setups` is what each group takes in each shard that has a test of it, in seconds; what is missing takes nothing.
+    `setups` maps a group to the seconds that its setup costs in each shard with a test of it; 0 s if missing.
     """
     groups = _groups(loads, setups)
     bins = _least(groups, count)
@@ -66,22 +66,22 @@ def split(loads: Iterable[Load], count: int, *, setups: Mapping[str, float]) -> 
 
 
 def own_part(loads: Sequence[Load], shard: Shard, *, setups: Mapping[str, float]) -> frozenset[str]:
-    """The keys of one shard; `UsageError` when there are fewer tests than shards, so that one would run nothing."""
+    """Return the keys of one shard; raises `UsageError` if there are fewer tests than shards."""
     if len(loads) < shard.count:
         raise UsageError(
-            f"{len(loads)} tests cannot be split into {shard.count} shards: some would run nothing",
-            hint=f"ask for {max(1, len(loads))} shards at most",
+            f"{len(loads)} tests cannot be split into {shard.count} shards: some would have no test",
+            hint=f"use at most {max(1, len(loads))} shards, e.g. --vmlab-shard 1/{max(1, len(loads))}",
         )
     return frozenset(split(loads, shard.count, setups=setups)[shard.index - 1])
 
 
 def run_digest(keys: Iterable[str]) -> str:
-    """The same for all shards of one run, and for no others: 16 hex digits over all its tests."""
+    """Return 16 hex digits that identify a run: a digest of the keys of all its tests, the same for all its shards."""
     return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:16]
 
 
 def costs(shards: Iterable[Sequence[str]], loads: Iterable[Load], *, setups: Mapping[str, float]) -> list[float]:
-    """What each shard is expected to cost, in seconds."""
+    """Return the expected cost of each shard, in seconds."""
     known = {load.key: load for load in loads}
     sums = []
     for keys in shards:
@@ -110,7 +110,7 @@ def _milliseconds(seconds: float) -> int:
 
 
 def _least(groups: Sequence[_Group], count: int) -> list[_Bin]:
-    """The fill under the least limit that halving finds; under the whole run's cost one shard is enough."""
+    """Return the shards for the lowest limit that the binary search finds, at most the cost of the whole run."""
     low, high = 0, sum(group.total for group in groups)
     best = _fill(groups, count, high) or [_Bin()]
     while low < high:
@@ -124,14 +124,14 @@ def _least(groups: Sequence[_Group], count: int) -> list[_Bin]:
 
 
 def _fill(groups: Sequence[_Group], count: int, limit: int) -> list[_Bin] | None:
-    """Shards that all keep to the limit; None when that takes more than there are."""
+    """Return `count` shards within the limit; None if the tests do not fit."""
     bins = [_Bin() for _ in range(count)]
     for group in groups:
         rest = list(group.tests)
         while rest:
             whole = group.setup + sum(cost for _, cost in rest)
             fitting = [one for one in bins if group.name not in one.groups and one.load + whole <= limit]
-            # The fullest of those that take all of it, else the emptiest for a piece of it.
+            # The fullest shard with room for the whole target, else the emptiest for a piece of it.
             if fitting:
                 chosen = max(fitting, key=lambda one: one.load)
                 _put(chosen, group, rest)
@@ -156,7 +156,7 @@ def _put(chosen: _Bin, group: _Group, tests: Sequence[tuple[str, int]]) -> None:
 
 
 def _fitting(tests: Sequence[tuple[str, int]], room: int) -> list[tuple[str, int]]:
-    """Tests that fill the room, the dearest that fits taken each time."""
+    """Return the tests that fit into `room`, taken greedily by descending cost."""
     taken = []
     for key, cost in tests:
         if cost <= room:
@@ -166,7 +166,7 @@ def _fitting(tests: Sequence[tuple[str, int]], room: int) -> list[tuple[str, int
 
 
 def _fill_empty(bins: list[_Bin], count: int) -> None:
-    """A shard with nothing to run would report nothing: it gets a test of the one that has the most."""
+    """Move a test from the shard with the most tests to each empty shard, which would write no report otherwise."""
     bins += [_Bin() for _ in range(count - len(bins))]
     for empty in [one for one in bins if not one.keys]:
         giver = max(bins, key=lambda one: len(one.keys))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The session of the pytest run that is under way."""
+"""The session of the current pytest run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SESSION = pytest.StashKey["GuestSession"]()
 
 
 def session_of(config: pytest.Config) -> GuestSession:
-    """This run's lab and what it found so far; made, with all its imports, when first asked for."""
+    """Return the run's session; the first call creates it and imports what it needs."""
     if _SESSION not in config.stash:
         from vmlab.plugin.session import GuestSession
 
@@ -23,5 +23,5 @@ def session_of(config: pytest.Config) -> GuestSession:
 
 
 def has_session(config: pytest.Config) -> bool:
-    """True if something asked for the session already."""
+    """True if the session exists."""
     return _SESSION in config.stash

@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""The fixtures that tests use, along dimensions that do not depend on each other. Each docstring tells scope and cost.
+"""The fixtures that tests use, in independent groups. Each docstring states scope and cost.
 
-Which kernel
-  target          the row of the matrix: the test runs once per chosen target
-Whose guest
-  guest           a fork of its own for this test
+The kernel
+  target          the row of the matrix: the test runs once per selected target
+The guest
+  guest           a separate fork for each test
   shared_guest    one fork per target, replaced when dirty
-  booted_guest    a real boot for this test alone
-  any_guest       the test runs twice: on a booted guest of its own, and on a forked one
-What is in it
-  module          the module, built for the target; its sources and the .ko lie in /build of a forked guest
+  booted_guest    a separate boot for each test
+  any_guest       the test runs twice: on a booted guest, and on a forked one
+Its contents
+  module          the module, built for the target; its sources and the .ko are in /build of a forked guest
   loaded_module   the module, loaded in the guest that the test uses
-  program         compiles a C program for the guest that the test uses, and copies it in
-  perf_access     sets who may use perf in the guest that the test uses (in `perf.py`)
-  one_processor   leaves an emulated guest one processor, for tests that switch the kernel's code while it runs
-What it costs (in `timing.py`)
-  stopwatch       times operations in a guest of the test's own, `timed_guest`, by the best source that is proved there
-  series          keeps measurements for the result file
+  program         compiles a C program and copies it into the guest that the test uses
+  perf_access     sets the permissions of perf in the guest that the test uses (in `perf.py`)
+  one_processor   reduces an emulated guest to one processor, for tests that patch the running kernel
+Timing (in `timing.py`)
+  stopwatch       times operations in the test's guest, `timed_guest`, with the best timing source that works there
+  series          stores measurements in the result file
 
-A fork begins at the latest snapshot that the test's fixtures ask for: *loaded* with `loaded_module`, *built* with
+A fork resumes from the latest snapshot that the test's fixtures need: *loaded* with `loaded_module`, *built* with
 `module`, else *ready*.
 """
 
@@ -53,27 +53,26 @@ _ONE_PROCESSOR = "for cpu in /sys/devices/system/cpu/cpu[1-9]*/online; do [ ! -w
 
 @pytest.fixture(scope="session")
 def vmlab_lab(pytestconfig: pytest.Config) -> Lab:
-    """The run's lab. Scope: session. Cost: none by itself."""
+    """The lab of the run. Scope: session. Cost: none."""
     return session_of(pytestconfig).lab
 
 
 @pytest.fixture(scope="session")
 def vmlab_target(request: pytest.FixtureRequest) -> Target:
-    """What the plugin parametrizes every test with that uses a guest. Scope: session, once per target. Cost: none."""
+    """The target, a parameter of every test that uses a guest. Scope: session, once per target. Cost: none."""
     chosen: Target = request.param
     return chosen
 
 
 @pytest.fixture(scope="session")
 def vmlab_testbed(vmlab_lab: Lab, vmlab_target: Target) -> Testbed:
-    """What the run has of the target: its image, boots, forks and builds. Scope: session, once per target. Cost: none
-    by itself."""
+    """The target's image, boots, forks and builds in this run. Scope: session, once per target. Cost: none at first."""
     return vmlab_lab.testbed(vmlab_target)
 
 
 @pytest.fixture
 def vmlab_start(request: pytest.FixtureRequest) -> str:
-    """What the plugin parametrizes tests with that use `any_guest`: booted, then forked. Scope: test. Cost: none."""
+    """The start of `any_guest`, a parameter of its tests: booted, then forked. Scope: test. Cost: none."""
     chosen: str = request.param
     return chosen
 
@@ -86,7 +85,7 @@ def target(vmlab_target: Target) -> Target:
 
 @pytest.fixture(scope="session")
 def vmlab_shared(pytestconfig: pytest.Config, vmlab_testbed: Testbed) -> Iterator[SharedGuest]:
-    """The target's shared guest, not yet started. Scope: session, one per target. Cost: none until asked."""
+    """The target's shared guest, not yet started. Scope: session, one per target. Cost: none until used."""
     from vmlab.plugin.shared import SharedGuest
 
     with contextlib.closing(SharedGuest(vmlab_testbed)) as shared:
@@ -97,16 +96,16 @@ def vmlab_shared(pytestconfig: pytest.Config, vmlab_testbed: Testbed) -> Iterato
 
 @pytest.fixture
 def guest(request: pytest.FixtureRequest, vmlab_testbed: Testbed) -> Iterator[Guest]:
-    """A guest of this test's own, forked from the target's snapshot. Scope: test. Cost: a fork, about a second under
-    TCG on two idle cores; for a target's first test, a boot as well."""
+    """A guest for this test only, forked from the target's snapshot. Scope: test. Cost: a fork, about a second under
+    TCG on two idle cores; a boot as well for a target's first test."""
     with vmlab_testbed.fork(stage_for(request)) as running, lent(request, running):
         yield running.guest
 
 
 @pytest.fixture
 def shared_guest(request: pytest.FixtureRequest, vmlab_shared: SharedGuest) -> Iterator[Guest]:
-    """A guest that all tests of a target with this fixture share. Scope: one per target; replaced by a fork when its
-    kernel reported trouble or got an unexpected taint, when it hung, or was lost. Cost: a fork for the first test."""
+    """A guest that all tests of a target with this fixture share. Scope: one per target; a new fork replaces it after a
+    kernel report, an unexpected taint, a hang or the loss of the machine. Cost: a fork for the first test."""
     running = vmlab_shared.get(stage_for(request))
     session = session_of(request.config)
     session.lend(request.node, running, vmlab_shared)
@@ -116,31 +115,30 @@ def shared_guest(request: pytest.FixtureRequest, vmlab_shared: SharedGuest) -> I
 
 @pytest.fixture
 def booted_guest(request: pytest.FixtureRequest, vmlab_testbed: Testbed) -> Iterator[Guest]:
-    """A guest booted for this test alone. Scope: test. Cost: a boot, 11 to 105 s under TCG on two cores."""
+    """A guest booted for this test only. Scope: test. Cost: a boot, 11 to 105 s under TCG on two cores."""
     with vmlab_testbed.boot() as running, lent(request, running):
         yield running.guest
 
 
 @pytest.fixture
 def any_guest(request: pytest.FixtureRequest, vmlab_target: Target, vmlab_start: str) -> Guest:
-    """A guest of this test's own: the test runs once on a booted and once on a forked one, and its id says which.
+    """A guest for this test only. The test runs on a booted guest, then on a forked one, as its id states.
     Scope: test. Cost: a boot and a fork."""
-    del vmlab_target  # what makes the test run once per target
+    del vmlab_target  # makes the test run once per target
     return _guest_named(request, "booted_guest" if vmlab_start == STARTS[0] else "guest")
 
 
 @pytest.fixture
 def module(vmlab_testbed: Testbed) -> Built:
-    """The module of --vmlab-module, built for the target. Scope: test, one build per target. Cost: the build; seconds
-    on the host, a minute in a guest under TCG, nothing from the cache."""
+    """The module of --vmlab-module, built for the target. Scope: test, one build per target. Cost: the build:
+    seconds on the host, a minute in a guest under TCG, none from the cache."""
     return vmlab_testbed.built()
 
 
 @pytest.fixture
 def loaded_module(request: pytest.FixtureRequest, module: Built) -> Built:
-    """The module, loaded with its default parameters in the guest that the test uses; `guest` when it names none.
-    Scope: test. Cost: nothing in a fork, an `insmod` elsewhere. Fails when loading it makes the kernel report
-    trouble."""
+    """The module, loaded with its default parameters in the guest that the test uses, by default `guest`. A kernel
+    report during the load fails the test. Scope: test. Cost: none in a fork, an `insmod` in other guests."""
     from vmlab.errors import ModuleError
     from vmlab.module.load import insert, is_loaded
 
@@ -156,9 +154,9 @@ def loaded_module(request: pytest.FixtureRequest, module: Built) -> Built:
 
 @pytest.fixture
 def program(request: pytest.FixtureRequest, vmlab_testbed: Testbed) -> Callable[[str | Path], str]:
-    """Compile a C program and copy it into the guest that the test uses; returns its path in the guest. A text names
-    one among the module's sources, a `Path` one anywhere, with the headers that lie beside it. Scope: test. Cost: a
-    compilation the first time, then a copy."""
+    """A function that compiles a C program, copies it into the guest that the test uses, and returns its path there. A
+    string names a file of the module's sources; a `Path` names any file, and headers beside it are found. Scope: test.
+    Cost: a compilation the first time, then a copy."""
     from vmlab.module.source import read_programs
 
     where = used_guest(request)
@@ -177,16 +175,16 @@ def program(request: pytest.FixtureRequest, vmlab_testbed: Testbed) -> Callable[
 
 @pytest.fixture
 def one_processor(request: pytest.FixtureRequest) -> None:
-    """Leave the guest that the test uses one processor where it is emulated, as long as it lives: for tests of perf,
-    tracepoints or kprobes, which switch the kernel's code while it runs. QEMU's emulation of several processors may
-    keep running the old code (docs/trouble.md). Scope: test. Cost: a command; under KVM nothing."""
+    """Reduce an emulated guest to one processor for the rest of its life: for tests of perf, tracepoints or kprobes,
+    which patch the running kernel. With several processors QEMU's emulation may continue to run the old code
+    (docs/trouble.md). Scope: test. Cost: a command; none under KVM."""
     where = used_guest(request)
     if where.is_emulated:
         where.as_root(_ONE_PROCESSOR)
 
 
 def stage_for(request: pytest.FixtureRequest) -> Stage:
-    """The latest snapshot that a test's fixtures ask for."""
+    """Return the latest snapshot stage that a test's fixtures need."""
     from vmlab.lab.freezer import Stage
 
     names = request.fixturenames
@@ -194,7 +192,7 @@ def stage_for(request: pytest.FixtureRequest) -> Stage:
 
 
 def used_guest(request: pytest.FixtureRequest) -> Guest:
-    """The guest that a test uses: the first of `GUESTS` that it names, `guest` when it names none."""
+    """Return the guest that a test uses: the first of `GUESTS` among its fixtures, by default `guest`."""
     names = request.fixturenames
     return _guest_named(request, next((name for name in GUESTS if name in names), GUESTS[0]))
 
@@ -206,7 +204,7 @@ def _guest_named(request: pytest.FixtureRequest, name: str) -> Guest:
 
 @contextlib.contextmanager
 def lent(request: pytest.FixtureRequest, running: Running) -> Iterator[None]:
-    """A guest that is one test's own: its console is kept only when there is something to look for in it."""
+    """Lend a guest to one test; a fork's console log is kept only if the test fails."""
     session = session_of(request.config)
     session.lend(request.node, running)
     yield

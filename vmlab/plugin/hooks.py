@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The hooks that vmlab adds to pytest's, for a conftest.py or a plugin to implement."""
+"""Pytest hooks of vmlab, which a conftest.py or a plugin can implement."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ if TYPE_CHECKING:
 
 @pytest.hookspec(firstresult=True)
 def pytest_vmlab_make_lab(settings: Settings, progress: Say, notice: Say) -> Lab | None:
-    """Return the lab of this run, or None for the real one; `vmlab.testing.FakeLab` has one without machines."""
+    """Return the lab of this run, or None for the real one; `vmlab.testing.FakeLab` makes one without machines."""

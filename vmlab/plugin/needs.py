@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the selected tests are going to ask the lab for: some use a guest, some the module, some only a target's row."""
+"""The resources that the selected tests need: a guest, the module, or only a target's row of the matrix."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from vmlab.catalogue.target import Target
 
 GUESTS = ("timed_guest", "guest", "any_guest", "booted_guest", "shared_guest")
-"""The fixtures that give a guest; of several in one test, `loaded_module` and `program` work in the first of these."""
+"""Fixtures that return a guest. If a test uses several, `loaded_module` and `program` use the first in this order."""
 _NEED_AN_IMAGE = (*GUESTS, "module", "program", "perf_access")
-"""The fixtures that lead to a target's image; the others of the plugin's do so through one of these."""
+"""Fixtures that need a target's image; other fixtures of the plugin need it through one of these."""
 
 
 def target_of_item(item: pytest.Item) -> Target | None:
-    """The target that a collected test runs on; None for one that uses none."""
+    """Return the target that a collected test runs on; None if it uses none."""
     from vmlab.catalogue.target import Target
 
     callspec = getattr(item, "callspec", None)
@@ -27,7 +27,7 @@ def target_of_item(item: pytest.Item) -> Target | None:
 
 
 def targets_with_an_image(items: Iterable[pytest.Item]) -> tuple[Target, ...]:
-    """The targets whose image the tests need, each once, in the order of the tests."""
+    """Return the targets whose image the tests need, without duplicates, in the order of the tests."""
     needed: dict[str, Target] = {}
     for item in items:
         target = target_of_item(item)
@@ -37,7 +37,7 @@ def targets_with_an_image(items: Iterable[pytest.Item]) -> tuple[Target, ...]:
 
 
 def needs_the_module(items: Iterable[pytest.Item]) -> bool:
-    """Whether any of the tests builds the module."""
+    """True if any of the tests builds the module."""
     return any(_will_run(item) and _is_ours(item, "module") for item in items if target_of_item(item) is not None)
 
 
@@ -46,7 +46,7 @@ def _will_run(item: pytest.Item) -> bool:
 
 
 def _is_ours(item: pytest.Item, name: str) -> bool:
-    """Whether a test uses this fixture, and not a project's own that goes by the same name."""
+    """True if a test uses the plugin's fixture of this name, not one that the project defines."""
     found = getattr(item, "_fixtureinfo", None)
     definitions: Sequence[Any] = found.name2fixturedefs.get(name, ()) if found is not None else ()
     return bool(definitions) and definitions[-1].func.__module__.startswith(__package__ or "")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The fixture `perf_access`: who may use perf in the guest that the test uses."""
+"""The fixture `perf_access`, which sets the permissions of perf in the guest that the test uses."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __tracebackhide__ = hides_frames
 @pytest.fixture
 def perf_access(request: pytest.FixtureRequest) -> Iterator[Callable[..., PerfAccess]]:
     """A function: `perf_access(level=2, kptr_restrict=0)` sets kernel.perf_event_paranoid and kernel.kptr_restrict in
-    the guest that the test uses; what is left out stays. What was there is put back after the test, failed or not.
-    Skips the test where the kernel has no perf. Scope: test. Cost: a few commands as root."""
+    the guest that the test uses. An omitted setting stays. The old values are restored after the test, also after a
+    failure. A test is skipped if the kernel has no perf. Scope: test. Cost: a few commands as root."""
     from vmlab.perf.access import PerfMissing
     from vmlab.perf.access import perf_access as access
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the lab does while a test waits, shown in pytest's output."""
+"""The lab's progress while a test waits, shown in pytest's output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vmlab.system.progress import Progress
 
 
 def show_progress(config: pytest.Config) -> Say:
-    """A line per step on a terminal, at most a few a second, and each new step on a pipe."""
+    """Return a function that shows progress: a few updates a second on a terminal, one line per step on a pipe."""
     if hasattr(config, "workerinput"):
         return Progress(_WorkerOutput(config).show, is_terminal=lambda: False)
     writer = config.get_terminal_writer
@@ -25,7 +25,7 @@ class _Output:
         self._config = config
 
     def show(self, text: str, is_same_step: bool) -> None:
-        """Write into pytest's own lines, in place of the last one where it is of the same step."""
+        """Write a line into pytest's output; replaces the last line if the step is the same."""
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is None or self._config.option.verbose < 0:
             return
@@ -43,7 +43,7 @@ class _WorkerOutput:
         self._config = config
 
     def show(self, text: str, is_same_step: bool) -> None:
-        """Write to the standard error that xdist's workers share with their controller."""
+        """Write to standard error, which xdist's workers share with the controller."""
         del is_same_step
         if sys.__stderr__ is not None:
             with _uncaptured(self._config):
@@ -51,6 +51,6 @@ class _WorkerOutput:
 
 
 def _uncaptured(config: pytest.Config) -> contextlib.AbstractContextManager[None]:
-    """Let what is printed now reach the user, also in the middle of a test."""
+    """Disable pytest's output capture, also during a test."""
     capture = config.pluginmanager.get_plugin("capturemanager")
     return capture.global_and_fixture_disabled() if capture else contextlib.nullcontext()

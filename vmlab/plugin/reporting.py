@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Collects results for the table and the result file, also from xdist's workers."""
+"""Collection of results for the table and the result file, also from xdist's workers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _WORKER_OUTPUT = "vmlab"
 
 
 class Reporter:
-    """Hears every test's reports and puts them together per target."""
+    """Receives every test's reports and groups the results by target."""
 
     def __init__(self, lab: Lab, *, series: list[Series], notices: list[str], shard: ShardFacts | None = None) -> None:
         self._lab = lab
@@ -60,7 +60,7 @@ class Reporter:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         account = account_on(report)
-        # A worker that crashed could put nothing on its test's report.
+        # The report of a test that crashed its worker has no account.
         target = account.target or target_of(report.nodeid, self._target)
         if not target:
             return
@@ -71,12 +71,12 @@ class Reporter:
         before = self._tests.get(key)
         outcome = _outcome(report, account.outcome)
         if before is None and outcome is Outcome.PASSED and report.when != "call":
-            # No test passes by its setup: the run may be interrupted in its call.
+            # A passed setup does not decide the outcome: the run may be interrupted in the call.
             self._unfinished.spend(report.nodeid, report.duration)
             return
         spent = report.duration + (before.duration_s if before else self._unfinished.end(report.nodeid))
         if before is not None and (outcome is Outcome.PASSED or before.outcome not in (Outcome.PASSED,)):
-            # What a later phase says of a test adds nothing to why it failed.
+            # The first fault of a test is its reason; a later phase only adds time and kernel reports.
             self._tests[key] = replace(before, duration_s=spent, splats=account.splats)
             return
         is_fault = outcome is not Outcome.PASSED
@@ -93,7 +93,7 @@ class Reporter:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
-        """A worker of xdist ended: take over what it learned."""
+        """Add the facts, series and notices of an xdist worker that ended."""
         del error
         text = getattr(node, "workeroutput", {}).get(_WORKER_OUTPUT)
         if text is None:
@@ -124,7 +124,7 @@ class Reporter:
             self._interrupt(nodeid, target_of(nodeid, self._target), spent_s)
 
     def _interrupt(self, nodeid: str, target: str, spent_s: float) -> None:
-        """Tell of a test that was under way when the run was stopped."""
+        """Record a test that was running when the run was stopped as not run."""
         if target:
             self._tests.setdefault(
                 (target, nodeid),
@@ -142,14 +142,14 @@ class Reporter:
         writer = terminalreporter
         result = self.result()
         is_empty = not any(row.tests for row in result.targets)
-        # A shard of which nothing is in the table was there all the same, for `vmlab report merge` to know.
+        # A shard without results still writes a file, so that `vmlab report merge` does not miss it.
         if hasattr(writer.config, "workerinput") or (is_empty and self._shard is None):
             return
         _write_lost(writer)
         _keep_junit_apart(writer.config)
         writer.section("kernels")
         color = bool(writer.config.get_terminal_writer().hasmarkup)
-        # A log has no width of its own: only a terminal may fold the table.
+        # Only a terminal has a width to fold the table to; a log gets a fixed one.
         width = writer.config.get_terminal_writer().fullwidth if color else LOG_WIDTH
         writer.write(render(result, width=width, color=color))
         for line in measured_lines(result.series, report=shown_path(self._lab.settings.report)):
@@ -163,7 +163,7 @@ class Reporter:
             writer.write_line(f"vmlab: {error.one_line}", red=True)
 
     def result(self) -> RunResult:
-        """The run so far."""
+        """Return the result of the run so far."""
         facts = self._facts | self._lab_facts()
         order = [target.id for target in self._lab.matrix.variants]
         seen = sorted({target for target, _ in self._tests}, key=order.index)
@@ -196,15 +196,15 @@ class Reporter:
         try:
             return self._lab.source.digest
         except VmlabError:
-            return ""  # tests that need no module need no sources either
+            return ""  # a run without a module has no sources
 
 
 def _write_lost(reporter: pytest.TerminalReporter) -> None:
-    """The evidence for each lost machine and each thing that was unavailable, and a line for each of their tests and of
-    those that were not run: pytest itself shows only failures and errors."""
+    """Write the details of lost machines and unavailable resources, and a line for each lost, not run or unavailable
+    test: pytest itself shows only failures and errors."""
     lost, not_run = reporter.stats.get("lost", []), reporter.stats.get("not run", [])
     unavailable = reporter.stats.get("unavailable", [])
-    # All tests of a target lack the same image.
+    # One section per reason: all tests of a target lack the same image.
     lacking = list({_reason(report): report for report in reversed(unavailable)}.values())[::-1]
     for word, shown in (("LOST", lost), ("UNAVAILABLE", lacking)):
         if shown:
@@ -220,7 +220,7 @@ def _write_lost(reporter: pytest.TerminalReporter) -> None:
 
 
 def _keep_junit_apart(config: pytest.Config) -> None:
-    """pytest's JUnit XML, in which a lost machine would look like a failure of the module."""
+    """Rewrite pytest's JUnit XML, which reports a lost machine as a failure of the module."""
     path = getattr(config.option, "xmlpath", None)
     if path and Path(path).is_file():
         file = Path(path)
@@ -234,16 +234,16 @@ def _outcome(report: pytest.TestReport, marked: Outcome | None) -> Outcome:
         return Outcome.SKIPPED
     if marked is not None:
         return marked
-    # xdist reports the test in which a worker crashed, and does not know when in it.
+    # xdist reports the test in which a worker crashed without the phase.
     return Outcome.FAILED if report.when not in ("setup", "teardown") else Outcome.ERROR
 
 
 def _reason(report: pytest.TestReport) -> str:
-    """One line: the kernel's own words where it had any, else the exception's."""
+    """Return one line: the kernel report if there is one, else the exception's message."""
     if isinstance(report.longrepr, tuple):
         return str(report.longrepr[2])
     crash = getattr(report.longrepr, "reprcrash", None)
     text = crash.message if crash is not None else str(report.longrepr or "")
     line = text.strip().splitlines()[0] if text.strip() else ""
-    # The lab's errors say whose fault it is in their own words; of others the class is half the message.
+    # The lab's messages are complete without the class; other exceptions need theirs.
     return re.sub(r"^vmlab\.[\w.]+: ", "", line)

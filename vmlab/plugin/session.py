@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What one pytest run knows of its guests: imported only when a test uses one."""
+"""The state of one pytest run that uses guests; imported only when a test uses one."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ _FAILED = pytest.StashKey[bool]()
 
 
 class Lent(NamedTuple):
-    """A guest in the hands of a test."""
+    """A guest that a test uses."""
 
     running: Running
     shared: SharedGuest | None
-    """What it is shared through, when it is not the test's own."""
+    """The owner of a shared guest; None for a guest that only this test uses."""
 
 
 _LENT = pytest.StashKey[dict[Guest, Lent]]()
 _WATCHES = pytest.StashKey[dict[Guest, ItemWatch]]()
 _MOST_LOST = 3
-"""So many tests of a target lost one after the other, and it is broken: the rest would only be waited for."""
+"""Number of tests in a row that lose their machine after which the target counts as broken."""
 
 
 class GuestSession:
-    """The lab of a pytest run, its choices checked, its findings collected."""
+    """The lab of a pytest run, with its checked settings and collected results."""
 
     def __init__(self, config: pytest.Config) -> None:
         options: Mapping[str, str | None] = {s.name: config.getoption(f"vmlab_{s.name}") for s in SETTINGS}
@@ -77,16 +77,16 @@ class GuestSession:
         made: Lab | None = config.hook.pytest_vmlab_make_lab(settings=settings, **voices)
         self.lab = made or Lab(settings, **voices)
         self.shard: ShardFacts | None = None
-        """Which part of the run this is, once the tests are known."""
+        """This run's shard, set after collection; None for a whole run."""
         self.shard_words = ""
         self.shared: SharedGuest | None = None
-        """The one that this process has, while it has one."""
+        """This process's shared guest; None when no test uses one."""
         self._told: dict[str, str] = {}
-        """Errors that were shown whole, and with which test."""
+        """Node id of the test whose report shows an error in full, by the error's text."""
         self._reporter: Reporter | None = None
 
     def check_choices(self) -> None:
-        """Refuse wrong targets, and a wrong module that was named, in one line before anything runs."""
+        """Raise `pytest.UsageError` for invalid targets, settings or module before any test runs."""
         with usage_errors():
             _ = self.lab.targets, self.lab.rules
             if self.lab.settings.origin["module"] != "default":
@@ -96,7 +96,7 @@ class GuestSession:
                 read_durations(self.lab.settings.durations)
 
     def expired_rules(self) -> list[str]:
-        """The entries of the allow list that are out of date."""
+        """Return the expired entries of the allow list."""
         with usage_errors():
             today = datetime.date.today()
             return [f"{entry}: expired on {entry.expires}" for entry in self.lab.rules.expired(today)]
@@ -106,23 +106,23 @@ class GuestSession:
             return self.lab.targets
 
     def require_accelerator(self) -> None:
-        """Refuse a run that demands KVM where it cannot be had, before anything is built or booted for it."""
+        """Raise `pytest.UsageError` before any build or boot if the run demands KVM and the host does not have it."""
         with usage_errors():
             self._verdict()
 
     def header(self) -> list[str]:
-        """What the run's header tells: the accelerator and how far down the ladder it was found, and the shard."""
+        """Return the header lines: the accelerator, how it was chosen, and the shard."""
         try:
             verdict = self._verdict()
             told = "not known yet: KVM is proved with the first image" if verdict is None else ladder_words(verdict)
         except VmlabError as error:
-            # What a command line demands was refused before; a project's run may turn out to have no guests.
+            # require_accelerator() has refused a command line's demand; a project's run may use no guest.
             told = f"none: {error.message}"
         shard = self.lab.settings.shard
         return [f"vmlab: accelerator: {told}", *([f"vmlab: shard: {shard}"] if shard is not None else [])]
 
     def _verdict(self) -> Verdict | None:
-        """The accelerator of this host's own architecture; None when there is no image yet to prove KVM with."""
+        """The accelerator for the host's architecture; None when there is no image yet to prove KVM with."""
         there = architectures_of(self.lab.targets)
         architecture = native_architecture()
         if architecture is None or architecture not in there:
@@ -132,9 +132,9 @@ class GuestSession:
         return early if image is None else self.lab.accelerators.verdict(image)
 
     def keep_own_part(self, items: list[pytest.Item]) -> list[pytest.Item]:
-        """Leave in a run's tests those of the shard that was asked for; returns the others.
+        """Reduce `items` to the tests of the selected shard and return the others.
 
-        A run without a guest stays as it is, for the plugin to refuse: nothing of it would be in any result.
+        A run without a guest stays unchanged: the plugin refuses it, since no result would contain its tests.
         """
         shard = self.lab.settings.shard
         targets = {item: target for item in items if (target := target_of_item(item)) is not None}
@@ -145,49 +145,48 @@ class GuestSession:
         return others
 
     def require_ready(self, items: list[pytest.Item]) -> None:
-        """Refuse in one line, before the first test, what each of them would otherwise stumble over by itself."""
+        """Raise `pytest.UsageError` before the first test for a fault that would otherwise fail each test."""
         targets = targets_with_an_image(items)
         with usage_errors():
             if needs_the_module(items):
                 _ = self.lab.source
             require_locked(targets, self.lab.settings)
             if targets:
-                # Already proved, or refused, where the command line named targets.
+                # Cached if the command line named targets.
                 self._verdict()
 
     def start_reporting(self, config: pytest.Config) -> Reporter:
-        """From here on results are collected for the table and the result file."""
+        """Start to collect results for the table and the result file; return the reporter."""
         if self._reporter is None:
             self._reporter = Reporter(self.lab, series=self.series, notices=self.notices, shard=self.shard)
             config.pluginmanager.register(self._reporter, "vmlab-reporter")
         return self._reporter
 
     def forget_last_run(self, config: pytest.Config) -> None:
-        """Where this run has a result to write, take away that of the run before, lest it be taken for this one's."""
+        """Remove the result of the run before if this run will write one: a crash must not leave the old one."""
         if self._reporter is None:
             return
-        # Of xdist's workers one may begin when the controller has written its JUnit XML already.
+        # An xdist worker may start after the controller has written its JUnit XML.
         xml = None if hasattr(config, "workerinput") else getattr(config.option, "xmlpath", None)
         try:
             remove_result(self.lab.settings.report, *([Path(xml)] if xml else []))
         except VmlabError as error:
-            self._notice(f"the results of an earlier run are still there: {error.message}")
+            self._notice(f"cannot remove the results of an earlier run: {error.message}")
 
     def lend(self, item: pytest.Item, running: Running, shared: SharedGuest | None = None) -> None:
-        """Remember which guests a test was given, and of which it is one test of many; its kernel is watched from
-        now on."""
+        """Record that a test uses this guest, through `shared` if others use it too; start to watch its kernel log."""
         if running.guest not in item.stash.setdefault(_LENT, {}):
             item.stash[_LENT][running.guest] = Lent(running, shared)
             watch = ItemWatch.begin(self.lab, item, running, shared)
             item.stash.setdefault(_WATCHES, {})[running.guest] = watch
 
     def say_waiting(self, item: pytest.Item) -> None:
-        """Tell the user why nothing happens."""
-        self.lab.context.progress(f"{item.name}: waiting for other guests' tests to end, to be timed alone")
+        """Show that a timing test waits for tests in other guests."""
+        self.lab.context.progress(f"{item.name}: waiting until no other guest runs, to be timed alone")
 
     @contextlib.contextmanager
     def shared_guest_at_rest(self) -> Iterator[None]:
-        """Let the shared guest of this process stand still for the length of a `with` block."""
+        """Pause this process's shared guest during a `with` block."""
         if self.shared is None:
             yield
             return
@@ -195,29 +194,29 @@ class GuestSession:
             yield
 
     def watches(self, item: pytest.Item) -> list[ItemWatch]:
-        """The watches over the guests that a test was given."""
+        """Return the watches of the guests that a test uses."""
         return list(item.stash.get(_WATCHES, {}).values())
 
     def take_back(self, item: pytest.Item, guest: Guest) -> None:
-        """A test is done with a guest, and so are its fixtures: raises `KernelTrouble` for what those did."""
+        """End a test's use of a guest; raises `KernelTrouble` for a kernel report during fixture teardown."""
         watch = item.stash.get(_WATCHES, {}).pop(guest, None)
         if watch is not None and not self.has_failed(item):
             watch.require_quiet(is_end=True)
 
     def forget(self, item: pytest.Item) -> None:
-        """A test begins anew, with no guest and no fault."""
+        """Drop a test's guests, watches and faults before it is retried."""
         item.stash[_LENT], item.stash[_WATCHES], item.stash[_FAILED] = {}, {}, False
         forget_account(item)
 
     def require_unbroken(self, item: pytest.Item) -> None:
-        """Raise `GivenUp` for a test of a target whose machines were lost again and again."""
+        """Raise `GivenUp` if the last tests of the target all lost their machine (see `_MOST_LOST`)."""
         target = target_of_item(item)
         lost = self.lab.testbed(target).losses if target is not None else []
         if target is not None and len(lost) >= _MOST_LOST:
-            raise GivenUp(f"{target.id} is broken: {_MOST_LOST} tests in a row lost their machine, first by: {lost[0]}")
+            raise GivenUp(f"{target.id} is broken: {_MOST_LOST} tests in a row lost their machine; first: {lost[0]}")
 
     def mark_dirty(self, item: pytest.Item, why: str, guest: Guest | None = None) -> None:
-        """Do not give a guest, or any that a test was given, to another test, if it is one that is shared."""
+        """Mark a test's shared guests dirty, or only `guest`: the next test gets a fresh fork."""
         for lent_guest, lent in _lent_to(item).items():
             if lent.shared is not None and guest in (None, lent_guest):
                 lent.shared.mark_dirty(why)
@@ -226,7 +225,7 @@ class GuestSession:
         return item.stash.get(_FAILED, False)
 
     def describe(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-        """Put on a test's report what a reader needs: target, kernel, and the lab's own words for a fault."""
+        """Add the target, the kernel and the lab's explanation of a fault to a test's report."""
         target = target_of_item(item)
         if target is not None:
             self._count_lost(target, call, report)
@@ -239,10 +238,10 @@ class GuestSession:
         if isinstance(error, EmulatorFault) and discount(item, report):
             note(item, is_rerun=True)
             self.mark_dirty(item, error.message)
-            self._notice(f"{item.name}: run again in a fresh guest: {error.message}")
+            self._notice(f"{item.name}: retried in a fresh guest: {error.message}")
             return
         if report.failed and self.has_failed(item) and isinstance(error, VmlabError):
-            # A test has one outcome: what its fixtures meet in a guest that it broke is no second.
+            # A test has one outcome: errors of its fixtures in the guest that it broke do not count.
             report.outcome, report.longrepr = "passed", None
             return
         if report.failed and not self.has_failed(item):
@@ -258,17 +257,17 @@ class GuestSession:
             note(item, outcome=Outcome.NOT_RUN)
         elif isinstance(error, MachineLost):
             note(item, outcome=Outcome.LOST)
-            # Also when a fixture lost it, before or after the test: the next test gets another guest.
+            # Also if a fixture lost the machine, before or after the test.
             self.mark_dirty(item, error.message)
         elif isinstance(error, ModuleError):
             fingerprint = error.fingerprint if isinstance(error, KernelTrouble) else ""
             note(item, source=self.lab.source.place(error.source) if error.source else "", fingerprint=fingerprint)
         elif isinstance(error, AssetError | HostError) and not account_of(item).reason:
-            # Where the kernel reported trouble, that is the verdict, whatever else went wrong.
+            # A kernel report takes precedence over faults of the image or the host.
             note(item, outcome=Outcome.UNAVAILABLE)
         is_the_labs = call.when == "setup" or isinstance(error, MachineLost | KernelTrouble | CommandHung)
         if is_the_labs and not item.config.option.fulltrace:
-            # The traceback would lead through the lab, where the fault is not, and a cause's words stand in the error.
+            # A traceback through the lab does not show the fault, and the error's text includes its cause.
             report.longrepr = self._told_once(call.excinfo, error, item).getrepr(style="value", chain=False)
         crash = getattr(report.longrepr, "reprcrash", None)
         if crash is not None:
@@ -282,18 +281,18 @@ class GuestSession:
     def _told_once(
         self, caught: pytest.ExceptionInfo[BaseException], error: VmlabError, item: pytest.Item
     ) -> pytest.ExceptionInfo[BaseException]:
-        """The error, its evidence left out where an earlier test has it: a compiler's words would come for each."""
+        """The error, with its details replaced by a reference if an earlier test shows them (e.g. compiler output)."""
         first = self._told.setdefault(str(error), item.nodeid)
         if not error.detail or first == item.nodeid:
             return caught
-        retold = error.retold(detail=f"(its output is with {first})")
+        retold = error.retold(detail=f"(output shown with {first})")
         return pytest.ExceptionInfo.from_exc_info((type(retold), retold, caught.tb))
 
     def _keep_guests(self, item: pytest.Item) -> None:
         for guest, lent in _lent_to(item).items():
             machine = lent.running.machine
             try:
-                # Nobody gets into a guest whose kernel has panicked; its console is all there is.
+                # A guest whose kernel panicked does not answer; only its console is of use.
                 machine.require_alive()
                 record = machine.keep()
             except VmlabError as error:
@@ -303,12 +302,12 @@ class GuestSession:
             self._notice(f"{item.name} failed, and its guest was kept: vmlab shell {record.name}")
 
     def _with_target(self, account: Account, target: Target, item: pytest.Item, report: pytest.TestReport) -> Account:
-        """The account with what the test ran on, as far as that is known by now."""
+        """The account with the known facts about the target that the test ran on."""
         facts = self.lab.testbed(target).facts
         if facts is None:
             return replace(account, target=target.id)
         consoles = [str(lent.running.machine.console.path) for lent in _lent_to(item).values()]
-        # A fork's console begins where it was forked, and is kept when its test failed.
+        # A fork has a console log of its own, which is kept if its test failed.
         is_kept = consoles and (report.failed or self.has_failed(item))
         return replace(
             account,
@@ -332,7 +331,7 @@ class GuestSession:
 
 
 def _head_summary(reason: str, report: pytest.TestReport) -> None:
-    """Let the short summary begin with what the kernel said, where that is not the error itself."""
+    """Put the kernel's report at the start of a test's line in pytest's short summary."""
     crash = getattr(report.longrepr, "reprcrash", None)
     if reason and crash is not None:
         crash.message = f"{reason}; {crash.message}"
@@ -344,7 +343,7 @@ def _lent_to(item: pytest.Item) -> dict[Guest, Lent]:
 
 @contextlib.contextmanager
 def usage_errors():  # type: ignore[no-untyped-def]
-    """The lab's errors as pytest's one line and exit status 4."""
+    """Convert the lab's errors to `pytest.UsageError`: one line and exit status 4."""
     try:
         yield
     except VmlabError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which of the collected tests are this shard's. The same tests and durations give the same shards on every host."""
+"""Selection of this shard's tests. The same tests and durations give the same shards on every host."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from vmlab.report.model import ShardFacts
 from vmlab.settings import Settings, Shard
 
 _NO_GUEST_S = 0.1
-"""What a test without a guest is taken for; nobody recorded one, since it stands in no result."""
+"""Assumed seconds of a test without a guest: no result contains one, so none is recorded."""
 
 
 def keep_own(
     items: list[pytest.Item], targets: Mapping[pytest.Item, Target], settings: Settings, shard: Shard
 ) -> tuple[ShardFacts, list[pytest.Item], str]:
-    """Leave in `items` what is this shard's. Returns its facts, the tests that others run, and a line that tells.
+    """Reduce `items` to this shard's tests. Returns the shard's facts, the tests of other shards, and a line to print.
 
-    `targets` has the tests that use a guest. Raises `UsageError` when there are fewer tests than shards, or the file of
-    durations makes no sense.
+    `targets` maps the tests that use a guest. Raises `UsageError` if there are fewer tests than shards, or the file of
+    durations is invalid.
     """
     recorded = read_durations(settings.durations) if settings.durations is not None else NOTHING_TIMED
     expected = Expected(recorded)
@@ -41,7 +41,7 @@ def keep_own(
         tests=sum(item in targets for item in items),
     )
     (cost_s,) = costs([sorted(own)], loads, setups=setups)
-    by = f"by {os.path.relpath(settings.durations)}" if settings.durations is not None else "by number, nothing timed"
+    by = f"from {os.path.relpath(settings.durations)}" if settings.durations is not None else "without durations"
     return facts, others, f"vmlab: shard {shard}: {len(items)} of {len(loads)} tests, {_words(cost_s)} expected {by}"
 
 

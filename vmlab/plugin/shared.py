@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One guest per target, used by test after test and replaced when it is not to be trusted any more."""
+"""One guest per target that tests share, replaced by a new fork when it is dirty."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _MOST_GUESTS = 4
 
 
 class GivenUp(VmlabError):
-    """The target's guest broke again and again: its remaining tests are not run."""
+    """The target's guest broke several times: its remaining tests are not run."""
 
 
 class SharedGuest:
-    """Forks when first asked for a guest, and again after the old one was marked dirty, a few times."""
+    """Forks a guest on first use, and again each time it is marked dirty, up to `_MOST_GUESTS` times."""
 
     def __init__(self, testbed: Testbed) -> None:
         self._testbed = testbed
@@ -34,10 +34,10 @@ class SharedGuest:
         self._fault = LastingFault(VmlabError, except_for=(MachineLost, ModuleError))
 
     def get(self, stage: Stage = Stage.READY) -> Running:
-        """A guest to be trusted; costs a fork the first time and after each mishap, from a snapshot of that stage.
+        """Return a clean guest; the first call and each call after a fault cost a fork from the snapshot of that stage.
 
-        Raises `GivenUp` after several, and again what the first start raised: an image that cannot be built is not
-        tried anew for each test.
+        Raises `GivenUp` after several faults. A lasting error of the first start is raised again: a failed image build
+        is not retried for each test.
         """
         if self._running is None or self._dirt:
             self.close()
@@ -47,7 +47,7 @@ class SharedGuest:
     def _start(self, stage: Stage) -> Running:
         if self._guests == _MOST_GUESTS:
             name = self._testbed.target.id
-            raise GivenUp(f"{name} was given up: its guest broke {_MOST_GUESTS} times, first by: {self._first_dirt}")
+            raise GivenUp(f"{name} was given up: its guest broke {_MOST_GUESTS} times; first: {self._first_dirt}")
         self._guests += 1
         try:
             return self._stack.enter_context(self._testbed.fork(stage))
@@ -55,13 +55,13 @@ class SharedGuest:
             self.mark_dirty(lost.message)
             raise
         except ModuleError:
-            # Only for tests that want the module: others may still have a guest.
+            # Affects only tests that use the module: the others can still fork a guest.
             self._guests -= 1
             raise
 
     def mark_dirty(self, why: str, *, is_meant: bool = False) -> None:
-        """Do not use this guest for another test. What a test did to it on purpose (`is_meant`) does not count against
-        the target."""
+        """Replace this guest before the next test. `is_meant` marks an expected report, which does not count as a fault
+        of the target."""
         if is_meant and not self._dirt:
             self._guests -= 1
         elif not is_meant:
@@ -70,7 +70,7 @@ class SharedGuest:
 
     @contextlib.contextmanager
     def at_rest(self) -> Iterator[None]:
-        """Let the guest's processors stand still for the length of a `with` block, if there is one to be trusted."""
+        """Stop the guest's processors during a `with` block, if there is a clean guest."""
         if self._running is None or self._dirt:
             yield
             return
@@ -78,7 +78,7 @@ class SharedGuest:
         try:
             machine.monitor.execute("stop")
         except MachineLost as lost:
-            # Found out here, and nobody's failure: the next test gets another.
+            # Not a failure of the waiting test: the next test gets a new fork.
             self.mark_dirty(lost.message)
             yield
             return
@@ -91,7 +91,7 @@ class SharedGuest:
                 self.mark_dirty(lost.message)
 
     def close(self) -> None:
-        """Give the guest back."""
+        """Stop the guest."""
         self._running = None
         self._dirt = ""
         self._stack.close()

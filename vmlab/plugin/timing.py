@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Timing in tests: the stopwatch, what it measured, and that nothing runs beside it."""
+"""Timing in tests: the stopwatch, its measurements, and exclusive use of the host."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 __tracebackhide__ = hides_frames
 
 PLACE = "_VMLAB_PLACE"
-"""Set in the environment of whatever runs inside a test that has its place on the host."""
+"""Environment variable that marks processes of a test that already holds its place on the host."""
 NO_PLACE = pytest.StashKey[Exception]()
-MARKER = "timing(*sources): timed by these sources only, where one can be had; runs beside no other guest"
+MARKER = "timing(*sources): The test needs one of these timing sources, else it is skipped; no other guest runs."
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def vmlab_timed(request: pytest.FixtureRequest, vmlab_lab: Lab, vmlab_target: Ta
     accepted = accepted_sources(request.node)
     settings = vmlab_lab.settings
     if accepted and settings.timing not in ("auto", *accepted):
-        pytest.skip(f"this test is timed by {' or '.join(accepted)} only, and --vmlab-timing is {settings.timing}")
+        pytest.skip(f"this test accepts only {' or '.join(accepted)}, and --vmlab-timing is {settings.timing}")
     with contextlib.ExitStack() as stack:
         try:
             found = stack.enter_context(fork_timed(vmlab_lab, vmlab_target, stage_for(request), accepted=accepted))
@@ -56,23 +56,23 @@ def vmlab_timed(request: pytest.FixtureRequest, vmlab_lab: Lab, vmlab_target: Ta
 
 @pytest.fixture
 def timed_guest(vmlab_timed: Timed) -> Guest:
-    """The guest of the test's own that the stopwatch measures in. Scope: test. Cost: see `stopwatch`."""
+    """The guest in which the stopwatch measures, for this test only. Scope: test. Cost: see `stopwatch`."""
     return vmlab_timed.running.guest
 
 
 @pytest.fixture
 def stopwatch(vmlab_timed: Timed, timed_guest: Guest) -> Stopwatch:
-    """Times operations in a guest of this test's own by the best source that is proved there, or the one that
-    --vmlab-timing demands; the test runs beside no other guest. Scope: test. Cost: a fork, and a few seconds for the
-    proof; the first time for a target also a boot under `-icount`, half a minute or more."""
+    """Times operations in a guest for this test only, with the best timing source that works there or the one of
+    --vmlab-timing. No other guest runs meanwhile. Scope: test. Cost: a fork, and a few seconds to prove the source; the
+    first time for a target also a boot under `-icount`, half a minute or more."""
     del timed_guest  # so that `loaded_module` finds the guest
     return vmlab_timed.stopwatch
 
 
 @pytest.fixture
 def series(pytestconfig: pytest.Config, stopwatch: Stopwatch) -> Callable[[str, Mapping[int, Measurement]], Series]:
-    """Keep measurements by size under a name, with all that they depended on, in the result file. Scope: test. Cost:
-    that of `stopwatch`."""
+    """A function that stores measurements by size under a name, with their provenance, in the result file. Scope: test.
+    Cost: see `stopwatch`."""
     kept = session_of(pytestconfig).series
 
     def keep(name: str, measurements: Mapping[int, Measurement]) -> Series:
@@ -88,7 +88,7 @@ def is_timing(item: pytest.Item) -> bool:
 
 
 def accepted_sources(item: pytest.Item) -> tuple[TimingSource, ...]:
-    """The sources that the nearest marker names; fails the test for a word that is none."""
+    """Return the sources that the nearest marker names; an unknown source fails the test."""
     from vmlab.errors import UsageError
     from vmlab.timing.source import parse_sources
 
@@ -101,15 +101,15 @@ def accepted_sources(item: pytest.Item) -> tuple[TimingSource, ...]:
 
 @contextlib.contextmanager
 def room_on_the_host(item: pytest.Item, session: GuestSession) -> Iterator[None]:
-    """The machine to itself for a timing test, and for another its place beside the rest.
+    """Hold the host for a timing test exclusively, for any other test as one of several.
 
-    Where it cannot be had, the test's setup raises the `HostError` that says so.
+    If the lock fails, the test's setup raises the `HostError`.
     """
     from vmlab.errors import HostError
     from vmlab.host.exclusive import alone, beside_others
 
     if PLACE in os.environ:
-        # A run inside a test of another run has that test's place, which it would wait for itself.
+        # A run inside a test of another run uses that test's place: waiting for it would be a deadlock.
         yield
         return
     with contextlib.ExitStack() as stack:

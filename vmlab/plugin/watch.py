@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The kernel of a test's guest, from when the test was given it until it gave it back."""
+"""Watch on the kernel log of a test's guest, from the start of the test to the end of its fixtures."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from vmlab.report.splats import splat_results
 __tracebackhide__ = hides_frames
 
 _NO_VERDICT = (KeyboardInterrupt, SystemExit, pytest.exit.Exception)
-"""After these nobody waits for a guest's answer."""
+"""Exceptions that end the run: the guest is not queried after them."""
 _SURROUNDING = 10
-"""How many records before a report are shown with it."""
+"""Number of log records shown before a report."""
 
 
 @dataclass(slots=True)
 class ItemWatch:
-    """One guest's kernel during one test."""
+    """Watch on one guest's kernel log during one test."""
 
     lab: Lab
     item: pytest.Item
@@ -42,12 +42,12 @@ class ItemWatch:
     shared: SharedGuest | None
     kernel: KernelWatch
     commands: int = -1
-    """How many commands had run in the guest at the last look."""
+    """Number of commands that had run in the guest at the last check."""
     has_reported: bool = False
 
     @classmethod
     def begin(cls, lab: Lab, item: pytest.Item, running: Running, shared: SharedGuest | None) -> ItemWatch:
-        """Write into the guest's log that the test begins."""
+        """Start a watch and write a marker with the test's name into the guest's kernel log."""
         kernel = KernelWatch(running.guest)
         try:
             kernel.begin(item.name)
@@ -57,9 +57,9 @@ class ItemWatch:
         return cls(lab, item, running, shared, kernel)
 
     def require_quiet(self, *, is_end: bool = False) -> None:
-        """Look once more, and raise when the kernel reported what the test did not say it would, or did not report
-        what it said. `is_end` is the look after the test and its fixtures: it costs nothing where they did nothing
-        and the kernel said nothing.
+        """Check the kernel log, and raise if an unexpected report is there or an expected one is missing.
+
+        `is_end` is the check after the test's fixtures: it is skipped if no command ran and the log has nothing new.
         """
         guest = self.running.guest
         if is_end and (guest.is_lost or (guest.commands == self.commands and not self.kernel.has_news())):
@@ -71,12 +71,12 @@ class ItemWatch:
         if not judgement.is_quiet:
             raise self._told(findings, judgement)
         if findings.lost is not None and not judgement.expected:
-            # A look that could not be taken is no proof of quiet.
+            # An incomplete check does not prove that there is no report.
             raise findings.lost
 
     def explain(self, error: BaseException) -> None:
-        """Add to a failed test what the kernel reported meanwhile; a machine that was lost over it was not lost, but
-        broken by what was tested: raises `KernelTrouble` then, and for a test that was skipped in spite of it."""
+        """Add the kernel reports to the error of a failed test. Raises `KernelTrouble` if a report explains a lost
+        machine, and for a skipped test with a report."""
         if isinstance(error, _NO_VERDICT):
             return
         if isinstance(error, MachineLost | CommandHung):
@@ -89,13 +89,13 @@ class ItemWatch:
         if judgement.is_quiet or (judgement.missing and not judgement.trouble):
             return
         trouble = self._told(findings, judgement, error)
-        # A test whose guest the emulator broke has not failed, whatever it saw.
+        # An emulator fault replaces any failure of the test.
         if isinstance(error, MachineLost | pytest.skip.Exception) or isinstance(trouble, EmulatorFault):
             raise trouble from error
         error.add_note(judgement.reason)
 
     def _told(self, findings: Findings, judgement: Judgement, error: BaseException | None = None) -> Exception:
-        """The error of what the kernel reported, kept for the test's report where it is the module's."""
+        """Return the error for the kernel reports, and record them unless the fault is the emulator's."""
         splats = self._resolved(judgement.trouble)
         trouble = as_error(judgement.reason, splats, error, guest=self.running.guest)
         if not isinstance(trouble, EmulatorFault):
@@ -123,7 +123,7 @@ class ItemWatch:
         if is_end:
             judgement = replace(judgement, missing=())
         for _, entry in judgement.allowed:
-            self.lab.context.notice(f"{self.running.target.id}: a known report was let pass: {entry}")
+            self.lab.context.notice(f"{self.running.target.id}: the allow list covers a kernel report: {entry}")
         self._record(judgement)
         if judgement.trouble or judgement.taints:
             _mark_dirty(self.shared, judgement.reason)
@@ -135,8 +135,8 @@ class ItemWatch:
         return findings, judgement
 
     def _report(self, findings: Findings, judgement: Judgement, *, is_told: bool) -> None:
-        """Keep what was found for the test's report: sections for people, properties for programs. `is_told` says that
-        an error with the reports is about to be raised."""
+        """Add the findings to the test's report: sections for people, properties for programs. `is_told` is true if the
+        caller raises an error that shows the reports."""
         self.has_reported = True
         splats = self._resolved(judgement.trouble)
         facts = [*findings.notes, *judgement.expired, f"taint: {taint_line(findings)}"]
@@ -157,7 +157,7 @@ class ItemWatch:
         )
 
     def _record(self, judgement: Judgement) -> None:
-        """Keep every report for the result file, whatever it means for the test."""
+        """Store every kernel report for the result file, also expected and allowed ones."""
         allowed = [splat for splat, _ in judgement.allowed]
         for standing, splats in (
             (Standing.TROUBLE, judgement.trouble),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where tables are printed: a terminal, or a log, which has no width of its own."""
+"""The console for tables: a terminal, or a log with a fixed width."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LOG_WIDTH = 170
 
 
 def open_console(*, least_width: int = 0) -> Console:
-    """Standard output: a terminal as wide as it is, but `least_width` at least, or a log."""
+    """Return a console on standard output: a terminal at least `least_width` wide, or a log `LOG_WIDTH` wide."""
     console = Console(highlight=False)
     width = max(console.width, least_width) if console.is_terminal else LOG_WIDTH
     return Console(highlight=False, width=width)

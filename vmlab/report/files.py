@@ -21,7 +21,7 @@ _ENCODER = msgspec.json.Encoder(enc_hook=str)
 
 
 def write_result(result: RunResult, directory: Path) -> Path:
-    """Write results.json whole or not at all; `HostError` when the disk refuses."""
+    """Write results.json atomically; raises `HostError` if the write fails."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -32,8 +32,8 @@ def write_result(result: RunResult, directory: Path) -> Path:
 
 
 def remove_result(directory: Path, *others: Path) -> None:
-    """Take away the result of the run before, and of `others`, which that run may have written too, what lies in the
-    same directory; `HostError` when the disk refuses."""
+    """Remove the result of the run before, and those of `others` in the same directory; raises `HostError` if a removal
+    fails."""
     place = directory.resolve()
     for path in (directory / RESULT_FILE, *(other for other in others if other.resolve().parent == place)):
         try:
@@ -45,31 +45,31 @@ def remove_result(directory: Path, *others: Path) -> None:
 
 
 def result_text(result: RunResult) -> str:
-    """A result as JSON with a line for each test and each measured series."""
+    """Return a result as JSON with a line for each test and each measured series."""
     return "".join(_lines(result))
 
 
 def read_result(path: Path) -> RunResult:
-    """Read a result file back; `UsageError` when it is none, damaged, or of another schema."""
+    """Read a result file; raises `UsageError` if it is missing, invalid, or of an unknown schema."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"{str(path)!r} is no result file: {error.strerror}") from None
+        raise UsageError(f"cannot read the result file {str(path)!r}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{str(path)!r} is no result file, or damaged: {error}") from None
+        raise UsageError(f"{str(path)!r} is not a result file, or is damaged: {error}") from None
     return result_from(data, where=str(path))
 
 
 def result_from(data: object, *, where: str) -> RunResult:
-    """Decoded JSON as a result; `where` begins every error.
+    """Convert decoded JSON to a result; `where` starts every error message.
 
-    Refused are a schema that is not readable, an unknown key, a missing one and a value of another kind. An older
-    schema's result comes back as one of today's.
+    Raises `UsageError` for an unknown schema, an unknown or missing key, and a value of the wrong type. A result of an
+    older schema is converted to the current one.
     """
     schema = data.get("schema") if isinstance(data, dict) else None
     if not isinstance(data, dict) or type(schema) is not int or schema not in READABLE:
         raise UsageError(
-            f"{where!r} has another schema than {' or '.join(map(str, READABLE))}{_author(data)}",
+            f"{where!r} has an unknown schema, expected {' or '.join(map(str, READABLE))}{_author(data)}",
             hint="read it with the vmlab that wrote it",
         )
     try:
@@ -77,8 +77,8 @@ def result_from(data: object, *, where: str) -> RunResult:
     except UsageError as error:
         if data.get("vmlab") == __version__:
             raise
-        # A later one may have written a field that this one does not know.
-        raise UsageError(f"{error.message}{_author(data)}, and this is {__version__}", hint=error.hint) from None
+        # A later version may have added a field.
+        raise UsageError(f"{error.message}{_author(data)}; this is vmlab {__version__}", hint=error.hint) from None
 
 
 def _author(data: object) -> str:
@@ -87,7 +87,7 @@ def _author(data: object) -> str:
 
 
 def _lines(result: RunResult) -> Iterator[str]:
-    """A field a line, and of targets, tests and series one each: readable, and small beside an indentation."""
+    """Yield a line for each field, target, test and series: readable, and smaller than indented JSON."""
     yield "{"
     for number, field in enumerate(fields(result)):
         value = getattr(result, field.name)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Results as GitHub Actions' workflow commands: annotations that stand in the module's source.
+"""Results as GitHub Actions' workflow commands: annotations in the module's source.
 
-The runner reads commands out of whatever a step prints. What a guest printed is in these texts too, so that everything
-is escaped as actions/toolkit does it (packages/core/src/command.ts).
+The runner executes commands in anything that a step prints, and these texts contain a guest's output. So all text is
+escaped as in actions/toolkit (packages/core/src/command.ts).
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from vmlab.report.model import UNKNOWN, Outcome, RunResult, TestResult
 from vmlab.report.terminal import fault_key
 
 MOST_ANNOTATIONS = 10
-"""Of a kind, for a step: GitHub shows no more (actions/toolkit, docs/problem-matchers.md, "Limitations")."""
+"""Limit of GitHub per kind and step (actions/toolkit, docs/problem-matchers.md, "Limitations")."""
 _LONGEST = 4000
 
 
 def annotate(result: RunResult, *, directory: str) -> list[str]:
-    """An error for each fault, once for all tests and targets that met it, where in the module's source it lies if that
-    is known; a warning for what was lost, not run or unavailable; a notice for each of the run's.
+    """Return an error for each distinct fault, at its line in the module's source if known; a warning for each distinct
+    lost, not run or unavailable outcome; and the run's notices.
 
-    `directory` is where the module lies in the repository. Pure.
+    `directory` is the module's directory in the repository. Pure.
     """
     faults = [test for row in result.targets for test in row.faults]
     wrong = _grouped([test for test in faults if test.outcome not in UNKNOWN])
@@ -35,12 +35,12 @@ def annotate(result: RunResult, *, directory: str) -> list[str]:
 
 
 def notices(texts: Sequence[str]) -> list[str]:
-    """What a run wants to be known."""
+    """Return a workflow command for each notice, at most `MOST_ANNOTATIONS`."""
     return _limited("notice", [command("notice", text, title="vmlab") for text in texts])
 
 
 def outputs(result: RunResult) -> dict[str, str]:
-    """What a step hands on: counts over all targets, and the accelerators that there were."""
+    """Return the outputs of a step: the accelerators in use, and the counts over all targets."""
     used = {row.facts.provenance.accelerator for row in result.targets if row.facts is not None}
     counts = {
         "passed": (Outcome.PASSED,),
@@ -54,7 +54,7 @@ def outputs(result: RunResult) -> dict[str, str]:
 
 
 def command(word: str, text: str, **properties: str | int) -> str:
-    """A workflow command on one line, all of it escaped; properties that are empty are left out."""
+    """Return a workflow command on one line, escaped; empty properties are omitted."""
     told = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items() if value)
     return f"::{word}{' ' if told else ''}{told}::{_data(text)}"
 
@@ -71,7 +71,7 @@ def _of_fault(word: str, tests: Sequence[TestResult], directory: str) -> str:
 
 
 def _grouped(faults: Sequence[TestResult]) -> list[list[TestResult]]:
-    """The same fault on all targets together; those with a place in the source first, then the most frequent."""
+    """Group equal faults of all targets; those with a source line come first, then the most frequent."""
     groups: dict[tuple[str, str], list[TestResult]] = {}
     for test in faults:
         groups.setdefault((test.source, fault_key(test)), []).append(test)
@@ -83,7 +83,7 @@ def _limited(word: str, commands: list[str]) -> list[str]:
         return commands
     kept = commands[: MOST_ANNOTATIONS - 1]
     rest = len(commands) - len(kept)
-    return [*kept, command(word, f"{rest} more: the step's summary and results.json have them all", title="vmlab")]
+    return [*kept, command(word, f"{rest} more: see the step's summary or results.json", title="vmlab")]
 
 
 def _data(text: str) -> str:

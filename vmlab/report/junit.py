@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""pytest's JUnit XML with what was lost, not run or unavailable told apart from failures. Pure."""
+"""Changes to pytest's JUnit XML that separate lost, not run and unavailable tests from failures. Pure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _TYPES = {"lost": "vmlab.MachineLost", "not run": "vmlab.NotRun", "unavailable":
 
 
 def keep_apart(text: str) -> str:
-    """The same document, each `<failure>` of a test that has the property `vmlab.outcome` turned into an `<error>` of a
-    type of its own, the counts corrected, and on each suite a property `vmlab.failed` and one for each other word.
+    """Change each `<failure>` of a test with the property `vmlab.outcome` into an `<error>` of a type per outcome.
+    Corrects the counts, and adds the properties `vmlab.failed`, `vmlab.lost`, … to each suite.
 
-    A case without a name, which pytest leaves of a test that it was interrupted in, is dropped, and so is an attempt
-    after which the test was run again: they would be read as passed. What is no XML comes back as it was.
+    Drops test cases that a reader would count as passed: one without a name, which pytest writes for an interrupted
+    test, and an attempt that was retried. Text that is not XML is returned unchanged.
     """
     try:
         root = ElementTree.fromstring(text)
@@ -49,7 +49,7 @@ def _outcome_of(case: ElementTree.Element) -> str | None:
 
 
 def _of_case(case: ElementTree.Element) -> str:
-    """How a test ended, its element changed to say so."""
+    """Return a test case's outcome; changes its `<failure>` if the outcome is lost, not run or unavailable."""
     faults = [*case.findall("failure"), *case.findall("error")]
     outcome = _outcome_of(case) or ("failed" if faults else "fine")
     for fault in faults if outcome in _TYPES else ():

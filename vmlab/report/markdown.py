@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Results as Markdown: what $GITHUB_STEP_SUMMARY shows."""
+"""Results as Markdown, for $GITHUB_STEP_SUMMARY."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vmlab.report.model import Outcome, RunResult, TargetResult
 from vmlab.report.terminal import reasons
 
 MOST_BYTES = 1_000_000
-"""GitHub refuses a step's summary that is larger than 1 MiB."""
+"""Largest summary that is written: GitHub rejects a step's summary over 1 MiB."""
 _HEADINGS = (
     "",
     "target",
@@ -29,7 +29,7 @@ _MARKS = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 
 
 def summary(result: RunResult) -> str:
-    """A table with a row per target, why what is red is red, what is missing, and what the user should know. Pure."""
+    """Return missing parts, a table with a row per target, the reasons of faults, and notices. Pure."""
     head = [f"### vmlab: {_plain(result.module)}", ""]
     head += [f"**{_plain(line)}**\n" for line in result.missing]
     if result.shard is not None:
@@ -41,7 +41,7 @@ def summary(result: RunResult) -> str:
     body = "\n".join([*head, "", *_fenced(whys), *tail]) + "\n"
     if len(body.encode()) <= MOST_BYTES:
         return body
-    return "\n".join([*head, "", "The reasons are more than GitHub takes; results.json has them."]) + "\n"
+    return "\n".join([*head, "", "The reasons exceed GitHub's limit of 1 MiB; results.json has them."]) + "\n"
 
 
 def _row(row: TargetResult) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ def _row(row: TargetResult) -> tuple[str, ...]:
 
 
 def _fenced(lines: Sequence[str]) -> list[str]:
-    """Text as it stands, whatever it holds: the fence is longer than any in it."""
+    """Return lines in a code block, with a fence longer than any run of backticks in them."""
     if not lines:
         return []
     longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
@@ -72,5 +72,5 @@ def _fenced(lines: Sequence[str]) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Text in which no letter means anything to Markdown."""
+    """Escape the characters that have a meaning in Markdown."""
     return _MARKS.sub(r"\\\1", printable(text))

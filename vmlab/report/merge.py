@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Joining the results of several hosts into one, and telling what is missing. Refuses what does not belong together."""
+"""Merge of the results of several hosts into one, with a list of missing parts; unrelated results are refused."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Part:
 
 
 def read_parts(places: Iterable[Path]) -> list[Part]:
-    """Every results.json at or below some places, in the order of their paths.
+    """Read every results.json at or below the given places, in the order of their paths.
 
-    Raises `UsageError` for a place without one, and for the first that is damaged: it may not count as read.
+    Raises `UsageError` for a place without a result file, and for the first file that is damaged.
     """
     files: dict[Path, None] = {}
     for place in places:
@@ -36,11 +36,11 @@ def read_parts(places: Iterable[Path]) -> list[Part]:
 
 
 def merge(parts: Sequence[Part], *, targets: Iterable[str] = ()) -> RunResult:
-    """One result out of several: shards of a run, or runs on different targets. Pure.
+    """Merge several results into one: shards of a run, or runs on different targets. Pure.
 
-    `targets` are those that must be there. What lacks, a shard, part of one or a target, stands in `missing`. Raises
-    `UsageError` for results of different versions of vmlab or of the module, a shard that is there twice, and a test
-    that two files have for one target.
+    `targets` are the required ones. A missing shard, part of a shard or target is listed in `missing`. Raises
+    `UsageError` for results of different versions of vmlab or of the module, a duplicated shard, and a test that two
+    files have for one target.
     """
     if not parts:
         raise UsageError("nothing to merge", hint="name the --vmlab-report directories of runs")
@@ -72,19 +72,19 @@ def merge(parts: Sequence[Part], *, targets: Iterable[str] = ()) -> RunResult:
 
 
 def _require_one(what: str, words: Mapping[Path, str]) -> None:
-    """Refuse results of two versions."""
+    """Raise `UsageError` if the results have different versions."""
     by_word = {word: path for path, word in reversed(list(words.items()))}
     if len(by_word) > 1:
         (one, path), (other, other_path) = sorted(by_word.items())[:2]
         raise UsageError(
-            f"these are results of two versions of {what}: {one[:16]!r} in {str(path)!r}, "
+            f"cannot merge results of two versions of {what}: {one[:16]!r} in {str(path)!r}, "
             f"{other[:16]!r} in {str(other_path)!r}",
-            hint="merge results of one version",
+            hint="leave out the results of one version",
         )
 
 
 def _missing_shards(parts: Sequence[Part]) -> list[str]:
-    """What lacks of each run that was split: there is one a target where each target's run was split by itself."""
+    """Return a line for each missing or incomplete shard of each split run; each target may be a separate run."""
     runs: dict[tuple[str, int], list[tuple[Part, ShardFacts]]] = {}
     for part in parts:
         shard = part.result.shard
@@ -113,27 +113,27 @@ def _refuse_twice(shards: Sequence[tuple[Part, ShardFacts]]) -> None:
     for part, shard in shards:
         if shard.index in seen:
             raise UsageError(
-                f"shard {shard.index} of {shard.count} is there twice: "
+                f"shard {shard.index} of {shard.count} is duplicated: "
                 f"{str(seen[shard.index])!r} and {str(part.path)!r}",
-                hint="leave out the one that was run again",
+                hint="leave out one of them",
             )
         seen[shard.index] = part.path
 
 
 def _missing_targets(parts: Sequence[Part], targets: Iterable[str]) -> list[str]:
     there = {row.target for part in parts for row in part.result.targets}
-    return [f"there are no results of {target}" for target in targets if target not in there]
+    return [f"no results of {target}" for target in targets if target not in there]
 
 
 def _tests(same: Sequence[tuple[Part, TargetResult]]) -> tuple[TestResult, ...]:
-    """A target's tests out of all files. One run may have two of a name, in files of one name: its shards too."""
+    """Return a target's tests of all files. Only shards of one run may have tests of the same short name."""
     holders: dict[str, Part] = {}
     for part, row in same:
         for test in row.tests:
             holder = holders.setdefault(test.test, part)
             if holder is not part and not _are_of_one_run(holder, part):
                 raise UsageError(
-                    f"{test.test} on {row.target} is there twice: {str(holder.path)!r} and {str(part.path)!r}",
+                    f"{test.test} on {row.target} is duplicated: {str(holder.path)!r} and {str(part.path)!r}",
                     hint="merge runs of different targets, or shards of one run",
                 )
     return tuple(test for _, row in same for test in row.tests)
@@ -145,7 +145,7 @@ def _are_of_one_run(one: Part, other: Part) -> bool:
 
 
 def _facts(same: Sequence[tuple[Part, TargetResult]]) -> TargetFacts | None:
-    """What was learned while a target was made ready, on all hosts together: counts added, times of the first."""
+    """Merge a target's facts of all hosts: counts are added, times are those of the first."""
     known = [row.facts for _, row in same if row.facts is not None]
     if not known:
         return None
@@ -159,7 +159,7 @@ def _facts(same: Sequence[tuple[Part, TargetResult]]) -> TargetFacts | None:
 
 
 def _differences(target: str, known: Iterable[TargetFacts | None]) -> list[str]:
-    """What results of one target did not have in common, and a reader takes for common."""
+    """Return a line for each fact of one target that differs between hosts: kernel, image, accelerator, compiler."""
     provenances = [facts.provenance for facts in known if facts is not None]
     told = []
     for word, values in (
@@ -174,7 +174,7 @@ def _differences(target: str, known: Iterable[TargetFacts | None]) -> list[str]:
 
 
 def _common(settings: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """The settings that all hosts had."""
+    """Return the settings that are equal on all hosts."""
     return {
         name: value for name, value in settings[0].items() if all(other.get(name) == value for other in settings[1:])
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The one model that every report reads."""
+"""The result model, the input of every report."""
 
 from __future__ import annotations
 
@@ -11,55 +11,55 @@ from vmlab.lab.facts import TargetFacts
 from vmlab.timing.series import Series
 
 SCHEMA = 3
-"""Raised when a field changes its meaning or goes away, and for a field that other programs wait for.
+"""Version of the model. Incremented if a field's meaning changes, a field is removed, or programs need a new field.
 
-2: a fault of an image or the host is `unavailable`, and was `error`. 3: a test has the kernel's reports."""
+2: a fault of an image or the host is `unavailable`; before, it was `error`. 3: a test has the kernel's reports."""
 READABLE = (1, 2, SCHEMA)
-"""The versions that are read; an older file's outcomes are taken as they stand."""
+"""Versions that can be read; the outcomes of an older file are not converted."""
 
 LOST_STATUS = 6
-"""Nothing failed, and machines were lost: nothing is known about what their tests test. Running again may tell."""
+"""Exit status: no test failed, but machines were lost and their tests have no result; another run may give one."""
 NOT_RUN_STATUS = 7
-"""Nothing failed and no machine was lost in a test, and tests were not run since their target was given up."""
+"""Exit status: no test failed or lost its machine, but tests were not run since their target was given up."""
 UNAVAILABLE_STATUS = 8
-"""The only trouble is that an image could not be had, or that the host could not do what a test needs."""
+"""Exit status: the only fault is a missing image, or a host that lacks what a test needs."""
 
 
 class Outcome(StrEnum):
-    """How a test ended on a target."""
+    """Outcome of a test on a target."""
 
     PASSED = "passed"
     FAILED = "failed"
     ERROR = "error"
     SKIPPED = "skipped"
     LOST = "lost"
-    """The machine went away: nothing is known about the module."""
+    """The machine was lost: the test says nothing about the module."""
     NOT_RUN = "not run"
     """The target was given up before this test, or the run was interrupted in it."""
     UNAVAILABLE = "unavailable"
-    """The image could not be had, or the host could not do what the test needs: nothing is known about the module."""
+    """The image is missing, or the host lacks what the test needs: the test says nothing about the module."""
 
 
 UNKNOWN = (Outcome.LOST, Outcome.NOT_RUN, Outcome.UNAVAILABLE)
-"""The outcomes of tests of which nothing follows for the module."""
+"""Outcomes that say nothing about the module."""
 
 
 def unknown_status(outcomes: Collection[Outcome]) -> int:
-    """The exit status of a run whose faults have these outcomes, all of `UNKNOWN` and at least one."""
+    """Return the exit status of a run whose faults have these outcomes: at least one, and only those in `UNKNOWN`."""
     if Outcome.LOST in outcomes:
         return LOST_STATUS
     return NOT_RUN_STATUS if Outcome.NOT_RUN in outcomes else UNAVAILABLE_STATUS
 
 
 class Standing(StrEnum):
-    """What a report of the kernel meant for the test that it was made in."""
+    """Meaning of a kernel report for its test."""
 
     TROUBLE = "trouble"
-    """Nobody expected it: the test has failed."""
+    """The report is unexpected: the test fails."""
     EXPECTED = "expected"
-    """The test said that it would provoke it."""
+    """An `expect_splat` marker of the test names the report."""
     ALLOWED = "allowed"
-    """An entry of the allow list covers it."""
+    """An entry of the allow list covers the report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +68,11 @@ class SplatFrame:
 
     function: str
     module: str = ""
-    """Empty for the kernel proper."""
+    """Name of the module; empty for code that is built into the kernel."""
     source: str = ""
-    """`read.c:42`, in the module's directory or in the kernel's tree; empty when it is not known."""
+    """File and line, e.g. `read.c:42`, in the module's directory or the kernel's tree; empty if unknown."""
     is_guess: bool = False
-    """True for an address that was on the stack, which proves no call."""
+    """True for an address found on the stack, which does not prove a call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,16 +83,16 @@ class SplatResult:
     title: str
     standing: Standing
     location: str = ""
-    """`mm/slub.c:305`, where the kernel names one."""
+    """File and line that the kernel names, e.g. `mm/slub.c:305`; empty if none."""
     process: str = ""
-    """`insmod[94]`."""
+    """Process and its id, e.g. `insmod[94]`."""
     module: str = ""
-    """The module to blame; empty when none is in the trace."""
+    """The blamed module; empty if no module is in the trace."""
     frames: tuple[SplatFrame, ...] = ()
     source: str = ""
-    """`read.c:42`, the innermost line in the module's directory; empty when it is not known."""
+    """The innermost line in the module's directory, e.g. `read.c:42`; empty if unknown."""
     fingerprint: str = ""
-    """The same for each report of one fault."""
+    """Digest that is equal for all reports of the same fault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,18 +106,18 @@ class TestResult:
     outcome: Outcome
     duration_s: float
     reason: str = ""
-    """One line: why it did not pass."""
+    """Reason why the test did not pass, in one line."""
     fingerprint: str = ""
-    """The same for each report of one fault by the kernel; empty where it reported none."""
+    """Digest that is equal for all kernel reports of the same fault; empty without a report."""
     source: str = ""
-    """`read.c:42`: where in the module's directory the fault lies, if that is known."""
+    """Line of the fault in the module's directory, e.g. `read.c:42`; empty if unknown."""
     splats: tuple[SplatResult, ...] = ()
-    """What the kernel reported during the test, in order."""
+    """Kernel reports during the test, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetResult:
-    """A row of the table."""
+    """The results of one target, a row of the table."""
 
     target: str
     facts: TargetFacts | None
@@ -129,12 +129,12 @@ class TargetResult:
 
     @property
     def is_green(self) -> bool:
-        """Something passed and nothing went wrong: a target on which all was skipped holds nothing."""
+        """True if a test passed and none had a fault; false if all tests were skipped."""
         return self.count(Outcome.PASSED) > 0 and not self.faults
 
     @property
     def is_unavailable(self) -> bool:
-        """True if there was no test that was not skipped and had what it needs."""
+        """True if all tests that were not skipped are unavailable, and there is at least one."""
         tried = len(self.tests) - self.count(Outcome.SKIPPED)
         return tried > 0 and self.count(Outcome.UNAVAILABLE) == tried
 
@@ -150,19 +150,19 @@ class TargetResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardFacts:
-    """Which part of a run a result is."""
+    """The shard of a split run."""
 
     index: int
     count: int
     run: str
-    """Digest of the names of all tests of the whole run: shards with the same belong together."""
+    """Digest of the names of all tests of the whole run, equal for all its shards."""
     tests: int
-    """How many of them with a guest are this shard's: one with fewer results was cut short."""
+    """Number of this shard's tests that use a guest; a result with fewer tests is incomplete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """A whole run, as it is written to results.json."""
+    """A run, as written to results.json."""
 
     schema: int
     vmlab: str
@@ -173,15 +173,15 @@ class RunResult:
     series: tuple[Series, ...] = field(default=())
     notices: tuple[str, ...] = field(default=())
     source: str = ""
-    """Digest of the module's sources; empty where no module was meant."""
+    """Digest of the module's sources; empty for a run without a module."""
     shard: ShardFacts | None = None
-    """Which part of a split run this is; None for a whole one."""
+    """The shard of a split run; None for a whole run."""
     missing: tuple[str, ...] = field(default=())
-    """What a merged result lacks, a line each: a shard, or part of one."""
+    """Missing parts of a merged result, a line each: a shard, part of a shard, or a target."""
 
     @property
     def status(self) -> int:
-        """What a command that found this ends with: pytest's statuses, and those above."""
+        """Exit status of a command that reports this result: one of pytest's, or of those above."""
         faults = {test.outcome for row in self.targets for test in row.faults}
         if self.missing or faults & {Outcome.FAILED, Outcome.ERROR}:
             return 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The result file's JSON Schema, made from the model, for programs that read the file and are not vmlab."""
+"""The result file's JSON Schema, generated from the model, for other programs that read the file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def result_schema() -> dict[str, Any]:
-    """The schema of results.json, as JSON: an unknown key, a missing one and another kind of value are against it."""
+    """Return the schema of results.json; it rejects an unknown key, a missing key and a value of the wrong type."""
     _, definitions = msgspec.json.schema_components([RunResult], ref_template="#/$defs/{name}")
     for definition in definitions.values():
         if "properties" in definition:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A kernel's reports as the result file has them. Pure."""
+"""Conversion of kernel reports to records of the result file. Pure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from vmlab.report.model import SplatFrame, SplatResult, Standing
 def splat_results(
     splats: Iterable[Splat], standing: Standing, *, place: Callable[[str], str]
 ) -> tuple[SplatResult, ...]:
-    """Records of reports that all meant the same for a test.
+    """Convert kernel reports with the same standing to records.
 
-    `place` makes a path in the module's directory of one in its build. A report that follows from another, such as the
-    panic over an oops, has a record of its own.
+    `place` converts a path in the build to one in the module's directory. A report that follows from another, such as
+    the panic after an oops, is a separate record.
     """
     return tuple(_result(each, standing, place) for splat in splats for each in whole(splat))
 

@@ -19,7 +19,7 @@ _VARIES = re.compile(r"CPU[:#]? ?\d+|PID: \d+|CPU#\d+: \S+/\d+|0x[0-9a-f]+|\b[0-
 
 
 def render(result: RunResult, *, width: int, color: bool) -> str:
-    """A row per target, then why what is red is red, then what the user should know."""
+    """Return the table with a row per target, then the reasons of faults, then missing parts and notices."""
     stream = io.StringIO()
     console = Console(
         file=stream, width=max(width, 80), force_terminal=color, no_color=not color, highlight=False, soft_wrap=False
@@ -79,7 +79,7 @@ def _cells(row: TargetResult) -> tuple[str, ...]:
 
 
 def _compiler(text: str) -> str:
-    """`gcc-12 12.2.0` out of `gcc-12 (Debian 12.2.0-14) 12.2.0`."""
+    """Shorten `gcc-12 (Debian 12.2.0-14) 12.2.0` to `gcc-12 12.2.0`."""
     name, _, rest = text.partition(" (")
     version = rest.partition(") ")[2].split(" ")[0]
     for triplet in TRIPLETS.values():
@@ -92,7 +92,7 @@ def _seconds(seconds: float) -> str:
 
 
 def reasons(row: TargetResult) -> list[str]:
-    """The distinct reasons of a target's faults, most frequent first: a hundred equal failures read as one."""
+    """Return a line for each distinct reason of a target's faults, most frequent first."""
     counted: dict[str, list[TestResult]] = {}
     for test in row.faults:
         counted.setdefault(fault_key(test), []).append(test)
@@ -109,18 +109,18 @@ def reasons(row: TargetResult) -> list[str]:
 
 
 def _warnings(told: tuple[str, ...]) -> str:
-    """The number of the build's warnings, and the first."""
+    """Return a line with the number of compiler warnings and the first one."""
     if len(told) == 1:
         return f"the build printed a warning: {told[0]}"
     return f"the build printed {len(told)} warnings, all in results.json; the first: {told[0]}"
 
 
 def _why(test: TestResult) -> str:
-    """A fault's reason with its line of the module's source, which a compiler's words begin with already."""
+    """Return a fault's reason with its source line, unless the reason names the line (as compiler errors do)."""
     reason = test.reason or str(test.outcome)
     return reason if not test.source or test.source.rpartition("/")[2] in reason else f"{reason} at {test.source}"
 
 
 def fault_key(test: TestResult) -> str:
-    """A fault's reason without what differs each time it happens: processor, process, addresses."""
+    """Return a key that is equal for equal faults: the reason without processor, process id and addresses."""
     return test.fingerprint or _VARIES.sub("#", test.reason or str(test.outcome))

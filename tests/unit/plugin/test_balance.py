@@ -118,7 +118,7 @@ def test_more_shards_than_tests_is_told_in_one_line() -> None:
     with pytest.raises(UsageError, match="3 tests cannot be split into 4 shards") as caught:
         own_part(loads, Shard(index=1, count=4), setups={})
     assert "\n" not in str(caught.value)
-    assert "ask for 3 shards at most" in caught.value.hint
+    assert "use at most 3 shards" in caught.value.hint
 
 
 def test_a_run_is_known_by_all_its_tests_and_not_by_their_order() -> None:

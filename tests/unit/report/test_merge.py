@@ -100,7 +100,7 @@ def test_a_shard_that_had_nothing_for_a_guest_counts_as_there() -> None:
 
 def test_targets_that_must_be_there_are_missed() -> None:
     merged = merge([_part(run(row(_GOOD)))], targets=["debian12-6.1", "debian13-6.12"])
-    assert merged.missing == ("there are no results of debian13-6.12",)
+    assert merged.missing == ("no results of debian13-6.12",)
 
 
 def test_what_a_merged_result_lacked_it_lacks_when_it_is_merged_again() -> None:
@@ -118,7 +118,7 @@ def test_what_a_merged_result_lacked_it_lacks_when_it_is_merged_again() -> None:
         ),
         (replace(run(row(target="x")), module="other"), "two versions of the module: "),
         (replace(run(row(target="x")), source="f" * 64), "two versions of the module's sources: "),
-        (run(row(_GOOD)), "fib::read on debian12-6.1 is there twice: '.*one.*' and '.*two"),
+        (run(row(_GOOD)), "fib::read on debian12-6.1 is duplicated: '.*one.*' and '.*two"),
     ],
 )
 def test_what_does_not_belong_together_is_refused_with_both_files(other: RunResult, why: str) -> None:
@@ -130,7 +130,7 @@ def test_what_does_not_belong_together_is_refused_with_both_files(other: RunResu
 
 def test_a_shard_that_is_there_twice_is_refused() -> None:
     twice = [_part(_shard(1, 2, row(_GOOD)), name) for name in ("one", "two")]
-    with pytest.raises(UsageError, match=r"shard 1 of 2 is there twice: 'one.*' and 'two"):
+    with pytest.raises(UsageError, match=r"shard 1 of 2 is duplicated: 'one.*' and 'two"):
         merge(twice)
 
 
@@ -190,7 +190,7 @@ def test_results_are_found_below_directories_in_the_order_of_their_paths(tmp_pat
 def test_a_place_without_results_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no results\.json in '.*'"):
         read_parts([tmp_path])
-    with pytest.raises(UsageError, match="is no result file: No such file"):
+    with pytest.raises(UsageError, match=r"cannot read the result file .*: No such file"):
         read_parts([tmp_path / "none"])
 
 
@@ -208,9 +208,9 @@ def test_a_damaged_result_file_ends_the_merge(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"schema": 4}, "another schema than 1 or 2 or 3; vmlab 0.1.0 wrote it"),
-        ({"schema": True}, "another schema than 1 or 2 or 3"),
-        ({"vmlab": "9.9", "colour": "red"}, "colour: unknown key; vmlab 9.9 wrote it, and this is"),
+        ({"schema": 4}, "an unknown schema, expected 1 or 2 or 3; vmlab 0.1.0 wrote it"),
+        ({"schema": True}, "an unknown schema, expected 1 or 2 or 3"),
+        ({"vmlab": "9.9", "colour": "red"}, "colour: unknown key; vmlab 9.9 wrote it; this is vmlab"),
         ({"colour": "red"}, "colour: unknown key"),
         ({"targets": [{"target": "x", "facts": None}]}, r"targets\[0\].tests: this key is missing"),
         ({"targets": {}}, "targets: expected a list, got {}"),

@@ -60,7 +60,7 @@ def test_a_series_without_provenance_gets_that_of_its_target(tmp_path: Path) -> 
         ("{", "is damaged"),
         ("[]", "neither a series document nor a results.json"),
         ('{"schema": 1}', "neither a series document nor a results.json"),
-        ('{"schema": 4, "targets": []}', "has another schema than 1 or 2 or 3"),
+        ('{"schema": 4, "targets": []}', "has an unknown schema, expected 1 or 2 or 3"),
         ('{"schema": 2, "kind": "vmlab series"}', "has schema 2"),
     ],
 )

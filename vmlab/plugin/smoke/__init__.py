@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Tests that any module can take: `pytest --pyargs vmlab.plugin.smoke --vmlab-module DIR`."""
+"""Tests for any module: `pytest --pyargs vmlab.plugin.smoke --vmlab-module DIR`."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The module builds, loads, unloads, and loads again; what the kernel reports meanwhile fails a test as in any other.
+"""Tests that the module builds, loads, unloads and loads again; a kernel report fails these tests as any other.
 
-A module that cannot be unloaded on purpose is not for these tests.
+A module that cannot be unloaded by design fails these tests.
 """
 
 from __future__ import annotations
