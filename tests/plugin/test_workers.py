@@ -231,7 +231,7 @@ def test_a_full_account_says_nothing() -> None:
 def test_a_long_list_of_losses_is_cut_short() -> None:
     said, status = _finish(Accounting(), *(f"test_{number}" for number in range(13)), reported=("test_0",))
     assert status == pytest.ExitCode.TESTS_FAILED
-    assert "12 of the tests" in said
+    assert "12 of the collected tests" in said
     assert said.endswith("  test_10\n  and 2 more")
 
 
