@@ -134,7 +134,7 @@ def test_no_room_for_an_overlay_is_a_clear_error_and_leaves_nothing(
 ) -> None:
     before = own_directories()
     monkeypatch.setattr("vmlab.machine.machine.OVERLAY_MIB", 10**9)
-    with pytest.raises(HostError, match=r"no space left: /var/tmp has .* MiB free, a guest's disk takes"):
+    with pytest.raises(HostError, match=r"no space left: /var/tmp has .* MiB free, a guest's disk needs"):
         own.fork()
     assert own_directories() == before
 
