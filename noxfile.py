@@ -69,9 +69,7 @@ def tests(session: nox.Session) -> None:
     session.notify("types")
     session.notify("api")
     _prepare(session)
-    session.run("pytest", "tests/unit", "-q", "-n", "auto")
-    # By itself: it has workers of its own, and sends itself Ctrl-C.
-    session.run("pytest", "tests/plugin", "-q")
+    session.run("pytest", "tests/unit", "tests/plugin", "-q", "-n", "auto")
     session.run("pytest", "tests/fibdrv", *SIDE_BY_SIDE, "--vmlab-target", CI_TARGETS, *session.posargs)
     with session.chdir("examples/answer"):
         session.run("pytest", *SIDE_BY_SIDE, "--vmlab-target", CI_TARGETS, *session.posargs)

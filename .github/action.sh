@@ -20,7 +20,7 @@ output() {
 
 require_minutes() {
 	case "$INPUT_TIMEOUT_MINUTES" in
-	'' | *[!0-9]* | 0*) fail 'timeout-minutes: a whole number of minutes is meant, like 60' ;;
+	'' | *[!0-9]* | 0*) fail 'timeout-minutes must be a whole number of minutes, e.g. 60' ;;
 	esac
 }
 
@@ -33,7 +33,7 @@ limited() {
 	timeout --signal=INT --kill-after=60 "${INPUT_TIMEOUT_MINUTES}m" "$@" || status=$?
 	printf '\n::%s::\n' "$token"
 	if [ "$status" = 124 ] || [ "$status" = 137 ]; then
-		printf '::error title=vmlab::ended after %s minutes, which is what timeout-minutes allows\n' "$INPUT_TIMEOUT_MINUTES"
+		printf '::error title=vmlab::stopped after %s minutes (timeout-minutes)\n' "$INPUT_TIMEOUT_MINUTES"
 	fi
 	return "$status"
 }
@@ -42,10 +42,10 @@ limited() {
 prepare_python() {
 	local python="${INPUT_PYTHON:-}"
 	if [ -n "$python" ]; then
-		"$python" -c 'import vmlab' 2>/dev/null || fail 'python: this interpreter has no vmlab; leave the input out'
+		"$python" -c 'import vmlab' 2>/dev/null || fail 'python: vmlab is not installed for this interpreter; omit the input to install it'
 	else
 		python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-			fail 'Python 3.11 or newer is needed: set one up before this step'
+			fail 'Python 3.11 or newer is required: add actions/setup-python before this step'
 		python3 -m venv "$1"
 		python="$1/bin/python"
 		"$python" -m pip install --quiet --disable-pip-version-check "$source"
@@ -75,7 +75,7 @@ open_kvm() {
 # building.
 require_kvm() {
 	if [ "$INPUT_ACCEL" = kvm ] && ! { [ -r "$kvm" ] && [ -w "$kvm" ]; }; then
-		fail "accel: kvm is demanded, and this runner has no $kvm that may be opened"
+		fail "accel: kvm is required, but this runner has no $kvm that can be opened"
 	fi
 }
 
@@ -132,14 +132,14 @@ images() {
 	# every later run would build new ones.
 	if [ "${STATE_CACHE_HIT:-}" = false ]; then
 		limited "$STATE_PYTHON" -m vmlab images refresh "${chosen[@]}" ||
-			printf '::warning title=vmlab::what is newest was not asked: going on with the images of an earlier week\n'
+			printf '::warning title=vmlab::the package indexes could not be read: this run uses the images of an earlier week\n'
 	fi
 	limited "$STATE_PYTHON" -m vmlab images build "${chosen[@]}" --vmlab-accel="$INPUT_ACCEL" || status=$?
 	# A kernel that a distribution has withdrawn must not hide the results of the others. The run retries its image, and
 	# its row is red with the reason. An incomplete set of images is not cached.
 	case "$status" in
 	0) output whole true ;;
-	1) printf '::warning title=vmlab::not every image could be made: the log of this step tells which and why\n' ;;
+	1) printf '::warning title=vmlab::some images could not be built: see the log of this step\n' ;;
 	*) exit "$status" ;;
 	esac
 	# Do not cache superseded images every week. A store from the input `store` is pruned by its owner.
@@ -155,7 +155,7 @@ run() {
 	if [ -n "${INPUT_TESTS:-}" ]; then
 		# pytest with workers would not report a missing path: each worker would collect nothing.
 		[ -e "$GITHUB_WORKSPACE/${INPUT_TESTS%%::*}" ] || [ -e "${INPUT_TESTS%%::*}" ] ||
-			fail "tests: there is no such file or directory: $INPUT_TESTS"
+			fail "tests: no such file or directory: $INPUT_TESTS"
 		tests=(-- "$INPUT_TESTS")
 	fi
 	cd "${GITHUB_WORKSPACE:?}"
@@ -170,7 +170,7 @@ run() {
 report() {
 	cd "${GITHUB_WORKSPACE:?}"
 	if [ ! -f "$STATE_REPORT/results.json" ]; then
-		fail 'the run left no results: its log tells why'
+		fail 'the run wrote no results: see the log of the step before'
 	fi
 	output results "$STATE_REPORT/results.json"
 	output junit "$STATE_REPORT/junit.xml"
@@ -181,5 +181,5 @@ report() {
 
 case "${1:-}" in
 prepare | images | run | report) "$1" ;;
-*) fail 'action.sh takes one stage: prepare, images, run or report' ;;
+*) fail 'action.sh expects a stage: prepare, images, run or report' ;;
 esac

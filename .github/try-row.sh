@@ -21,7 +21,7 @@ printf '\n::%s::\n' "$token"
 	printf '```\n'
 } >>"$GITHUB_STEP_SUMMARY"
 if [ "$status" = 0 ]; then
-	printf '::notice title=vmlab::%s works from its publisher: is_tried = true may stand in its row\n' "$TARGET"
+	printf '::notice title=vmlab::%s works from its publisher: set is_tried = true in its row\n' "$TARGET"
 else
 	printf '::error title=vmlab::%s does not work from its publisher: see the summary\n' "$TARGET"
 fi

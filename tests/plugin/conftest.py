@@ -15,8 +15,9 @@ from .inner import Inner
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # xdist's names would make an inner run take itself for a worker of the outer one.
     for name in os.environ:
-        if name.startswith("VMLAB_"):
+        if name.startswith(("VMLAB_", "PYTEST_XDIST_")):
             monkeypatch.delenv(name)
     # Set by GitHub runners: an inner run would print workflow commands to the log.
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)

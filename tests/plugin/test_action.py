@@ -124,15 +124,15 @@ def test_what_a_guest_prints_is_no_command_to_the_runner(runner: Runner, python:
 @pytest.mark.parametrize(
     ("inputs", "step", "words"),
     [
-        ({"timeout_minutes": "soon"}, "prepare", "timeout-minutes: a whole number of minutes is meant"),
-        ({"timeout_minutes": "0"}, "prepare", "timeout-minutes: a whole number of minutes is meant"),
-        ({"python": "/bin/false"}, "prepare", "python: this interpreter has no vmlab"),
+        ({"timeout_minutes": "soon"}, "prepare", "timeout-minutes must be a whole number of minutes"),
+        ({"timeout_minutes": "0"}, "prepare", "timeout-minutes must be a whole number of minutes"),
+        ({"python": "/bin/false"}, "prepare", "python: vmlab is not installed for this interpreter"),
         ({"targets": "debian12-6.2"}, "prepare", "unknown target 'debian12-6.2' (did you mean"),
         ({"module": "nowhere"}, "run", "does not exist"),
         ({"accel": "kmv"}, "run", "must be auto, kvm or tcg, got 'kmv' (did you mean 'kvm'?)"),
         ({"shard": "5/3"}, "run", "must be between 1/3 and 3/3, got '5/3'"),
         ({"durations": "nowhere.json", "shard": "1/2"}, "run", "cannot read"),
-        ({"tests": "nowhere"}, "run", "tests: there is no such file or directory: nowhere"),
+        ({"tests": "nowhere"}, "run", "tests: no such file or directory: nowhere"),
     ],
 )
 def test_a_wrong_input_fails_with_one_line(
@@ -144,7 +144,7 @@ def test_a_wrong_input_fails_with_one_line(
     assert len(lines) == 1, runner.logs[step]
     assert "Traceback" not in runner.logs[step]
     if step == "run":
-        assert "::error title=vmlab::the run left no results" in runner.logs["report"]
+        assert "::error title=vmlab::the run wrote no results" in runner.logs["report"]
     else:
         assert runner.outcomes["run"] == "skipped"
         assert runner.outcomes["report"] == "skipped"
@@ -156,7 +156,7 @@ def test_without_the_device_only_a_demand_for_kvm_fails_and_at_once(
 ) -> None:
     runner.environment["KVM_DEVICE"] = str(runner.home / "none")
     assert runner.run(until="prepare", module="src", targets=_TARGETS, accel=accel, python=python) == outcome
-    words = "::error title=vmlab::accel: kvm is demanded, and this runner has no"
+    words = "::error title=vmlab::accel: kvm is required, but this runner has no"
     assert (words in runner.logs["prepare"]) == (accel == "kvm")
 
 
@@ -192,7 +192,7 @@ def test_without_tests_the_lab_has_some_for_any_module(runner: Runner, python: s
 def test_an_image_that_cannot_be_made_keeps_no_other_target_from_its_verdict(runner: Runner, python: str) -> None:
     python = _with(python, '*" images build"*) echo "failed  debian12-6.1: gone"; exit 1 ;;')
     assert _run(runner, python, targets="debian12-6.1") == "success"
-    assert "::warning title=vmlab::not every image could be made" in runner.logs["images"]
+    assert "::warning title=vmlab::some images could not be built" in runner.logs["images"]
     assert runner.outputs["images"] == {}
     assert runner.outcomes["run"] == "success"
 
@@ -281,4 +281,4 @@ def test_an_earlier_weeks_images_are_asked_about_once(
     assert runner.outcomes["images"] == "success"
     lines = (tmp_path / "images").read_text().splitlines()
     assert [line.split()[3] for line in lines] == asked
-    assert ("::warning title=vmlab::what is newest was not asked" in runner.logs["images"]) == (store == "no network")
+    assert ("::warning title=vmlab::the package indexes could not be read" in runner.logs["images"]) == (store == "no network")
