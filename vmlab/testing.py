@@ -174,15 +174,15 @@ class FakeTestbed(Testbed):
         self._make_transport = make_transport
 
     @contextlib.contextmanager
-    def boot(self) -> Iterator[Running]:
+    def boot(self, *, has_network: bool | None = None) -> Iterator[Running]:
         """Yield a guest that was `booted`."""
-        with self.start("booted") as running:
+        with self.start("booted", has_network=has_network) as running:
             yield running
 
     @contextlib.contextmanager
-    def fork(self, stage: Stage = Stage.READY) -> Iterator[Running]:
+    def fork(self, stage: Stage = Stage.READY, *, has_network: bool | None = None) -> Iterator[Running]:
         """Yield a guest that was `forked` from a stage."""
-        with self.start(f"forked {stage}") as running:
+        with self.start(f"forked {stage}", has_network=has_network) as running:
             yield running
 
     def program(self, main: str, *, tree: Source | None = None) -> Path:
@@ -191,16 +191,17 @@ class FakeTestbed(Testbed):
         return Path(main).with_suffix("")
 
     @contextlib.contextmanager
-    def start(self, how: str) -> Iterator[Running]:
-        """Yield a new guest; `how` is passed to `make_transport`."""
+    def start(self, how: str, *, has_network: bool | None = None) -> Iterator[Running]:
+        """Yield a new guest; `how` is passed to `make_transport`, `has_network` is as in `Testbed.boot`."""
         machine = self.machine()
+        machine.has_network = self._has_network(has_network)
         self.rig.learn_boot(1.0, machine.console.path)
         transport = self._make_transport(how)
         transport.on_death = lambda: setattr(machine, "is_dead", True)
         is_fork = how != "booted"
         yield Running(
             target=self.target,
-            guest=self.guest_over(transport),
+            guest=self.guest_over(transport, has_network=machine.has_network),
             machine=machine,
             start_s=1.0,
             open_shell=lambda _: 0,
@@ -212,7 +213,7 @@ class FakeTestbed(Testbed):
         known = self.facts
         return FakeMachine(self.image, self.rig.spec, console=Path(f"console-{known.boots + 1 if known else 1}.log"))
 
-    def guest_over(self, transport: FakeTransport) -> Guest:
+    def guest_over(self, transport: FakeTransport, *, has_network: bool = False) -> Guest:
         """Return a real guest over a fake transport, with the timeouts of KVM."""
         return Guest(
             transport,
@@ -222,6 +223,7 @@ class FakeTestbed(Testbed):
             rules=self.run.rules,
             release=self.image.release,
             is_emulated=True,
+            has_network=has_network,
         )
 
 

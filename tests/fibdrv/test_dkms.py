@@ -50,6 +50,7 @@ def _require_working(guest: Guest, version: str) -> None:
     guest.as_root("modprobe -r fibdrv")
 
 
+@pytest.mark.network
 @pytest.mark.slow
 def test_dkms_installs_upgrades_and_removes_it(guest: Guest, vmlab_lab: Lab) -> None:
     _install_dkms(guest)

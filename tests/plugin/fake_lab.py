@@ -12,6 +12,7 @@ flood    the log overflows the kernel's ring buffer; a WARNING in it is on the c
 hang     the command never ends; the guest keeps running
 guests   number of guests that this process has started so far
 start    start of this guest: `booted`, or `forked` and the snapshot's stage
+offline  the command fails as a download does without a network
 false    the command ends with status 1, alone or as another's argument
 """
 
@@ -60,6 +61,8 @@ class KernelTransport(FakeTransport):
             self.die()
         if command.endswith("false"):
             return completed(command, status=1, stderr="false: as always\n")
+        if command == "offline":
+            return completed(command, status=6, stderr="curl: (6) Could not resolve host: example.org\n")
         if command == "splat":
             self._say(_SPLAT, _END)
         elif command.startswith("stale ") and self._guests <= int(command.split()[1]):

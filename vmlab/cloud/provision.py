@@ -211,7 +211,7 @@ def install_in_guest(context: Context, work: Work, overlay: Path, scratch: Path)
 def first_guest(context: Context, work: Work, overlay: Path, scratch: Path) -> Iterator[Site]:
     """Yield a guest at its first boot, on a publisher's disk, for the length of a `with` block.
 
-    Its disk's writes go to `overlay`, those of its second disk to `vmlab-out` in `scratch`.
+    Its disk's writes go to `overlay`, those of its second disk to `vmlab-out` in `scratch`. It has a network.
     """
     target, keys, firmware = work.target, work.keys, work.cloud.image.firmware
     seed, out = scratch / "seed.iso", scratch / _OUT
@@ -233,6 +233,7 @@ def first_guest(context: Context, work: Work, overlay: Path, scratch: Path) -> I
         room_timeout_s=work.limits.room_s,
         extra=(ExtraDisk(file=seed, serial=_SEED, is_read_only=True), ExtraDisk(file=out, serial=_OUT)),
         monitor_s=work.limits.monitor_s,
+        has_network=True,  # its package manager downloads
     )
     with machine, contextlib.closing(_first_boot(context, work, machine)) as guest:
         yield Site(

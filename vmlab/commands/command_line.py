@@ -17,7 +17,7 @@ Act = Callable[[argparse.Namespace, Settings], int]
 CATALOGUE = ("target", "catalogue")
 STORE = ("store", "store_gib", "shared_store")
 IMAGES = (*STORE, "mirror", "stale_index", "lock", "index_days", "patience")
-GUESTS = (*IMAGES, "accel", "memory_mib", "cpus", "known_splats", "report")
+GUESTS = (*IMAGES, "accel", "memory_mib", "cpus", "network", "known_splats", "report")
 BUILDS = ("module", "build", "compiler")
 
 

@@ -30,10 +30,18 @@ def add_commands(commands: Commands) -> None:
         settings=("catalogue", *(name for name in BUILDS if name != "module"), *GUESTS),
         is_mixed=False,
     )
-    shell.usage = "vmlab shell TARGET [--loaded DIR] [--booted] [SETTING ...] [--] [COMMAND ...]"
+    shell.usage = "vmlab shell TARGET [--loaded DIR] [--booted] [--network] [SETTING ...] [--] [COMMAND ...]"
     shell.add_argument("name", metavar="TARGET", help="a target, or the name of a kept guest: kept-4711")
     shell.add_argument("--loaded", metavar="DIR", help="build the module in this directory and load it")
     shell.add_argument("--booted", action="store_true", help="boot a guest instead of forking one")
+    shell.add_argument(
+        "--network",
+        dest="vmlab_network",
+        action="store_const",
+        const="yes",
+        default=argparse.SUPPRESS,
+        help="give the guest a network: it reaches this host's 127.0.0.1 and all that this host reaches",
+    )
     words = shell.add_argument(
         "words",
         # Unlike REMAINDER, PARSER starts at the first word, so options may precede it.
@@ -49,6 +57,11 @@ def _shell(chosen: argparse.Namespace, settings: Settings) -> int:
     # Python 3.11 keeps the leading --; later versions drop it.
     command = " ".join(chosen.words[1:] if chosen.words[:1] == ["--"] else chosen.words)
     if chosen.name.startswith("kept-"):
+        if hasattr(chosen, "vmlab_network"):
+            raise UsageError(
+                f"{chosen.name} keeps the network that its test had, or none",
+                hint=f"vmlab shell {chosen.name}",
+            )
         return into_kept(open_lab(settings), chosen.name, command)
     if chosen.loaded is not None:
         settings = dataclasses.replace(settings, module=Path(chosen.loaded).absolute())

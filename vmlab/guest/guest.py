@@ -20,6 +20,7 @@ from vmlab.klog.emulator_fault import emulator_fault, spurious_breakpoint
 from vmlab.klog.rules import Rules, known_rules
 from vmlab.machine.console import Console
 from vmlab.reason.command import with_words
+from vmlab.reason.network import HINT, lacks_network
 from vmlab.system.wait import wait_until
 
 __tracebackhide__ = hides_frames
@@ -50,9 +51,10 @@ class Guest:
         rules: Rules | None = None,
         release: str = "",
         is_emulated: bool = False,
+        has_network: bool = False,
     ) -> None:
         """Use `probe` to examine a guest after a timeout, and `rules` to find splats of its kernel `release`. An
-        emulated guest may crash because of QEMU."""
+        emulated guest may crash because of QEMU. Without `has_network` only the lab's SSH reaches it."""
         self._transport = transport
         self._open_root = root_transport
         self._root: Commands | None = None
@@ -65,6 +67,9 @@ class Guest:
         self.rules = rules or known_rules()
         self.release = release
         self.is_emulated = is_emulated
+        self.has_network = has_network
+        self.missed_network = ""
+        """The last command that failed for want of a network; empty if there was none."""
         self.commands = 0
         """Number of commands so far: if it has not changed, the kernel log need not be read again."""
         self.has_unloaded = False
@@ -112,7 +117,10 @@ class Guest:
         limit_s = self.limits.command_s if timeout_s is None else timeout_s
         try:
             with self._cut_when_dead(transport):
-                return transport.run(command, timeout_s=limit_s)
+                done = transport.run(command, timeout_s=limit_s)
+            if not done.ok and self._lacks_network(done):
+                self.missed_network = _short(command)
+            return done
         except CommandTooSlow:
             pass
         except TransportLost as lost:
@@ -151,7 +159,7 @@ class Guest:
     def _demand(self, done: Completed) -> str:
         if not done.ok:
             message = _told(f"{_short(done.command)!r} ended with status {done.status}", done)
-            raise GuestError(message, detail=output_of(done))
+            raise GuestError(message, hint=HINT if self._lacks_network(done) else "", detail=output_of(done))
         return done.stdout
 
     def fail(self, command: str, *, timeout_s: float | None = None) -> Completed:
@@ -176,8 +184,12 @@ class Guest:
         except MachineLost as error:
             # The guest answered each time, so this is a failure of the test.
             message = _told(error.message, last[0]) if last else error.message
-            raise GuestError(message, detail=output_of(last[0]) if last else "") from None
+            hint = HINT if last and self._lacks_network(last[0]) else ""
+            raise GuestError(message, hint=hint, detail=output_of(last[0]) if last else "") from None
         return done.stdout
+
+    def _lacks_network(self, done: Completed) -> bool:
+        return not self.has_network and lacks_network(done.command, done.stderr, done.stdout)
 
     def put(self, local: Path, remote: str, *, timeout_s: float | None = None) -> None:
         """Copy a file into the guest, with its permission bits; raises `GuestError` when the path is refused."""

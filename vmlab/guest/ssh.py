@@ -281,8 +281,10 @@ def _connection(address: Address, prepared: socket.socket, step_timeout_s: float
         transport.handshake_timeout = step_timeout_s
         return transport
 
-    # An empty SSH configuration: the user's may rename hosts, add proxies or offer keys.
+    # An empty SSH configuration: the user's may rename hosts, add proxies or offer keys. Lazy: fabric reads no files of
+    # its own, whose forward_agent would let a guest use the user's SSH agent.
     config = fabric.Config(
+        lazy=True,
         ssh_config=paramiko.SSHConfig.from_file(io.StringIO("")),
         overrides={"runners": {"remote": _InterruptibleRemote}},
     )

@@ -2,7 +2,7 @@
 """Snapshots of one target's guests: made on first use, kept in the store, resumed from there.
 
 A guest is booted once and frozen when SSH answers (*ready*). It is frozen again with the module's sources and the built
-module in it (*built*), and again with the module loaded (*loaded*).
+module in it (*built*), and again with the module loaded (*loaded*). No guest has a network before it is frozen.
 """
 
 from __future__ import annotations
@@ -138,12 +138,12 @@ class Freezer:
         )
 
     @contextlib.contextmanager
-    def resume(self, snapshot: StoredObject) -> Iterator[Running]:
+    def resume(self, snapshot: StoredObject, *, has_network: bool = False) -> Iterator[Running]:
         """Yield a fork of a snapshot; raises the same errors as `Machines.resume`."""
         files = SnapshotFiles(directory=snapshot.path)
         with (
             self._context.store.hold(snapshot.path),
-            self._machines.resume(files.for_forks(), _facts_of(snapshot).mark) as running,
+            self._machines.resume(files.for_forks(), _facts_of(snapshot).mark, has_network=has_network) as running,
         ):
             self._rig.learn_fork(running.start_s)
             yield running

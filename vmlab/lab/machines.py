@@ -54,7 +54,7 @@ class Machines:
         self._context = rig.run.context
 
     @contextlib.contextmanager
-    def boot(self, origin: Origin | None = None) -> Iterator[Running]:
+    def boot(self, origin: Origin | None = None, *, has_network: bool = False) -> Iterator[Running]:
         """Yield a freshly booted guest. If it is to be frozen, `origin` names the files for its memory and disk.
         Raises `MachineLost`; costs a boot."""
         rig, target = self._rig, self._rig.target
@@ -62,7 +62,7 @@ class Machines:
             require_kfence(rig.image, target.id)
         self._context.progress(f"{target.id}: booting {rig.image.release} ({rig.accelerator.accelerator})")
         with contextlib.ExitStack() as stack:
-            machine = stack.enter_context(self.machine(origin))
+            machine = stack.enter_context(self.machine(origin, has_network=has_network))
             transport = reach(machine, rig.image, rig.limits.boot_s, rig.limits)
             guest = self._guest(machine, transport, has_root_shell=False)
             stack.callback(guest.close)
@@ -76,14 +76,14 @@ class Machines:
             yield Running(target=target, guest=guest, machine=machine, start_s=start_s, open_shell=transport.interact)
 
     @contextlib.contextmanager
-    def resume(self, origin: Origin, mark: Mark) -> Iterator[Running]:
+    def resume(self, origin: Origin, mark: Mark, *, has_network: bool = False) -> Iterator[Running]:
         """Yield a guest resumed from a snapshot's files and proved to be the frozen guest.
 
         Raises `ForkUnproved`, `MachineLost`, and `AssetError` if QEMU refuses the files. Costs 1 to 2 s under TCG.
         """
         rig = self._rig
         image, limits = rig.image, rig.limits
-        with self.machine(origin) as machine:
+        with self.machine(origin, has_network=has_network) as machine:
             # Log in while the proof runs: the login takes longer, and uses another processor of the guest.
             late = LateTransport(lambda: reach(machine, image, limits.connect_s, limits))
             guest = self._guest(machine, late, has_root_shell=True, log_position=mark.log_position)
@@ -99,7 +99,7 @@ class Machines:
                     is_fork=True,
                 )
 
-    def machine(self, origin: Origin | None) -> Machine:
+    def machine(self, origin: Origin | None, *, has_network: bool = False) -> Machine:
         """Return a machine of the target that is not started yet."""
         return Machine(
             self._rig.image,
@@ -109,6 +109,7 @@ class Machines:
             is_keepable=self._context.settings.keep and (origin is None or origin.overlay is None),
             room_timeout_s=self._rig.limits.room_s,
             monitor_s=self._rig.limits.monitor_s,
+            has_network=has_network,
         )
 
     def _guest(
@@ -137,6 +138,7 @@ class Machines:
             rules=rig.run.rules,
             release=rig.image.release,
             is_emulated=is_emulated,
+            has_network=machine.has_network,
         )
 
     def _tell_boot_trouble(self, guest: Guest) -> None:

@@ -32,7 +32,7 @@ class Snapshots:
         self._faults: defaultdict[Stage, LastingFault] = defaultdict(lambda: LastingFault(ModuleError, MachineLost))
 
     @contextlib.contextmanager
-    def fork(self, cargo: Cargo) -> Iterator[Running | None]:
+    def fork(self, cargo: Cargo, *, has_network: bool = False) -> Iterator[Running | None]:
         """Yield a fork of the target's snapshot with a cargo; None if a guest must be booted instead.
 
         Costs 1 to 2 s under TCG, and the first time the making of the snapshot. Raises `ModuleError` if the module does
@@ -41,9 +41,9 @@ class Snapshots:
         accelerators = self._rig.run.accelerators
         with contextlib.ExitStack() as stack:
             # A snapshot made under KVM cannot be resumed under TCG: when KVM is lost, make another.
-            yield accelerators.despite_loss(lambda: self._try_fork(cargo, stack))
+            yield accelerators.despite_loss(lambda: self._try_fork(cargo, stack, has_network=has_network))
 
-    def _try_fork(self, cargo: Cargo, stack: contextlib.ExitStack) -> Running | None:
+    def _try_fork(self, cargo: Cargo, stack: contextlib.ExitStack, *, has_network: bool) -> Running | None:
         if self._failures >= _MOST_FAILURES:
             return None
         try:
@@ -59,7 +59,7 @@ class Snapshots:
             self._give_up(error)
             return None
         try:
-            running = stack.enter_context(self._freezer.resume(snapshot))
+            running = stack.enter_context(self._freezer.resume(snapshot, has_network=has_network))
         except (*UNUSABLE, MachineLost) as error:
             # A new snapshot may work. One that another run holds stays.
             self._rig.run.store.remove(snapshot)

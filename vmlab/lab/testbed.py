@@ -81,31 +81,36 @@ class Testbed:
         return self.rig.facts
 
     @contextlib.contextmanager
-    def boot(self) -> Iterator[Running]:
+    def boot(self, *, has_network: bool | None = None) -> Iterator[Running]:
         """Yield a freshly booted guest. Costs a boot.
+
+        With `has_network` it reaches the host's loopback interface and what the host reaches; without, only the lab's
+        SSH enters it. None stands for the setting `network`.
 
         A boot that is lost before the guest answers is retried once, with a notice: the module was not loaded yet. If
         QEMU is refused KVM, the guest is emulated. Raises `MachineLost` if the second boot is lost too.
         """
-        run = self.run
+        run, is_open = self.run, self._has_network(has_network)
         with contextlib.ExitStack() as stack:
 
             def attempt() -> Running:
-                return run.accelerators.despite_loss(lambda: stack.enter_context(self.machines.boot()))
+                return run.accelerators.despite_loss(
+                    lambda: stack.enter_context(self.machines.boot(has_network=is_open))
+                )
 
             yield run.context.retry_lost(self.target.id, "a boot was lost", attempt)
 
     @contextlib.contextmanager
-    def booted(self, stage: Stage = Stage.READY) -> Iterator[Running]:
-        """Yield a freshly booted guest that was brought to a stage."""
+    def booted(self, stage: Stage = Stage.READY, *, has_network: bool | None = None) -> Iterator[Running]:
+        """Yield a freshly booted guest that was brought to a stage; `has_network` as in `boot`."""
         cargo = self.cargo(stage)
-        with self.boot() as running:
+        with self.boot(has_network=has_network) as running:
             cargo.bring(running.guest)
             yield running
 
     @contextlib.contextmanager
-    def fork(self, stage: Stage = Stage.READY) -> Iterator[Running]:
-        """Yield a new guest, resumed from a snapshot of a stage.
+    def fork(self, stage: Stage = Stage.READY, *, has_network: bool | None = None) -> Iterator[Running]:
+        """Yield a new guest, resumed from a snapshot of a stage; `has_network` as in `boot`.
 
         Costs 1 to 2 s under TCG, and the first time the making of the snapshot: a boot, and for the module's stages its
         build. A fork that fails its proof is replaced by a boot, with a notice. Raises `ModuleError` if the module does
@@ -113,8 +118,12 @@ class Testbed:
         """
         _ = self.image  # report a failed image first
         with contextlib.ExitStack() as stack:
-            running = stack.enter_context(self.snapshots.fork(self.cargo(stage)))
-            yield running or stack.enter_context(self.booted(stage))
+            cargo, is_open = self.cargo(stage), self._has_network(has_network)
+            running = stack.enter_context(self.snapshots.fork(cargo, has_network=is_open))
+            yield running or stack.enter_context(self.booted(stage, has_network=is_open))
+
+    def _has_network(self, asked: bool | None) -> bool:
+        return self.run.settings.network if asked is None else asked
 
     def cargo(self, stage: Stage) -> Cargo:
         """Return the cargo of a stage; builds the module for it. Raises `BuildError`, again at every later call."""
@@ -193,10 +202,10 @@ class Testbed:
 
     @contextlib.contextmanager
     def place(self) -> Iterator[Place]:
-        """Yield the target's compiler: on the host, or in a fork if the build place is a guest."""
+        """Yield the target's compiler: on the host, or in a fork without a network if the build place is a guest."""
         with contextlib.ExitStack() as stack:
             if self.build_place is BuildPlace.GUEST:
-                place: Place = GuestPlace(stack.enter_context(self.fork()).guest)
+                place: Place = GuestPlace(stack.enter_context(self.fork(has_network=False)).guest)
             else:
                 place = HostPlace(self.image)
             yield stack.enter_context(contextlib.closing(place))

@@ -40,13 +40,18 @@ class Timed:
 
 @contextlib.contextmanager
 def fork_timed(
-    lab: Lab, target: Target, stage: Stage = Stage.READY, *, accepted: Iterable[TimingSource] = ()
+    lab: Lab,
+    target: Target,
+    stage: Stage = Stage.READY,
+    *,
+    accepted: Iterable[TimingSource] = (),
+    has_network: bool | None = None,
 ) -> Iterator[Timed]:
     """Yield a fork that can be timed, with the timing source from the settings, else the best one.
 
-    `accepted` are the sources that the caller accepts; empty means any. Raises `SourceUnusable`, with the reason for
-    each source, if all are refused. Costs a fork and the proof, some seconds; the first time also a boot, for the exact
-    sources under `-icount`, 30 s or more.
+    `accepted` are the sources that the caller accepts; empty means any. `has_network` is as in `Testbed.boot`. Raises
+    `SourceUnusable`, with the reason for each source, if all are refused. Costs a fork and the proof, some seconds; the
+    first time also a boot, for the exact sources under `-icount`, 30 s or more.
     """
     testbed, refused = lab.testbed(target), list[Proof]()
     choice = lab.settings.timing
@@ -56,7 +61,7 @@ def fork_timed(
         known = testbed.unusable_sources.get(source) or _refusal(testbed, variant, source)
         with contextlib.ExitStack() as stack:
             if known is None:
-                running = stack.enter_context(variant.fork(stage))
+                running = stack.enter_context(variant.fork(stage, has_network=has_network))
                 watch = _stopwatch(variant, running, source)
                 known = prove(watch)
             if known.is_had:

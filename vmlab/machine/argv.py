@@ -100,6 +100,8 @@ class Wiring:
     is_incoming: bool = False
     """True to wait for a device state instead of powering on."""
     extra: tuple[ExtraDisk, ...] = ()
+    has_network: bool = False
+    """True if the guest reaches the host's loopback interface and what the host reaches; False if only SSH enters."""
 
 
 def machine_spec(
@@ -200,8 +202,8 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
     The serial port is a `pipe`, which takes any two files. A `file` backend has an input only since QEMU 8.2, and
     some serial ports (arm64's) cannot change their backend at run time. Monitor and line use inherited sockets,
     because a socket path is limited to 107 bytes. Port 0 lets QEMU pick the forwarded port, so that machines do not
-    race for one. The generation identifier, if the board has it, differs in each process and tells a kernel that it
-    was forked. Debian's cloud kernels 6.12 and newer support it.
+    race for one; `restrict` does not affect it (qemu-options.hx). The generation identifier, if the board has it,
+    differs in each process and tells a kernel that it was forked. Debian's cloud kernels 6.12 and newer support it.
     """
     return [
         *_base(spec, wiring.memory),
@@ -210,7 +212,7 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
         *("-chardev", f"socket,id=monitor,fd={wiring.monitor_fd}", "-mon", "chardev=monitor,mode=control"),
         *("-drive", f"if=none,id=disk,file={_escaped(wiring.disk)},format=qcow2,cache=unsafe,discard=unmap"),
         *("-device", f"virtio-blk-pci,drive=disk{'' if spec.kernel else ',bootindex=0'}"),
-        *("-netdev", "user,id=net,hostfwd=tcp:127.0.0.1:0-:22"),
+        *("-netdev", f"user,id=net,restrict={'off' if wiring.has_network else 'on'},hostfwd=tcp:127.0.0.1:0-:22"),
         *("-device", f"virtio-net-pci,netdev=net,mac={MAC_ADDRESS},romfile="),
         *("-device", "virtio-rng-pci"),
         *spec.board.generation,
@@ -222,7 +224,10 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
 
 
 def guest_visible_words(spec: MachineSpec) -> list[str]:
-    """Argument list without host paths and descriptors: two machines with the same list can share a snapshot."""
+    """Argument list without host paths and descriptors: two machines with the same list can share a snapshot.
+
+    It is that of a restricted machine. A fork may have a network: its card and the addresses are the same.
+    """
     nowhere = Path("-")
     kernel = dataclasses.replace(spec.kernel, file=nowhere, initrd=nowhere) if spec.kernel else None
     bare = dataclasses.replace(spec, kernel=kernel)

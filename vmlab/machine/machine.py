@@ -60,12 +60,15 @@ class Machine:
         room_timeout_s: float = 0.0,
         extra: tuple[ExtraDisk, ...] = (),
         monitor_s: float = CALL_TIMEOUT_S,
+        has_network: bool = False,
     ) -> None:
-        """Prepare a machine; `monitor_s` is the timeout for each answer of QEMU's monitor."""
+        """Prepare a machine; `monitor_s` is the timeout for each answer of QEMU's monitor. With `has_network` its guest
+        reaches the host's loopback interface and what the host reaches."""
         self.image = image
         self.spec = spec
         self.console = Console(console)
         self.origin = origin or Origin(base=image.disk)
+        self.has_network = has_network
         self.ssh_port = 0
         self.started = 0.0
         self.line: socket.socket | None = None
@@ -172,6 +175,7 @@ class Machine:
                 memory=self.origin.memory,
                 is_incoming=self.origin.state is not None,
                 extra=self._extra,
+                has_network=self.has_network,
             )
             self._qemu = QemuProcess(
                 qemu_argv(self.spec, wiring),

@@ -33,6 +33,7 @@ from vmlab.plugin.fixtures import (
     vmlab_target,
     vmlab_testbed,
 )
+from vmlab.plugin.needs import NETWORK
 from vmlab.plugin.perf import perf_access
 from vmlab.plugin.timing import MARKER, NO_PLACE, room_on_the_host, series, stopwatch, timed_guest, vmlab_timed
 from vmlab.settings import SETTINGS, check_environment
@@ -86,6 +87,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "without it the test fails, and the taint itself is not a failure.",
     )
     config.addinivalue_line("markers", MARKER)
+    config.addinivalue_line(
+        "markers",
+        f"{NETWORK}: The test's guest has a network: it reaches the host's 127.0.0.1 and all that the host reaches.",
+    )
     config.addinivalue_line("markers", "slow: The test takes minutes; it runs with `nox -s soak`, not in the matrix.")
     if _is_asked(config) or _is_a_project(config):
         # Checked before collection, during which pytest would show a traceback.

@@ -33,7 +33,7 @@ import pytest
 
 from vmlab.errors import hides_frames
 from vmlab.plugin.current import session_of
-from vmlab.plugin.needs import GUESTS
+from vmlab.plugin.needs import GUESTS, has_network
 
 if TYPE_CHECKING:
     from vmlab.catalogue.target import Target
@@ -98,7 +98,8 @@ def vmlab_shared(pytestconfig: pytest.Config, vmlab_testbed: Testbed) -> Iterato
 def guest(request: pytest.FixtureRequest, vmlab_testbed: Testbed) -> Iterator[Guest]:
     """A guest for this test only, forked from the target's snapshot. Scope: test. Cost: a fork, about a second under
     TCG on two idle cores; a boot as well for a target's first test."""
-    with vmlab_testbed.fork(stage_for(request)) as running, lent(request, running):
+    started = vmlab_testbed.fork(stage_for(request), has_network=has_network(request.node))
+    with started as running, lent(request, running):
         yield running.guest
 
 
@@ -106,8 +107,15 @@ def guest(request: pytest.FixtureRequest, vmlab_testbed: Testbed) -> Iterator[Gu
 def shared_guest(request: pytest.FixtureRequest, vmlab_shared: SharedGuest) -> Iterator[Guest]:
     """A guest that all tests of a target with this fixture share. Scope: one per target; a new fork replaces it after a
     kernel report, an unexpected taint, a hang or the loss of the machine. Cost: a fork for the first test."""
-    running = vmlab_shared.get(stage_for(request))
+    from vmlab.errors import UsageError
+
     session = session_of(request.config)
+    if has_network(request.node) and not session.lab.settings.network:
+        raise UsageError(
+            "a test marked network cannot use shared_guest, which other tests use without a network",
+            hint="use `guest` in this test, or --vmlab-network for all tests",
+        )
+    running = vmlab_shared.get(stage_for(request))
     session.lend(request.node, running, vmlab_shared)
     yield running.guest
     session.take_back(request.node, running.guest)
@@ -116,7 +124,7 @@ def shared_guest(request: pytest.FixtureRequest, vmlab_shared: SharedGuest) -> I
 @pytest.fixture
 def booted_guest(request: pytest.FixtureRequest, vmlab_testbed: Testbed) -> Iterator[Guest]:
     """A guest booted for this test only. Scope: test. Cost: a boot, 11 to 105 s under TCG on two cores."""
-    with vmlab_testbed.boot() as running, lent(request, running):
+    with vmlab_testbed.boot(has_network=has_network(request.node)) as running, lent(request, running):
         yield running.guest
 
 

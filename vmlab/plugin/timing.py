@@ -35,6 +35,7 @@ def vmlab_timed(request: pytest.FixtureRequest, vmlab_lab: Lab, vmlab_target: Ta
     """The test's guest with its stopwatch. Scope: test. Cost: a fork and the proof of its timing source."""
     from vmlab.lab.timed import SourceUnusable, fork_timed
     from vmlab.plugin.fixtures import lent, stage_for
+    from vmlab.plugin.needs import has_network
     from vmlab.timing.series import TimingSource
 
     accepted = accepted_sources(request.node)
@@ -43,7 +44,14 @@ def vmlab_timed(request: pytest.FixtureRequest, vmlab_lab: Lab, vmlab_target: Ta
         pytest.skip(f"this test accepts only {' or '.join(accepted)}, and --vmlab-timing is {settings.timing}")
     with contextlib.ExitStack() as stack:
         try:
-            found = stack.enter_context(fork_timed(vmlab_lab, vmlab_target, stage_for(request), accepted=accepted))
+            started = fork_timed(
+                vmlab_lab,
+                vmlab_target,
+                stage_for(request),
+                accepted=accepted,
+                has_network=has_network(request.node),
+            )
+            found = stack.enter_context(started)
         except SourceUnusable as error:
             if not accepted or settings.timing != "auto":
                 raise

@@ -21,6 +21,7 @@ from vmlab.module.hang_source import locate_hang
 from vmlab.module.symbols import Symbols, with_sources
 from vmlab.plugin.account import note
 from vmlab.plugin.shared import SharedGuest
+from vmlab.reason.network import HINT
 from vmlab.report.model import Standing
 from vmlab.report.splats import splat_results
 
@@ -49,6 +50,7 @@ class ItemWatch:
     def begin(cls, lab: Lab, item: pytest.Item, running: Running, shared: SharedGuest | None) -> ItemWatch:
         """Start a watch and write a marker with the test's name into the guest's kernel log."""
         kernel = KernelWatch(running.guest)
+        running.guest.missed_network = ""  # of an earlier test in a shared guest
         try:
             kernel.begin(item.name)
         except MachineLost as lost:
@@ -85,6 +87,9 @@ class ItemWatch:
             return
         if isinstance(error, CommandHung):
             self._locate(error)
+        missed = self.running.guest.missed_network
+        if missed and HINT not in str(error):
+            error.add_note(f"{missed!r} failed without a network; {HINT}")
         findings, judgement = self._look()
         if judgement.is_quiet or (judgement.missing and not judgement.trouble):
             return

@@ -46,6 +46,7 @@ class Settings:
     keep: bool
     known_splats: Path | None
     dump: bool
+    network: bool
     report: Path
     mirror: str
     stale_index: StaleIndex

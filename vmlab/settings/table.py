@@ -155,6 +155,15 @@ SETTINGS: tuple[Setting, ...] = (
         is_flag=True,
     ),
     Setting(
+        name="network",
+        default="no",
+        parse=yes_or_no,
+        metavar="yes|no",
+        help="give all guests a network: they reach the host's 127.0.0.1 and all that the host reaches; without this "
+        "setting only tests marked `network` have one",
+        is_flag=True,
+    ),
+    Setting(
         name="report",
         default="build/vmlab",
         parse=path,

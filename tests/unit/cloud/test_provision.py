@@ -26,6 +26,7 @@ from vmlab.host.firmware import UefiFiles
 from vmlab.image.keys import lab_keys
 from vmlab.image.sealed import unpack_members
 from vmlab.lab.lab import Lab
+from vmlab.machine.machine import Machine
 from vmlab.settings import load_settings
 from vmlab.store.store import digest_of
 
@@ -210,6 +211,29 @@ def test_an_images_fault_is_not_tried_again_and_tells_where_the_output_is(
     assert caught.value.detail.splitlines()[0] == "the log"
     assert f"image-{target.id}.console" in caught.value.detail
     assert notices == []
+
+
+def test_a_guest_has_a_network_while_it_is_provisioned(
+    lab: Lab, target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[bool] = []
+
+    class RecordingMachine(Machine):
+        def __enter__(self) -> Machine:
+            started.append(self.has_network)
+            raise MachineLost("as always")
+
+    monkeypatch.setattr(provision, "Machine", RecordingMachine)
+    monkeypatch.setattr(provision, "make_overlay", lambda *_, **__: None)
+    monkeypatch.setattr(provision, "own_uefi", lambda *_: None)
+    tcg = Verdict(accelerator=Accelerator.TCG, reason="asked for")
+    monkeypatch.setattr(provision, "choose_by_disk", lambda *_: tcg)
+    work = provision.begin(lab.context, lab.accelerators, target, _cloud(target), _ROW, tmp_path / "disk")
+
+    with pytest.raises(MachineLost), provision.first_guest(lab.context, work, tmp_path / "overlay", tmp_path):
+        pass
+
+    assert started == [True]
 
 
 # --- the resulting image

@@ -88,6 +88,31 @@ def test_a_guests_command_keeps_its_options(
     assert asked == [(1, "m", "debian12-6.1", command, {"is_loaded": True, "is_booted": False})]
 
 
+@pytest.mark.parametrize("option", ["--network", "--vmlab-network"])
+def test_a_shell_has_a_network_if_asked(option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shell, "into_target", lambda lab, *_, **__: asked.append(lab.settings.network))
+
+    for words in (["debian12-6.1"], ["debian12-6.1", option], [option, "debian12-6.1", "true"]):
+        cli.main(["shell", *words])
+    cli.main(["shell", "debian12-6.1", "true", option])  # an option of the guest's command
+
+    assert asked == [False, True, True, False]
+
+
+@pytest.mark.parametrize("option", ["--network", "--vmlab-network"])
+def test_a_kept_guest_is_given_no_network(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert cli.main(["shell", "kept-4711", option]) == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("vmlab: kept-4711 keeps the network that its test had, or none (vmlab shell kept-4711")
+
+
 @pytest.mark.parametrize("head", _SHELL.values(), ids=list(_SHELL))
 def test_a_shell_takes_no_command(head: list[str]) -> None:
     chosen = _parsed(["shell", *head])

@@ -27,6 +27,8 @@ class SshServer:
         self._transports: list[paramiko.Transport] = []
         self.port = int(self._listener.getsockname()[1])
         self.logins: list[str] = []
+        self.agents: list[paramiko.Channel] = []
+        """Channels for which a client offered its SSH agent."""
         self.answers = threading.Event()
         """Event that allows answers: while cleared, requests on open channels are never answered."""
         self.answers.set()
@@ -55,14 +57,17 @@ class SshServer:
         transport.set_subsystem_handler("sftp", paramiko.SFTPServer, _Files)
         self._transports.append(transport)
         with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
-            transport.start_server(server=_Session(self._user_key, self.logins, self.answers))
+            transport.start_server(server=_Session(self._user_key, self.logins, self.agents, self.answers))
 
 
 class _Session(paramiko.ServerInterface):  # type: ignore[misc]
-    def __init__(self, user_key: paramiko.PKey, logins: list[str], answers: threading.Event) -> None:
+    def __init__(
+        self, user_key: paramiko.PKey, logins: list[str], agents: list[paramiko.Channel], answers: threading.Event
+    ) -> None:
         self._user_key = user_key
         self._answers = answers
         self._logins = logins
+        self._agents = agents
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         if key.asbytes() != self._user_key.asbytes():
@@ -77,6 +82,10 @@ class _Session(paramiko.ServerInterface):  # type: ignore[misc]
     def check_channel_request(self, kind: str, chanid: int) -> int:
         del chanid
         return int(paramiko.common.OPEN_SUCCEEDED if kind == "session" else 1)
+
+    def check_channel_forward_agent_request(self, channel: paramiko.Channel) -> bool:
+        self._agents.append(channel)
+        return True
 
     def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
         self._answers.wait()

@@ -64,6 +64,17 @@ def _connect(
     )
 
 
+def test_the_users_settings_of_fabric_do_not_lend_a_guest_the_users_agent(
+    reach: Connect, server: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".fabric.yaml").write_text("forward_agent: true\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert reach().run("echo out", timeout_s=10).ok
+
+    assert server.agents == []
+
+
 def test_a_command_returns_status_and_both_streams(reach: Connect, server: SshServer) -> None:
     transport = reach()
     done = transport.run("echo out; echo err >&2; exit 3", timeout_s=10)

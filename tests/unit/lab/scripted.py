@@ -50,11 +50,11 @@ class ScriptedMachines(Machines):
         self._script = script
 
     @contextlib.contextmanager
-    def boot(self, origin: Origin | None = None) -> Iterator[Running]:
+    def boot(self, origin: Origin | None = None, *, has_network: bool = False) -> Iterator[Running]:
         del origin
         _ = self._scripted.image
         self._script.act("boot", self._script.boots)
-        yield running(self._scripted, is_fork=False)
+        yield running(self._scripted, is_fork=False, has_network=has_network)
 
 
 class ScriptedFreezer(Freezer):
@@ -71,10 +71,10 @@ class ScriptedFreezer(Freezer):
         return SNAPSHOT
 
     @contextlib.contextmanager
-    def resume(self, snapshot: StoredObject) -> Iterator[Running]:
+    def resume(self, snapshot: StoredObject, *, has_network: bool = False) -> Iterator[Running]:
         del snapshot
-        self._script.act("fork", self._script.forks)
-        yield running(self._scripted, is_fork=True)
+        self._script.act("fork with a network" if has_network else "fork", self._script.forks)
+        yield running(self._scripted, is_fork=True, has_network=has_network)
 
 
 class ScriptedTestbed(Testbed):
@@ -98,10 +98,10 @@ class ScriptedTestbed(Testbed):
             return _words(booted)
 
 
-def running(rig: Rig, *, is_fork: bool) -> Running:
+def running(rig: Rig, *, is_fork: bool, has_network: bool) -> Running:
     transport = FakeTransport()
     guest = fakes.guest_over(transport, is_emulated=rig.accelerator.accelerator is Accelerator.TCG)
-    machine = FakeMachine(rig.image, rig.spec, console=Path("console"))
+    machine = FakeMachine(rig.image, rig.spec, console=Path("console"), has_network=has_network)
     return Running(target=TARGET, guest=guest, machine=machine, start_s=1.0, open_shell=lambda _: 0, is_fork=is_fork)
 
 

@@ -74,7 +74,7 @@ _DEVICES = [
     "-chardev", "socket,id=monitor,fd=7", "-mon", "chardev=monitor,mode=control",
     "-drive", "if=none,id=disk,file=/run/disk.qcow2,format=qcow2,cache=unsafe,discard=unmap",
     "-device", "virtio-blk-pci,drive=disk",
-    "-netdev", "user,id=net,hostfwd=tcp:127.0.0.1:0-:22",
+    "-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22",
     "-device", "virtio-net-pci,netdev=net,mac=52:54:00:76:6d:6c,romfile=",
     "-device", "virtio-rng-pci",
     "-device", "vmgenid,guid=auto",
@@ -161,6 +161,15 @@ def test_what_a_guest_sees_does_not_depend_on_where_things_lie() -> None:
     there = guest_visible_words(machine_spec(image(Path("/elsewhere")), Accelerator.TCG, cpus=2, memory_mib=1024))
     assert here == there
     assert not any("/store" in word for word in here)
+
+
+def test_a_network_changes_one_word_and_no_snapshots_key() -> None:
+    spec = _spec(Accelerator.TCG)
+    restricted, networked = qemu_argv(spec, _wiring()), qemu_argv(spec, replace(_wiring(), has_network=True))
+    assert [words for words in zip(restricted, networked, strict=True) if words[0] != words[1]] == [
+        ("user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22", "user,id=net,restrict=off,hostfwd=tcp:127.0.0.1:0-:22")
+    ]
+    assert restricted[restricted.index("-netdev") + 1] in guest_visible_words(spec)
 
 
 @pytest.mark.parametrize(
