@@ -37,13 +37,19 @@ def lab_keys(store: Store) -> LabKeys:
                     hint=f"have the shared store's maintainer run: chmod -R a+rX {store.shared}",
                 )
         return keys
-    directory = store.directory("keys")
+    directory = store.root / "keys"
     keys = LabKeys(user=directory / "user", host=directory / "host")
+    if not _missing(keys):
+        return keys  # without a lock, because the store may be read-only
+    store.directory("keys")
     with store.lock("keys"):
-        for private in (keys.user, keys.host):
-            if not private.with_suffix(".pub").is_file():
-                _make(private)
+        for private in _missing(keys):
+            _make(private)
     return keys
+
+
+def _missing(keys: LabKeys) -> list[Path]:
+    return [private for private in (keys.user, keys.host) if not private.with_suffix(".pub").is_file()]
 
 
 def _make(private: Path) -> None:
@@ -56,7 +62,9 @@ def _make(private: Path) -> None:
     )
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     try:
-        private.touch(mode=0o600)
+        # A new file: an existing one, or a link, would keep its mode.
+        private.unlink(missing_ok=True)
+        private.touch(mode=0o600, exist_ok=False)
         private.write_bytes(text)
         # The public half is written last: if it exists, the private one is complete.
         private.with_suffix(".pub").write_bytes(public + b"\n")

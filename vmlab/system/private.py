@@ -10,6 +10,7 @@ import json
 import os
 import pwd
 import stat
+from os import geteuid
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def is_own_directory(path: Path) -> bool:
         found = path.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == geteuid()
 
 
 def is_private_directory(path: Path) -> bool:
@@ -69,7 +70,7 @@ def read_json(path: Path, *, limit_bytes: int, must_be_own: bool = False) -> Any
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise ValueError("it is not a regular file")
-        if must_be_own and (found.st_uid != os.geteuid() or found.st_nlink != 1 or found.st_mode & _WRITABLE_BY_OTHERS):
+        if must_be_own and (found.st_uid != geteuid() or found.st_nlink != 1 or found.st_mode & _WRITABLE_BY_OTHERS):
             raise ValueError(f"it is {_described(found)}")
         raw = stream.read(limit_bytes + 1)
     if len(raw) > limit_bytes:
@@ -81,7 +82,7 @@ def read_json(path: Path, *, limit_bytes: int, must_be_own: bool = False) -> Any
 
 
 def _is_private(found: os.stat_result) -> bool:
-    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == geteuid()
     return is_ours and not found.st_mode & _WRITABLE_BY_OTHERS
 
 

@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from os import geteuid
 from pathlib import Path
 
 from vmlab.errors import HostError
@@ -42,7 +43,7 @@ def own_parent() -> Path:
 
 
 def _own_parent() -> Path:
-    return PARENT / f"vmlab-{os.geteuid()}"
+    return PARENT / f"vmlab-{geteuid()}"
 
 
 class ScratchDirectory:
