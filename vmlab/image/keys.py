@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vmlab.errors import AssetError
 from vmlab.store.store import Store
+from vmlab.system.files import is_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,8 @@ def lab_keys(store: Store) -> LabKeys:
     The keys of a shared store take precedence: its images contain them. Raises `AssetError` when they cannot be read.
     """
     shared = store.shared_directory("keys")
-    if shared is not None and (shared / "user.pub").is_file():
+    # A directory that cannot be entered seems to be empty.
+    if shared is not None and (is_file(shared / "user.pub") or not os.access(shared, os.X_OK)):
         keys = LabKeys(user=shared / "user", host=shared / "host")
         for private in (keys.user, keys.host):
             if not os.access(private, os.R_OK):
@@ -49,7 +51,7 @@ def lab_keys(store: Store) -> LabKeys:
 
 
 def _missing(keys: LabKeys) -> list[Path]:
-    return [private for private in (keys.user, keys.host) if not private.with_suffix(".pub").is_file()]
+    return [private for private in (keys.user, keys.host) if not is_file(private.with_suffix(".pub"))]
 
 
 def _make(private: Path) -> None:

@@ -10,37 +10,40 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vmlab.errors import HostError
+from vmlab.system.files import is_directory
 
-_OTHER_STORE = "choose another directory with --vmlab-store"
+
+def require_directory(root: Path) -> None:
+    """Raise `HostError` when a store's path is something else than a directory that this user can enter. It may be
+    missing."""
+    if is_directory(root):
+        what = "" if os.access(root, os.X_OK) else "not a directory that you can enter"
+    elif not os.path.lexists(root):
+        what = ""
+    else:
+        what = f"a link to {str(root.readlink())!r}, which does not exist" if root.is_symlink() else "not a directory"
+    if what:
+        raise HostError(f"the store {str(root)!r} is {what}", hint="choose another directory with --vmlab-store")
 
 
 def object_paths(root: Path) -> list[Path]:
-    """Return the paths of a store's objects, damaged ones too, sorted; raises `HostError` if `root` is not a directory.
+    """Return the paths of a store's objects, damaged ones too, sorted; none if there is no store yet.
 
-    A store that does not exist yet has none.
+    Raises `HostError` if it is not a directory that can be read.
     """
+    require_directory(root)
     try:
         kinds = sorted((root / "objects").iterdir())
+    except FileNotFoundError:
+        return []
     except OSError as error:
-        refusal = refusal_of(root)
-        if refusal is not None:
-            raise refusal from None
-        if isinstance(error, FileNotFoundError):
-            return []
-        raise HostError(f"cannot read the store {str(root)!r}: {error.strerror}", hint=_OTHER_STORE) from None
+        message = f"cannot read the objects of the store {str(root)!r}: {error.strerror}"
+        raise HostError(message, hint="choose another directory with --vmlab-store") from None
     found: list[Path] = []
     for kind in kinds:
         with contextlib.suppress(OSError):
             found += sorted(kind.iterdir())
     return found
-
-
-def refusal_of(root: Path) -> HostError | None:
-    """Return the error for a store's path that something else than a directory has; None if a store can be there."""
-    if root.is_dir() or not os.path.lexists(root):
-        return None
-    what = f"a link to {str(root.readlink())!r}, which does not exist" if root.is_symlink() else "not a directory"
-    return HostError(f"the store {str(root)!r} is {what}", hint=_OTHER_STORE)
 
 
 def is_open(root: Path) -> bool:
@@ -52,11 +55,14 @@ def writable_by_others(root: Path) -> Iterator[Path]:
     """Yield what other users can change in a store that they can enter: directories, keys and objects' files."""
     if not _mode(root) & (stat.S_IXGRP | stat.S_IXOTH):
         return
-    folders = [root, *sorted(root.glob("*/")), *sorted(root.glob("objects/*/")), *object_paths(root)]
-    files = [file for folder in (root / "keys", *object_paths(root)) if folder.is_dir() for file in folder.iterdir()]
-    for path in (*folders, *sorted(files)):
-        if not path.is_symlink() and _mode(path) & (stat.S_IWGRP | stat.S_IWOTH):
-            yield path
+    yield from filter(_is_writable_by_others, (root, *sorted(root.glob("*/")), *sorted(root.glob("objects/*/"))))
+    for folder in object_paths(root):
+        yield from filter(_is_writable_by_others, (folder, *sorted(folder.glob("*"))))
+    yield from filter(_is_writable_by_others, sorted(root.glob("keys/*")))
+
+
+def _is_writable_by_others(path: Path) -> bool:
+    return not path.is_symlink() and bool(_mode(path) & (stat.S_IWGRP | stat.S_IWOTH))
 
 
 def _mode(path: Path) -> int:

@@ -25,9 +25,9 @@ from vmlab.errors import AssetError, HostError, hides_frames
 from vmlab.store.object import MANIFEST, check_object, load_object
 from vmlab.store.object import StoredObject as StoredObject
 from vmlab.store.object import digest_of as digest_of
-from vmlab.store.place import object_paths, refusal_of
+from vmlab.store.place import object_paths, require_directory
 from vmlab.store.seal import survey, sync
-from vmlab.system.files import disk_error, remove_tree, replace_file
+from vmlab.system.files import disk_error, is_directory, is_file, remove_tree, replace_file
 from vmlab.system.lock import open_lock, take, try_take
 from vmlab.system.private import read_json
 
@@ -81,7 +81,8 @@ class Store:
             check_object(known, deep=False)
             return known
         path = self.object_path(kind, digest)
-        if not (path / MANIFEST).is_file():
+        require_directory(self.root)
+        if not is_file(path / MANIFEST):
             return None
         found = load_object(path)
         check_object(found, deep=False)
@@ -124,7 +125,11 @@ class Store:
 
     @property
     def is_there(self) -> bool:
-        """True if the directory is a store; in any other directory the lab removes nothing."""
+        """True if the directory is a store; in any other directory the lab removes nothing.
+
+        Raises `HostError` if it is not a directory.
+        """
+        require_directory(self.root)
         return (self.root / "objects").is_dir() or (self.root / "locks").is_dir()
 
     def objects(self) -> Iterator[StoredObject]:
@@ -299,13 +304,13 @@ class Store:
     def shared_directory(self, name: str) -> Path | None:
         """Return the shared store's directory of that name; None if there is none."""
         path = self.shared / name if self.shared is not None else None
-        return path if path is not None and path.is_dir() else None
+        return path if path is not None and is_directory(path) else None
 
     def _shared_path(self, kind: str, digest: str) -> Path | None:
         if self.shared is None or kind in _HOST_BOUND:
             return None
         path = self.shared / "objects" / kind / digest
-        return path if (path / MANIFEST).is_file() else None
+        return path if is_file(path / MANIFEST) else None
 
     def object_path(self, kind: str, digest: str) -> Path:
         """Return the path of an object, which may not exist yet."""
@@ -319,7 +324,8 @@ class Store:
             for directory in (self.root, *(self.root / part for part in reversed(Path(name).parents)), path):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise refusal_of(self.root) or disk_error(error, self.root) from error
+            require_directory(self.root)
+            raise disk_error(error, self.root) from error
         return path
 
     def _fresh_directory(self, name: str) -> Path:

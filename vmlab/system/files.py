@@ -44,6 +44,22 @@ def disk_error(error: OSError, path: Path) -> HostError:
     return HostError(f"cannot write to {str(path)!r}: {error.strerror}", hint=hint)
 
 
+def is_file(path: Path) -> bool:
+    """True if a path is a file that can be reached; `Path.is_file` raises if a directory above it cannot be entered."""
+    try:
+        return path.is_file()
+    except PermissionError:
+        return False
+
+
+def is_directory(path: Path) -> bool:
+    """True if a path is a directory that can be reached."""
+    try:
+        return path.is_dir()
+    except PermissionError:
+        return False
+
+
 def remove_tree(path: Path) -> None:
     """Delete a directory, if it exists, without crossing a mount point below it; a link itself, not what it leads to.
 
