@@ -313,7 +313,7 @@ def test_something_else_in_a_locks_place_is_one_line(own: Path, tmp_path: Path, 
 
 @pytest.mark.parametrize("lock", ["room.lock", "start.lock"])
 def test_a_lock_that_is_held_too_long_names_its_holder(own: Path, monkeypatch: pytest.MonkeyPatch, lock: str) -> None:
-    monkeypatch.setattr(registry, "_STARTS_S", 0.2, raising=False)
+    monkeypatch.setattr(registry, "START_S", 0.2)
     own.mkdir(mode=0o711)
     with subprocess.Popen(["flock", str(own / lock), "sh", "-c", "echo held; cat"], stdin=-1, stdout=-1) as holder:
         assert holder.stdout is not None

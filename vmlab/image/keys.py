@@ -33,7 +33,7 @@ def lab_keys(store: Store) -> LabKeys:
     if shared is not None and (is_file(shared / "user.pub") or not os.access(shared, os.X_OK)):
         keys = LabKeys(user=shared / "user", host=shared / "host")
         for private in (keys.user, keys.host):
-            if not os.access(private, os.R_OK):
+            if not all(os.access(half, os.R_OK) for half in (private, private.with_suffix(".pub"))):
                 raise AssetError(
                     f"cannot read a key of the shared store's guests: {str(private)!r}",
                     hint=f"have the shared store's maintainer run: chmod -R a+rX {store.shared}",

@@ -38,7 +38,7 @@ from vmlab.system.wait import wait_until
 _RECORD = "machine.json"
 _RECORD_BYTES = 64 * 2**10
 """Largest record: a hundred times what one takes."""
-_STARTS_S = 60.0
+START_S = 60.0
 """Timeout for others that start a machine, which takes a second."""
 
 
@@ -144,7 +144,7 @@ def room_for(needed_mib: int, *, timeout_s: float) -> Iterator[None]:
     descriptor = open_lock(own_parent() / "start.lock")
 
     def has_room() -> bool:
-        take(descriptor, timeout_s=_STARTS_S, describe="another machine to start", hint="`vmlab reap` ends orphans")
+        take(descriptor, timeout_s=START_S, describe="another machine to start", hint="`vmlab reap` ends orphans")
         if fits(needed_mib, available_mib=available_memory_mib(), promised_mib=_promised_mib()):
             return True
         fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -53,6 +53,7 @@ class ScratchDirectory:
     """
 
     def __init__(self, *, needed_mib: int, what: str, mode: int = 0o700, remove: Remove = remove_tree) -> None:
+        parent = own_parent()
         remove_left_behind(remove)
         free_mib = shutil.disk_usage(PARENT).free // 2**20
         if free_mib < needed_mib:
@@ -62,7 +63,11 @@ class ScratchDirectory:
             )
         self._remove = remove
         owner = ProcessIdentity.of(os.getpid())
-        self.path = Path(tempfile.mkdtemp(prefix=f"vmlab-{owner.pid}-{owner.started}-", dir=own_parent()))
+        try:
+            self.path = Path(tempfile.mkdtemp(prefix=f"vmlab-{owner.pid}-{owner.started}-", dir=parent))
+        except OSError as error:
+            message = f"cannot make a directory in {str(parent)!r}: {error.strerror}"
+            raise HostError(message, hint="free space") from None
         self.path.chmod(mode)
         self.lock_fd = lock_directory(self.path)
         """Descriptor of the lock; a child that inherits it keeps the directory while it lives."""
