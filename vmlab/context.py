@@ -36,7 +36,7 @@ class Context:
     @classmethod
     def of(cls, settings: Settings, *, progress: Say = silent, notice: Say = silent) -> Context:
         """Return a context with the store that the settings name. Does not access the disk."""
-        store = Store(settings.store, budget_gib=settings.store_gib, shared=settings.shared_store)
+        store = Store(settings.store, budget_gib=settings.store_gib, shared=settings.shared_store, notice=notice)
         return cls(settings=settings, store=store, progress=progress, notice=notice)
 
     def tell(self, name: str, what: str, why: str) -> None:

@@ -15,7 +15,7 @@ from .inner import Inner
 pytest_plugins = ["pytester"]
 
 _NO_GUEST = "def test_sum():\n    assert 1 + 1 == 2\n"
-_HEAVY = ("fabric", "paramiko", "invoke", "qemu", "msgspec", "rich", "elftools", "cryptography", "filelock", "tomllib")
+_HEAVY = ("fabric", "paramiko", "invoke", "qemu", "msgspec", "rich", "elftools", "cryptography", "tomllib")
 
 
 def _usage_error(result: pytest.RunResult) -> str:

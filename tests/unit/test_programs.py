@@ -14,7 +14,16 @@ from vmlab.host.install import REQUIREMENTS
 
 _ROOT = Path(__file__).parents[2]
 # Trees that `nox -s tests` runs; other sessions report missing programs themselves.
-_TREES = ("vmlab", "tests/unit", "tests/plugin", "tests/fibdrv", "tests/kernel", "tests/lab", "tests/zoo")
+_TREES = (
+    "vmlab",
+    "tests/unit",
+    "tests/plugin",
+    "tests/hostile",
+    "tests/fibdrv",
+    "tests/kernel",
+    "tests/lab",
+    "tests/zoo",
+)
 # Programs of Debian's essential packages; `dpkg -S` on Debian 12 names the package.
 _ESSENTIAL = {
     "bash": "bash",
@@ -25,8 +34,9 @@ _ESSENTIAL = {
     "setpriv": "util-linux",
     "unshare": "util-linux",
     "fallocate": "util-linux",
+    "flock": "util-linux",
     **dict.fromkeys(
-        ("chmod", "chroot", "cp", "echo", "env", "printf", "rm", "seq", "sleep", "true"),
+        ("chmod", "chroot", "cp", "echo", "env", "ls", "printf", "rm", "seq", "sleep", "stat", "touch", "true"),
         "coreutils",
     ),
 }

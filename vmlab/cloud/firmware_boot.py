@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 from vmlab.catalogue.cloud_image import Firmware
@@ -15,6 +14,7 @@ from vmlab.host.firmware import UefiFiles, find_uefi
 from vmlab.machine.accelerators import Accelerators
 from vmlab.machine.argv import MachineSpec, firmware_spec, proof_argv
 from vmlab.settings import Settings
+from vmlab.system.scratch import ScratchDirectory
 
 LEAST_DISK_BYTES = 12 * 2**30
 """Disk size to which cloud-init grows the root file system; publishers' disks have little free space."""
@@ -59,8 +59,8 @@ def choose_by_disk(
     if known is not None:
         return accelerators.verdict(known)
     settings = context.settings
-    with tempfile.TemporaryDirectory(prefix="vmlab-firmware-") as directory:
-        uefi = own_uefi(architecture, firmware, Path(directory))
+    with ScratchDirectory(needed_mib=64, what="UEFI variables") as directory:
+        uefi = own_uefi(architecture, firmware, directory)
         spec = firmware_spec(
             architecture, Accelerator.KVM, cpus=settings.cpus, memory_mib=settings.memory_mib, uefi=uefi
         )

@@ -15,8 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from filelock import FileLock, Timeout
-
 from vmlab.errors import HostError
 from vmlab.store.store import Store
 from vmlab.system.files import remove_tree, replace_file
@@ -103,8 +101,9 @@ class Part:
 def remove_parts(store: Store) -> Iterator[tuple[str, int]]:
     """Remove the parts that no process is fetching; yields the name and size of each."""
     for directory in sorted((store.root / _DIRECTORY).glob("*")):
-        locks = store.directory("locks")
-        with contextlib.suppress(Timeout), FileLock(locks / f"{directory.name}.lock", timeout=0):
+        with store.lock_if_free(directory.name) as is_free:
+            if not is_free:
+                continue
             data = directory / "data"
             size = data.stat().st_size if data.is_file() else 0
             remove_tree(directory)

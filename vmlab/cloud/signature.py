@@ -10,12 +10,12 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from vmlab.errors import AssetError
 from vmlab.system.process import find_program, run
+from vmlab.system.scratch import ScratchDirectory
 
 SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----"
 _ARMOUR = re.compile(rb"-----BEGIN PGP PUBLIC KEY BLOCK-----\r?\n(?:\S.*\r?\n)*\r?\n([A-Za-z0-9+/=\s]+?)\r?\n=")
@@ -41,15 +41,14 @@ def check_signature(text: str, keyring: Path, *, where: str, detached: bytes | N
 
     Raises `AssetError` when the signature is invalid, or its key is not in `keyring`.
     """
-    with tempfile.TemporaryDirectory(prefix="vmlab-") as name:
-        directory = Path(name)
+    with ScratchDirectory(needed_mib=1, what="a signature") as directory:
         (directory / "list").write_bytes(text.encode())
         (directory / "keyring").write_bytes(_unarmoured(keyring.read_bytes()))
         files = [str(directory / "list")]
         if detached is not None:
             (directory / "signature").write_bytes(detached)
             files.insert(0, str(directory / "signature"))
-        options = ["--homedir", name, "--keyring", str(directory / "keyring"), "--status-fd", "1"]
+        options = ["--homedir", str(directory), "--keyring", str(directory / "keyring"), "--status-fd", "1"]
         checked = run(["gpgv", *options, *files], timeout_s=_TIMEOUT_S)
     valid = _VALID.search(checked.output)
     if not checked.ok or valid is None:

@@ -56,9 +56,9 @@ def _reap(_: argparse.Namespace, settings: Settings) -> int:
 
     store = open_lab(settings).store
     said = registry.reap()
-    rubbish = store.remove_rubbish()
     for line in said:
         print(line)
+    rubbish = store.remove_rubbish()
     if rubbish:
         print(f"removed  {rubbish} unfinished objects in the store")
     if not said and not rubbish:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from vmlab.catalogue.target import Architecture, Boot, Target
@@ -18,6 +19,7 @@ from vmlab.errors import AssetError, HostError, UsageError, VmlabError
 from vmlab.image.kernel_line import resolve
 from vmlab.image.recipe import load_recipe
 from vmlab.lab.lab import Lab
+from vmlab.store.place import is_open, writable_by_others
 from vmlab.store.store import Store, StoredObject, digest_of
 from vmlab.system.files import remove_tree
 
@@ -29,8 +31,14 @@ def chosen_objects(store: Store, targets: Sequence[Target]) -> list[StoredObject
 
 
 def verify(store: Store, targets: Sequence[Target], *, say: Say) -> bool:
-    """Verify the hash of every object and report each; False if one is damaged."""
+    """Verify the hash of every object and report each; False if one is damaged, or others can write to the store.
+
+    A store that others can read is reported, and is not a failure: a shared store must be readable.
+    """
     is_whole = True
+    for kind, digest in store.unreadable():
+        is_whole = False
+        say(f"damaged  {kind:8} {digest}: its manifest cannot be read")
     for item in chosen_objects(store, targets):
         try:
             store.verify(item)
@@ -38,6 +46,12 @@ def verify(store: Store, targets: Sequence[Target], *, say: Say) -> bool:
         except AssetError as error:
             is_whole = False
             say(f"damaged  {item.kind:8} {item.label}: {error.message}")
+    for path in writable_by_others(store.root):
+        is_whole = False
+        say(f"writable {path} by other users, who can change what guests run (chmod go-w {shlex.quote(str(path))})")
+    if is_open(store.root):
+        mend = f"chmod 700 {shlex.quote(str(store.root))}"
+        say(f"readable {store.root} by other users, with the keys of its guests ({mend}, unless it is a shared store)")
     return is_whole
 
 

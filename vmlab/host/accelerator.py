@@ -10,7 +10,6 @@ import os
 import platform
 import re
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from vmlab.host.processor import Processor, read_processor
 from vmlab.settings import AcceleratorChoice
 from vmlab.store.store import Store, digest_of
 from vmlab.system.process import end, find_program, run, tied_to_parent
+from vmlab.system.scratch import ScratchDirectory
 
 PROOF_TIMEOUT_S = 12.0
 """Timeout for the kernel's first line: it takes under a second with KVM, and a few on a slow nested host."""
@@ -236,8 +236,8 @@ def _prove(kvm_argv: Callable[[str, Path], Sequence[str]], ladder: Sequence[str]
         if silent and model.startswith(f"{silent},"):
             failed[model] = f"not tried: it is {silent} with other options, and {silent} timed out"
             continue
-        with tempfile.TemporaryDirectory(prefix="vmlab-kvm-") as directory:
-            console = Path(directory, "console")
+        with ScratchDirectory(needed_mib=1, what="a console") as directory:
+            console = directory / "console"
             try:
                 seconds = _first_line(kvm_argv(model, console), console, timeout_s)
             except _NoKernel as error:

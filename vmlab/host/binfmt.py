@@ -11,11 +11,10 @@ import os
 import platform
 import struct
 import subprocess
-import tempfile
-from pathlib import Path
 
 from vmlab.catalogue.target import Architecture
 from vmlab.errors import HostError
+from vmlab.system.scratch import ScratchDirectory
 
 _MACHINES = {"x86_64": Architecture.AMD64, "aarch64": Architecture.ARM64}
 _ELF_MACHINE = {Architecture.AMD64: 62, Architecture.ARM64: 183}
@@ -60,9 +59,7 @@ def runs_programs_of(architecture: Architecture) -> bool:
 
 
 def _refusal(architecture: Architecture) -> str:
-    with tempfile.TemporaryDirectory(prefix="vmlab-foreign-") as directory:
-        root = Path(directory)
-        root.chmod(0o755)
+    with ScratchDirectory(needed_mib=1, what="a test program", mode=0o755) as root:
         program = root / "exit"
         program.write_bytes(elf_program(architecture))
         program.chmod(0o755)
@@ -76,7 +73,7 @@ def _refusal(architecture: Architecture) -> str:
         # Without user namespaces there is no chroot to test; mmdebstrap reports that itself.
         if namespace and status_of([*namespace, "true"]) != 0:
             return ""
-        if status_of([*namespace, "chroot", directory, "/exit"]) != _STATUS:
+        if status_of([*namespace, "chroot", str(root), "/exit"]) != _STATUS:
             return "the registered emulator does not work in a chroot: it needs the flag F (binfmt_misc)"
     return ""
 

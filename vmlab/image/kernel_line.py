@@ -11,12 +11,12 @@ from pathlib import Path
 from vmlab.catalogue.target import Target
 from vmlab.context import Context
 from vmlab.decode import structure, unstructure
-from vmlab.errors import AssetError
+from vmlab.errors import AssetError, UsageError
 from vmlab.image.debian_index import KernelPackages, newest_kernel, parse_packages, version_key
 from vmlab.image.mirrors import find_mirrors, index_options
 from vmlab.image.mmdebstrap import fresh_log, mmdebstrap
 from vmlab.image.recipe import Recipe, guest_packages
-from vmlab.store.store import digest_of
+from vmlab.store.store import Store, digest_of
 from vmlab.system.naming import told_of
 
 _INDEX_TIMEOUT_S = 600
@@ -37,9 +37,9 @@ def resolve(target: Target, recipe: Recipe, context: Context, *, refresh: bool =
     When the mirror is unreachable and older versions are cached, those are used, with a notice.
     """
     name = f"resolved-{target.id}-{digest_of({'packages': guest_packages(target.suite, recipe)})}"
-    known = context.store.note(name)
+    known = _known(context.store, name)
     if known is not None and not refresh and known[1] < context.settings.index_days * 86400:
-        return structure(known[0], Resolution, where=name)
+        return known[0]
     try:
         index = read_index(target, context)
         resolution = choose(target, index, guest_packages(target.suite, recipe))
@@ -48,9 +48,18 @@ def resolve(target: Target, recipe: Recipe, context: Context, *, refresh: bool =
             raise
         older = f"using the versions resolved {known[1] / 86400:.0f} days ago"
         context.notice(f"{told_of(target.id, error.message)}; {older}")
-        return structure(known[0], Resolution, where=name)
+        return known[0]
     context.store.remember(name, unstructure(resolution))
     return resolution
+
+
+def _known(store: Store, name: str) -> tuple[Resolution, float] | None:
+    """Return the cached versions with their age in seconds; None if there are none, or the note is damaged."""
+    note = store.note(name)
+    try:
+        return None if note is None else (structure(note[0], Resolution, where=name), note[1])
+    except UsageError:
+        return None
 
 
 def choose(target: Target, index: Mapping[str, str], names: tuple[str, ...]) -> Resolution:

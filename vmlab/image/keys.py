@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vmlab.errors import AssetError
 from vmlab.store.store import Store
+from vmlab.system.files import is_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,22 +29,29 @@ def lab_keys(store: Store) -> LabKeys:
     The keys of a shared store take precedence: its images contain them. Raises `AssetError` when they cannot be read.
     """
     shared = store.shared_directory("keys")
-    if shared is not None and (shared / "user.pub").is_file():
+    # A directory that cannot be entered seems to be empty.
+    if shared is not None and (is_file(shared / "user.pub") or not os.access(shared, os.X_OK)):
         keys = LabKeys(user=shared / "user", host=shared / "host")
         for private in (keys.user, keys.host):
-            if not os.access(private, os.R_OK):
+            if not all(os.access(half, os.R_OK) for half in (private, private.with_suffix(".pub"))):
                 raise AssetError(
                     f"cannot read a key of the shared store's guests: {str(private)!r}",
                     hint=f"have the shared store's maintainer run: chmod -R a+rX {store.shared}",
                 )
         return keys
-    directory = store.directory("keys")
+    directory = store.root / "keys"
     keys = LabKeys(user=directory / "user", host=directory / "host")
+    if not _missing(keys):
+        return keys  # without a lock, because the store may be read-only
+    store.directory("keys")
     with store.lock("keys"):
-        for private in (keys.user, keys.host):
-            if not private.with_suffix(".pub").is_file():
-                _make(private)
+        for private in _missing(keys):
+            _make(private)
     return keys
+
+
+def _missing(keys: LabKeys) -> list[Path]:
+    return [private for private in (keys.user, keys.host) if not is_file(private.with_suffix(".pub"))]
 
 
 def _make(private: Path) -> None:
@@ -56,7 +64,9 @@ def _make(private: Path) -> None:
     )
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     try:
-        private.touch(mode=0o600)
+        # A new file: an existing one, or a link, would keep its mode.
+        private.unlink(missing_ok=True)
+        private.touch(mode=0o600, exist_ok=False)
         private.write_bytes(text)
         # The public half is written last: if it exists, the private one is complete.
         private.with_suffix(".pub").write_bytes(public + b"\n")

@@ -2,11 +2,14 @@
 """Registry of this user's running machines, of all processes: each has a record beside its overlay.
 
 The start of a machine checks the records for free memory, `vmlab shell` for kept guests, `vmlab reap` for orphans.
+A record is believed only if this user alone can have written it. Guests of other users are not counted: the memory that
+they use is missing from what the kernel calls available, and what they were promised and did not take yet is unknown.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import os
@@ -15,15 +18,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmlab.decode import structure, unstructure
-from vmlab.errors import HostError, VmlabError
+from vmlab.errors import HostError, MachineLost, VmlabError
 from vmlab.host.facts import available_memory_mib
-from vmlab.system import scratch
 from vmlab.system.files import replace_file
+from vmlab.system.lock import open_lock, take
+from vmlab.system.private import is_private_directory, read_json
 from vmlab.system.process import ProcessIdentity
-from vmlab.system.scratch import is_abandoned, is_locked, owner_of, remove_left_behind, scratch_directories
+from vmlab.system.scratch import (
+    is_abandoned,
+    is_locked,
+    own_parent,
+    owner_of,
+    remove_left_behind,
+    remove_old_temporaries,
+    scratch_directories,
+)
 from vmlab.system.wait import wait_until
 
 _RECORD = "machine.json"
+_RECORD_BYTES = 64 * 2**10
+"""Largest record: a hundred times what one takes."""
+START_S = 60.0
+"""Timeout for others that start a machine, which takes a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +69,12 @@ def write_record(directory: Path, record: MachineRecord) -> None:
 def machines() -> Iterator[tuple[Path, MachineRecord]]:
     """Yield all records with their directories, also those of machines that have ended."""
     for directory in scratch_directories():
+        if not is_private_directory(directory):
+            continue
         # The owner may be removing its record at this moment.
         with contextlib.suppress(OSError, ValueError, VmlabError):
-            text = (directory / _RECORD).read_text(encoding="utf-8")
-            yield directory, structure(json.loads(text), MachineRecord, where=str(directory))
+            row = read_json(directory / _RECORD, limit_bytes=_RECORD_BYTES, must_be_own=True)
+            yield directory, structure(row, MachineRecord, where=str(directory))
 
 
 def kept_machines() -> list[MachineRecord]:
@@ -83,13 +101,23 @@ def reap() -> list[str]:
     for directory, record in list(machines()):
         if not record.is_kept and not is_abandoned(directory):
             continue
-        if record.qemu.is_alive():
-            record.qemu.kill()
-            said.append(f"ended    QEMU {record.qemu.pid} of {record.target}")
-            with contextlib.suppress(VmlabError):
-                _await_end(record.qemu, directory)
-    said += [f"removed  {directory}" for directory in remove_left_behind()]
+        if not record.qemu.is_alive():
+            continue
+        if not _identified(record.qemu).kill():
+            said.append(f"left     process {record.qemu.pid}: it is not the QEMU of {record.target}, or not yours")
+            continue
+        said.append(f"ended    QEMU {record.qemu.pid} of {record.target}")
+        with contextlib.suppress(VmlabError):
+            _await_end(record.qemu, directory)
+    said += [f"removed  {directory}" for directory in (*remove_left_behind(), *remove_old_temporaries())]
     return said
+
+
+def _identified(qemu: ProcessIdentity) -> ProcessIdentity:
+    """Return the identity with its program; records of earlier versions lack it, so a QEMU by its name is taken."""
+    now = ProcessIdentity.of(qemu.pid)
+    is_qemu = "qemu-system" in Path(now.executable).name
+    return dataclasses.replace(qemu, executable=now.executable) if not qemu.executable and is_qemu else qemu
 
 
 def _await_end(qemu: ProcessIdentity, directory: Path) -> None:
@@ -113,11 +141,10 @@ def room_for(needed_mib: int, *, timeout_s: float) -> Iterator[None]:
     The caller must write the machine's record inside the block, so that the next caller counts it. Waits at most
     `timeout_s` for others to end, then raises `HostError` with the free memory.
     """
-    # Lock the directory itself, so that no lock file is left.
-    descriptor = os.open(scratch.PARENT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = open_lock(own_parent() / "start.lock")
 
     def has_room() -> bool:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        take(descriptor, timeout_s=START_S, describe="another machine to start", hint="`vmlab reap` ends orphans")
         if fits(needed_mib, available_mib=available_memory_mib(), promised_mib=_promised_mib()):
             return True
         fcntl.flock(descriptor, fcntl.LOCK_UN)
@@ -126,7 +153,7 @@ def room_for(needed_mib: int, *, timeout_s: float) -> Iterator[None]:
     try:
         try:
             wait_until(has_room, timeout_s=timeout_s, describe="memory for a guest", interval_s=0.5)
-        except VmlabError:
+        except MachineLost:
             raise HostError(
                 f"not enough memory: {available_memory_mib()} MiB available, {sum(_promised_mib())} MiB of them "
                 f"promised to running guests, and this guest needs {needed_mib} MiB",

@@ -20,7 +20,8 @@ from vmlab.store.store import Store, StoredObject
 
 def print_targets(matrix: Matrix, store: Store, lock: ImageLock, *, chosen: Sequence[Target]) -> None:
     """Print a row per target; marks the selected targets, and those whose image was never tried."""
-    releases = {item.facts["target"]: item.facts["release"] for item in store.objects() if item.kind == "image"}
+    images = [item.facts for item in store.objects() if item.kind == "image"]
+    releases = {facts.get("target"): facts.get("release", "") for facts in images}
     table = _table("", "target", "line", "flavour", "suite", "image", "")
     for target in matrix.targets:
         mark = "*" if target in chosen else ""

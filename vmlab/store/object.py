@@ -10,10 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vmlab.errors import AssetError
+from vmlab.decode import structure
+from vmlab.errors import AssetError, UsageError
 from vmlab.store.seal import first_difference
+from vmlab.system.private import read_json
 
 MANIFEST = "manifest.json"
+_MANIFEST_BYTES = 4 * 2**20
+"""Largest manifest: a thousand times the usual size."""
+_WORDS = ("target", "release", "name", "ko", "cloud_image", "compiler", "root")
+"""Facts that are text."""
 _SHARED_HINT = "have the shared store's maintainer rebuild it, or build it here: run without --vmlab-shared-store"
 
 
@@ -48,6 +54,26 @@ class StoredObject:
         return str(self.inputs.get("codename", self.digest))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRow:
+    """A file of an object, or a folder with its whole tree."""
+
+    size: int
+    sha256: str
+    mtime_ns: int
+    disk: int = -1
+    """Size on disk; -1 in a manifest of an earlier version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Manifest:
+    inputs: dict[str, Any]
+    facts: dict[str, Any]
+    created: float
+    files: dict[str, FileRow]
+    schema: int = 1
+
+
 def digest_of(inputs: Mapping[str, Any]) -> str:
     """Return the name of an object with these inputs: 20 hex digits (80 bits) of a SHA-256."""
     text = json.dumps(inputs, sort_keys=True, separators=(",", ":"))
@@ -55,32 +81,29 @@ def digest_of(inputs: Mapping[str, Any]) -> str:
 
 
 def load_object(path: Path, *, is_new: bool = False, is_shared: bool = False) -> StoredObject:
-    """Load the object in a directory; raises `AssetError` when its manifest cannot be read."""
-    try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        return StoredObject(
-            kind=path.parent.name,
-            digest=path.name,
-            path=path,
-            inputs=manifest["inputs"],
-            facts=manifest["facts"],
-            created=manifest["created"],
-            size_bytes=sum(row.get("disk", row["size"]) for row in manifest["files"].values()),
-            seal=digest_of(manifest["files"]),
-            is_new=is_new,
-            is_shared=is_shared,
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AssetError(
-            f"{path.parent.name} {path.name} in the store is damaged: its manifest cannot be read ({error})",
-            hint=_SHARED_HINT if is_shared else "`vmlab images prune --damaged` removes it",
-        ) from error
+    """Load the object in a directory; raises `AssetError` when its manifest is missing or damaged."""
+    manifest, rows = _read_manifest(path, is_shared=is_shared)
+    return StoredObject(
+        kind=path.parent.name,
+        digest=path.name,
+        path=path,
+        inputs=manifest.inputs,
+        facts=manifest.facts,
+        created=manifest.created,
+        size_bytes=sum(row.size if row.disk < 0 else row.disk for row in manifest.files.values()),
+        seal=digest_of(rows),
+        is_new=is_new,
+        is_shared=is_shared,
+    )
 
 
 def check_object(item: StoredObject, *, deep: bool) -> None:
     """Raise `AssetError` when a file of an object differs from its manifest; `deep` hashes every file."""
-    files = json.loads((item.path / MANIFEST).read_text(encoding="utf-8"))["files"]
-    difference = first_difference(item.path, files, deep=deep)
+    _, rows = _read_manifest(item.path, is_shared=item.is_shared)
+    try:
+        difference = first_difference(item.path, rows, deep=deep)
+    except OSError as error:
+        difference = (Path(str(error.filename)).name, f"cannot be read ({error.strerror})")
     if difference is not None:
         raise AssetError(
             f"{item.kind} {item.label} in the store is damaged: {difference[0]} {difference[1]}",
@@ -88,3 +111,29 @@ def check_object(item: StoredObject, *, deep: bool) -> None:
             if item.is_shared
             else "`vmlab images prune --damaged` removes it; the next run builds it again",
         )
+
+
+def _read_manifest(path: Path, *, is_shared: bool) -> tuple[_Manifest, dict[str, Any]]:
+    """Return an object's manifest, and its rows of files as they are written there."""
+    try:
+        raw = read_json(path / MANIFEST, limit_bytes=_MANIFEST_BYTES)
+        manifest = structure(raw, _Manifest, where="it")
+        _require_sound(manifest, path.name)
+    except (OSError, ValueError, UsageError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise AssetError(
+            f"{path.parent.name} {path.name} in the store is damaged: its manifest cannot be read ({why})",
+            hint=_SHARED_HINT if is_shared else "`vmlab images prune --damaged` removes it",
+        ) from error
+    return manifest, raw["files"]
+
+
+def _require_sound(manifest: _Manifest, digest: str) -> None:
+    if digest_of(manifest.inputs) != digest:
+        raise ValueError("its inputs are not those of the object's name")
+    for name in manifest.files:
+        if name != Path(name).name or name in ("", "..", MANIFEST):
+            raise ValueError(f"it has a file {name!r}")
+    for word in _WORDS:
+        if not isinstance(manifest.facts.get(word, ""), str):
+            raise ValueError(f"its fact {word} is not text")

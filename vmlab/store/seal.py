@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,15 @@ def first_difference(directory: Path, rows: Mapping[str, Mapping[str, Any]], *, 
     for name, row in rows.items():
         file = directory / name
         try:
-            found = file.stat()
-        except FileNotFoundError:
+            found = file.lstat()
+        except (FileNotFoundError, NotADirectoryError):
             return name, "is missing"
-        is_tree = file.is_dir()
+        is_tree = stat.S_ISDIR(found.st_mode)
+        if not is_tree and not stat.S_ISREG(found.st_mode):
+            # A FIFO or a device could be read without end.
+            return name, "is neither a file nor a folder"
+        if not is_tree and found.st_size > row["size"]:
+            return name, f"has {found.st_size} bytes, expected {row['size']}"
         as_sealed = found.st_mtime_ns == row["mtime_ns"] and (is_tree or found.st_size == row["size"])
         is_small = not is_tree and found.st_size <= _SMALL_BYTES
         if as_sealed and not is_small and not deep:

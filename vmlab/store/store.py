@@ -11,6 +11,7 @@ keys/                       the lab's SSH keys
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -20,20 +21,24 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from vmlab.errors import AssetError, hides_frames
+from vmlab.errors import AssetError, HostError, hides_frames
 from vmlab.store.object import MANIFEST, check_object, load_object
 from vmlab.store.object import StoredObject as StoredObject
 from vmlab.store.object import digest_of as digest_of
+from vmlab.store.place import object_paths, require_directory
 from vmlab.store.seal import survey, sync
-from vmlab.system.files import disk_error, remove_tree, replace_file
+from vmlab.system.files import disk_error, is_directory, is_file, remove_tree, replace_file
+from vmlab.system.lock import open_lock, take, try_take
+from vmlab.system.private import read_json
 
 __tracebackhide__ = hides_frames
 
 _HOST_BOUND = ("snapshot",)
 """Kinds that belong to one host, its processor and its QEMU. QEMU opens a snapshot's memory for writing even if it
 never writes to it (memory-backend-file without readonly=on)."""
+_NOTE_BYTES = 16 * 2**20
+_PATIENCE_S = 4 * 3600.0
+"""Timeout for another process that builds the same object; an emulated image may take two hours."""
 
 
 class Store:
@@ -44,12 +49,24 @@ class Store:
 
     `shared` is a second store, which many hosts read at once. Nothing in it is written, locked or removed. Its objects
     take precedence, so that all hosts use the same ones.
+
+    Directories are made for this user alone, whatever the umask, and so are an object's files; below them an object's
+    folders keep their modes. `notice` is called once for each damaged object that a listing skips.
     """
 
-    def __init__(self, root: Path, *, budget_gib: float | None = None, shared: Path | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        budget_gib: float | None = None,
+        shared: Path | None = None,
+        notice: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.root = root
         self.shared = shared
         self._budget_gib = budget_gib
+        self._notice = notice
+        self._told: set[Path] = set()
 
     def find(self, kind: str, inputs: Mapping[str, Any]) -> StoredObject | None:
         """Return the object with these inputs and mark it as used; None when it is missing or incomplete.
@@ -64,7 +81,8 @@ class Store:
             check_object(known, deep=False)
             return known
         path = self.object_path(kind, digest)
-        if not (path / MANIFEST).is_file():
+        require_directory(self.root)
+        if not is_file(path / MANIFEST):
             return None
         found = load_object(path)
         check_object(found, deep=False)
@@ -107,27 +125,43 @@ class Store:
 
     @property
     def is_there(self) -> bool:
-        """True if the directory is a store; in any other directory the lab removes nothing."""
+        """True if the directory is a store; in any other directory the lab removes nothing.
+
+        Raises `HostError` if it is not a directory.
+        """
+        require_directory(self.root)
         return (self.root / "objects").is_dir() or (self.root / "locks").is_dir()
 
     def objects(self) -> Iterator[StoredObject]:
-        """Yield every sealed object, including the shared store's, sorted by kind and age."""
+        """Yield every sealed object, including the shared store's, sorted by kind and age.
+
+        Skips an object whose manifest is missing or damaged, with a notice.
+        """
         found = self._own_objects()
-        for path in self.shared.glob(f"objects/*/*/{MANIFEST}") if self.shared is not None else ():
-            if path.parent.parent.name not in _HOST_BOUND:
-                found.append(load_object(path.parent, is_shared=True))
+        for path in object_paths(self.shared) if self.shared is not None else ():
+            if path.parent.name not in _HOST_BOUND:
+                found += self._loaded(path, is_shared=True)
         yield from sorted(found, key=lambda item: (item.kind, item.created))
 
     def _own_objects(self) -> list[StoredObject]:
-        return [load_object(path.parent) for path in self.root.glob(f"objects/*/*/{MANIFEST}")]
+        return [item for path in object_paths(self.root) for item in self._loaded(path, is_shared=False)]
+
+    def _loaded(self, path: Path, *, is_shared: bool) -> list[StoredObject]:
+        try:
+            return [load_object(path, is_shared=is_shared)]
+        except AssetError as error:
+            if path not in self._told:
+                self._told.add(path)
+                self._notice(f"skipped: {error.one_line}")
+            return []
 
     def unreadable(self) -> Iterator[tuple[str, str]]:
-        """Yield kind and digest of each object whose manifest cannot be read; `objects` raises for these."""
-        for path in sorted(self.root.glob(f"objects/*/*/{MANIFEST}")):
+        """Yield kind and digest of each object that `objects` skips."""
+        for path in object_paths(self.root):
             try:
-                load_object(path.parent)
+                load_object(path)
             except AssetError:
-                yield path.parent.parent.name, path.parent.name
+                yield path.parent.name, path.name
 
     def verify(self, item: StoredObject) -> None:
         """Hash every file of an object; raises `AssetError` naming the first that differs from the manifest."""
@@ -144,14 +178,21 @@ class Store:
         with self.lock(f"{kind}-{digest}"), contextlib.ExitStack() as stack:
             try:
                 stack.callback(os.close, _locked(path / MANIFEST, fcntl.LOCK_EX))
-            except FileNotFoundError:
-                pass  # already removed, or without a manifest
             except BlockingIOError:
                 return False
+            except OSError:
+                pass  # already removed, or nothing that a user of the object could hold
             grave = self._fresh_directory(f"{kind}-{digest}") / "old"
-            with contextlib.suppress(FileNotFoundError):
+            try:
+                with contextlib.suppress(PermissionError):
+                    path.chmod(0o700)  # rename(2) writes to a directory that it moves
                 path.rename(grave)
-            remove_tree(grave.parent)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise disk_error(error, path) from None
+            finally:
+                remove_tree(grave.parent)
         return True
 
     @contextlib.contextmanager
@@ -169,6 +210,8 @@ class Store:
             descriptor = _locked(manifest, fcntl.LOCK_SH)
         except (FileNotFoundError, BlockingIOError):
             raise AssetError(f"{path.parent.name} {path.name} is being removed from the store") from None
+        except OSError as error:
+            raise HostError(f"cannot lock {str(manifest)!r}: {error.strerror}", hint="vmlab images verify") from None
         try:
             yield
         finally:
@@ -203,30 +246,37 @@ class Store:
     def remove_rubbish(self) -> int:
         """Delete work directories that no live builder holds; returns their number."""
         count = 0
-        for path in (self.root / "tmp").glob("*") if self.is_there else ():
-            name = path.name.rpartition(".")[0]
-            try:
-                with FileLock(self.root / "locks" / f"{name}.lock", timeout=0):
+        for path in sorted((self.root / "tmp").glob("*")) if self.is_there else ():
+            with self.lock_if_free(path.name.rpartition(".")[0]) as is_free:
+                if is_free:
                     remove_tree(path)
                     count += 1
-            except Timeout:
-                continue
         return count
 
     @contextlib.contextmanager
     def lock(self, name: str, *, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Hold the machine-wide lock of that name; the kernel releases it when its holder dies."""
-        directory = self._directory("locks")
-        held = FileLock(directory / f"{name}.lock")
+        """Hold the machine-wide lock of that name; the kernel releases it when its holder dies.
+
+        Calls `waiting` once if another process holds it; raises `HostError`, which names that process, after hours.
+        """
+        descriptor = self._open_lock(name)
         try:
-            held.acquire(timeout=0)
-        except Timeout:
-            waiting()
-            held.acquire(poll_interval=0.2)
-        try:
+            take(descriptor, timeout_s=_PATIENCE_S, describe=f"the lock {name!r} of the store", on_wait=waiting)
             yield
         finally:
-            held.release()
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def lock_if_free(self, name: str) -> Iterator[bool]:
+        """Hold the lock of that name if no other process does; yields False if one does."""
+        descriptor = self._open_lock(name)
+        try:
+            yield try_take(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _open_lock(self, name: str) -> int:
+        return open_lock(self._directory("locks") / f"{name}.lock")
 
     def note(self, name: str) -> tuple[Any, float] | None:
         """Return a stored fact and its age in seconds; None when it is missing or not valid JSON.
@@ -235,10 +285,10 @@ class Store:
         """
         if self.shared is not None:
             with contextlib.suppress(OSError, ValueError):
-                return json.loads((self.shared / "notes" / f"{name}.json").read_text(encoding="utf-8")), 0.0
+                return read_json(self.shared / "notes" / f"{name}.json", limit_bytes=_NOTE_BYTES), 0.0
         path = self.root / "notes" / f"{name}.json"
         try:
-            return json.loads(path.read_text(encoding="utf-8")), max(0.0, time.time() - path.stat().st_mtime)
+            return read_json(path, limit_bytes=_NOTE_BYTES), max(0.0, time.time() - path.stat().st_mtime)
         except (OSError, ValueError):
             return None
 
@@ -254,23 +304,27 @@ class Store:
     def shared_directory(self, name: str) -> Path | None:
         """Return the shared store's directory of that name; None if there is none."""
         path = self.shared / name if self.shared is not None else None
-        return path if path is not None and path.is_dir() else None
+        return path if path is not None and is_directory(path) else None
 
     def _shared_path(self, kind: str, digest: str) -> Path | None:
         if self.shared is None or kind in _HOST_BOUND:
             return None
         path = self.shared / "objects" / kind / digest
-        return path if (path / MANIFEST).is_file() else None
+        return path if is_file(path / MANIFEST) else None
 
     def object_path(self, kind: str, digest: str) -> Path:
         """Return the path of an object, which may not exist yet."""
         return self.root / "objects" / kind / digest
 
     def _directory(self, name: str) -> Path:
+        """Return a directory of the store. Those that are made are for this user alone: its disks contain keys."""
         path = self.root / name
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            # Path.mkdir() gives its mode to the last directory only.
+            for directory in (self.root, *(self.root / part for part in reversed(Path(name).parents)), path):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
+            require_directory(self.root)
             raise disk_error(error, self.root) from error
         return path
 
@@ -278,18 +332,21 @@ class Store:
         work = self._directory("tmp") / f"{name}.{os.getpid()}"
         for old in work.parent.glob(f"{name}.*"):
             remove_tree(old)
-        work.mkdir()
+        work.mkdir(mode=0o700)
         return work
 
     def _publish(
         self, kind: str, digest: str, inputs: Mapping[str, Any], facts: Mapping[str, Any], work: Path
     ) -> StoredObject:
+        for path in work.iterdir():
+            if path.is_file():
+                path.chmod(path.stat().st_mode & 0o700)
         sync(work)  # before the survey: a file's size on disk may be known only once it is written
         manifest = {"schema": 1, "inputs": inputs, "facts": dict(facts), "created": time.time(), "files": survey(work)}
-        (work / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        replace_file(work / MANIFEST, json.dumps(manifest, indent=1))
+        (work / MANIFEST).chmod(0o600)
         sync(work)
-        final = self.object_path(kind, digest)
-        final.parent.mkdir(parents=True, exist_ok=True)
+        final = self._directory(f"objects/{kind}") / digest
         remove_tree(final)  # an object without a manifest, which `find` ignores
         work.rename(final)
         return load_object(final, is_new=True)
@@ -297,8 +354,15 @@ class Store:
 
 def _locked(path: Path, how: int) -> int:
     """Return a descriptor that holds a file's lock. Raises `BlockingIOError` when another process holds it,
-    `FileNotFoundError` when the file was removed meanwhile."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    `FileNotFoundError` when the file was removed meanwhile, another `OSError` when it cannot be opened or locked."""
+    flags = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        # NFS refuses an exclusive lock on a descriptor that is not open for writing (flock(2)).
+        descriptor = os.open(path, flags | (os.O_RDWR if how == fcntl.LOCK_EX else os.O_RDONLY))
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EROFS):
+            raise
+        descriptor = os.open(path, flags | os.O_RDONLY)
     try:
         fcntl.flock(descriptor, how | fcntl.LOCK_NB)
         if path.stat().st_ino != os.fstat(descriptor).st_ino:

@@ -13,13 +13,13 @@ import shlex
 import shutil
 import signal
 import subprocess
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from vmlab.errors import HostError
+from vmlab.system.output import OutputReader
 
 # setpriv sets the parent-death signal, which survives exec. If the parent died before that took effect, the
 # child was re-parented: the shell detects this by $PPID. The signal follows the *thread* that spawned the child
@@ -33,20 +33,35 @@ class ProcessIdentity:
 
     pid: int
     started: int
+    executable: str = field(default="", compare=False)
+    """The program that it runs, as /proc has it; empty if unknown."""
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity:
         """Return the process that has this pid now; `started` is 0 when there is none."""
-        return cls(pid=pid, started=_start_ticks(pid))
+        return cls(pid=pid, started=_start_ticks(pid), executable=_executable(pid))
 
     def is_alive(self) -> bool:
         return self.started != 0 and _start_ticks(self.pid) == self.started
 
-    def kill(self) -> None:
-        """Send SIGKILL if it is still the same process."""
-        if self.is_alive():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(self.pid, signal.SIGKILL)
+    def kill(self) -> bool:
+        """Send SIGKILL if it is still the same process and runs the same program; returns False if it is not.
+
+        The descriptor of pidfd_open(2) stays bound to one process, so the pid cannot change hands after the check.
+        """
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except OSError:
+            return False
+        try:
+            if not self.is_alive() or _executable(self.pid) != self.executable:
+                return False
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
 
 
 def _start_ticks(pid: int) -> int:
@@ -58,6 +73,15 @@ def _start_ticks(pid: int) -> int:
     # The second field is the name in parentheses, which may contain any character.
     fields = text.rpartition(")")[2].split()
     return 0 if fields[0] in "ZX" else int(fields[19])
+
+
+def _executable(pid: int) -> str:
+    """Return the program of a process, from /proc/PID/exe (proc(5)); empty when it cannot be read."""
+    try:
+        # An upgrade replaces the file of a program that runs.
+        return str(Path("/proc", str(pid), "exe").readlink()).removesuffix(" (deleted)")
+    except OSError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,16 +130,17 @@ def run(
 
     `on_line` gets each line as it arrives; `log` keeps them all. At `timeout_s`, or at Ctrl-C, the program's
     whole session gets SIGTERM and, `grace_s` later, SIGKILL. Raises `HostError` when the program is missing or
-    exceeds the timeout. A non-zero status raises nothing: the caller checks it.
+    exceeds the timeout, or the log cannot be written. A non-zero status raises nothing: the caller checks it. An
+    exception of `on_line` is raised when the program has ended.
     """
     program = find_program(argv[0])
     if program is None:
         raise HostError(f"program not found: {argv[0]!r}", hint="run `vmlab setup` to install the required packages")
-    lines: list[str] = []
-    with _start([program, *argv[1:]], environment, directory, input_text is not None, death_signal, pass_fds) as child:
-        sink = log.open("a", encoding="utf-8") if log else None
-        reader = threading.Thread(target=_drain, args=(child.stdout, lines, sink, on_line), daemon=True)
-        reader.start()
+    with (
+        OutputReader(log, on_line) as reader,
+        _start([program, *argv[1:]], environment, directory, input_text is not None, death_signal, pass_fds) as child,
+    ):
+        reader.begin(child.stdout)
         try:
             if child.stdin is not None:
                 _feed(child.stdin, input_text or "")
@@ -126,7 +151,7 @@ def run(
             reader.join(5)
             raise HostError(
                 f"{shlex.join(argv[:3])} … took longer than {timeout_s:.0f} s and was stopped",
-                detail="\n".join(lines[-25:]),
+                detail=reader.tail,
             ) from None
         finally:
             # Also on Ctrl-C: no process started here outlives the call. One that the program left in the
@@ -134,9 +159,8 @@ def run(
             end(child, grace_s=grace_s)
             _signal_session(child.pid, signal.SIGKILL)
             reader.join(5)
-            if sink is not None:
-                sink.close()
-    return Finished(argv=tuple(argv), status=child.returncode, output="".join(lines))
+    reader.require_whole()
+    return Finished(argv=tuple(argv), status=child.returncode, output="".join(reader.lines))
 
 
 def end(child: subprocess.Popen[str] | subprocess.Popen[bytes], *, grace_s: float) -> None:
@@ -173,20 +197,6 @@ def _start(
         )
     except OSError as error:
         raise HostError(f"cannot start {argv[0]!r}: {error.strerror}") from None
-
-
-def _drain(
-    stream: IO[str] | None, lines: list[str], sink: IO[str] | None, on_line: Callable[[str], None] | None
-) -> None:
-    if stream is None:
-        return
-    for line in stream:
-        lines.append(line)
-        if sink is not None:
-            sink.write(line)
-            sink.flush()
-        if on_line is not None:
-            on_line(line.rstrip("\n"))
 
 
 def _feed(stdin: IO[str], text: str) -> None:

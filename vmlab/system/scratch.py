@@ -1,27 +1,49 @@
 # SPDX-License-Identifier: MIT
-"""Directories for large, short-lived files: overlays, unpacked root file systems.
+"""Directories for short-lived files: overlays, unpacked root file systems, builds.
 
-They are in /var/tmp, since /tmp is often a small tmpfs. Each is named by its process's pid and start time, and locked
-while that process, or a child that inherited the lock, lives. The next process removes what a killed one left.
+They are in /var/tmp, since /tmp is often a small tmpfs, below a directory of this user that others can pass through
+but neither list nor write. Each is named by its process's pid and start time, and locked while that process, or a child
+that inherited the lock, lives. The next process removes what a killed one left.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from os import geteuid
 from pathlib import Path
 
 from vmlab.errors import HostError
 from vmlab.system.files import remove_tree
+from vmlab.system.private import is_own_directory, is_private_directory, private_directory
 from vmlab.system.process import ProcessIdentity
 
 PARENT = Path("/var/tmp")
+_OLD_NAMES = ("vmlab-build-*", "vmlab-source-*", "vmlab-foreign-*", "vmlab-kvm-*", "vmlab-firmware-*")
+"""Names in the directory for temporary files that earlier versions used; a killed run left them."""
+_OLD_S = 86400.0
+"""Age at which such a directory, which names no process, is abandoned: longer than any run uses one."""
 
 Remove = Callable[[Path], None]
+
+
+def own_parent() -> Path:
+    """Return the directory of this user's scratch directories, made if it is missing.
+
+    An unshared mmdebstrap and an unprivileged QEMU run as other users, and must pass through it. Raises `HostError`
+    when another user took its name.
+    """
+    return private_directory(_own_parent(), mode=0o711)
+
+
+def _own_parent() -> Path:
+    return PARENT / f"vmlab-{geteuid()}"
 
 
 class ScratchDirectory:
@@ -31,6 +53,7 @@ class ScratchDirectory:
     """
 
     def __init__(self, *, needed_mib: int, what: str, mode: int = 0o700, remove: Remove = remove_tree) -> None:
+        parent = own_parent()
         remove_left_behind(remove)
         free_mib = shutil.disk_usage(PARENT).free // 2**20
         if free_mib < needed_mib:
@@ -40,7 +63,11 @@ class ScratchDirectory:
             )
         self._remove = remove
         owner = ProcessIdentity.of(os.getpid())
-        self.path = Path(tempfile.mkdtemp(prefix=f"vmlab-{owner.pid}-{owner.started}-", dir=PARENT))
+        try:
+            self.path = Path(tempfile.mkdtemp(prefix=f"vmlab-{owner.pid}-{owner.started}-", dir=parent))
+        except OSError as error:
+            message = f"cannot make a directory in {str(parent)!r}: {error.strerror}"
+            raise HostError(message, hint="free space") from None
         self.path.chmod(mode)
         self.lock_fd = lock_directory(self.path)
         """Descriptor of the lock; a child that inherits it keeps the directory while it lives."""
@@ -67,17 +94,17 @@ class ScratchDirectory:
 
 
 def scratch_directories() -> Iterator[Path]:
-    """Yield the scratch directories of this user's processes, alive or not."""
-    for path in sorted(PARENT.glob("vmlab-*-*")):
-        with contextlib.suppress(OSError):
-            if path.is_dir() and path.stat().st_uid == os.geteuid():
-                yield path
+    """Yield the scratch directories of this user's processes, alive or not; those of earlier versions too, which lie
+    in /var/tmp itself. Links, and directories of other users, are left out."""
+    for parent in (_own_parent(), PARENT):
+        if parent == PARENT or is_private_directory(parent):
+            yield from (path for path in sorted(parent.glob("vmlab-*-*")) if is_own_directory(path))
 
 
 def owner_of(path: Path) -> ProcessIdentity | None:
     """Return the process that made a scratch directory, by the directory's name."""
     words = path.name.split("-")
-    if len(words) < 4 or not (words[1].isdigit() and words[2].isdigit()):
+    if len(words) < 4 or not (words[1].isdecimal() and words[2].isdecimal()):
         return None
     return ProcessIdentity(pid=int(words[1]), started=int(words[2]))
 
@@ -113,10 +140,35 @@ def remove_left_behind(remove: Remove = remove_tree) -> list[Path]:
     return gone
 
 
+def remove_old_temporaries() -> list[Path]:
+    """Remove the temporary directories that killed runs of earlier versions left; returns them."""
+    parent = Path(tempfile.gettempdir())
+    gone = []
+    for path in (path for name in _OLD_NAMES for path in sorted(parent.glob(name)) if is_own_directory(path)):
+        with contextlib.suppress(OSError, HostError):
+            if time.time() - path.stat().st_mtime > _OLD_S:
+                remove_tree(path)
+                gone.append(path)
+    return gone
+
+
 def lock_directory(path: Path) -> int:
     """Return a descriptor that holds the directory's lock, which the kernel releases when the last copy is closed.
     Raises `BlockingIOError` when it is held."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException as error:
+        os.close(descriptor)
+        if isinstance(error, OSError) and error.errno == errno.EBADF:
+            # An exclusive lock on NFS needs a descriptor open for writing, which a directory cannot have (flock(2)).
+            return _lock_file(path / ".lock")
+        raise
+    return descriptor
+
+
+def _lock_file(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BaseException:

@@ -96,8 +96,8 @@ def test_a_host_that_booted_again_is_tried_anew(host: Host, monkeypatch: pytest.
 
 
 def _with_another_boot(read_text: Callable[..., str]) -> Callable[..., str]:
-    def read(path: Path, encoding: str | None = None) -> str:
-        return "another-boot\n" if path.name == "boot_id" else read_text(path, encoding=encoding)
+    def read(path: Path, encoding: str | None = None, errors: str | None = None) -> str:
+        return "another-boot\n" if path.name == "boot_id" else read_text(path, encoding=encoding, errors=errors)
 
     return read
 

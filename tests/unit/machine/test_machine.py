@@ -46,7 +46,7 @@ def scratch_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     parent = tmp_path / "scratch"
     parent.mkdir()
     monkeypatch.setattr(scratch, "PARENT", parent)
-    return parent
+    return scratch.own_parent()
 
 
 @pytest.fixture

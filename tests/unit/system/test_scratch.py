@@ -20,7 +20,7 @@ from vmlab.system.scratch import ScratchDirectory, remove_left_behind
 @pytest.fixture(autouse=True)
 def parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(scratch, "PARENT", tmp_path)
-    return tmp_path
+    return scratch.own_parent()
 
 
 def _left_by_a_dead_process(parent: Path) -> Path:
