@@ -233,6 +233,7 @@ def first_guest(context: Context, work: Work, overlay: Path, scratch: Path) -> I
         room_timeout_s=work.limits.room_s,
         extra=(ExtraDisk(file=seed, serial=_SEED, is_read_only=True), ExtraDisk(file=out, serial=_OUT)),
         monitor_s=work.limits.monitor_s,
+        notice=context.notice,
     )
     with machine, contextlib.closing(_first_boot(context, work, machine)) as guest:
         yield Site(

@@ -143,7 +143,7 @@ class Freezer:
         files = SnapshotFiles(directory=snapshot.path)
         with (
             self._context.store.hold(snapshot.path),
-            self._machines.resume(files.for_forks(), _facts_of(snapshot).mark) as running,
+            self._machines.resume(files.for_forks(self._rig.image.disk), _facts_of(snapshot).mark) as running,
         ):
             self._rig.learn_fork(running.start_s)
             yield running

@@ -109,6 +109,7 @@ class Machines:
             is_keepable=self._context.settings.keep and (origin is None or origin.overlay is None),
             room_timeout_s=self._rig.limits.room_s,
             monitor_s=self._rig.limits.monitor_s,
+            notice=self._context.notice,
         )
 
     def _guest(
