@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -20,13 +21,14 @@ from pathlib import Path
 import pytest
 
 from vmlab.catalogue.target import Architecture
-from vmlab.errors import VmlabError
+from vmlab.errors import AssetError, VmlabError
 from vmlab.host.accelerator import Accelerator
 from vmlab.host.confinement import GROUP, USERS, Confinement, environment
 from vmlab.host.handover import Handover
 from vmlab.image.image import Draft
 from vmlab.machine.argv import MachineSpec, Memory, firmware_spec
 from vmlab.machine.machine import Machine
+from vmlab.machine.overlay import flatten
 from vmlab.machine.snapshot import Origin
 from vmlab.system.process import ProcessIdentity, run
 from vmlab.system.wait import wait_until
@@ -355,3 +357,29 @@ def test_a_qemu_gets_no_variable_by_another_name(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv(name, _TOKEN)
 
     assert set(environment(tmp_path)) == {"PATH", "LC_ALL", "TMPDIR"}
+
+
+def _qcow2(*, backing: str, features: int = 0, magic: bytes = b"QFI\xfb") -> bytes:
+    name = backing.encode()
+    return struct.pack(">4sIQI52xQ", magic, 3, 104, len(name), features).ljust(104, b"\0") + name
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param(_qcow2(backing="/etc/shadow"), id="another backing file"),
+        pytest.param(_qcow2(backing="json:{}"), id="backing file in JSON"),
+        pytest.param(_qcow2(backing="/store/base", features=1 << 2), id="data in another file"),
+        pytest.param(_qcow2(backing="/store/base", magic=b"KDMV"), id="another format"),
+        pytest.param(_qcow2(backing="/store/base")[:20], id="truncated"),
+        pytest.param(b"", id="empty"),
+    ],
+)
+def test_the_lab_opens_no_file_that_a_disk_of_the_guest_names(header: bytes, tmp_path: Path) -> None:
+    overlay = tmp_path / "overlay"
+    overlay.write_bytes(header)
+
+    with pytest.raises(AssetError, match="was changed"):
+        flatten(overlay, tmp_path / "disk", base=Path("/store/base"))
+
+    assert not (tmp_path / "disk").exists()

@@ -266,7 +266,7 @@ def _seal(context: Context, work: Work, installed: Installed, directory: Path) -
     """Make the object's files from the guest's disks, and prove that they boot."""
     target, image, row = work.target, work.cloud.image, work.row
     context.progress(f"{target.id}: writing its disk")
-    flatten(directory / _OVERLAY, directory / "disk.qcow2")
+    flatten(directory / _OVERLAY, directory / "disk.qcow2", base=work.disk)
     (directory / _OVERLAY).unlink()
     unpack_kernel(directory / "kernel", target.architecture)
     boot = directory / "tools" / "boot"

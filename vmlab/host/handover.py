@@ -84,7 +84,7 @@ class Handover(Names):
 
     def log(self, path: Path) -> Path:
         """Name a file that QEMU appends to."""
-        return self._in_set(self.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), path)
+        return self._in_set(self.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, mode=0o666), path)
 
     def memory(self, path: Path) -> Path:
         """Name a file that holds a guest's memory, made if it does not exist.
@@ -126,13 +126,13 @@ class Handover(Names):
             words = words.replace(name, str(self._paths[name]))
         return words
 
-    def open(self, path: Path, flags: int) -> int:
+    def open(self, path: Path, flags: int, *, mode: int = 0o600) -> int:
         """Return a descriptor of a file, which is closed with the others.
 
         Raises `AssetError` if it cannot be read, `HostError` if it cannot be made or written.
         """
         try:
-            return self.adopt(os.open(path, flags | os.O_CLOEXEC, 0o600))
+            return self.adopt(os.open(path, flags | os.O_CLOEXEC, mode))
         except OSError as error:
             if flags & os.O_CREAT:
                 raise disk_error(error, path.parent) from None
