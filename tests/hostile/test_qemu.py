@@ -30,6 +30,7 @@ from vmlab.machine.argv import MachineSpec, Memory, firmware_spec
 from vmlab.machine.machine import Machine
 from vmlab.machine.overlay import flatten
 from vmlab.machine.snapshot import Origin
+from vmlab.store.store import Store
 from vmlab.system.process import ProcessIdentity, run
 from vmlab.system.wait import wait_until
 
@@ -350,6 +351,28 @@ def test_the_kernel_that_qemu_reads_cannot_be_changed(command: str, tmp_path: Pa
         assert read.output == "a kernel"
         assert not changed.ok
     assert kernel.read_text() == "a kernel"
+
+
+@_ROOT_ONLY
+def test_a_change_of_a_snapshots_memory_shows_at_its_next_use(tmp_path: Path) -> None:
+    store, inputs = Store(tmp_path / "store"), {"of": "a test"}
+
+    def make(work: Path) -> Mapping[str, object]:
+        with (work / "ram").open("wb") as memory:
+            memory.truncate(16 * 2**20)
+        return {}
+
+    memory = store.obtain("snapshot", inputs, make).file("ram")
+    confined = Confinement(has_own_user=True).for_machine()
+    with Handover(confined) as given:
+        name = given.memory(memory)
+        command = f"printf x | dd of={name} conv=notrunc && touch -d @1 {name}"
+        attack = run([*confined.prefix(), "sh", "-c", command], timeout_s=60, pass_fds=given.descriptors)
+
+    assert memory.read_bytes().startswith(b"x")
+    assert "setting times" in attack.output
+    with pytest.raises(AssetError, match="ram"):
+        store.find("snapshot", inputs)
 
 
 def test_a_qemu_gets_no_variable_by_another_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from unit.fakes import image
 from vmlab.errors import AssetError, HostError, KvmRefused, MachineLost
 from vmlab.host.accelerator import Accelerator
 from vmlab.host.confinement import Confinement
-from vmlab.machine.argv import machine_spec
+from vmlab.machine.argv import Memory, machine_spec
 from vmlab.machine.machine import Machine
+from vmlab.machine.snapshot import Origin
 from vmlab.system import scratch
 
 Install = Callable[[str, str], None]
@@ -138,6 +139,33 @@ def test_a_kernel_that_panicked_is_lost_though_qemu_runs(well: Machine) -> None:
         machine.console.path.write_text("[    2.0] Kernel panic - not syncing: Attempted to kill init!\n")
         with pytest.raises(MachineLost, match="Attempted to kill init"):
             machine.require_alive()
+
+
+def test_a_memory_file_that_cannot_be_given_away_costs_qemu_its_user_and_a_notice(
+    tmp_path: Path, well: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    notices: list[str] = []
+    origin = Origin(base=tmp_path / "disk.qcow2", memory=Memory(file=tmp_path / "ram", is_shared=True))
+    machine = Machine(
+        well.image,
+        well.spec,
+        console=tmp_path / "console",
+        origin=origin,
+        confinement=Confinement(has_own_user=True),
+        notice=notices.append,
+    )
+
+    with machine:
+        assert Path("/proc", str(machine.pid)).stat().st_uid == os.geteuid()
+
+    (notice,) = notices
+    assert notice.endswith(
+        f"it runs as root ({tmp_path}/ram cannot be given to another group: Operation not permitted)"
+    )
 
 
 def test_a_qemu_that_refuses_is_the_hosts_fault_in_its_words(
