@@ -74,9 +74,12 @@ class Handover(Names):
         """
         if self.confinement.user is None:
             return self._named(self.open(path, os.O_RDONLY), path)
-        found = os.fstat(self.open(path, os.O_RDONLY))
-        copy = os.dup(_sealed_copy(path, found.st_ino, found.st_mtime_ns))
-        return self._named(self.adopt(copy), path)
+        try:
+            found = path.stat()
+            copy = _sealed_copy(path, found.st_ino, found.st_mtime_ns)
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        return self._named(self.open(Path(f"/proc/self/fd/{copy}"), os.O_RDONLY), path)
 
     def drive(self, path: Path, *, is_writable: bool = False) -> Path:
         """Name a file that QEMU's block layer opens, read-only unless `is_writable`."""
@@ -136,7 +139,7 @@ class Handover(Names):
         except OSError as error:
             if flags & os.O_CREAT:
                 raise disk_error(error, path.parent) from None
-            raise AssetError(f"cannot open {str(path)!r}: {error.strerror}", hint="vmlab images verify") from None
+            raise _unreadable(path, error) from None
 
     def adopt(self, descriptor: int) -> int:
         """Take over an open descriptor, and return it."""
@@ -154,6 +157,10 @@ class Handover(Names):
     def _name(self, name: Path, path: Path) -> Path:
         self._paths[str(name)] = path
         return name
+
+
+def _unreadable(path: Path, error: OSError) -> AssetError:
+    return AssetError(f"cannot open {str(path)!r}: {error.strerror}", hint="vmlab images verify")
 
 
 @functools.cache
