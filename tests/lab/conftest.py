@@ -65,17 +65,17 @@ class Running:
 
 
 def _processes(directory: str) -> list[str]:
-    """Command lines of the processes that name a directory in their arguments or work below it."""
+    """Command lines of the processes that name a directory in their arguments, work below it, or hold a file there."""
     found = []
     for process in Path("/proc").iterdir():
         if not process.name.isdigit() or int(process.name) == os.getpid():
             continue
         try:
             words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            place = str((process / "cwd").readlink())
+            places = [str(link.readlink()) for link in (process / "cwd", *(process / "fd").iterdir())]
         except OSError:
             continue
-        if directory in words or place.startswith(directory):
+        if directory in words or any(place.startswith(directory) for place in places):
             found.append(f"{process.name} {words}")
     return found
 

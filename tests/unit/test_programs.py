@@ -32,6 +32,7 @@ _ESSENTIAL = {
     "find": "findutils",
     "tar": "tar",
     "setpriv": "util-linux",
+    "prlimit": "util-linux",
     "unshare": "util-linux",
     "fallocate": "util-linux",
     "flock": "util-linux",

@@ -55,9 +55,10 @@ def running_guest() -> Measured:
             boot_s = _boot_s(lab, target)
             taken = []
             for _ in range(_TIMES):
-                files = SnapshotFiles(directory=snapshot.path).for_forks()
+                testbed = lab.testbed(target)
+                files = SnapshotFiles(directory=snapshot.path).for_forks(testbed.image.disk)
                 started = time.monotonic()
-                machine: Machine = lab.testbed(target).machines.machine(files)
+                machine: Machine = testbed.machines.machine(files)
                 with machine:
                     taken.append(time.monotonic() - started)
             ratios[target.id] = statistics.median(taken) / boot_s

@@ -66,6 +66,8 @@ def choose_by_disk(
         )
         return accelerators.choose(
             architecture,
-            kvm_argv=lambda model, console: proof_argv(spec, cpu_model=model, console=console, disk=disk),
+            kvm_argv=lambda model, console, names: proof_argv(
+                spec, cpu_model=model, console=console, names=names, disk=disk
+            ),
             timeout_s=_PROOF_TIMEOUT_S,
         )

@@ -234,6 +234,7 @@ def first_guest(context: Context, work: Work, overlay: Path, scratch: Path) -> I
         extra=(ExtraDisk(file=seed, serial=_SEED, is_read_only=True), ExtraDisk(file=out, serial=_OUT)),
         monitor_s=work.limits.monitor_s,
         has_network=True,  # its package manager downloads
+        notice=context.notice,
     )
     with machine, contextlib.closing(_first_boot(context, work, machine)) as guest:
         yield Site(
@@ -266,7 +267,7 @@ def _seal(context: Context, work: Work, installed: Installed, directory: Path) -
     """Make the object's files from the guest's disks, and prove that they boot."""
     target, image, row = work.target, work.cloud.image, work.row
     context.progress(f"{target.id}: writing its disk")
-    flatten(directory / _OVERLAY, directory / "disk.qcow2")
+    flatten(directory / _OVERLAY, directory / "disk.qcow2", base=work.disk)
     (directory / _OVERLAY).unlink()
     unpack_kernel(directory / "kernel", target.architecture)
     boot = directory / "tools" / "boot"

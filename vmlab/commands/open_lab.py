@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,9 @@ def open_lab(settings: Settings) -> Lab:
     """Return a lab for one command. Imports `vmlab.lab` only when called."""
     from vmlab.lab.lab import Lab
 
-    return Lab(settings, progress=Progress(_show, is_terminal=sys.stderr.isatty), notice=_notice)
+    # A notice that each machine gives is shown once.
+    notice = functools.cache(_notice)
+    return Lab(settings, progress=Progress(_show, is_terminal=sys.stderr.isatty), notice=notice)
 
 
 def _show(text: str, is_same_step: bool) -> None:

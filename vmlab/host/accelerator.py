@@ -20,6 +20,8 @@ from vmlab.catalogue.target import Architecture
 from vmlab.decode import structure, unstructure
 from vmlab.errors import HostError, UsageError
 from vmlab.host.binfmt import native_architecture, setup_command
+from vmlab.host.confinement import Confinement, confined_words, environment, find_confinement
+from vmlab.host.handover import Handover, Names
 from vmlab.host.kvm import kvm_parameters
 from vmlab.host.nested import options_known, without_refused
 from vmlab.host.processor import Processor, read_processor
@@ -36,6 +38,10 @@ _ASKED_FOR = "asked for"
 ONLY_TCG_COUNTS = "only TCG counts instructions"
 TCG_IS_MEANT = (_ASKED_FOR, ONLY_TCG_COUNTS)
 """Reasons for TCG that the user chose, and that need no notice."""
+
+
+KvmArgv = Callable[[str, Path, Names], Sequence[str]]
+"""Returns QEMU's arguments for a CPU model, a console's path, and the names of the other files."""
 
 
 class Accelerator(StrEnum):
@@ -105,15 +111,17 @@ def choose_accelerator(
     architecture: Architecture,
     store: Store,
     qemu_version: str,
-    kvm_argv: Callable[[str, Path], Sequence[str]],
+    kvm_argv: KvmArgv,
     ladder: Sequence[str] | None = None,
     device: Path = Path("/dev/kvm"),
     timeout_s: float = PROOF_TIMEOUT_S,
+    confinement: Confinement | None = None,
 ) -> Verdict:
     """Choose KVM or TCG, and KVM's CPU model: the first of `ladder` under which the kernel prints its banner.
 
     Starts QEMU for each model; the result is cached per host boot, QEMU version and flags. `kvm_argv` returns QEMU's
-    arguments for a CPU model and a console path: the flags and kernel of the real machine. The default `ladder` is
+    arguments: the flags and kernel of the real machine. Without `confinement` QEMU gets all restrictions that this host
+    allows. The default `ladder` is
     this host's. Costs a fraction of a second for a model that boots or makes QEMU abort, and `timeout_s` for one that
     prints nothing (two at most). Raises `HostError` when the user requires KVM and it does not work.
     """
@@ -121,7 +129,7 @@ def choose_accelerator(
     if known is not None:
         return known
     models = cpu_ladder(read_processor()) if ladder is None else tuple(ladder)
-    verdict = _cached_proof(store, qemu_version, kvm_argv, models, timeout_s)
+    verdict = _cached_proof(store, qemu_version, kvm_argv, models, timeout_s, confinement)
     if choice is AcceleratorChoice.KVM and verdict.accelerator is not Accelerator.KVM:
         raise demanded_and_not_had(verdict.reason)
     return verdict
@@ -174,11 +182,12 @@ def qemu_version(architecture: Architecture) -> str:
 def _cached_proof(
     store: Store,
     version: str,
-    kvm_argv: Callable[[str, Path], Sequence[str]],
+    kvm_argv: KvmArgv,
     ladder: tuple[str, ...],
     timeout_s: float,
+    confinement: Confinement | None,
 ) -> Verdict:
-    flags = [word for word in kvm_argv(ladder[0], Path("console")) if not word.startswith("/")]
+    flags = [word for word in kvm_argv(ladder[0], Path("console"), Names()) if not word.startswith("/")]
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     # KVM's parameters can change without a boot, when its modules are reloaded.
     inputs: dict[str, object] = {
@@ -197,7 +206,7 @@ def _cached_proof(
             # Another version of vmlab may have written the note in another format: prove KVM again then.
             with contextlib.suppress(UsageError):
                 return structure(known[0], Verdict, where=name)
-        verdict = _prove(kvm_argv, ladder, timeout_s)
+        verdict = _prove(kvm_argv, ladder, timeout_s, confinement or find_confinement(flags[0], is_kvm=True))
         store.remember(name, unstructure(verdict))
     return verdict
 
@@ -218,7 +227,7 @@ def refusal_of_kvm(device: Path, architecture: Architecture) -> str:
     return ""
 
 
-def _prove(kvm_argv: Callable[[str, Path], Sequence[str]], ladder: Sequence[str], timeout_s: float) -> Verdict:
+def _prove(kvm_argv: KvmArgv, ladder: Sequence[str], timeout_s: float, confinement: Confinement) -> Verdict:
     """Try the models in order until a kernel prints its banner.
 
     An abort of QEMU takes no time, so the next model is always tried after it. After a timeout, models that differ
@@ -236,10 +245,13 @@ def _prove(kvm_argv: Callable[[str, Path], Sequence[str]], ladder: Sequence[str]
         if silent and model.startswith(f"{silent},"):
             failed[model] = f"not tried: it is {silent} with other options, and {silent} timed out"
             continue
-        with ScratchDirectory(needed_mib=1, what="a console") as directory:
+        confined = confinement.for_machine()
+        with ScratchDirectory(needed_mib=1, what="a console") as directory, Handover(confined) as given:
             console = directory / "console"
+            confined.give(console.parent)
+            argv = confined_words(kvm_argv(model, console, given), confined)
             try:
-                seconds = _first_line(kvm_argv(model, console), console, timeout_s)
+                seconds = _first_line(argv, console, timeout_s, confined, given.descriptors)
             except _NoKernel as error:
                 failed[model] = str(error)
                 silent = model if error.is_silence else silent
@@ -271,15 +283,20 @@ def _told(failed: Mapping[str, str]) -> list[str]:
     return [f"with -cpu {' and '.join(models)}: {why}" for why, models in fates.items()]
 
 
-def _first_line(argv: Sequence[str], console: Path, timeout_s: float) -> float:
+def _first_line(
+    argv: Sequence[str], console: Path, timeout_s: float, confinement: Confinement, descriptors: Sequence[int]
+) -> float:
     """Seconds until the kernel prints its banner; raises `_NoKernel` when QEMU ends or the kernel prints nothing."""
     started = time.monotonic()
     child = subprocess.Popen(
-        tied_to_parent(argv),
+        [*confinement.prefix(), *tied_to_parent(argv)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        pass_fds=descriptors,
+        env=environment(console.parent),
+        cwd="/",
     )
     try:
         while time.monotonic() - started < timeout_s:

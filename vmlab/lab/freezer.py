@@ -28,6 +28,7 @@ from vmlab.host.kvm import kvm_parameters
 from vmlab.lab.machines import Machines, Running
 from vmlab.lab.rig import Rig
 from vmlab.machine.argv import guest_visible_words
+from vmlab.machine.overlay import require_backing
 from vmlab.machine.snapshot import SnapshotFiles, freeze
 from vmlab.module.build import Built
 from vmlab.module.load import bring, insert
@@ -143,7 +144,9 @@ class Freezer:
         files = SnapshotFiles(directory=snapshot.path)
         with (
             self._context.store.hold(snapshot.path),
-            self._machines.resume(files.for_forks(), _facts_of(snapshot).mark, has_network=has_network) as running,
+            self._machines.resume(
+                files.for_forks(self._rig.image.disk), _facts_of(snapshot).mark, has_network=has_network
+            ) as running,
         ):
             self._rig.learn_fork(running.start_s)
             yield running
@@ -174,6 +177,7 @@ class Freezer:
             _await_logout(running.guest)
             mark = make_mark(running.guest)
             freeze(running.machine.monitor, files.state)
+        require_backing(files.disk, image.disk)
         files.seal(os.path.relpath(image.disk, final))
         name = " ".join(filter(None, (target.id, cargo.stage, cargo.source.name if cargo.source else "")))
         made = _Facts(target=target.id, name=name, stage=cargo.stage, release=image.release, boot_s=boot_s, mark=mark)

@@ -110,6 +110,7 @@ class Machines:
             room_timeout_s=self._rig.limits.room_s,
             monitor_s=self._rig.limits.monitor_s,
             has_network=has_network,
+            notice=self._context.notice,
         )
 
     def _guest(

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import TypeVar
 
 from vmlab.catalogue.matrix import Matrix
@@ -14,6 +13,7 @@ from vmlab.errors import KvmRefused
 from vmlab.host.accelerator import (
     PROOF_TIMEOUT_S,
     Accelerator,
+    KvmArgv,
     Verdict,
     choose_accelerator,
     demanded_and_not_had,
@@ -45,7 +45,7 @@ class Accelerators:
         spec = machine_spec(image, Accelerator.KVM, cpus=settings.cpus, memory_mib=settings.memory_mib)
         return self.choose(
             image.architecture,
-            kvm_argv=lambda cpu_model, console: proof_argv(spec, cpu_model=cpu_model, console=console),
+            kvm_argv=lambda model, console, names: proof_argv(spec, cpu_model=model, console=console, names=names),
         )
 
     def proof_image(self, architecture: Architecture) -> Image | None:
@@ -60,7 +60,7 @@ class Accelerators:
         self,
         architecture: Architecture,
         *,
-        kvm_argv: Callable[[str, Path], Sequence[str]],
+        kvm_argv: KvmArgv,
         timeout_s: float = PROOF_TIMEOUT_S,
     ) -> Verdict:
         """Choose KVM or TCG with `choose_accelerator`; `timeout_s` is multiplied by the user's `patience`.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from vmlab.catalogue.target import Architecture, Boot
 from vmlab.errors import HostError
 from vmlab.host.accelerator import Accelerator, qemu_program
 from vmlab.host.firmware import UefiFiles
+from vmlab.host.handover import Names
 from vmlab.image.image import DISK_ROOT, Image
 from vmlab.machine.board import BOARDS, Board
 
@@ -26,6 +28,8 @@ NMI_PANIC = "unknown_nmi_panic"
 """Kernel parameter of targets on which an NMI makes the kernel panic and print its call trace."""
 PAGE_OWNER = "page_owner=on"
 """Kernel parameter for kernels built with CONFIG_PAGE_OWNER."""
+_OPEN_AT_ONCE = "auto-read-only=off"
+# A drive is else opened read-only until a device uses it, which an inherited descriptor does not allow.
 ICOUNT = ("-icount", "shift=0,sleep=off")
 """QEMU arguments: an instruction takes 2^0 ns of guest time; an idle guest skips to its next timer at once."""
 # The maximum of watchdog_thresh is 60; a soft lockup is reported after twice that. The kernel's defaults are 10 s,
@@ -91,9 +95,13 @@ class ExtraDisk:
 class Wiring:
     """Host side of a machine: files and sockets. Only the extra disks are visible to the guest."""
 
-    disk: Path
+    layers: tuple[Path, ...]
+    """The machine's overlay, then the disks below it, each with its backing disk next. QEMU follows this chain, not the
+    one that the files' headers name."""
     serial: Path
-    """Common path of the serial port's two files, without suffix: `.in` is the guest's input, `.out` its output."""
+    """Common path of the serial port's two files, without suffix: `.in` is the guest's input, `.out` leads nowhere."""
+    console: Path
+    """File that the guest's output is appended to."""
     monitor_fd: int
     line_fd: int
     memory: Memory | None = None
@@ -102,6 +110,8 @@ class Wiring:
     extra: tuple[ExtraDisk, ...] = ()
     has_network: bool = False
     """True if the guest reaches the host's loopback interface and what the host reaches; False if only SSH enters."""
+    declared: tuple[str, ...] = ()
+    """Arguments that declare the names of inherited files (`Handover.words`)."""
 
 
 def machine_spec(
@@ -199,18 +209,20 @@ def kernel_command_line(
 def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
     """QEMU arguments that start a machine from its overlay.
 
-    The serial port is a `pipe`, which takes any two files. A `file` backend has an input only since QEMU 8.2, and
-    some serial ports (arm64's) cannot change their backend at run time. Monitor and line use inherited sockets,
+    The serial port is a `pipe`, because a `file` backend has an input only since QEMU 8.2, and some serial ports
+    (arm64's) cannot change their backend at run time. Its log is the console: unlike the pipe's files, a log may be an
+    inherited descriptor. Monitor and line use inherited sockets,
     because a socket path is limited to 107 bytes. Port 0 lets QEMU pick the forwarded port, so that machines do not
     race for one; `restrict` does not affect it (qemu-options.hx). The generation identifier, if the board has it,
     differs in each process and tells a kernel that it was forked. Debian's cloud kernels 6.12 and newer support it.
     """
     return [
         *_base(spec, wiring.memory),
-        *("-chardev", f"pipe,id={CONSOLE_NAME},path={_escaped(wiring.serial)}"),
+        *wiring.declared,
+        *("-chardev", f"pipe,id={CONSOLE_NAME},path={_escaped(wiring.serial)},{_log(wiring.console)}"),
         *("-serial", f"chardev:{CONSOLE_NAME}"),
         *("-chardev", f"socket,id=monitor,fd={wiring.monitor_fd}", "-mon", "chardev=monitor,mode=control"),
-        *("-drive", f"if=none,id=disk,file={_escaped(wiring.disk)},format=qcow2,cache=unsafe,discard=unmap"),
+        *("-blockdev", json.dumps(_chain(wiring.layers))),
         *("-device", f"virtio-blk-pci,drive=disk{'' if spec.kernel else ',bootindex=0'}"),
         *("-netdev", f"user,id=net,restrict={'off' if wiring.has_network else 'on'},hostfwd=tcp:127.0.0.1:0-:22"),
         *("-device", f"virtio-net-pci,netdev=net,mac={MAC_ADDRESS},romfile="),
@@ -232,15 +244,33 @@ def guest_visible_words(spec: MachineSpec) -> list[str]:
     kernel = dataclasses.replace(spec.kernel, file=nowhere, initrd=nowhere) if spec.kernel else None
     bare = dataclasses.replace(spec, kernel=kernel)
     memory = Memory(file=nowhere, is_shared=False)
-    return qemu_argv(bare, Wiring(disk=nowhere, serial=nowhere, monitor_fd=0, line_fd=0, memory=memory))
+    return qemu_argv(
+        bare,
+        Wiring(layers=(nowhere,), serial=nowhere, console=nowhere, monitor_fd=0, line_fd=0, memory=memory),
+    )
 
 
-def proof_argv(spec: MachineSpec, *, cpu_model: str, console: Path, disk: Path | None = None) -> list[str]:
-    """QEMU arguments that only start the kernel, to prove the accelerator with a CPU model. `disk` holds the kernel of
-    a machine that boots by firmware; writes to it are discarded."""
-    drive = f"if=none,id=disk,file={_escaped(disk)},format=qcow2,snapshot=on" if disk else ""
+def with_names(spec: MachineSpec, names: Names) -> MachineSpec:
+    """Return a specification whose files have the names by which QEMU opens them."""
+    kernel, uefi = spec.kernel, spec.uefi
+    if kernel is not None:
+        file, initrd = names.readable(kernel.file), names.readable(kernel.initrd)
+        kernel = dataclasses.replace(kernel, file=file, initrd=initrd)
+    if uefi is not None:
+        uefi = UefiFiles(code=names.drive(uefi.code), variables=names.drive(uefi.variables, is_writable=True))
+    return dataclasses.replace(spec, kernel=kernel, uefi=uefi)
+
+
+def proof_argv(
+    spec: MachineSpec, *, cpu_model: str, console: Path, names: Names, disk: Path | None = None
+) -> list[str]:
+    """QEMU arguments that only start the kernel, to prove the accelerator with a CPU model. `names` opens the files.
+    `disk` holds the kernel of a machine that boots by firmware; writes to it are discarded."""
+    named = with_names(dataclasses.replace(spec, cpu_model=cpu_model), names)
+    drive = f"if=none,id=disk,file={_escaped(names.drive(disk))},format=qcow2,snapshot=on" if disk else ""
     return [
-        *_base(dataclasses.replace(spec, cpu_model=cpu_model), None),
+        *_base(named, None),
+        *names.words(),
         *(("-drive", drive, "-device", "virtio-blk-pci,drive=disk,bootindex=0") if drive else ()),
         *("-serial", f"file:{console}"),
     ]
@@ -271,16 +301,37 @@ def _firmware(uefi: UefiFiles | None) -> tuple[str, ...]:
         return ()
     return (
         *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={_escaped(uefi.code)}"),
-        *("-drive", f"if=pflash,unit=1,format=raw,file={_escaped(uefi.variables)}"),
+        *("-drive", f"if=pflash,unit=1,format=raw,{_OPEN_AT_ONCE},file={_escaped(uefi.variables)}"),
     )
 
 
 def _extra_disk(disk: ExtraDisk) -> tuple[str, ...]:
-    read_only = ",readonly=on" if disk.is_read_only else ""
+    access = "readonly=on" if disk.is_read_only else _OPEN_AT_ONCE
     return (
-        *("-drive", f"if=none,id={disk.serial},file={_escaped(disk.file)},format=raw,cache=unsafe{read_only}"),
+        *("-drive", f"if=none,id={disk.serial},file={_escaped(disk.file)},format=raw,cache=unsafe,{access}"),
         *("-device", f"virtio-blk-pci,drive={disk.serial},serial={disk.serial}"),
     )
+
+
+def _chain(layers: Sequence[Path]) -> dict[str, object]:
+    """Return the node of a disk and those below it (qapi/block-core.json), for -blockdev. Only the first is written."""
+    backing: dict[str, object] | None = None
+    for path in reversed(layers[1:]):
+        file = {"driver": "file", "filename": str(path), "read-only": True}
+        backing = {"driver": "qcow2", "read-only": True, "file": file, "backing": backing}
+    return {
+        "node-name": "disk",
+        "driver": "qcow2",
+        # What the guest flushes need not survive this host (cache=unsafe of -drive).
+        "cache": {"no-flush": True},
+        "discard": "unmap",
+        "file": {"driver": "file", "filename": str(layers[0])},
+        "backing": backing,
+    }
+
+
+def _log(console: Path) -> str:
+    return f"logfile={_escaped(console)},logappend=on"
 
 
 def _memory_object(memory: Memory, size_mib: int) -> tuple[str, str]:

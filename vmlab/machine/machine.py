@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 import socket
@@ -11,10 +12,13 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from vmlab.context import Say, silent
 from vmlab.errors import AssetError, HostError, KvmRefused, MachineLost
-from vmlab.host.accelerator import Accelerator
+from vmlab.host.accelerator import Accelerator, qemu_program
+from vmlab.host.confinement import Confinement, find_confinement
+from vmlab.host.handover import Handover, NotGranted
 from vmlab.image.image import Reachable
-from vmlab.machine.argv import ExtraDisk, MachineSpec, Wiring, qemu_argv
+from vmlab.machine.argv import ExtraDisk, MachineSpec, Memory, Wiring, qemu_argv, with_names
 from vmlab.machine.console import Console
 from vmlab.machine.overlay import make_overlay
 from vmlab.machine.probes import Probes
@@ -61,9 +65,12 @@ class Machine:
         extra: tuple[ExtraDisk, ...] = (),
         monitor_s: float = CALL_TIMEOUT_S,
         has_network: bool = False,
+        notice: Say = silent,
+        confinement: Confinement | None = None,
     ) -> None:
         """Prepare a machine; `monitor_s` is the timeout for each answer of QEMU's monitor. With `has_network` its guest
-        reaches the host's loopback interface and what the host reaches."""
+        reaches the host's loopback interface and what the host reaches. Without `confinement` QEMU gets all
+        restrictions that this host allows, and `notice` is called if some are missing."""
         self.image = image
         self.spec = spec
         self.console = Console(console)
@@ -77,10 +84,14 @@ class Machine:
         self._room_timeout_s = room_timeout_s
         self._extra = extra
         self._monitor_s = monitor_s
+        self._notice = notice
+        self._confinement = confinement
         self._stack = contextlib.ExitStack()
         self._qemu: QemuProcess | None = None
         self._monitor: Monitor | None = None
         self._scratch: ScratchDirectory | None = None
+        self._given: Handover | None = None
+        self._memory: Memory | None = None
         self._probes: Probes | None = None
 
     def __enter__(self) -> Machine:
@@ -166,21 +177,18 @@ class Machine:
         stack.callback(ours.close)
         self.line, far_end = socket.socketpair()
         stack.callback(self.line.close)
-        with room_for(self._expected_mib(), timeout_s=self._room_timeout_s), theirs, far_end:
-            wiring = Wiring(
-                disk=overlay,
-                serial=_make_serial(scratch.path, self.console.path),
-                monitor_fd=theirs.fileno(),
-                line_fd=far_end.fileno(),
-                memory=self.origin.memory,
-                is_incoming=self.origin.state is not None,
-                extra=self._extra,
-                has_network=self.has_network,
+        self._given = given = self._hand_over(self._find_confinement())
+        with room_for(self._expected_mib(), timeout_s=self._room_timeout_s), theirs, far_end, given:
+            argv = qemu_argv(
+                with_names(self.spec, given),
+                self._wiring(given, overlay, monitor_fd=theirs.fileno(), line_fd=far_end.fileno()),
             )
+            own = (theirs.fileno(), far_end.fileno(), *([scratch.lock_fd] if self._is_keepable else ()))
             self._qemu = QemuProcess(
-                qemu_argv(self.spec, wiring),
+                argv,
                 complaints=scratch.path / "qemu.err",
-                descriptors=(theirs.fileno(), far_end.fileno(), *([scratch.lock_fd] if self._is_keepable else ())),
+                descriptors=(*own, *given.descriptors),
+                confinement=given.confinement,
                 is_keepable=self._is_keepable,
             )
             stack.callback(self._end)
@@ -195,6 +203,46 @@ class Machine:
         except MachineLost as lost:
             raise self._refusal(lost) from None
         write_record(scratch.path, self._record(self._qemu.pid))
+
+    def _find_confinement(self) -> Confinement:
+        program, is_kvm = qemu_program(self.spec.architecture), self.spec.accelerator is Accelerator.KVM
+        return (self._confinement or find_confinement(program, is_kvm=is_kvm)).for_machine()
+
+    def _hand_over(self, confinement: Confinement) -> Handover:
+        """Return the open files for a QEMU under a confinement, first the guest's memory: if its file cannot be given
+        to QEMU's group, QEMU keeps the lab's user."""
+        given, memory = Handover(confinement), self.origin.memory
+        try:
+            if memory is not None:
+                self._memory = dataclasses.replace(memory, file=given.memory(memory.file))
+        except NotGranted as refusal:
+            given.close()
+            return self._hand_over(confinement.as_the_labs_user(str(refusal)))
+        if confinement.notice:
+            self._notice(confinement.notice)
+        return given
+
+    def _wiring(self, given: Handover, overlay: Path, *, monitor_fd: int, line_fd: int) -> Wiring:
+        """Open the machine's files for QEMU, and name them."""
+        assert self._scratch is not None
+        origin = self.origin
+        disks = (given.drive(overlay, is_writable=True), *map(given.drive, (origin.base, *origin.beneath)))
+        extra = tuple(
+            dataclasses.replace(disk, file=given.drive(disk.file, is_writable=not disk.is_read_only))
+            for disk in self._extra
+        )
+        return Wiring(
+            layers=disks,
+            serial=given.directory(_make_serial(self._scratch.path, given)) / _SERIAL,
+            console=given.log(self.console.path),
+            monitor_fd=monitor_fd,
+            line_fd=line_fd,
+            memory=self._memory,
+            is_incoming=origin.state is not None,
+            extra=extra,
+            declared=tuple(given.words()),
+            has_network=self.has_network,
+        )
 
     def _end(self) -> None:
         # Close the monitor last: QEMU gets its `quit` over it.
@@ -221,7 +269,7 @@ class Machine:
         if self._qemu is None:
             return lost
         self._qemu.wait_shortly()
-        words = self._qemu.words
+        words = self._given.with_paths(self._qemu.words) if self._given else self._qemu.words
         if self.origin.state is not None and "migration failed" in words:
             return AssetError(
                 f"cannot resume a snapshot of {self.image.target_id}: {words.splitlines()[0]}", detail=words
@@ -240,13 +288,15 @@ class Machine:
         return lost
 
 
-def _make_serial(directory: Path, console: Path) -> Path:
-    """Create the serial port's files (`Wiring.serial`): a pipe for input, and a link to the console's file."""
-    console.touch()
+def _make_serial(directory: Path, given: Handover) -> Path:
+    """Create the directory with the serial port's files (`Wiring.serial`): a pipe for input, and no output."""
+    made = directory / _SERIAL
+    made.mkdir()
     os.mkfifo(_keyboard(directory), 0o600)
-    (directory / f"{_SERIAL}.out").symlink_to(console.absolute())
-    return directory / _SERIAL
+    given.pipe(_keyboard(directory))
+    made.joinpath(f"{_SERIAL}.out").symlink_to(os.devnull)
+    return made
 
 
 def _keyboard(directory: Path) -> Path:
-    return directory / f"{_SERIAL}.in"
+    return directory / _SERIAL / f"{_SERIAL}.in"

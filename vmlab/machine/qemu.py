@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vmlab.errors import HostError, MachineLost
+from vmlab.host.confinement import Confinement, confined_words, environment
 from vmlab.machine.qmp import Monitor, on_lasting_thread
-from vmlab.system.process import end, find_program, tied_to_parent
+from vmlab.system.process import ProcessIdentity, end, find_program, tied_to_parent
 
 POLITE_S = 3.0
 # $1 is the leash's descriptor, the rest is QEMU's command. `keep` on the leash lets QEMU live on; the end of the leash
 # without `keep` means that the lab has ended.
 _GUARD = """
 leash=$1; shift
-setpriv --pdeathsig KILL "$@" &
+"$@" &
 qemu=$!
 { read -r word <&"$leash"; [ "$word" = keep ] || kill -KILL "$qemu" 2>/dev/null; } &
 wait "$qemu"
@@ -26,12 +27,14 @@ status=$?
 kill %2 2>/dev/null
 exit "$status"
 """
+_PDEATHSIG = ("setpriv", "--pdeathsig", "KILL")
 
 
 class QemuProcess:
     """QEMU as a child of this process, which it dies with, or of a guard that can keep it running.
 
-    QEMU inherits `descriptors`; for a keepable one they should include the lock on its scratch directory.
+    QEMU inherits `descriptors`; for a keepable one they should include the lock on its scratch directory. The guard is
+    not confined: it must be able to end QEMU.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class QemuProcess:
         *,
         complaints: Path,
         descriptors: tuple[int, ...],
+        confinement: Confinement,
         is_keepable: bool = False,
     ) -> None:
         program = find_program(argv[0])
@@ -47,14 +51,15 @@ class QemuProcess:
             raise HostError(f"{argv[0]} is not installed", hint="vmlab setup")
         self._complaints = complaints
         self._leash: socket.socket | None = None
-        words = [program, *argv[1:]]
+        self._environment = environment(complaints.parent)
+        words, prefix = confined_words([program, *argv[1:]], confinement), confinement.prefix()
         if is_keepable:
             self._leash, far_end = socket.socketpair()
             with far_end:
-                guard = ["bash", "-c", _GUARD, "guard", str(far_end.fileno()), *words]
+                guard = ["bash", "-c", _GUARD, "guard", str(far_end.fileno()), *prefix, *_PDEATHSIG, *words]
                 self.child = self._start(guard, (*descriptors, far_end.fileno()))
         else:
-            self.child = self._start(tied_to_parent(words), descriptors)
+            self.child = self._start([*prefix, *tied_to_parent(words)], descriptors)
 
     def _start(self, words: list[str], descriptors: tuple[int, ...]) -> subprocess.Popen[bytes]:
         with self._complaints.open("wb") as complaints:
@@ -65,6 +70,9 @@ class QemuProcess:
                     stdout=complaints,
                     stderr=complaints,
                     pass_fds=descriptors,
+                    env=self._environment,
+                    # Not the lab's directory, which QEMU's user could not reach otherwise.
+                    cwd="/",
                     start_new_session=True,
                 )
             )
@@ -105,7 +113,10 @@ class QemuProcess:
             with contextlib.suppress(MachineLost):
                 monitor.execute("quit", timeout_s=POLITE_S)
             self.wait_shortly()
+        qemu = ProcessIdentity.of(self.pid if self.status is None else 0)
         end(self.child, grace_s=POLITE_S)
+        # One that has left its guard's session gets none of the signals.
+        qemu.kill()
         if self._leash is not None:
             self._leash.close()
 

@@ -30,6 +30,8 @@ class Origin:
 
     base: Path
     """Base disk of the machine's overlay."""
+    beneath: tuple[Path, ...] = ()
+    """Disks below the base."""
     overlay: Path | None = None
     """Path of an overlay to keep, which may exist; None for an overlay that is deleted at the end."""
     memory: Memory | None = None
@@ -59,9 +61,12 @@ class SnapshotFiles:
         """Origin of a machine that powers on, to be frozen into this directory."""
         return Origin(base=base, overlay=self.disk, memory=Memory(file=self.memory, is_shared=True))
 
-    def for_forks(self) -> Origin:
-        """Origin of a fork: a machine that resumes from these files and does not change them."""
-        return Origin(base=self.disk, memory=Memory(file=self.memory, is_shared=False), state=self.state)
+    def for_forks(self, base: Path) -> Origin:
+        """Origin of a fork: a machine that resumes from these files and does not change them; `base` is the image's
+        disk."""
+        return Origin(
+            base=self.disk, beneath=(base,), memory=Memory(file=self.memory, is_shared=False), state=self.state
+        )
 
     def for_remaking(self, base: Path) -> Origin:
         """Origin of a machine that resumes from these files and changes them, to be frozen again."""

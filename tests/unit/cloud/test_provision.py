@@ -142,7 +142,7 @@ def fetched(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Excepti
     monkeypatch.setattr(provision, "fetch_cloud_image", lambda *_, **__: stored)
     tcg = Verdict(accelerator=Accelerator.TCG, reason="asked for")
     monkeypatch.setattr(provision, "choose_by_disk", lambda *_: tcg)
-    monkeypatch.setattr(provision, "flatten", lambda overlay, disk: shutil.copy(overlay, disk))
+    monkeypatch.setattr(provision, "flatten", lambda overlay, disk, **_: shutil.copy(overlay, disk))
     monkeypatch.setattr(provision, "prove_image", lambda *_, **__: None)
 
     def unpack(_: Path, directory: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vmlab.catalogue.target import Architecture
 from vmlab.host.accelerator import Verdict, choose_accelerator
+from vmlab.host.confinement import Confinement
 from vmlab.settings import AcceleratorChoice
 from vmlab.store.store import Store
 
@@ -70,8 +71,9 @@ class Host:
             architecture=architecture,
             store=Store(self.directory / "store"),
             qemu_version=version,
-            kvm_argv=lambda model, console: self.argv(model, console, flag),
+            kvm_argv=lambda model, console, _: self.argv(model, console, flag),
             ladder=ladder,
             device=device or self.directory / "kvm",
             timeout_s=timeout_s,
+            confinement=Confinement(),
         )

@@ -13,6 +13,7 @@ from vmlab.catalogue.target import Architecture, Boot
 from vmlab.errors import HostError
 from vmlab.host.accelerator import Accelerator
 from vmlab.host.firmware import UefiFiles
+from vmlab.host.handover import Names
 from vmlab.machine.argv import (
     ExtraDisk,
     MachineSpec,
@@ -59,8 +60,9 @@ _FLAGS = {
 
 def _wiring(*, memory: Memory | None = None, is_incoming: bool = False) -> Wiring:
     return Wiring(
-        disk=Path("/run/disk.qcow2"),
+        layers=(Path("/run/disk.qcow2"), Path("/store/snapshot"), Path("/store/disk")),
         serial=Path("/run/serial"),
+        console=Path("/report/console.log"),
         monitor_fd=7,
         line_fd=8,
         memory=memory,
@@ -68,11 +70,20 @@ def _wiring(*, memory: Memory | None = None, is_incoming: bool = False) -> Wirin
     )
 
 
+_DISK = (
+    '{"node-name": "disk", "driver": "qcow2", "cache": {"no-flush": true}, "discard": "unmap", '
+    '"file": {"driver": "file", "filename": "/run/disk.qcow2"}, '
+    '"backing": {"driver": "qcow2", "read-only": true, '
+    '"file": {"driver": "file", "filename": "/store/snapshot", "read-only": true}, '
+    '"backing": {"driver": "qcow2", "read-only": true, '
+    '"file": {"driver": "file", "filename": "/store/disk", "read-only": true}, "backing": null}}}'
+)
 # fmt: off
 _DEVICES = [
-    "-chardev", "pipe,id=console,path=/run/serial", "-serial", "chardev:console",
+    "-chardev", "pipe,id=console,path=/run/serial,logfile=/report/console.log,logappend=on",
+    "-serial", "chardev:console",
     "-chardev", "socket,id=monitor,fd=7", "-mon", "chardev=monitor,mode=control",
-    "-drive", "if=none,id=disk,file=/run/disk.qcow2,format=qcow2,cache=unsafe,discard=unmap",
+    "-blockdev", _DISK,
     "-device", "virtio-blk-pci,drive=disk",
     "-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22",
     "-device", "virtio-net-pci,netdev=net,mac=52:54:00:76:6d:6c,romfile=",
@@ -84,6 +95,7 @@ _DEVICES = [
 # fmt: on
 
 
+_ARM64_COMMAND_LINE = _COMMAND_LINE.replace("ttyS0", "ttyAMA0")
 _VMGENID = _DEVICES.index("vmgenid,guid=auto")
 # fmt: off
 _ARM64 = [
@@ -92,7 +104,7 @@ _ARM64 = [
     "-machine", "virt,gic-version=max", "-accel", "{accelerator}",
     "-cpu", "{cpu}", "-smp", "2", "-m", "1024M",
     "-kernel", "/store/image/kernel", "-initrd", "/store/image/initrd",
-    "-append", _COMMAND_LINE.replace("ttyS0", "ttyAMA0") + "{patience}",
+    "-append", _ARM64_COMMAND_LINE,
     *_DEVICES[:_VMGENID - 1], *_DEVICES[_VMGENID + 1:],
 ]
 # fmt: on
@@ -108,7 +120,8 @@ _ARM64 = [
 def test_the_whole_list_for_arm64(accelerator: Accelerator, words: str, cpu: str, patience: str) -> None:
     made = image(Path("/store/image"), architecture=Architecture.ARM64)
     argv = qemu_argv(machine_spec(made, accelerator, cpus=2, memory_mib=1024), _wiring())
-    assert argv == [word.format(accelerator=words, cpu=cpu, patience=patience) for word in _ARM64]
+    expected = {"{accelerator}": words, "{cpu}": cpu, _ARM64_COMMAND_LINE: _ARM64_COMMAND_LINE + patience}
+    assert argv == [expected.get(word, word) for word in _ARM64]
 
 
 @pytest.mark.parametrize("accelerator", list(Accelerator))
@@ -182,16 +195,16 @@ def test_any_change_of_what_a_guest_sees_shows(accelerator: Accelerator, cpus: i
 
 
 def test_the_proof_starts_the_same_machine_without_disk_and_network() -> None:
-    argv = proof_argv(_spec(Accelerator.KVM), cpu_model="host", console=Path("/run/console"))
+    argv = proof_argv(_spec(Accelerator.KVM), cpu_model="host", console=Path("/run/console"), names=Names())
     assert argv == [*_base("kvm", "host"), "-serial", "file:/run/console"]
 
 
 def test_the_proof_differs_from_model_to_model_in_the_model_alone() -> None:
     spec, console = _spec(Accelerator.KVM), Path("/run/console")
-    plain = proof_argv(spec, cpu_model="Nehalem", console=console)
+    plain = proof_argv(spec, cpu_model="Nehalem", console=console, names=Names())
     assert plain[plain.index("-cpu") + 1] == "Nehalem"
     assert [word for word in plain if word != "Nehalem"] == [
-        word for word in proof_argv(spec, cpu_model="host", console=console) if word != "host"
+        word for word in proof_argv(spec, cpu_model="host", console=console, names=Names()) if word != "host"
     ]
 
 
@@ -208,15 +221,16 @@ def test_a_proved_model_is_the_machines_and_strictness_comes_on_top(model: str) 
 
 def test_a_comma_in_a_path_does_not_end_the_option() -> None:
     wiring = Wiring(
-        disk=Path("/a,b/disk"),
+        layers=(Path("/a,b/disk"),),
         serial=Path("/a,b/serial"),
+        console=Path("/a,b/console"),
         monitor_fd=3,
         line_fd=4,
         memory=Memory(file=Path("/a,b/ram"), is_shared=False),
     )
     argv = qemu_argv(_spec(Accelerator.TCG), wiring)
-    assert "pipe,id=console,path=/a,,b/serial" in argv
-    assert any("file=/a,,b/disk," in word for word in argv)
+    assert "pipe,id=console,path=/a,,b/serial,logfile=/a,,b/console,logappend=on" in argv
+    assert any('"filename": "/a,b/disk"' in word for word in argv)  # JSON needs no escape
     assert any("mem-path=/a,,b/ram," in word for word in argv)
 
 
@@ -236,7 +250,7 @@ def test_uefi_has_code_that_is_read_only_and_variables_of_its_own(architecture: 
     uefi = UefiFiles(code=Path("/fw/CODE,4M.fd"), variables=Path("/run/vars.fd"))
     argv = qemu_argv(_by_firmware(uefi, architecture=architecture), _wiring())
     assert "if=pflash,unit=0,format=raw,readonly=on,file=/fw/CODE,,4M.fd" in argv
-    assert "if=pflash,unit=1,format=raw,file=/run/vars.fd" in argv
+    assert "if=pflash,unit=1,format=raw,auto-read-only=off,file=/run/vars.fd" in argv
     assert "virtio-blk-pci,drive=disk,bootindex=0" in argv
 
 
@@ -251,7 +265,7 @@ def test_extra_disks_are_raw_and_known_by_their_serial() -> None:
     argv = qemu_argv(_by_firmware(None), wiring)
     assert "if=none,id=vmlab-seed,file=/run/seed.iso,format=raw,cache=unsafe,readonly=on" in argv
     assert "virtio-blk-pci,drive=vmlab-seed,serial=vmlab-seed" in argv
-    assert "if=none,id=vmlab-out,file=/run/out,format=raw,cache=unsafe" in argv
+    assert "if=none,id=vmlab-out,file=/run/out,format=raw,cache=unsafe,auto-read-only=off" in argv
     # The guest finds the machine's own disk first.
     assert argv.index("virtio-blk-pci,drive=disk,bootindex=0") < argv.index(
         "virtio-blk-pci,drive=vmlab-seed,serial=vmlab-seed"
@@ -259,7 +273,9 @@ def test_extra_disks_are_raw_and_known_by_their_serial() -> None:
 
 
 def test_the_proof_by_a_disk_keeps_nothing_that_is_written_to_it() -> None:
-    argv = proof_argv(_by_firmware(None), cpu_model="host", console=Path("/run/console"), disk=Path("/store/disk"))
+    argv = proof_argv(
+        _by_firmware(None), cpu_model="host", console=Path("/run/console"), names=Names(), disk=Path("/store/disk")
+    )
     assert "if=none,id=disk,file=/store/disk,format=qcow2,snapshot=on" in argv
     assert argv[-2:] == ["-serial", "file:/run/console"]
 

@@ -14,8 +14,10 @@ import pytest
 from unit.fakes import image
 from vmlab.errors import AssetError, HostError, KvmRefused, MachineLost
 from vmlab.host.accelerator import Accelerator
-from vmlab.machine.argv import machine_spec
+from vmlab.host.confinement import Confinement
+from vmlab.machine.argv import Memory, machine_spec
 from vmlab.machine.machine import Machine
+from vmlab.machine.snapshot import Origin
 from vmlab.system import scratch
 
 Install = Callable[[str, str], None]
@@ -27,8 +29,8 @@ _WELL = """\
 import json, os, re, socket, sys, time
 argv = " ".join(sys.argv)
 open("{directory}/pid", "w").write(str(os.getpid()))
-open(re.search(r"pipe,id=console,path=(\\S+)", argv)[1] + ".out", "w").write("Linux version 6.1\\n")
-monitor = socket.socket(fileno=int(re.search(r"fd=(\\d+)", argv)[1]))
+os.write(int(re.search(r"logfile=/dev/fdset/(\\d+)", argv)[1]), b"Linux version 6.1\\n")
+monitor = socket.socket(fileno=int(re.search(r"id=monitor,fd=(\\d+)", argv)[1]))
 send = lambda message: monitor.sendall(json.dumps(message).encode() + b"\\r\\n")
 send({{"QMP": {{"version": {{"qemu": {{"micro": 0, "minor": 2, "major": 7}}, "package": ""}}, "capabilities": []}}}})
 while raw := monitor.recv(65536):
@@ -59,14 +61,16 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
 
-    install("qemu-img", "#!/bin/sh\nexit 0\n")
+    install("qemu-img", '#!/bin/sh\nfor overlay; do :; done; : >"$overlay"\n')
+    for name in ("disk.qcow2", "kernel", "initrd"):
+        (tmp_path / name).touch()
     return install
 
 
 def _machine(directory: Path) -> Machine:
     described = image(directory)
     spec = machine_spec(described, Accelerator.TCG, cpus=2, memory_mib=1024)
-    return Machine(described, spec, console=directory / "console")
+    return Machine(described, spec, console=directory / "console", confinement=Confinement())
 
 
 @pytest.fixture
@@ -137,6 +141,33 @@ def test_a_kernel_that_panicked_is_lost_though_qemu_runs(well: Machine) -> None:
             machine.require_alive()
 
 
+def test_a_memory_file_that_cannot_be_given_away_costs_qemu_its_user_and_a_notice(
+    tmp_path: Path, well: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    notices: list[str] = []
+    origin = Origin(base=tmp_path / "disk.qcow2", memory=Memory(file=tmp_path / "ram", is_shared=True))
+    machine = Machine(
+        well.image,
+        well.spec,
+        console=tmp_path / "console",
+        origin=origin,
+        confinement=Confinement(has_own_user=True),
+        notice=notices.append,
+    )
+
+    with machine:
+        assert Path("/proc", str(machine.pid)).stat().st_uid == os.geteuid()
+
+    (notice,) = notices
+    assert notice.endswith(
+        f"it runs as root ({tmp_path}/ram cannot be given to another group: Operation not permitted)"
+    )
+
+
 def test_a_qemu_that_refuses_is_the_hosts_fault_in_its_words(
     tmp_path: Path, install: Install, scratch_parent: Path
 ) -> None:
@@ -163,7 +194,10 @@ def test_a_qemu_that_is_refused_kvm_is_told_from_others(
     described = image(tmp_path)
     spec = machine_spec(described, accelerator, cpus=2, memory_mib=1024)
 
-    with pytest.raises(HostError) as caught, Machine(described, spec, console=tmp_path / "console"):
+    with (
+        pytest.raises(HostError) as caught,
+        Machine(described, spec, console=tmp_path / "console", confinement=Confinement()),
+    ):
         pass
 
     assert isinstance(caught.value, KvmRefused) is (accelerator is Accelerator.KVM)

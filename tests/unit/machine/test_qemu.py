@@ -14,6 +14,7 @@ from typing import cast
 import pytest
 
 from vmlab.errors import HostError, MachineLost
+from vmlab.host.confinement import Confinement
 from vmlab.machine.qemu import QemuProcess
 from vmlab.machine.qmp import Monitor
 from vmlab.system import scratch
@@ -28,11 +29,13 @@ _QEMU = "qemu-system-x86_64"
 _LAB = """
 import os, sys, time
 from pathlib import Path
+from vmlab.host.confinement import Confinement
 from vmlab.machine.qemu import QemuProcess
 from vmlab.system.wait import wait_until
 is_keepable, word, directory = sys.argv[1] == "keepable", sys.argv[2], Path(sys.argv[3])
 qemu = QemuProcess(
-    ["qemu-system-x86_64", "60"], complaints=directory / "qemu.err", descriptors=(), is_keepable=is_keepable
+    ["qemu-system-x86_64", "60"], complaints=directory / "qemu.err", descriptors=(), confinement=Confinement(),
+    is_keepable=is_keepable,
 )
 print(wait_until(lambda: qemu.pid, timeout_s=10, describe="a pid", interval_s=0.01), flush=True)
 leash = qemu.let_go() if word == "keep" else None
@@ -61,9 +64,18 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 def start(tmp_path: Path, install: Callable[[str], None]) -> Iterator[Start]:
     started: list[QemuProcess] = []
 
-    def start(*, is_keepable: bool = False, descriptors: tuple[int, ...] = ()) -> QemuProcess:
+    def start(
+        *,
+        is_keepable: bool = False,
+        descriptors: tuple[int, ...] = (),
+        confinement: Confinement = Confinement(),  # noqa: B008
+    ) -> QemuProcess:
         qemu = QemuProcess(
-            [_QEMU, "60"], complaints=tmp_path / "qemu.err", descriptors=descriptors, is_keepable=is_keepable
+            [_QEMU, "60"],
+            complaints=tmp_path / "qemu.err",
+            descriptors=descriptors,
+            confinement=confinement,
+            is_keepable=is_keepable,
         )
         started.append(qemu)
         return qemu
@@ -161,7 +173,7 @@ def test_what_cannot_be_kept_is_not_let_go(start: Start, is_keepable: bool) -> N
 
 def test_a_missing_qemu_is_the_hosts_fault(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="qemu-no-such is not installed"):
-        QemuProcess(["qemu-no-such"], complaints=tmp_path / "err", descriptors=())
+        QemuProcess(["qemu-no-such"], complaints=tmp_path / "err", descriptors=(), confinement=Confinement())
 
 
 def test_a_kept_one_holds_its_scratch_directory_until_it_ends(

@@ -146,7 +146,7 @@ def test_making_remaking_and_forking_use_the_files_differently(tmp_path: Path) -
     # Boot; writes go into these files.
     assert files.for_making(base) == Origin(base=base, overlay=disk, memory=shared)
     # Resume without changing the files: another overlay, private memory.
-    assert files.for_forks() == Origin(base=disk, memory=private, state=state)
+    assert files.for_forks(base) == Origin(base=disk, beneath=(base,), memory=private, state=state)
     # Resume; writes go into these files.
     assert files.for_remaking(base) == Origin(base=base, overlay=disk, memory=shared, state=state)
 
