@@ -48,13 +48,13 @@ class FakeConsole(Console):
         super().__init__(Path("console"))
         self.said = said
 
-    def text(self, *, after: int = 0, until: int | None = None) -> str:
-        """Return the log, or the part between two positions."""
-        return self.said[after:until]
+    def read(self, start: int, end: int) -> bytes:
+        """Return the log's bytes between two positions."""
+        return self.said.encode()[start:end]
 
     def size(self) -> int:
-        """Return the length of the log."""
-        return len(self.said)
+        """Return the length of the log in bytes."""
+        return len(self.said.encode())
 
 
 class FakeTransport:

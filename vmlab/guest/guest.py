@@ -66,7 +66,7 @@ class Guest:
         self._transport = transport
         self._open_root = root_transport
         self._root: Commands | None = None
-        self.log = KernelLog(self.as_root, position=log_position)
+        self.log = KernelLog(self._required, position=log_position)
         self.limits = limits
         self.console = console
         self.evidence_end: int | None = None
@@ -98,7 +98,12 @@ class Guest:
 
         For the lab's own commands: under TCG each `sudo` takes half a second, this a twentieth of that.
         """
-        return self._demand(self.root(command, timeout_s=timeout_s))
+        return self._required(command, timeout_s=timeout_s).stdout
+
+    def _required(self, command: str, *, timeout_s: float | None = None) -> Completed:
+        done = self.root(command, timeout_s=timeout_s)
+        self._demand(done)
+        return done
 
     def root(self, command: str, *, timeout_s: float | None = None) -> Completed:
         """Run a command as `as_root` does, and return its result, whatever its exit status."""

@@ -74,9 +74,7 @@ class SshTransport:
             channel = self._connection.transport.open_session(timeout=timeout_s)
             # The second line stops the shell from exec'ing the command: a command ended by a signal would then have
             # no status, like one whose connection broke.
-            status = execute(
-                channel, f"{command}\nexit $?", stdout=stdout.add, stderr=stderr.add, timeout_s=timeout_s
-            )
+            status = execute(channel, f"{command}\nexit $?", stdout=stdout.add, stderr=stderr.add, timeout_s=timeout_s)
         if status == -1 and not self._still_answers(timeout_s):
             raise TransportLost("the connection ended before the command did")
         return Completed(

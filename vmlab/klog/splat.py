@@ -46,14 +46,13 @@ _EVIDENCE = ("Call ", "stack backtrace:", " Comm: ", "[#", _CUT_HERE)
 # check.
 _GOES_ON = re.compile(r"\[#\d+\]|^(?:Oops|Internal error|kernel BUG at |WARNING: .*\bat )")
 _MOST_REPORTS = 1000
-"""Maximum of reports that are examined: a report costs some milliseconds, and a log without limit may have a million."""
+"""Maximum of reports that are examined: each costs up to some milliseconds, and a log may have a million."""
 _MOST_CONSEQUENCES = 16
 """Maximum of consequences of one splat: an oops causes one panic. Others are separate splats."""
 _DESCRIBED = 20
 """Maximum of splats that are printed: a module that warns in a loop prints the same one thousands of times."""
 FLOOD = "flood"
-"""Kind of the splat that stands for reports that were not examined. No rule allows it, and no marker expects it, so
-that the test fails."""
+"""Kind of the splat that stands for reports that were not examined. No rule allows it, so the test fails."""
 _NAMED_FRAMES = 3
 _NUMBERS = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+")
 

@@ -15,7 +15,7 @@ from vmlab.errors import AssetError, HostError, KvmRefused, MachineLost
 from vmlab.host.accelerator import Accelerator
 from vmlab.image.image import Reachable
 from vmlab.machine.argv import ExtraDisk, MachineSpec, Wiring, qemu_argv
-from vmlab.machine.console import Console
+from vmlab.machine.console import Console, trimmed
 from vmlab.machine.overlay import make_overlay
 from vmlab.machine.probes import Probes
 from vmlab.machine.qemu import QemuProcess
@@ -180,6 +180,7 @@ class Machine:
                 is_keepable=self._is_keepable,
             )
             stack.callback(self._end)
+            stack.enter_context(trimmed(self.console))
             self.started = time.monotonic()
             write_record(scratch.path, self._record(self._qemu.pid))
         self._monitor = monitor = Monitor(ours, call_s=self._monitor_s)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from vmlab.errors import CommandHung, EmulatorFault, MachineLost, hides_frames
-from vmlab.guest.trouble import as_error
+from vmlab.guest.trouble import as_error, require_checked
 from vmlab.guest.watch import KernelWatch
 from vmlab.klog.findings import Findings
 from vmlab.klog.splat import Splat, describe
@@ -70,6 +70,7 @@ class ItemWatch:
             return
         if not judgement.is_quiet:
             raise self._told(findings, judgement)
+        require_checked(findings)
         if findings.lost is not None and not judgement.expected:
             # An incomplete check does not prove that there is no report.
             raise findings.lost
@@ -124,6 +125,8 @@ class ItemWatch:
             judgement = replace(judgement, missing=())
         for _, entry in judgement.allowed:
             self.lab.context.notice(f"{self.running.target.id}: the allow list covers a kernel report: {entry}")
+        if findings.cut:
+            self.lab.context.notice(f"{self.running.target.id}: {self.item.name}: {findings.cut}")
         self._record(judgement)
         if judgement.trouble or judgement.taints:
             _mark_dirty(self.shared, judgement.reason)
