@@ -22,8 +22,8 @@ from vmlab.system.process import run
 MOST_BYTES = 16 << 20
 """Maximum that is read for one period: a verbose boot prints 100 KB, a test that floods the log some MB."""
 MOST_DISK_BYTES = 64 << 20
-"""Maximum that the file occupies, but for what is printed in `_TRIM_S`: several guests share a disk. A serial port prints up
-to 1 MB/s."""
+"""Maximum that the file occupies, but for what is printed in `_TRIM_S`: guests share a disk. A serial port prints
+up to 1 MB/s."""
 _KEPT_BYTES = 16 << 20
 """Size of the beginning, and at least of the end, that trimming keeps."""
 _TRIM_S = 5.0

@@ -17,9 +17,10 @@ from vmlab.klog.findings import Findings
 from vmlab.klog.verdict import judge
 from vmlab.module.build import Built
 from vmlab.module.build_root import GuestPlace
+from vmlab.module.confined_symbols import ConfinedSymbols
 from vmlab.module.hang_source import locate_hang
 from vmlab.module.source import Source
-from vmlab.module.symbols import Symbols, with_sources
+from vmlab.module.symbols import with_sources
 from vmlab.reason.command import last_words
 from vmlab.reason.load import load_reason
 
@@ -68,11 +69,11 @@ def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None =
     today = datetime.date.today()
     judgement = judge(findings, expected=(), rules=guest.rules, release=guest.release, today=today)
     if judgement.trouble:
-        splats = with_sources(judgement.trouble, Symbols(built.ko, root=built.directory), built.info.name)
+        splats = with_sources(judgement.trouble, ConfinedSymbols(built.ko, root=built.directory), built.info.name)
         raise as_error(judgement.reason, splats, failure, guest=guest) from failure
     require_checked(findings)
     if isinstance(failure, CommandHung):
-        locate_hang(failure, Symbols(built.ko, root=built.directory), built.info.name)
+        locate_hang(failure, ConfinedSymbols(built.ko, root=built.directory), built.info.name)
     if failure is not None:
         raise failure
     if done is not None and not done.ok:

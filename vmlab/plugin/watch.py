@@ -17,8 +17,9 @@ from vmlab.klog.splat import Splat, describe
 from vmlab.klog.verdict import Judgement, judge, source_of, taint_line
 from vmlab.lab.lab import Lab
 from vmlab.lab.machines import Running
+from vmlab.module.confined_symbols import ConfinedSymbols
 from vmlab.module.hang_source import locate_hang
-from vmlab.module.symbols import Symbols, with_sources
+from vmlab.module.symbols import with_sources
 from vmlab.plugin.account import note
 from vmlab.plugin.shared import SharedGuest
 from vmlab.report.model import Standing
@@ -107,7 +108,7 @@ class ItemWatch:
     def _locate(self, hung: CommandHung) -> None:
         built = self.lab.testbed(self.running.target).built_already
         if built is not None:
-            locate_hang(hung, Symbols(built.ko, root=built.directory), built.info.name)
+            locate_hang(hung, ConfinedSymbols(built.ko, root=built.directory), built.info.name)
 
     def _look(self, *, is_end: bool = False) -> tuple[Findings, Judgement]:
         findings = self.kernel.end()
@@ -176,7 +177,7 @@ class ItemWatch:
         built = self.lab.testbed(self.running.target).built_already
         if built is None or not any(frame.module == built.info.name for splat in splats for frame in splat.frames):
             return list(splats)
-        return with_sources(splats, Symbols(built.ko, root=built.directory), built.info.name)
+        return with_sources(splats, ConfinedSymbols(built.ko, root=built.directory), built.info.name)
 
 
 def _before(findings: Findings, splats: Sequence[Splat]) -> str:
