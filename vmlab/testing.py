@@ -21,7 +21,7 @@ from vmlab.catalogue.target import Architecture, Target
 from vmlab.context import Say, silent
 from vmlab.errors import MachineLost
 from vmlab.guest.guest import Guest
-from vmlab.guest.transport import Completed, TransportLost
+from vmlab.guest.transport import MOST_FILE_BYTES, Completed, TransportLost
 from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.limits import limits_for
 from vmlab.image.image import Image
@@ -48,13 +48,13 @@ class FakeConsole(Console):
         super().__init__(Path("console"))
         self.said = said
 
-    def text(self, *, after: int = 0, until: int | None = None) -> str:
-        """Return the log, or the part between two positions."""
-        return self.said[after:until]
+    def read(self, start: int, end: int) -> bytes:
+        """Return the log's bytes between two positions."""
+        return self.said.encode()[start:end]
 
     def size(self) -> int:
-        """Return the length of the log."""
-        return len(self.said)
+        """Return the length of the log in bytes."""
+        return len(self.said.encode())
 
 
 class FakeTransport:
@@ -108,8 +108,9 @@ class FakeTransport:
         """Accept a file and discard it."""
         self.run(f"put {local} {remote}", timeout_s=timeout_s)
 
-    def get(self, remote: str, local: Path, *, timeout_s: float) -> None:
+    def get(self, remote: str, local: Path, *, timeout_s: float, max_bytes: int = MOST_FILE_BYTES) -> None:
         """Return without writing a file."""
+        del max_bytes
         self.run(f"get {remote} {local}", timeout_s=timeout_s)
 
     def close(self) -> None:

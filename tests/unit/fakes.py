@@ -10,7 +10,7 @@ from vmlab.catalogue.matrix import load_matrix
 from vmlab.catalogue.target import Target
 from vmlab.guest.guest import Guest
 from vmlab.guest.hang import HangProbe
-from vmlab.guest.transport import Completed, Transport, TransportLost
+from vmlab.guest.transport import MOST_FILE_BYTES, Completed, Transport, TransportLost
 from vmlab.host.accelerator import Accelerator
 from vmlab.host.limits import limits_for
 from vmlab.machine.console import Console
@@ -56,7 +56,8 @@ class FakeTransport:
     def put(self, local: Path, remote: str, *, timeout_s: float) -> None:
         self.run(f"put {local} {remote}", timeout_s=timeout_s)
 
-    def get(self, remote: str, local: Path, *, timeout_s: float) -> None:
+    def get(self, remote: str, local: Path, *, timeout_s: float, max_bytes: int = MOST_FILE_BYTES) -> None:
+        del max_bytes
         self.run(f"get {remote} {local}", timeout_s=timeout_s)
 
     def close(self) -> None:

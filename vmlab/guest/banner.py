@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import selectors
 import socket
 import time
+
+from vmlab.guest.ssh_channel import PacketSocket
 
 AGAIN_S = 5.0
 """Seconds between two connections, while none has sent a banner."""
@@ -15,6 +18,9 @@ MOST_CONNECTIONS = 8
 """Maximum of open connections: sshd refuses unauthenticated ones from ten on (sshd_config(5), MaxStartups)."""
 SILENT = "accepted the connection and sent nothing"
 _PEEK_BYTES = 4096
+_BANNER = re.compile(rb"(?:\A|\n)SSH-[^\n]{0,251}\n")
+"""A complete line of at most 255 bytes; others may be before it (RFC 4253, 4.2). paramiko would read a line without end
+for as long as the guest sends."""
 _SHOWN_BYTES = 40
 
 
@@ -56,7 +62,7 @@ class BannerWait:
         self._open = []
 
     def _add(self) -> None:
-        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        connection = PacketSocket(socket.AF_INET, socket.SOCK_STREAM)
         connection.setblocking(False)
         status = connection.connect_ex(self._place)
         if status not in (0, errno.EINPROGRESS):
@@ -91,8 +97,7 @@ class BannerWait:
             self.seen = "closed the connection"
             self._drop(connection)
             return False
-        # Lines before the banner are allowed (RFC 4253, 4.2).
-        if said.startswith(b"SSH-") or b"\nSSH-" in said:
+        if _BANNER.search(said):
             return True
         self.seen = f"sent {said[:_SHOWN_BYTES]!r}, which is not an SSH banner"
         return False

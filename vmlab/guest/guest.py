@@ -14,7 +14,17 @@ from pathlib import Path
 from vmlab.errors import CommandHung, GuestError, MachineLost, hides_frames
 from vmlab.guest.hang import HangProbe, HangReport
 from vmlab.guest.kernel_log import KernelLog
-from vmlab.guest.transport import Commands, CommandTooSlow, Completed, Transport, TransportLost, output_of
+from vmlab.guest.transport import (
+    MOST_FILE_BYTES,
+    MOST_OUTPUT_BYTES,
+    Commands,
+    CommandTooSlow,
+    Completed,
+    FileTooLarge,
+    Transport,
+    TransportLost,
+    output_of,
+)
 from vmlab.host.limits import Limits
 from vmlab.klog.emulator_fault import emulator_fault, spurious_breakpoint
 from vmlab.klog.rules import Rules, known_rules
@@ -58,7 +68,7 @@ class Guest:
         self._transport = transport
         self._open_root = root_transport
         self._root: Commands | None = None
-        self.log = KernelLog(self.as_root, position=log_position)
+        self.log = KernelLog(self._required, position=log_position)
         self.limits = limits
         self.console = console
         self.evidence_end: int | None = None
@@ -83,7 +93,8 @@ class Guest:
         """Run a shell command and return its result, whatever its exit status.
 
         Raises `CommandHung`, with the probe's report, when it takes longer than `timeout_s` and the guest or its kernel
-        answers. Raises `MachineLost` when neither answers, and at once when the kernel panicked.
+        answers. Raises `MachineLost` when neither answers, and at once when the kernel panicked. Of long output the
+        middle is left out: at most `MOST_OUTPUT_BYTES` of each stream are kept (`Completed.left_out`).
         """
         return self._run(self._transport, command, timeout_s)
 
@@ -92,7 +103,12 @@ class Guest:
 
         For the lab's own commands: under TCG each `sudo` takes half a second, this a twentieth of that.
         """
-        return self._demand(self.root(command, timeout_s=timeout_s))
+        return self._required(command, timeout_s=timeout_s).stdout
+
+    def _required(self, command: str, *, timeout_s: float | None = None) -> Completed:
+        done = self.root(command, timeout_s=timeout_s)
+        self._demand(done)
+        return done
 
     def root(self, command: str, *, timeout_s: float | None = None) -> Completed:
         """Run a command as `as_root` does, and return its result, whatever its exit status."""
@@ -196,14 +212,26 @@ class Guest:
         limit_s = self.limits.command_s if timeout_s is None else timeout_s
         self._copy(lambda: self._transport.put(local, remote, timeout_s=limit_s), f"copy {local.name!r} to {remote!r}")
 
-    def get(self, remote: str, local: Path, *, timeout_s: float | None = None) -> None:
-        """Copy a file out of the guest; raises `GuestError` when it is missing or not readable."""
+    def get(
+        self, remote: str, local: Path, *, timeout_s: float | None = None, max_bytes: int = MOST_FILE_BYTES
+    ) -> None:
+        """Copy a file out of the guest; raises `GuestError` when it is missing, not readable, or larger than
+        `max_bytes`: the guest decides how much it sends."""
         limit_s = self.limits.command_s if timeout_s is None else timeout_s
-        self._copy(lambda: self._transport.get(remote, local, timeout_s=limit_s), f"copy {remote!r} out")
+        self._copy(
+            lambda: self._transport.get(remote, local, timeout_s=limit_s, max_bytes=max_bytes), f"copy {remote!r} out"
+        )
 
     def read(self, path: str) -> str:
-        """Return the text of a file, read as root."""
-        return self.as_root(f"cat {shlex.quote(path)}")
+        """Return the text of a file, read as root; raises `GuestError` for one of more than `MOST_OUTPUT_BYTES`."""
+        done = self.root(f"cat {shlex.quote(path)}")
+        text = self._demand(done)
+        if done.left_out:
+            raise GuestError(
+                f"cannot read {path!r}: it has more than {MOST_OUTPUT_BYTES} bytes",
+                hint="copy it with guest.get(…, max_bytes=…)",
+            )
+        return text
 
     def log_out(self) -> None:
         """Close the connection that tests use; the lab's root connection stays open."""
@@ -223,6 +251,8 @@ class Guest:
             why = str(slow)
         except TransportLost as lost:
             raise self._lost(f"while trying to {what}: {lost}") from None
+        except FileTooLarge as large:
+            raise GuestError(f"cannot {what}: {large}", hint="pass a larger max_bytes=") from None
         except OSError as error:
             raise GuestError(f"cannot {what}: {error.strerror or error}") from None
         raise self.hung(f"cannot {what}: {why}")

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable
 
-from vmlab.errors import hides_frames
+from vmlab.errors import GuestError, hides_frames
 from vmlab.guest.root_shell import KERNEL_LOG_FD
+from vmlab.guest.transport import Completed
 from vmlab.klog.log import LogRecord, parse_kmsg
 
 __tracebackhide__ = hides_frames
@@ -15,6 +17,10 @@ __tracebackhide__ = hides_frames
 # read(2) returns one record, and blocks after the last unless the file is non-blocking. If the next record was
 # overwritten, it fails once with EPIPE, so the program is restarted (Documentation/ABI/testing/dev-kmsg). A start takes
 # 15 to 30 ms under TCG: the line keeps the log open, and one program reads the taint and the new records.
+_MOST_RECORDS = 50_000
+"""Maximum of records kept from earlier reads: a default log buffer of the kernel holds some thousands. A guest that
+serves many tests would fill the memory, and each read sorts them."""
+_TAINT_VALUE = re.compile(r"\d{1,20}", re.ASCII)
 _TAINT = "/proc/sys/kernel/tainted"
 _AGAIN = "case $e in *roken*) ;; *) false;; esac"
 _LINES_OWN = f"t={_TAINT}; while e=$(cat $t - <&{KERNEL_LOG_FD} 2>&1 >&7); {_AGAIN}; do t=; done"
@@ -29,12 +35,15 @@ _READ_ON = (
 class KernelLog:
     """Kernel log of one guest, as far as it was read; each reader passes its position."""
 
-    def __init__(self, as_root: Callable[[str], str], *, position: int | None = None) -> None:
-        """Start after `position`, a sequence number up to which nothing needs to be read, as on a new fork."""
+    def __init__(self, as_root: Callable[[str], Completed], *, position: int | None = None) -> None:
+        """Use `as_root` to run commands that must succeed. Start after `position`, a sequence number up to which
+        nothing needs to be read, as on a new fork."""
         self._as_root = as_root
         self._start = position
         self.taint = 0
         """Kernel's taint value at the last read; `klog/taint.py` names the bits."""
+        self.left_out = 0
+        """Number of bytes that were left out of the middle of the last read, because there were too many."""
         self._records: dict[int, LogRecord] = {}
 
     def position(self) -> int:
@@ -61,8 +70,14 @@ class KernelLog:
         return max(self._records, default=-1 if self._start is None else self._start)
 
     def _look(self, command: str, mark: str = "") -> None:
-        taint, _, text = self._as_root(f"{_write(mark) if mark else ''}{command}").partition("\n")
+        done = self._as_root(f"{_write(mark) if mark else ''}{command}")
+        taint, _, text = done.stdout.partition("\n")
+        if not _TAINT_VALUE.fullmatch(taint):
+            raise GuestError(f"the kernel log cannot be read: its taint value is {taint[:40]!r}")
         self.taint = int(taint)
+        self.left_out = done.left_out
+        for number in sorted(self._records)[:-_MOST_RECORDS]:
+            del self._records[number]
         self._records.update((record.sequence, record) for record in parse_kmsg(text))
         if self._start is None and self._records:
             self._start = min(self._records) - 1

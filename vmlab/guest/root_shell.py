@@ -13,8 +13,10 @@ import secrets
 import shlex
 import socket
 import time
+from collections.abc import Iterator
 
-from vmlab.guest.transport import Commands, CommandTooSlow, Completed, TransportLost
+from vmlab.guest.transport import MOST_OUTPUT_BYTES, Commands, CommandTooSlow, Completed, TransportLost
+from vmlab.system.excerpt import Excerpt
 
 KERNEL_LOG_FD = 9
 """Descriptor at which the shell keeps /dev/kmsg open, non-blocking, so that a read returns only new records
@@ -70,7 +72,13 @@ class LineTransport:
             raise TransportLost(f"the line to the guest ended: {error.strerror or error}") from None
         self._is_broken = False
         return Completed(
-            command=command, status=status, stdout=stdout, stderr=stderr, duration_s=time.monotonic() - started
+            command=command,
+            status=status,
+            # The newline before each line with the nonce is the frame's.
+            stdout=stdout.text().removesuffix("\n"),
+            stderr=stderr.text().removesuffix("\n"),
+            duration_s=time.monotonic() - started,
+            left_out=stdout.left_out + stderr.left_out,
         )
 
     def close(self) -> None:
@@ -82,29 +90,47 @@ class LineTransport:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
-    def _answer(self, nonce: str, deadline: float) -> tuple[str, int, str]:
-        end = re.compile(rb"(?s)(?:.*?)%b <\n(.*)\n%b (\d+)\n(.*)\n%b >\n" % ((nonce.encode(),) * 3))
-        last = f"\n{nonce} >\n".encode()
-        received, place = bytearray(), -1
-        while place < 0:
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
-                # With continuous output recv() alone would never time out.
-                raise TimeoutError
+    def _answer(self, nonce: str, deadline: float) -> tuple[Excerpt, int, Excerpt]:
+        sections = _sections(self._pieces(deadline), nonce)
+        _required(next(sections), b"<")
+        stdout, status = _required(next(sections), b"0123456789")
+        stderr, _ = _required(next(sections), b">")
+        # Later bytes are from a background process of the command.
+        return stdout, int(status), stderr
+
+    def _pieces(self, deadline: float) -> Iterator[bytes]:
+        """Yield what arrives, until the deadline: with continuous output recv() alone would never time out."""
+        while (left_s := deadline - time.monotonic()) > 0:
             self._socket.settimeout(left_s)
             piece = self._socket.recv(CHUNK_BYTES)
             if not piece:
                 raise TransportLost("the line to the guest ended")
-            seen = max(0, len(received) - len(last))
-            received += piece
-            place = received.find(last, seen)
-        # Later bytes are from a background process of the command.
-        received = received[: place + len(last)]
-        match = end.fullmatch(bytes(received))
-        if match is None:
-            raise TransportLost("the answer on the line to the guest is garbled")
-        text = [part.decode("utf-8", errors="backslashreplace") for part in (match[1], match[3])]
-        return text[0], int(match[2]), text[1]
+            yield piece
+        raise TimeoutError
+
+
+def _required(section: tuple[Excerpt, bytes], letters: bytes) -> tuple[Excerpt, bytes]:
+    if section[1].strip(letters):
+        raise TransportLost("the answer on the line to the guest is garbled")
+    return section
+
+
+def _sections(pieces: Iterator[bytes], nonce: str) -> Iterator[tuple[Excerpt, bytes]]:
+    """Split the line's output at the lines with the nonce; yields what is before each, and the word on it. Looks at
+    each byte at most twice, and keeps an excerpt."""
+    mark = re.compile(rb"%b (<|>|\d{1,3})\n" % nonce.encode())
+    longest = len(nonce) + len(" 255\n")
+    section, waiting = Excerpt(MOST_OUTPUT_BYTES), b""
+    for piece in pieces:
+        waiting += piece
+        start = 0
+        while (match := mark.search(waiting, start)) is not None:
+            section.add(waiting[start : match.start()])
+            yield section, match[1]
+            section, start = Excerpt(MOST_OUTPUT_BYTES), match.end()
+        keep = max(start, len(waiting) - longest)
+        section.add(waiting[start:keep])
+        waiting = waiting[keep:]
 
 
 def framed(command: str, nonce: str) -> str:

@@ -8,22 +8,25 @@ import contextlib
 import io
 import logging
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import fabric
 import fabric.runners
 import paramiko
-from invoke.exceptions import CommandTimedOut, ThreadException, UnexpectedExit
+from invoke.exceptions import ThreadException, UnexpectedExit
 
 from vmlab.errors import AssetError, MachineLost
 from vmlab.guest.banner import AGAIN_S, BannerWait
-from vmlab.guest.transport import CommandTooSlow, Completed, TransportLost
+from vmlab.guest.ssh_channel import TimedChannel, execute, fetch
+from vmlab.guest.transport import MOST_FILE_BYTES, MOST_OUTPUT_BYTES, CommandTooSlow, Completed, TransportLost
 from vmlab.image.image import GUEST_USER
+from vmlab.system.excerpt import Excerpt
 from vmlab.system.wait import wait_until
 
 # paramiko logs every refused attempt with a traceback; the error raised here has the relevant part.
@@ -49,14 +52,12 @@ class Address:
     user: str = GUEST_USER
 
 
-class _InterruptibleRemote(fabric.runners.Remote):  # type: ignore[misc]
-    """A fabric runner that does not wait for the command's end after Ctrl-C."""
+class _ForgetfulShell(fabric.runners.RemoteShell):  # type: ignore[misc]
+    """A fabric runner for an interactive shell that does not keep its output."""
 
-    def send_interrupt(self, interrupt: KeyboardInterrupt) -> None:
-        # invoke joins the threads that read the output before it raises the interrupt; they read until the channel
-        # closes.
-        self.kill()
-        raise interrupt
+    def respond(self, buffer_: list[str]) -> None:
+        # invoke would join all output so far at each read, to look for prompts.
+        buffer_.clear()
 
 
 class SshTransport:
@@ -64,27 +65,25 @@ class SshTransport:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._files_channel: tuple[paramiko.SFTPClient, TimedChannel] | None = None
 
     def run(self, command: str, *, timeout_s: float) -> Completed:
         started = time.monotonic()
+        stdout, stderr = Excerpt(MOST_OUTPUT_BYTES), Excerpt(MOST_OUTPUT_BYTES)
         with self._translated(command, timeout_s), self._bounded(timeout_s):
+            channel = self._connection.transport.open_session(timeout=timeout_s)
             # The second line stops the shell from exec'ing the command: a command ended by a signal would then have
             # no status, like one whose connection broke.
-            result = self._connection.run(
-                f"{command}\nexit $?", hide=True, warn=True, in_stream=False, timeout=timeout_s, encoding="utf-8"
-            )
-        if result.exited == -1:
-            # invoke's timer closes the channel before it counts as expired: the command then has no status.
-            if time.monotonic() - started >= timeout_s:
-                raise CommandTooSlow(f"{command!r} took longer than {timeout_s:.0f} s")
-            if not self._still_answers(timeout_s):
-                raise TransportLost("the connection ended before the command did")
+            status = execute(channel, f"{command}\nexit $?", stdout=stdout.add, stderr=stderr.add, timeout_s=timeout_s)
+        if status == -1 and not self._still_answers(timeout_s):
+            raise TransportLost("the connection ended before the command did")
         return Completed(
             command=command,
-            status=_KILLED if result.exited == -1 else result.exited,
-            stdout=result.stdout,
-            stderr=result.stderr,
+            status=_KILLED if status == -1 else status,
+            stdout=stdout.text(),
+            stderr=stderr.text(),
             duration_s=time.monotonic() - started,
+            left_out=stdout.left_out + stderr.left_out,
         )
 
     def _still_answers(self, timeout_s: float) -> bool:
@@ -92,9 +91,8 @@ class SshTransport:
         shell, and paramiko does not report the signal."""
         try:
             with self._translated("exit 0", timeout_s), self._bounded(timeout_s):
-                return bool(
-                    self._connection.run("exit 0", hide=True, warn=True, in_stream=False, timeout=timeout_s).exited == 0
-                )
+                channel = self._connection.transport.open_session(timeout=timeout_s)
+                return execute(channel, "exit 0", stdout=len, stderr=len, timeout_s=timeout_s) == 0
         except (CommandTooSlow, TransportLost, OSError):
             return False
 
@@ -103,14 +101,15 @@ class SshTransport:
             files.put(str(local), remote, confirm=True)
             files.chmod(remote, local.stat().st_mode & 0o777)
 
-    def get(self, remote: str, local: Path, *, timeout_s: float) -> None:
+    def get(self, remote: str, local: Path, *, timeout_s: float, max_bytes: int = MOST_FILE_BYTES) -> None:
         with self._translated(f"get {remote}", timeout_s), self._files(timeout_s) as files:
-            files.get(remote, str(local))
+            fetch(files, remote, local, max_bytes=max_bytes)
 
     def interact(self, command: str) -> int:
         """Connect the terminal to a login shell, or to one command; returns its exit status."""
         if command:
-            return int(self._connection.run(command, warn=True, pty=False, in_stream=False).exited)
+            channel = self._connection.transport.open_session()
+            return execute(channel, command, stdout=_writer(sys.stdout.buffer), stderr=_writer(sys.stderr.buffer))
         try:
             return int(self._connection.shell().exited)
         except UnexpectedExit as ended:
@@ -134,7 +133,7 @@ class SshTransport:
         self._connection.transport.channel_timeout = timeout_s
         try:
             yield
-        except (CommandTimedOut, TimeoutError):
+        except TimeoutError:
             raise CommandTooSlow(f"{what!r} took longer than {timeout_s:.0f} s") from None
         except (paramiko.SSHException, EOFError, ConnectionError, ThreadException) as error:
             if str(error) == _NO_CHANNEL:
@@ -170,12 +169,37 @@ class SshTransport:
 
     @contextlib.contextmanager
     def _files(self, timeout_s: float) -> Iterator[paramiko.SFTPClient]:
-        with self._bounded(timeout_s):
-            client: paramiko.SFTPClient = self._connection.sftp()
-        channel = client.get_channel()
-        if channel is not None:
-            channel.settimeout(timeout_s)
-        yield client
+        """Yield the connection's SFTP client, which is opened once; what is done with it takes at most `timeout_s`."""
+        if self._files_channel is None:
+            with self._bounded(timeout_s):
+                channel = self._connection.transport.open_session(timeout=timeout_s)
+                channel.invoke_subsystem("sftp")
+                timed = TimedChannel(channel)
+                with timed.limited(timeout_s):
+                    self._files_channel = paramiko.SFTPClient(timed), timed
+        files, timed = self._files_channel
+        try:
+            with timed.limited(timeout_s):
+                yield files
+        except BaseException as failure:
+            if not _is_refusal(failure):
+                # Answers to requests that were sent ahead may still arrive.
+                self._files_channel = None
+                timed.close()
+            raise
+
+
+def _is_refusal(failure: BaseException) -> bool:
+    """True for an answer of the SFTP server, after which the client is usable."""
+    return isinstance(failure, OSError) and not isinstance(failure, TimeoutError | ConnectionError)
+
+
+def _writer(stream: BinaryIO) -> Callable[[bytes], object]:
+    def write(data: bytes) -> None:
+        stream.write(data)
+        stream.flush()
+
+    return write
 
 
 def connect(
@@ -286,7 +310,7 @@ def _connection(address: Address, prepared: socket.socket, step_timeout_s: float
     config = fabric.Config(
         lazy=True,
         ssh_config=paramiko.SSHConfig.from_file(io.StringIO("")),
-        overrides={"runners": {"remote": _InterruptibleRemote}},
+        overrides={"runners": {"remote_shell": _ForgetfulShell}},
     )
     connection = fabric.Connection(
         host=address.host,

@@ -10,6 +10,14 @@ from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 _SHOWN_LINES = 30
+_SHOWN_CHARACTERS = 20_000
+"""Maximum of each stream in an error: its lines may be long."""
+MOST_OUTPUT_BYTES = 16 << 20
+"""Maximum that is kept of each of a command's streams: a hundred times what a verbose test prints, and the memory of
+several such commands is still small beside that of a guest."""
+MOST_FILE_BYTES = 1 << 30
+"""Default maximum for a file that is copied out: a trace or a core dump fits, a sparse file that fills the disk does
+not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +29,9 @@ class Completed:
     stdout: str
     stderr: str
     duration_s: float
+    left_out: int = 0
+    """Number of bytes that were left out of the middle of `stdout` and `stderr`, where a line says so; 0 if both are
+    complete."""
 
     @property
     def ok(self) -> bool:
@@ -29,7 +40,8 @@ class Completed:
 
 def output_of(done: Completed) -> str:
     """Last lines of a command's output, as evidence below an error."""
-    lines = [line for part in (done.stdout, done.stderr) for line in part.rstrip().splitlines()]
+    parts = (part[-_SHOWN_CHARACTERS:].rstrip() for part in (done.stdout, done.stderr))
+    lines = [line for part in parts for line in part.splitlines()]
     return "\n".join(lines[-_SHOWN_LINES:])
 
 
@@ -39,6 +51,13 @@ class CommandTooSlow(Exception):
 
 class TransportLost(Exception):
     """The connection ended during the command; the text says how."""
+
+
+class FileTooLarge(Exception):
+    """A file in the guest is larger than its copy may be."""
+
+    def __init__(self, size: int, max_bytes: int) -> None:
+        super().__init__(f"it has {size} bytes or more, the limit is {max_bytes}")
 
 
 class Commands(Protocol):
@@ -60,8 +79,8 @@ class Transport(Commands, Protocol):
     def put(self, local: Path, remote: str, *, timeout_s: float) -> None:
         """Copy a file in; raises `OSError` for a refused path, `CommandTooSlow` or `TransportLost`."""
 
-    def get(self, remote: str, local: Path, *, timeout_s: float) -> None:
-        """Copy a file out; raises `OSError` for a refused path, `CommandTooSlow` or `TransportLost`."""
+    def get(self, remote: str, local: Path, *, timeout_s: float, max_bytes: int = MOST_FILE_BYTES) -> None:
+        """Copy a file out; raises `OSError` for a refused path, `FileTooLarge`, `CommandTooSlow` or `TransportLost`."""
 
 
 T = TypeVar("T", bound=Transport)
@@ -86,8 +105,8 @@ class LateTransport(Generic[T]):
     def put(self, local: Path, remote: str, *, timeout_s: float) -> None:
         self.settle().put(local, remote, timeout_s=timeout_s)
 
-    def get(self, remote: str, local: Path, *, timeout_s: float) -> None:
-        self.settle().get(remote, local, timeout_s=timeout_s)
+    def get(self, remote: str, local: Path, *, timeout_s: float, max_bytes: int = MOST_FILE_BYTES) -> None:
+        self.settle().get(remote, local, timeout_s=timeout_s, max_bytes=max_bytes)
 
     def cut(self) -> None:
         if self._made.done() and self._made.exception() is None:

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Conversion of splats to an error."""
+"""Conversion of splats, or of missing evidence, to an error."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vmlab.errors import EmulatorFault, KernelTrouble, hides_frames
+from vmlab.errors import EmulatorFault, GuestError, KernelTrouble, hides_frames
 from vmlab.guest.guest import Guest
 from vmlab.klog.emulator_fault import emulator_fault
+from vmlab.klog.findings import Findings
 from vmlab.klog.splat import Splat, describe, whole
 from vmlab.klog.verdict import source_of
 from vmlab.machine.console import TAIL_HEADING
@@ -37,6 +38,16 @@ def as_error(
     error.fingerprint = splats[0].fingerprint if splats else ""
     error.source = source
     return error
+
+
+def require_checked(findings: Findings) -> None:
+    """Raise `GuestError` if a kernel report may be missing from the findings, because the kernel printed too much."""
+    if findings.is_unchecked:
+        raise GuestError(
+            "the kernel printed more than the lab reads, and a report may be in the part that is missing",
+            hint="have the module log less in one test",
+            detail="\n".join(findings.notes),
+        )
 
 
 def _without_console(failure: BaseException) -> str:

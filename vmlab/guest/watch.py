@@ -16,6 +16,7 @@ from vmlab.guest.guest import Guest
 from vmlab.klog.findings import Findings, Witness
 from vmlab.klog.log import LogRecord, lost_before, parse_console
 from vmlab.klog.splat import Splat, find_splats, whole
+from vmlab.machine.console import Part
 
 __tracebackhide__ = hides_frames
 
@@ -57,7 +58,8 @@ class KernelWatch:
 
     def has_news(self) -> bool:
         """True if the console has new kernel lines since the last `end`. Runs no command in the guest."""
-        return bool(self._console_records())
+        said = self._console_part()
+        return bool(said.left_out or _records(said))
 
     def await_unload(self) -> None:
         """Wait for a module that is unloaded in the background: splats of its exit function belong to the test that
@@ -89,15 +91,22 @@ class KernelWatch:
         notes = self._find_beginning(read)
         read = [record for record in read if record.sequence > self._after]
         missing = lost_before(read, first=self._after + 1) if self._after >= 0 else 0
-        if missing:
+        cut = _cut(self._guest.log.left_out, "the kernel log")
+        if cut:
+            notes.append(cut)
+        elif missing:
             notes.append(f"{missing} records of the kernel log were overwritten before they were read")
         if not any(record.text == words for record in reversed(read)):
             notes.append("the line that marks the test's end is not in the kernel log")
         records = [record for record in read if not is_mark(record)]
         splats = find_splats(records, self._guest.rules)
+        is_unchecked = False
         if notes:
-            splats = _joined(splats, find_splats(self._console_records(), self._guest.rules))
-        found = self._findings(splats, records, Witness.LOG, notes=tuple(notes))
+            said = self._console_part()
+            splats = _joined(splats, find_splats(_records(said), self._guest.rules))
+            notes += filter(None, [_cut(said.left_out, "the console")])
+            is_unchecked = bool(said.left_out and (cut or missing))
+        found = self._findings(splats, records, Witness.LOG, notes=tuple(notes), cut=cut, is_unchecked=is_unchecked)
         # The next `end` continues from here.
         self._after = self._guest.log.newest
         self._console_after = self._guest.console.size()
@@ -116,9 +125,12 @@ class KernelWatch:
         return []
 
     def _by_console(self, lost: MachineLost) -> Findings:
-        records = self._console_records()
-        notes = ("the kernel log cannot be read: the findings are from the console",)
-        return self._findings(find_splats(records, self._guest.rules), records, Witness.CONSOLE, notes=notes, lost=lost)
+        said = self._console_part()
+        records = _records(said)
+        cut = _cut(said.left_out, "the console")
+        notes = ("the kernel log cannot be read: the findings are from the console", *filter(None, [cut]))
+        splats = find_splats(records, self._guest.rules)
+        return self._findings(splats, records, Witness.CONSOLE, notes=notes, cut=cut, lost=lost)
 
     def _findings(
         self,
@@ -127,6 +139,8 @@ class KernelWatch:
         witness: Witness,
         *,
         notes: tuple[str, ...],
+        cut: str,
+        is_unchecked: bool = False,
         lost: MachineLost | None = None,
     ) -> Findings:
         return Findings(
@@ -136,15 +150,24 @@ class KernelWatch:
             taint_after=self.taint if lost else self._guest.log.taint,
             witness=witness,
             notes=notes,
+            cut=cut,
+            is_unchecked=is_unchecked,
             lost=lost,
         )
 
-    def _console_records(self) -> list[LogRecord]:
-        text = self._guest.console.text(after=self._console_after, until=self._guest.evidence_end)
-        return [record for record in parse_console(text) if not is_mark(record)]
+    def _console_part(self) -> Part:
+        return self._guest.console.part(after=self._console_after, until=self._guest.evidence_end)
 
     def _words(self, what: str) -> str:
         return f"{_PREFIX} {self._name} {what} {self._nonce}"
+
+
+def _records(said: Part) -> list[LogRecord]:
+    return [record for record in parse_console(said.text) if not is_mark(record)]
+
+
+def _cut(left_out: int, where: str) -> str:
+    return f"{left_out} bytes in the middle of {where} were left out, because there were too many" if left_out else ""
 
 
 def is_mark(record: LogRecord) -> bool:

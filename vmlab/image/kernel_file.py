@@ -17,6 +17,11 @@ _ZBOOT = b"zimg"
 _ZBOOT_AT = 4
 """drivers/firmware/efi/libstub/zboot-header.S: `MZ`, then this magic, the payload's offset and size, and at 24 the name
 of the compression."""
+MOST_BYTES = 256 << 20
+"""Maximum size of a kernel, packed or not: Debian's arm64 Image has 40 MB, one with KASAN some 150. A file of
+1 MB can unpack to 1 GB."""
+_MOST_MEMORY = 256 << 20
+"""Maximum memory of xz for its dictionary: scripts/xz_wrap.sh uses at most 128 MiB."""
 
 
 def unpack_kernel(kernel: Path, architecture: Architecture) -> None:
@@ -26,6 +31,8 @@ def unpack_kernel(kernel: Path, architecture: Architecture) -> None:
     EFI program around a compressed one, which firmware starts and QEMU before 8.0 does not unpack.
     """
     if architecture is Architecture.ARM64:
+        if (size := kernel.stat().st_size) > MOST_BYTES:
+            raise _too_large(f"has {size} bytes")
         kernel.write_bytes(arm64_image(kernel.read_bytes()))
 
 
@@ -46,12 +53,22 @@ def _unpacked(data: bytes, compression: str) -> bytes:
     try:
         if compression == "gzip":
             # Padding follows the compressed kernel.
-            return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(data)
-        if compression in ("xzkern", "lzma"):
-            return lzma.LZMADecompressor().decompress(data)
+            unpacked = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(data, MOST_BYTES + 1)
+        elif compression in ("xzkern", "lzma"):
+            unpacked = lzma.LZMADecompressor(memlimit=_MOST_MEMORY).decompress(data, MOST_BYTES + 1)
+        else:
+            raise AssetError(
+                f"the kernel is compressed with {compression!r}, expected gzip, xzkern or lzma",
+                hint="report it with the name of the target",
+            )
     except (zlib.error, lzma.LZMAError, EOFError) as error:
         raise AssetError(f"the kernel cannot be unpacked: {error}") from None
-    raise AssetError(
-        f"the kernel is compressed with {compression!r}, expected gzip, xzkern or lzma",
-        hint="report it with the name of the target",
+    if len(unpacked) > MOST_BYTES:
+        raise _too_large("unpacks to more")
+    return unpacked
+
+
+def _too_large(what: str) -> AssetError:
+    return AssetError(
+        f"the kernel {what}, and must have at most {MOST_BYTES} bytes", hint="report it with the name of the target"
     )

@@ -113,14 +113,16 @@ def frames_of(lines: Sequence[str]) -> tuple[Frame, ...]:
     """
     found: list[Frame] = []
     others = 0
+    has_exact = False
     for line in lines:
         # Lockdep first prints how the locks were taken before.
         if line == "stack backtrace:":
             others = len(found)
         frame = _frame(line) if "+0x" in line else None
         # The registers are printed again after the trace, and a WARNING's title has the position too.
-        if frame is not None and not (frame.is_exact and any(other.is_exact for other in found)):
+        if frame is not None and not (frame.is_exact and has_exact):
             found.append(frame)
+            has_exact = has_exact or frame.is_exact
     return (*found[others:], *found[:others])
 
 

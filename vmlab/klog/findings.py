@@ -30,5 +30,9 @@ class Findings:
     witness: Witness
     notes: tuple[str, ...] = ()
     """Sentences about defects of the evidence."""
+    cut: str = ""
+    """Sentence about what the lab's limits left out of the kernel log; empty if nothing."""
+    is_unchecked: bool = False
+    """True if a report may be missing: parts of the log and of the console were left out or overwritten."""
     lost: MachineLost | None = None
     """Error that prevented reading the log; None if it was read."""

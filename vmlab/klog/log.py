@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 _RECORD = re.compile(
-    r"^(?P<prefix>\d{1,9}),(?P<sequence>\d{1,20}),(?P<time_us>\d{1,20}),(?P<flags>[^,;]*)(?P<more>[^;]*);(?P<text>.*)$",
+    r"^(?P<prefix>\d{1,9}),(?P<sequence>\d{1,20}),(?P<time_us>\d{1,20}),(?P<flags>[^,;]*)(?P<more>(?:,[^;]*)?);(?P<text>.*)$",
     re.ASCII,
 )
 _CALLER = re.compile(r",caller=([TC]\d+)")
@@ -16,6 +16,11 @@ _STAMP = re.compile(r"\[ *(?P<time_s>\d{1,9}\.\d{6})\](?: ?\[ *(?P<caller>[TC]\d
 _ESCAPED = re.compile(r"(?:\\x[0-9a-f]{2})+")
 _NEAR = 32
 """Maximum of records between a continuation and the start of its line."""
+LONGEST_TEXT = 4096
+"""Maximum length of a record's text in characters. The kernel's records have at most 1024 bytes (PRINTKRB_RECORD_MAX in
+kernel/printk/internal.h); a program may write lines without end to the console, and rules are matched on each."""
+_MOST_PAIRS = 16
+"""Maximum of dictionary lines of a record: the kernel has two (struct dev_printk_info)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,32 +51,45 @@ def lost_before(records: Sequence[LogRecord], *, first: int) -> int:
 
 def parse_kmsg(text: str) -> list[LogRecord]:
     """Parse the output of reads of /dev/kmsg. Lines that start with a space are a record's dictionary; other lines that
-    are not records belong to the text of the record before."""
+    are not records belong to the text of the record before. Text and dictionary are limited to what the kernel prints.
+    """
     records: list[LogRecord] = []
+    texts: list[str] = []
+    pairs: list[tuple[str, str]] = []
+    match = None
     for line in text.split("\n"):
-        match = _RECORD.match(line)
-        if match is not None:
-            records.append(_record(match))
-        elif records and line.startswith(" "):
-            key, _, value = _unescape(line[1:]).partition("=")
-            records[-1] = replace(records[-1], dictionary=(*records[-1].dictionary, (key, value)))
-        elif records and line:
-            records[-1] = replace(records[-1], text=f"{records[-1].text}\n{_unescape(line)}")
+        following = _RECORD.match(line)
+        if following is not None:
+            if match is not None:
+                records.append(_record(match, texts, pairs))
+            match, texts, pairs = following, [_unescape(following["text"][:LONGEST_TEXT])], []
+        elif line.startswith(" ") and len(pairs) < _MOST_PAIRS:
+            key, _, value = _unescape(line[1:LONGEST_TEXT]).partition("=")
+            pairs.append((key, value))
+        elif line and not line.startswith(" ") and len(texts) < LONGEST_TEXT:
+            texts.append(_unescape(line[:LONGEST_TEXT]))
+    if match is not None:
+        records.append(_record(match, texts, pairs))
     return records
 
 
-def _record(match: re.Match[str]) -> LogRecord:
+def _record(match: re.Match[str], texts: Sequence[str], pairs: Sequence[tuple[str, str]]) -> LogRecord:
     prefix = int(match["prefix"])
     caller = _CALLER.search(match["more"]) if match["more"] else None
     return LogRecord(
         sequence=int(match["sequence"]),
         level=prefix & 7,
         time_s=int(match["time_us"]) / 1e6,
-        text=_unescape(match["text"]),
+        text=_limited("\n".join(texts)),
         facility=prefix >> 3,
         is_continuation="c" in match["flags"],
         caller=caller[1] if caller else "",
+        dictionary=tuple(pairs),
     )
+
+
+def _limited(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… [{len(text) - LONGEST_TEXT} more characters]"
 
 
 def join_continued(records: Sequence[LogRecord]) -> list[LogRecord]:
@@ -85,7 +103,7 @@ def join_continued(records: Sequence[LogRecord]) -> list[LogRecord]:
         place = next((i for i in near if joined[i].caller == record.caller), None)
         if place is None:
             joined.append(record)
-        else:
+        elif len(joined[place].text) < LONGEST_TEXT:
             joined[place] = replace(joined[place], text=joined[place].text + record.text)
     return joined
 
@@ -100,7 +118,8 @@ def parse_console(text: str) -> list[LogRecord]:
         while match is not None:
             time_s = float(match["time_s"])
             following = _later_stamp(line, match.end(), time_s)
-            said = line[match.end() : following.start() if following is not None else len(line)].rstrip()
+            end = following.start() if following is not None else len(line)
+            said = _limited(line[match.end() : end].rstrip())
             caller = match["caller"] or ""
             records.append(LogRecord(sequence=len(records), level=6, time_s=time_s, text=said, caller=caller))
             match = following

@@ -45,6 +45,14 @@ _EVIDENCE = ("Call ", "stack backtrace:", " Comm: ", "[#", _CUT_HERE)
 # Lines between a title and its trace: the line with an oops's number, or the WARNING or BUG after the message of a
 # check.
 _GOES_ON = re.compile(r"\[#\d+\]|^(?:Oops|Internal error|kernel BUG at |WARNING: .*\bat )")
+_MOST_REPORTS = 1000
+"""Maximum of reports that are examined: each costs up to some milliseconds, and a log may have a million."""
+_MOST_CONSEQUENCES = 16
+"""Maximum of consequences of one splat: an oops causes one panic. Others are separate splats."""
+_DESCRIBED = 20
+"""Maximum of splats that are printed: a module that warns in a loop prints the same one thousands of times."""
+FLOOD = "flood"
+"""Kind of the splat that stands for reports that were not examined. No rule allows it, so the test fails."""
 _NAMED_FRAMES = 3
 _NUMBERS = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+")
 
@@ -109,21 +117,30 @@ def find_reports(records: Sequence[LogRecord], rules: Rules | None = None) -> li
     reports: list[Splat] = []
     told: set[str] = set()
     end = 0
-    for position, rule in titles.items():
+    cause: int | None = None
+    for number, (position, rule) in enumerate(titles.items()):
         if position < end or (rule.needs_trace and not _has_trace(lines, texts, position, titles)):
             continue
+        if len(reports) >= _MOST_REPORTS:
+            left = [titles[place].is_trouble for place in list(titles)[number:]]
+            return [*reports, _flood(sum(left), lines[position])] if any(left) else reports
         start = max(_beginning(texts, position), end)
         end = _end_of_report(lines, texts, position, titles) if rule.is_trouble else position + 1
         title, rule = _cause(lines, texts, range(position, end), titles)
         if rule.is_once and _is_told(title, rule, told):
             continue
         splat = _splat(rule, title, lines[start:end])
-        cause = next((number for number in range(len(reports) - 1, -1, -1) if reports[number].is_trouble), None)
         if rule.follows and cause is not None and _is_consequence(reports[cause], splat, rule):
             reports[cause] = replace(reports[cause], consequences=(*reports[cause].consequences, splat))
         else:
+            cause = len(reports) if splat.is_trouble else cause
             reports.append(splat)
     return reports
+
+
+def _flood(count: int, first: LogRecord) -> Splat:
+    title = f"more than {_MOST_REPORTS} kernel reports: {count} lines that may be reports were not examined"
+    return Splat(kind=FLOOD, title=title, records=(first,))
 
 
 def whole(splat: Splat) -> tuple[Splat, ...]:
@@ -132,8 +149,10 @@ def whole(splat: Splat) -> tuple[Splat, ...]:
 
 
 def describe(splats: Iterable[Splat]) -> str:
-    """Format splats as in the log, with the source lines of their frames."""
-    return "\n\n".join(_describe(each) for splat in splats for each in whole(splat))
+    """Format splats as in the log, with the source lines of their frames; of many only the first."""
+    every = [each for splat in splats for each in whole(splat)]
+    more = [f"… and {len(every) - _DESCRIBED} more kernel reports"] if len(every) > _DESCRIBED else []
+    return "\n\n".join([*map(_describe, every[:_DESCRIBED]), *more])
 
 
 def _describe(splat: Splat) -> str:
@@ -242,6 +261,8 @@ def _is_told(title: str, rule: Deny, told: set[str]) -> bool:
 def _is_consequence(cause: Splat, splat: Splat, rule: Deny) -> bool:
     """True if a splat is a consequence of the one before it."""
     before = whole(cause)
+    if len(before) > _MOST_CONSEQUENCES:
+        return False
     if splat.time_s - before[-1].records[-1].time_s > _CONSEQUENCE_S:
         return False
     if "*" not in rule.follows and not any(each.kind in rule.follows for each in before):

@@ -19,7 +19,7 @@ from vmlab.host.confinement import Confinement, find_confinement
 from vmlab.host.handover import Handover, NotGranted
 from vmlab.image.image import Reachable
 from vmlab.machine.argv import ExtraDisk, MachineSpec, Memory, Wiring, qemu_argv, with_names
-from vmlab.machine.console import Console
+from vmlab.machine.console import Console, trimmed
 from vmlab.machine.overlay import make_overlay
 from vmlab.machine.probes import Probes
 from vmlab.machine.qemu import QemuProcess
@@ -192,6 +192,7 @@ class Machine:
                 is_keepable=self._is_keepable,
             )
             stack.callback(self._end)
+            stack.enter_context(trimmed(self.console))
             self.started = time.monotonic()
             write_record(scratch.path, self._record(self._qemu.pid))
         self._monitor = monitor = Monitor(ours, call_s=self._monitor_s)

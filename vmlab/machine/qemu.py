@@ -15,6 +15,7 @@ from vmlab.machine.qmp import Monitor, on_lasting_thread
 from vmlab.system.process import ProcessIdentity, end, find_program, tied_to_parent
 
 POLITE_S = 3.0
+_WORDS_BYTES = 64 << 10
 # $1 is the leash's descriptor, the rest is QEMU's command. `keep` on the leash lets QEMU live on; the end of the leash
 # without `keep` means that the lab has ended.
 _GUARD = """
@@ -89,9 +90,10 @@ class QemuProcess:
 
     @property
     def words(self) -> str:
-        """QEMU's output on stdout and stderr."""
+        """QEMU's output on stdout and stderr, at most its first 64 KiB: a guest can cause warnings without end."""
         try:
-            return self._complaints.read_text(errors="replace").strip()
+            with self._complaints.open("rb") as complaints:
+                return complaints.read(_WORDS_BYTES).decode(errors="replace").strip()
         except FileNotFoundError:
             return ""
 

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from vmlab.errors import CommandHung, hides_frames
-from vmlab.klog.call_trace import Frame, frames_of
-from vmlab.module.symbols import Symbols
+from vmlab.klog.call_trace import frames_of
+from vmlab.module.symbols import Symbols, place_of
 
 __tracebackhide__ = hides_frames
 
@@ -16,7 +16,9 @@ def locate_hang(hung: CommandHung, symbols: Symbols, module: str) -> None:
     Changes the error in place: its message, its `source`, and its detail, which gets the line of each frame in the
     module. Does nothing if the kernel's trace has no frame in the module, or none with a known line.
     """
-    told = [(frame, _line_of(frame, symbols)) for frame in frames_of(hung.trace) if frame.module == module]
+    frames = [frame for frame in frames_of(hung.trace) if frame.module == module]
+    symbols.learn(map(place_of, frames))
+    told = [(frame, symbols.source_of(*place_of(frame))) for frame in frames]
     known = [(frame, line) for frame, line in told if line]
     if not known:
         return
@@ -26,8 +28,3 @@ def locate_hang(hung: CommandHung, symbols: Symbols, module: str) -> None:
     hung.source = line
     lines = [f"  {frame}  {line}" for frame, line in known]
     hung.detail = "\n".join([f"in the source of {module}:", *lines, hung.detail])
-
-
-def _line_of(frame: Frame, symbols: Symbols) -> str:
-    # A caller's address in the trace is after its call, which may belong to another line.
-    return symbols.source_of(frame.function, frame.offset - (not frame.is_exact))

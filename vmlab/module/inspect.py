@@ -4,15 +4,21 @@
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vmlab.catalogue.target import Architecture
 from vmlab.errors import BuildError, hides_frames
+from vmlab.module.elf_limits import UnusableElf, require_sane
 
 __tracebackhide__ = hides_frames
 
+MOST_FILE_BYTES = 512 << 20
+"""Maximum size of a .ko: the largest of the kernel has 10 MB, with debug information 200."""
+_MOST_SECTION_BYTES = 4 << 20
+"""Maximum size of .modinfo and .comment: a module with 500 aliases and 500 parameters has 100 KB."""
 _MACHINES = {Architecture.AMD64: "EM_X86_64", Architecture.ARM64: "EM_AARCH64"}
 
 
@@ -43,9 +49,13 @@ def inspect_module(path: Path) -> ModuleInfo:
 
     try:
         with path.open("rb") as stream:
-            elf = ELFFile(io.BytesIO(stream.read()))
-            sections = {name: _section(elf, name) for name in (".modinfo", ".comment")}
-    except (ELFError, OSError) as error:
+            data = stream.read(MOST_FILE_BYTES + 1)
+        if len(data) > MOST_FILE_BYTES:
+            raise UnusableElf(f"it has more than {MOST_FILE_BYTES} bytes")
+        require_sane(data)
+        elf = ELFFile(io.BytesIO(data))
+        sections = {name: _section(elf, name) for name in (".modinfo", ".comment")}
+    except (ELFError, UnusableElf, OSError, ValueError, zlib.error) as error:
         raise BuildError(f"{path.name!r} is not an ELF file: {error}") from None
     if not sections[".modinfo"]:
         raise BuildError(f"{path.name!r} is not a kernel module: it has no .modinfo section")
@@ -90,7 +100,11 @@ def require_fit(
 
 def _section(elf: object, name: str) -> bytes:
     section = elf.get_section_by_name(name)  # type: ignore[attr-defined]
-    return bytes(section.data()) if section is not None else b""
+    if section is None:
+        return b""
+    if section.data_size > _MOST_SECTION_BYTES:
+        raise UnusableElf(f"its section {name} has {section.data_size} bytes")
+    return bytes(section.data())
 
 
 def _strings(data: bytes) -> list[str]:

@@ -11,20 +11,23 @@ from collections.abc import Iterator, Mapping
 from vmlab.errors import CommandHung, EmulatorFault, GuestError, MachineLost, VmlabError, hides_frames
 from vmlab.guest.guest import Guest
 from vmlab.guest.transport import Completed
-from vmlab.guest.trouble import as_error
+from vmlab.guest.trouble import as_error, require_checked
 from vmlab.guest.watch import KernelWatch
 from vmlab.klog.findings import Findings
 from vmlab.klog.verdict import judge
 from vmlab.module.build import Built
 from vmlab.module.build_root import GuestPlace
+from vmlab.module.confined_symbols import ConfinedSymbols
 from vmlab.module.hang_source import locate_hang
 from vmlab.module.source import Source
-from vmlab.module.symbols import Symbols, with_sources
+from vmlab.module.symbols import with_sources
 from vmlab.reason.command import last_words
 from vmlab.reason.load import load_reason
 
 _WARNING = 4
 """KERN_WARNING (include/linux/kern_levels.h)."""
+_REFUSAL_RECORDS = 200
+"""Maximum of records that are searched for the reason of a refusal, and shown."""
 
 __tracebackhide__ = hides_frames
 
@@ -66,10 +69,11 @@ def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None =
     today = datetime.date.today()
     judgement = judge(findings, expected=(), rules=guest.rules, release=guest.release, today=today)
     if judgement.trouble:
-        splats = with_sources(judgement.trouble, Symbols(built.ko, root=built.directory), built.info.name)
+        splats = with_sources(judgement.trouble, ConfinedSymbols(built.ko, root=built.directory), built.info.name)
         raise as_error(judgement.reason, splats, failure, guest=guest) from failure
+    require_checked(findings)
     if isinstance(failure, CommandHung):
-        locate_hang(failure, Symbols(built.ko, root=built.directory), built.info.name)
+        locate_hang(failure, ConfinedSymbols(built.ko, root=built.directory), built.info.name)
     if failure is not None:
         raise failure
     if done is not None and not done.ok:
@@ -77,7 +81,9 @@ def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None =
 
 
 def _refusal(name: str, done: Completed, findings: Findings) -> GuestError:
-    own = [record for record in findings.records if record.facility == 0]
+    # The kernel prints a few lines about a module that it refuses, just before it returns.
+    last = findings.records[-_REFUSAL_RECORDS:]
+    own = [record for record in last if record.facility == 0]
     reason = load_reason(
         name,
         kernel=[record.text for record in own],
@@ -85,7 +91,7 @@ def _refusal(name: str, done: Completed, findings: Findings) -> GuestError:
         stderr=done.stderr,
         stdout=done.stdout,
     )
-    said = "\n".join(map(str, findings.records))
+    said = "\n".join(map(str, last))
     return GuestError(
         f"{name} does not load: {reason or f'insmod ended with status {done.status}'}",
         detail=f"{done.stderr or done.stdout}\nkernel log:\n{said}".lstrip(),

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from vmlab.klog.call_trace import Frame, Line
 from vmlab.klog.splat import Splat
+from vmlab.module.elf_limits import require_sane
 from vmlab.module.own_files import OwnFiles
 from vmlab.module.relocated import Relocated
 from vmlab.module.unit import Unit
@@ -28,6 +29,9 @@ class Symbols:
         self._functions: dict[str, list[int]] = {}
         self._units: tuple[Unit, ...] = ()
         _if_sound(lambda: self._read(ko.read_bytes()), None)
+
+    def learn(self, places: Iterable[tuple[str, int]]) -> None:
+        """Announce the functions and offsets that are asked for next; does nothing here."""
 
     def lines_of(self, function: str, offset: int) -> tuple[Line, ...]:
         """Source lines of an address, innermost first: those of inlined functions before their callers'.
@@ -48,6 +52,7 @@ class Symbols:
         return Frame(function=function, offset=offset, size=0, lines=self.lines_of(function, offset)).source
 
     def _read(self, data: bytes) -> None:
+        require_sane(data)
         relocated = Relocated(data)
         self._functions = relocated.functions
         self._units = tuple(map(Unit, relocated.dwarf.iter_CUs())) if relocated.elf.has_dwarf_info() else ()
@@ -67,6 +72,9 @@ class Symbols:
 
 def with_sources(splats: Iterable[Splat], symbols: Symbols, module: str) -> list[Splat]:
     """Resolve the splats' frames in a module to file and line."""
+    splats = list(splats)
+    frames = [frame for splat in splats for frame in splat.frames if frame.module == module]
+    symbols.learn(place_of(frame) for frame in frames)
     return [
         replace(splat, frames=tuple(_resolved(frame, symbols, module) for frame in splat.frames)) for splat in splats
     ]
@@ -75,8 +83,13 @@ def with_sources(splats: Iterable[Splat], symbols: Symbols, module: str) -> list
 def _resolved(frame: Frame, symbols: Symbols, module: str) -> Frame:
     if frame.module != module:
         return frame
+    return replace(frame, lines=symbols.lines_of(*place_of(frame)))
+
+
+def place_of(frame: Frame) -> tuple[str, int]:
+    """Function and offset of a frame's code."""
     # A caller's address in the trace is after its call, which may belong to another line.
-    return replace(frame, lines=symbols.lines_of(frame.function, frame.offset - (not frame.is_exact)))
+    return frame.function, frame.offset - (not frame.is_exact)
 
 
 def _if_sound(read: Callable[[], _T], otherwise: _T) -> _T:

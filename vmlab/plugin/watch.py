@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 import pytest
 
 from vmlab.errors import CommandHung, EmulatorFault, MachineLost, hides_frames
-from vmlab.guest.trouble import as_error
+from vmlab.guest.trouble import as_error, require_checked
 from vmlab.guest.watch import KernelWatch
 from vmlab.klog.findings import Findings
 from vmlab.klog.splat import Splat, describe
 from vmlab.klog.verdict import Judgement, judge, source_of, taint_line
 from vmlab.lab.lab import Lab
 from vmlab.lab.machines import Running
+from vmlab.module.confined_symbols import ConfinedSymbols
 from vmlab.module.hang_source import locate_hang
-from vmlab.module.symbols import Symbols, with_sources
+from vmlab.module.symbols import with_sources
 from vmlab.plugin.account import note
 from vmlab.plugin.shared import SharedGuest
 from vmlab.reason.network import HINT
@@ -72,6 +73,7 @@ class ItemWatch:
             return
         if not judgement.is_quiet:
             raise self._told(findings, judgement)
+        require_checked(findings)
         if findings.lost is not None and not judgement.expected:
             # An incomplete check does not prove that there is no report.
             raise findings.lost
@@ -111,7 +113,7 @@ class ItemWatch:
     def _locate(self, hung: CommandHung) -> None:
         built = self.lab.testbed(self.running.target).built_already
         if built is not None:
-            locate_hang(hung, Symbols(built.ko, root=built.directory), built.info.name)
+            locate_hang(hung, ConfinedSymbols(built.ko, root=built.directory), built.info.name)
 
     def _look(self, *, is_end: bool = False) -> tuple[Findings, Judgement]:
         findings = self.kernel.end()
@@ -129,6 +131,8 @@ class ItemWatch:
             judgement = replace(judgement, missing=())
         for _, entry in judgement.allowed:
             self.lab.context.notice(f"{self.running.target.id}: the allow list covers a kernel report: {entry}")
+        if findings.cut:
+            self.lab.context.notice(f"{self.running.target.id}: {self.item.name}: {findings.cut}")
         self._record(judgement)
         if judgement.trouble or judgement.taints:
             _mark_dirty(self.shared, judgement.reason)
@@ -178,7 +182,7 @@ class ItemWatch:
         built = self.lab.testbed(self.running.target).built_already
         if built is None or not any(frame.module == built.info.name for splat in splats for frame in splat.frames):
             return list(splats)
-        return with_sources(splats, Symbols(built.ko, root=built.directory), built.info.name)
+        return with_sources(splats, ConfinedSymbols(built.ko, root=built.directory), built.info.name)
 
 
 def _before(findings: Findings, splats: Sequence[Splat]) -> str:

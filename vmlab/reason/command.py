@@ -31,6 +31,10 @@ _AFTERWORDS = tuple(
 _WARNING = re.compile(r"(?:W:|warning\b|.*\bwarning: )", re.IGNORECASE)
 
 
+_LAST_CHARACTERS = 100_000
+"""Number of characters of a stream that are examined: the last line of 16 MB is among them."""
+
+
 def last_words(stderr: str, stdout: str) -> str:
     """Last informative line of standard error, else of standard output; empty when nothing was printed."""
     complaints, output = _printed(stderr), _printed(stdout)
@@ -45,7 +49,7 @@ def with_words(message: str, stderr: str, stdout: str) -> str:
 
 
 def _printed(text: str) -> list[str]:
-    return [line for line in lines_of(text) if line.strip()]
+    return [line for line in lines_of(text[-_LAST_CHARACTERS:]) if line.strip()]
 
 
 def _telling(lines: Sequence[str]) -> list[str]:

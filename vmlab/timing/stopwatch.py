@@ -24,6 +24,9 @@ PROGRAM = Path(__file__).parent / "program" / "stopwatch.c"
 BATCHES = 100
 WARMUP = 10
 _NO_COUNTER = 4
+_MOST_FACTS = 1000
+_LARGEST = 10**18
+"""Maximum of a figure: 30 years in nanoseconds, and what a float holds to the unit. A guest may print any number."""
 _COUNTERS = {
     TimingSource.PMU: ("instructions", Unit.INSTRUCTIONS),
     TimingSource.EMULATED_PMU: ("instructions", Unit.INSTRUCTIONS),
@@ -52,6 +55,7 @@ class Raw:
     """Costs of empty batches."""
     switches: int
     """Number of involuntary context switches."""
+    steal_ticks: int
     parts: tuple[tuple[int, ...], ...]
     facts: Mapping[str, str]
 
@@ -141,7 +145,7 @@ class Stopwatch:
             overhead=overhead,
             iterations=iterations,
             switches=raw.switches,
-            steal_ticks=int(raw.facts.get("steal_ticks", "0")),
+            steal_ticks=raw.steal_ticks,
             parts=self._named_parts(parts, raw, samples),
             facts=raw.facts,
         )
@@ -191,23 +195,39 @@ def parse(text: str) -> Raw:
         for line in lines[:-1]:
             word, _, rest = line.partition(" ")
             if word == "sample":
-                cost, taken_away = map(int, rest.split())
+                cost, taken_away = _figures(rest)
                 costs.append(cost)
                 switches += taken_away
             elif word == "null":
-                nulls.append(int(rest))
+                nulls += _figures(rest)
             elif word == "part":
-                parts.append(tuple(map(int, rest.split())))
-            elif word == "fact":
+                parts.append(_figures(rest))
+            elif word == "fact" and len(facts) < _MOST_FACTS:
                 name, _, value = rest.partition(" ")
                 facts[name] = value
             else:
                 raise ValueError(line)
+        steal_ticks = sum(_figures(facts.get("steal_ticks", "0")))
     except ValueError as error:
-        raise GuestError(f"the stopwatch's output is malformed: {error}", detail=text[-500:]) from None
+        message = f"the stopwatch's output is malformed: {str(error)[:200]}"
+        raise GuestError(message, detail=text[-500:]) from None
     if not costs or not nulls:
         raise GuestError("the stopwatch printed no sample", detail=text[-500:])
-    return Raw(costs=tuple(costs), nulls=tuple(nulls), switches=switches, parts=tuple(parts), facts=facts)
+    return Raw(
+        costs=tuple(costs),
+        nulls=tuple(nulls),
+        switches=switches,
+        steal_ticks=steal_ticks,
+        parts=tuple(parts),
+        facts=facts,
+    )
+
+
+def _figures(text: str) -> tuple[int, ...]:
+    figures = tuple(map(int, text.split()))
+    if any(abs(figure) > _LARGEST for figure in figures):
+        raise ValueError(f"a figure is larger than {_LARGEST}")
+    return figures
 
 
 def _run(guest: Asked, words: list[str], timeout_s: float | None) -> str:

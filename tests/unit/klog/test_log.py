@@ -8,7 +8,9 @@ import subprocess
 
 import pytest
 
+from unit.fakes import completed
 from vmlab.guest.kernel_log import KernelLog
+from vmlab.guest.transport import Completed
 from vmlab.klog.log import join_continued, lost_before, parse_console, parse_kmsg
 
 _LOG = """\
@@ -104,7 +106,7 @@ class _Kernel:
         self._seen = 0
         self.looks: list[int] = []
 
-    def __call__(self, command: str) -> str:
+    def __call__(self, command: str) -> Completed:
         if command.startswith("echo '<6>"):
             number = int(self.lines[-1].split(",")[1]) + 1 if self.lines else 0
             self.lines.append(f"14,{number},9000000,-;{command.split('<6>')[1].split(chr(39))[0]}")
@@ -113,7 +115,7 @@ class _Kernel:
         if is_rest:
             self._seen = len(self.lines)
         self.looks.append(len(lines))
-        return "\n".join([str(self.taint), *lines]) + "\n"
+        return completed(command, stdout="\n".join([str(self.taint), *lines]) + "\n")
 
 
 @pytest.mark.parametrize("has_line", [True, False])
@@ -170,9 +172,9 @@ def test_a_mark_is_written_before_the_look_and_found_in_it() -> None:
 def test_what_a_look_runs_is_what_a_shell_can_read(shell: str) -> None:
     commands: list[str] = []
 
-    def keep(command: str) -> str:
+    def keep(command: str) -> Completed:
         commands.append(command)
-        return "0\n"
+        return completed(command, stdout="0\n")
 
     log = KernelLog(keep, position=5)
     log.position()
