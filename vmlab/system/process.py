@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from vmlab.errors import HostError
-from vmlab.system.output import OutputReader
+from vmlab.system.child_output import OutputReader
 
 # setpriv sets the parent-death signal, which survives exec. If the parent died before that took effect, the
 # child was re-parented: the shell detects this by $PPID. The signal follows the *thread* that spawned the child

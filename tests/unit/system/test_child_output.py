@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vmlab.errors import HostError
-from vmlab.system.output import OutputReader
+from vmlab.system.child_output import OutputReader
 
 
 def test_a_log_is_appended_to_and_is_its_users_alone(tmp_path: Path) -> None:
