@@ -15,6 +15,8 @@ from vmlab.machine.qmp import Monitor, on_lasting_thread
 from vmlab.system.process import ProcessIdentity, end, find_program, tied_to_parent
 
 POLITE_S = 3.0
+_MOST_OUTPUT_BYTES = 2**20
+"""More than any message: a QEMU that was taken over can write without limit."""
 # $1 is the leash's descriptor, the rest is QEMU's command. `keep` on the leash lets QEMU live on; the end of the leash
 # without `keep` means that the lab has ended.
 _GUARD = """
@@ -89,9 +91,10 @@ class QemuProcess:
 
     @property
     def words(self) -> str:
-        """QEMU's output on stdout and stderr."""
+        """Beginning of QEMU's output on stdout and stderr."""
         try:
-            return self._complaints.read_text(errors="replace").strip()
+            with self._complaints.open("rb") as output:
+                return output.read(_MOST_OUTPUT_BYTES).decode(errors="replace").strip()
         except FileNotFoundError:
             return ""
 
