@@ -108,11 +108,12 @@ def find_confinement(program: str, *, is_kvm: bool) -> Confinement:
     path = find_program(program)
     if path is None:
         raise HostError(f"{program} is not installed", hint="vmlab setup")
-    groups, why_not = _own_user(device=KVM_DEVICE if is_kvm else None)
+    device = KVM_DEVICE if is_kvm else None
+    groups, why_not = _own_user(device)
     wanted = Confinement(has_own_user=not why_not and os.geteuid() == 0, groups=groups, has_sandbox=True)
     refusal = ""
     for attempt in weaker(wanted):
-        refused = _refusal(path, attempt.for_machine())
+        refused = _refusal(path, attempt.for_machine(), device)
         if not refused:
             return replace(attempt, missing=_missing(wanted, attempt, why_not, refusal))
         refusal = refusal or refused
@@ -138,7 +139,7 @@ def _missing(wanted: Confinement, found: Confinement, why_not: str, refusal: str
     return tuple(said)
 
 
-def _own_user(*, device: Path | None) -> tuple[tuple[int, ...], str]:
+def _own_user(device: Path | None) -> tuple[tuple[int, ...], str]:
     """Return the groups of a QEMU with a user of its own, and the reason why it cannot have one."""
     if os.geteuid() != 0:
         return (), ""
@@ -168,12 +169,18 @@ def lacking_capabilities(status: str) -> list[str]:
     return [name for name, number in _NEEDED.items() if not effective >> number & 1]
 
 
-def _refusal(path: str, confinement: Confinement) -> str:
+def _refusal(path: str, confinement: Confinement, device: Path | None) -> str:
     """Return the last line of a QEMU that does not start under a confinement; empty if it does."""
-    argv = [*confinement.prefix(), path, *confinement.options(), *_NOTHING]
-    with_directory = environment(Path("/nonexistent"))
+    if device is not None and confinement.user is not None and device.exists():
+        refused = _complaint([*confinement.prefix(), "sh", "-c", 'exec 3<>"$1"', "sh", str(device)])
+        if refused:
+            return refused
+    return _complaint([*confinement.prefix(), path, *confinement.options(), *_NOTHING], _QUIT)
+
+
+def _complaint(argv: list[str], input_text: str = "") -> str:
     try:
-        ended = run(argv, timeout_s=_PROBE_TIMEOUT_S, input_text=_QUIT, environment=with_directory)
+        ended = run(argv, timeout_s=_PROBE_TIMEOUT_S, input_text=input_text)
     except HostError as error:
         return error.message
     if ended.ok:

@@ -77,6 +77,22 @@ def test_a_host_that_allows_nothing_still_starts_qemu(starts: Script) -> None:
     assert found.notice.endswith("it runs as root (no); it has no seccomp filter (no)")
 
 
+def test_a_user_that_cannot_open_kvm_is_not_taken(
+    starts: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = tmp_path / "kvm"
+    device.touch()
+    device.chmod(0o666)
+    monkeypatch.setattr(confinement, "KVM_DEVICE", device)
+    starts(lambda argv: f"sh: cannot open {device}" if str(device) in argv else "")
+
+    assert find_confinement("qemu", is_kvm=False).has_own_user
+    found = find_confinement("qemu", is_kvm=True)
+
+    assert (found.has_own_user, found.has_sandbox) == (False, True)
+    assert f"it runs as root (sh: cannot open {device})" in found.notice
+
+
 def test_qemu_is_started_once_to_find_out(starts: Script) -> None:
     started: list[str] = []
 
