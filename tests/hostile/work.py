@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-import resource
+import contextlib
 import time
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
 
 MOST_RATIO = 9.0
 """Maximum ratio of the times for n and 4n: 4 for linear work, 16 for quadratic."""
@@ -27,6 +28,11 @@ def _cost_s(work: Callable[[int], object], size: int) -> float:
     return min(costs)
 
 
-def peak_mib() -> int:
-    """Largest memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+@contextlib.contextmanager
+def peak_memory() -> Iterator[Callable[[], int]]:
+    """Yield a function that returns the largest memory of Python objects in the `with` block so far, in MiB."""
+    tracemalloc.start()
+    try:
+        yield lambda: tracemalloc.get_traced_memory()[1] >> 20
+    finally:
+        tracemalloc.stop()

@@ -79,9 +79,9 @@ def guest_over(transport: Transport, *, is_emulated: bool) -> Guest:
 
 
 def guest(
-    transport: FakeTransport,
+    transport: Transport,
     *,
-    root: FakeTransport | None = None,
+    root: Transport | None = None,
     require_alive: Callable[[], None] = lambda: None,
     console: Console | None = None,
     probe: HangProbe | None = None,

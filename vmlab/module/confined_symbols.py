@@ -27,8 +27,10 @@ class ConfinedSymbols(Symbols):
     """Functions and lines of a built module that is not trusted. The first request takes some 0.3 s for a process;
     those of a whole report are answered together."""
 
-    def __init__(self, ko: Path, *, root: str = "") -> None:
-        """Describe a module as `Symbols` does; reads nothing yet."""
+    def __init__(self, ko: Path, *, root: str = "", cpu_s: int = CPU_S) -> None:
+        """Describe a module as `Symbols` does; reads nothing yet. The process may use `cpu_s` seconds of processor
+        time, and run twice as long."""
+        self._cpu_s = cpu_s
         self._ko = ko
         self._root = root
         self._known: dict[tuple[str, int], tuple[Line, ...]] = {}
@@ -40,7 +42,7 @@ class ConfinedSymbols(Symbols):
                 changed = self._ko.stat().st_mtime_ns
             except OSError:
                 return
-            self._known.update(zip(wanted, _read(self._ko, changed, self._root, wanted), strict=False))
+            self._known.update(zip(wanted, _read(self._ko, changed, self._root, self._cpu_s, wanted), strict=False))
 
     def lines_of(self, function: str, offset: int) -> tuple[Line, ...]:
         self.learn([(function, offset)])
@@ -48,17 +50,17 @@ class ConfinedSymbols(Symbols):
 
 
 @functools.lru_cache(maxsize=64)
-def _read(ko: Path, changed: int, root: str, places: tuple[tuple[str, int], ...]) -> _Lines:
+def _read(ko: Path, changed: int, root: str, cpu_s: int, places: tuple[tuple[str, int], ...]) -> _Lines:
     """Ask the process; empty if it could not read the file within its limits. Cached, because a report is resolved for
     the error, the terminal and the result file."""
     del changed
     # -P: no module of the working directory, which is the tested project's, is imported.
-    words = [sys.executable, "-P", "-m", "vmlab.module.symbol_reader", str(ko), root]
+    words = [sys.executable, "-P", "-m", "vmlab.module.symbol_reader", str(ko), root, str(cpu_s)]
     paths = os.pathsep.join(path for path in sys.path if path)
     try:
         done = run(
             words,
-            timeout_s=2 * CPU_S,
+            timeout_s=2 * cpu_s,
             input_text=json.dumps(places),
             environment={"PYTHONPATH": paths},
             grace_s=1,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -49,9 +50,10 @@ def inspect_module(path: Path) -> ModuleInfo:
 
     try:
         with path.open("rb") as stream:
-            data = stream.read(MOST_FILE_BYTES + 1)
-        if len(data) > MOST_FILE_BYTES:
-            raise UnusableElf(f"it has more than {MOST_FILE_BYTES} bytes")
+            size = os.fstat(stream.fileno()).st_size
+            if size > MOST_FILE_BYTES:
+                raise UnusableElf(f"it has {size} bytes, the limit is {MOST_FILE_BYTES}")
+            data = stream.read(size)
         require_sane(data)
         elf = ELFFile(io.BytesIO(data))
         sections = {name: _section(elf, name) for name in (".modinfo", ".comment")}

@@ -17,16 +17,17 @@ from vmlab.module.symbols import Symbols
 
 MEMORY_BYTES = 3 << 30
 """Address space: a module with 100 MB of debug information takes 0.7 GB."""
-CPU_S = 60
+CPU_S = 20
+"""Processor time: fibdrv takes 0.3 s, a module with 100 MB of debug information ten."""
 LONGEST_TEXT = 4096
 """Maximum length of a path or a function's name (PATH_MAX)."""
 
 
-def main(ko: str, root: str) -> None:
+def main(ko: str, root: str, cpu_s: str) -> None:
     """Answer the requests on standard input."""
     for limit, most in (
         (resource.RLIMIT_AS, MEMORY_BYTES),
-        (resource.RLIMIT_CPU, CPU_S),
+        (resource.RLIMIT_CPU, int(cpu_s)),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):

@@ -75,7 +75,7 @@ _COMPLAINTS = tuple(
     re.compile(pattern)
     for pattern in (
         # Linkers; the line before, `ld: x.o: in function 'f':`, adds nothing.
-        r"(?:" + _TOOL.format("ld") + r": ?)?(?P<text>(?:\S*:)?(?P<file>[^\s:]+):(?:(?P<line>\d+)|\(\S+\)): "
+        r"(?:" + _TOOL.format("ld") + r": ?)?(?P<text>(?:\S*:)?(?P<file>[^\s:]+):(?:(?P<line>\d+)|\([^\s()]+\)): "
         r"(?:undefined reference to|multiple definition of) .*)",
         r"(?P<text>" + _TOOL.format("ld") + r": ?(?!.*(?:warning|note|NOTE): )(?!.*: in function )\S.*)",
         r"(?P<text>" + _TOOL.format("as") + r": (?!.*[Ww]arning: ).*)",
