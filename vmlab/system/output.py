@@ -72,8 +72,7 @@ def discard_unwritten() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _to_null(sys.stdout)
 
 
 def warn(text: str) -> None:
@@ -93,9 +92,16 @@ def is_terminal(stream: TextIO | Any) -> bool:
 
 
 def _write_error(text: str) -> None:
-    with contextlib.suppress(OSError, ValueError):
+    try:
         sys.stderr.write(text)
         sys.stderr.flush()
+    except OSError:
+        _to_null(sys.stderr)
+
+
+def _to_null(stream: TextIO) -> None:
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _full(error: OSError) -> HostError:
