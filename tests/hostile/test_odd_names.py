@@ -211,7 +211,7 @@ def _run(
         stdout=stdout,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
-        env=os.environ | inherited | (environment or {}),
+        env={**os.environ, **inherited, **(environment or {})},
         timeout=120,
         check=False,
     )
