@@ -22,12 +22,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Self, TypeVar
 
+from vmlab.text import printable, printable_lines
+
 
 class VmlabError(Exception):
     """An error with a reason and the next thing to type.
 
     `message` is lower case and names the value at fault; `hint` is one thing to try; `detail` holds the
-    evidence (a console's tail, a compiler's output), which is shown below the message.
+    evidence (a console's tail, a compiler's output), which is shown below the message. The error's text is printable,
+    whatever a guest or a user put into it.
     """
 
     def __init__(self, message: str, *, hint: str = "", detail: str = "") -> None:
@@ -37,13 +40,13 @@ class VmlabError(Exception):
         self.detail = detail
 
     def __str__(self) -> str:
-        line = f"{self.message} ({self.hint})" if self.hint else self.message
-        return f"{line}\n{self.detail.rstrip()}" if self.detail else line
+        return f"{self.one_line}\n{printable_lines(self.detail.rstrip())}" if self.detail else self.one_line
 
     @property
     def one_line(self) -> str:
         """Message and hint without the detail, as printed after `vmlab: `."""
-        return str(self).splitlines()[0]
+        line = f"{self.message} ({self.hint})" if self.hint else self.message
+        return printable(" ".join(line.splitlines()))
 
     def retold(self, *, detail: str) -> Self:
         """Return a copy of the error with another `detail`."""

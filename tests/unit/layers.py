@@ -10,7 +10,7 @@ from pathlib import Path
 
 # Lowest first. The longest matching prefix gives a module's layer; a module may import its own and lower layers.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("vmlab.errors", "vmlab.decode", "vmlab.provenance", "vmlab.settings"),
+    ("vmlab.text", "vmlab.errors", "vmlab.decode", "vmlab.provenance", "vmlab.settings"),
     ("vmlab.system", "vmlab.reason"),
     ("vmlab.store", "vmlab.catalogue"),
     ("vmlab.context",),
@@ -34,6 +34,7 @@ GUARDED = {
     "_pytest": "vmlab.plugin",
     "requests": "vmlab.cloud",
     "urllib3": "vmlab.cloud",
+    "rich": "vmlab.report.console",
 }
 """The only module that may import a library."""
 LONGEST_LINES = 400

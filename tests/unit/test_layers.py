@@ -37,7 +37,7 @@ def test_a_circle_is_found(tmp_path: Path) -> None:
 def test_the_floor_alone_lies_loose_at_the_root() -> None:
     loose = {path.stem for path in _PACKAGE.glob("*.py")} - {"__init__", "__main__", "testing"}
 
-    assert loose == {"context", "decode", "errors", "provenance"}
+    assert loose == {"context", "decode", "errors", "provenance", "text"}
 
 
 def test_the_checker_reads_the_whole_package() -> None:

@@ -24,6 +24,8 @@ from vmlab.timing.pairing import compare_documents
 from vmlab.timing.series import Series
 
 _MOST_SIZES = 1000
+_MOST_DIGITS = 20
+"""Digits of the largest 64-bit number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,8 @@ class Question:
 def parse_sizes(text: str) -> tuple[int, ...]:
     """Parse a comma-separated list of sizes, `10,1000`; raises `UsageError` for anything else."""
     words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() for word in words) or not 0 < len(set(words)) == len(words) <= _MOST_SIZES:
+    are_numbers = all(word.isdecimal() and len(word) <= _MOST_DIGITS for word in words)
+    if not are_numbers or not 0 < len(set(words)) == len(words) <= _MOST_SIZES:
         raise UsageError(f"--n must be 1 to {_MOST_SIZES} different numbers, got {text!r}", hint="e.g. 10,100")
     return tuple(map(int, words))
 

@@ -8,6 +8,7 @@ import argparse
 from vmlab.commands.command_line import CATALOGUE, STORE, Commands
 from vmlab.commands.open_lab import open_lab
 from vmlab.settings import Settings
+from vmlab.system.output import flush, say
 
 
 def add_commands(commands: Commands) -> None:
@@ -44,11 +45,16 @@ def _setup(_: argparse.Namespace, settings: Settings) -> int:
 
     chosen = load_matrix(own=settings.catalogue).select(settings.target)
     set_up(
-        lambda text: print(f"vmlab: {text}", flush=True),
+        _step,
         architectures_of(chosen),
         uefi=uefi_architectures_of(chosen),
     )
     return 0
+
+
+def _step(text: str) -> None:
+    say(f"vmlab: {text}")
+    flush()  # before the package manager writes to the same output
 
 
 def _reap(_: argparse.Namespace, settings: Settings) -> int:
@@ -57,10 +63,10 @@ def _reap(_: argparse.Namespace, settings: Settings) -> int:
     store = open_lab(settings).store
     said = registry.reap()
     for line in said:
-        print(line)
+        say(line)
     rubbish = store.remove_rubbish()
     if rubbish:
-        print(f"removed  {rubbish} unfinished objects in the store")
+        say(f"removed  {rubbish} unfinished objects in the store")
     if not said and not rubbish:
-        print("nothing to remove")
+        say("nothing to remove")
     return 0

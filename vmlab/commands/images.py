@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vmlab.commands.command_line import BUILDS, CATALOGUE, GUESTS, IMAGES, STORE, CommandParser, Commands
 from vmlab.commands.open_lab import open_lab
 from vmlab.settings import Settings
+from vmlab.system.output import say
 
 if TYPE_CHECKING:
     from vmlab.catalogue.target import Target
@@ -81,28 +82,28 @@ def _verify(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.commands import upkeep
 
     lab = open_lab(settings)
-    return 0 if upkeep.verify(lab.store, _stock(lab, chosen), say=print) else 1
+    return 0 if upkeep.verify(lab.store, _stock(lab, chosen), say=say) else 1
 
 
 def _prune(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.commands import upkeep
 
     lab = open_lab(settings)
-    upkeep.prune(lab, _stock(lab, chosen), is_all=chosen.all, is_damaged_only=chosen.damaged, say=print)
+    upkeep.prune(lab, _stock(lab, chosen), is_all=chosen.all, is_damaged_only=chosen.damaged, say=say)
     return 0
 
 
 def _rm(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.commands import upkeep
 
-    return 0 if upkeep.remove(open_lab(settings), chosen.names, say=print) else 1
+    return 0 if upkeep.remove(open_lab(settings), chosen.names, say=say) else 1
 
 
 def _refresh(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.commands import upkeep
 
     lab = open_lab(settings)
-    upkeep.refresh(lab, _stock(lab, chosen) or lab.targets, say=print)
+    upkeep.refresh(lab, _stock(lab, chosen) or lab.targets, say=say)
     return 0
 
 
@@ -110,7 +111,7 @@ def _key(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.commands import upkeep
 
     lab = open_lab(settings)
-    print(upkeep.cache_key(lab, _stock(lab, chosen) or lab.targets))
+    say(upkeep.cache_key(lab, _stock(lab, chosen) or lab.targets))
     return 0
 
 
@@ -119,7 +120,7 @@ def _build(chosen: argparse.Namespace, settings: Settings) -> int:
 
     lab = open_lab(settings)
     targets = lab.matrix.select(",".join(chosen.names)) if chosen.names else lab.targets
-    return 0 if trial.build_images(lab, targets, say=print) else 1
+    return 0 if trial.build_images(lab, targets, say=say) else 1
 
 
 def _try(chosen: argparse.Namespace, settings: Settings) -> int:
@@ -127,7 +128,7 @@ def _try(chosen: argparse.Namespace, settings: Settings) -> int:
 
     lab = open_lab(settings)
     rows = trial.cloud_targets(lab.matrix.select(",".join(chosen.names) or "cloud"))
-    return 0 if trial.try_rows(lab, rows, say=print, as_json=chosen.json) else 1
+    return 0 if trial.try_rows(lab, rows, say=say, as_json=chosen.json) else 1
 
 
 def _lock(chosen: argparse.Namespace, settings: Settings) -> int:
@@ -135,10 +136,10 @@ def _lock(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.commands import publishers
 
     images = publishers.chosen_images(open_lab(settings).matrix, chosen.names)
-    is_whole = publishers.lock_images(images, settings, say=print)
+    is_whole = publishers.lock_images(images, settings, say=say)
     path = lock_of(settings).path
     if path.exists():
-        print(f"lock: {path}")
+        say(f"lock: {path}")
     return 0 if is_whole else 1
 
 
@@ -146,4 +147,4 @@ def _check(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.commands import publishers
 
     images = publishers.chosen_images(open_lab(settings).matrix, chosen.names)
-    return 0 if publishers.check_images(images, settings, say=print) else 1
+    return 0 if publishers.check_images(images, settings, say=say) else 1

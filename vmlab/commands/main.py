@@ -12,6 +12,8 @@ from vmlab.commands import host, images, report, shell, targets, timing
 from vmlab.commands.command_line import Act, CommandParser, Commands, add_settings, parse
 from vmlab.errors import UsageError, VmlabError
 from vmlab.settings import SETTINGS, load_settings
+from vmlab.system import output
+from vmlab.text import printable
 
 _INTERRUPTED = 130
 
@@ -19,22 +21,51 @@ _INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit status: 0 success, 1 error, 2 wrong usage, 130 interrupted."""
     try:
-        chosen = parse(command_parser(), arguments)
-        settings = load_settings(
-            {setting.name: getattr(chosen, f"vmlab_{setting.name}", None) for setting in SETTINGS}, directory=Path.cwd()
-        )
-        act: Act = chosen.act
-        return act(chosen, settings)
+        output.prepare()
+        status = _run(arguments)
+        output.flush()
+        return status
     except VmlabError as error:
-        print(f"vmlab: {error}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
+        output.warn(f"vmlab: {error}")
+        status = 2 if isinstance(error, UsageError) else 1
+    except OSError as error:
+        # Of a path, for example: too long, a loop of links, not readable.
+        output.warn(f"vmlab: {_reason(error)}")
+        status = 1
     except KeyboardInterrupt:
-        print("vmlab: interrupted", file=sys.stderr)
-        return _INTERRUPTED
-    except BrokenPipeError:
-        # `vmlab targets | head`: the reader closed the pipe, which is no error.
-        sys.stderr.close()
-        return 0
+        output.warn("vmlab: interrupted")
+        status = _INTERRUPTED
+    except output.ReaderGone:
+        # `vmlab targets | head`: the reader closed the pipe, which is not an error.
+        status = 0
+    output.discard_unwritten()
+    return status
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        chosen = parse(command_parser(), arguments)
+    except SystemExit:
+        output.flush()  # the text of --help and --version
+        raise
+    settings = load_settings(
+        {setting.name: getattr(chosen, f"vmlab_{setting.name}", None) for setting in SETTINGS}, directory=_directory()
+    )
+    act: Act = chosen.act
+    return act(chosen, settings)
+
+
+def _directory() -> Path:
+    """Return the working directory; raises `UsageError` if it was removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the working directory does not exist any more", hint="change to another directory") from None
+
+
+def _reason(error: OSError) -> str:
+    said = error.strerror or str(error)
+    return printable(f"{said}: {str(error.filename)!r}" if error.filename is not None else said)
 
 
 def command_parser() -> CommandParser:

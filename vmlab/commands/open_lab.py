@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from vmlab.settings import Settings
+from vmlab.system.output import is_terminal, show_step, warn
 from vmlab.system.progress import Progress
 
 if TYPE_CHECKING:
@@ -20,16 +21,13 @@ def open_lab(settings: Settings) -> Lab:
 
     # A notice that each machine gives is shown once.
     notice = functools.cache(_notice)
-    return Lab(settings, progress=Progress(_show, is_terminal=sys.stderr.isatty), notice=notice)
+    return Lab(settings, progress=Progress(_show, is_terminal=lambda: is_terminal(sys.stderr)), notice=notice)
 
 
 def _show(text: str, is_same_step: bool) -> None:
     del is_same_step
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-    else:
-        print(text, file=sys.stderr, flush=True)
+    show_step(text)
 
 
 def _notice(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)
+    warn(f"note: {text}")

@@ -6,9 +6,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
-import json
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING
 from vmlab.commands.command_line import CATALOGUE, CommandParser, Commands
 from vmlab.errors import UsageError
 from vmlab.settings import Settings
+from vmlab.system.output import say, say_json, warn, write
 
 if TYPE_CHECKING:
     from vmlab.report.model import RunResult
@@ -60,10 +59,10 @@ def _merge(chosen: argparse.Namespace, settings: Settings) -> int:
         path = write_result(result, chosen.out or settings.report)
     _show(result)
     for line in measured_lines(result.series, report=shown_path(path.parent.absolute())):
-        print(line)
-    print(f"results: {path}")
+        say(line)
+    say(f"results: {path}")
     for line in result.missing:
-        print(f"vmlab: {line}", file=sys.stderr)
+        warn(f"vmlab: {line}")
     return result.status
 
 
@@ -72,7 +71,7 @@ def _summary(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.report.merge import read_parts
 
     for part in read_parts(chosen.places or [settings.report]):
-        print(summary(part.result))
+        say(summary(part.result))
     return 0
 
 
@@ -84,7 +83,7 @@ def _annotate(chosen: argparse.Namespace, settings: Settings) -> int:
         module = _module_of(part.result.settings.get("module", ""), settings)
         directory = os.path.relpath(module, _checkout(module, os.environ.get("GITHUB_WORKSPACE", "")))
         for line in annotate(part.result, directory=directory):
-            print(line)
+            say(line)
     return 0
 
 
@@ -111,7 +110,7 @@ def _outputs(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.report.merge import merge, read_parts
 
     for name, value in outputs(merge(read_parts(chosen.places or [settings.report]))).items():
-        print(f"{name}={value}")
+        say(f"{name}={value}")
     return 0
 
 
@@ -121,7 +120,7 @@ def _durations(chosen: argparse.Namespace, settings: Settings) -> int:
 
     durations = durations_of([part.result for part in read_parts(chosen.places or [settings.report])])
     write_durations(durations, chosen.out)
-    print(f"{sum(len(row.tests) for row in durations.targets.values())} durations: {chosen.out}")
+    say(f"{sum(len(row.tests) for row in durations.targets.values())} durations: {chosen.out}")
     return 0
 
 
@@ -129,7 +128,7 @@ def _schema(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.report.schema import result_schema
 
     del chosen, settings
-    print(json.dumps(result_schema(), indent=1))
+    say_json(result_schema())
     return 0
 
 
@@ -143,11 +142,11 @@ def _demanded(settings: Settings) -> list[str]:
 
 
 def _show(result: RunResult) -> None:
-    from vmlab.report.console import open_console
+    from vmlab.report.console import screen
     from vmlab.report.terminal import render
 
-    console = open_console()
-    print(render(result, width=console.width, color=console.is_terminal), end="")
+    width, is_color = screen()
+    write(render(result, width=width, color=is_color))
 
 
 @contextlib.contextmanager

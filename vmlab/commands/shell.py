@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from vmlab.commands.command_line import BUILDS, GUESTS, Commands
 from vmlab.commands.open_lab import open_lab
 from vmlab.errors import HostError, MachineLost, UsageError, nearest
 from vmlab.settings import Settings
+from vmlab.system.output import warn
 
 if TYPE_CHECKING:
     from vmlab.lab.lab import Lab
@@ -85,7 +85,7 @@ def into_target(lab: Lab, name: str, command: str, *, is_loaded: bool, is_booted
     testbed = lab.testbed(targets[0])
     stage = Stage.LOADED if is_loaded else Stage.READY
     with testbed.booted(stage) if is_booted else testbed.fork(stage) as running:
-        print(file=sys.stderr)
+        warn("")
         return running.open_shell(command)
 
 

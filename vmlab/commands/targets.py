@@ -9,6 +9,7 @@ from vmlab.commands.command_line import CATALOGUE, IMAGES, STORE, Commands
 from vmlab.commands.open_lab import open_lab
 from vmlab.errors import UsageError
 from vmlab.settings import Settings
+from vmlab.system.output import say
 
 
 def add_commands(commands: Commands) -> None:
@@ -41,7 +42,7 @@ def _targets(chosen: argparse.Namespace, settings: Settings) -> int:
     lab = open_lab(settings)
     if chosen.format is not None:
         rows = [target for target in lab.targets if not chosen.untried or is_untried(target)]
-        print(job_matrix(rows, JobFormat(chosen.format), shards=1 if chosen.shards is None else chosen.shards))
+        say(job_matrix(rows, JobFormat(chosen.format), shards=1 if chosen.shards is None else chosen.shards))
         return 0
     if chosen.untried or chosen.shards is not None:
         raise UsageError("--untried and --shards need --format", hint="vmlab targets --format github")
@@ -52,5 +53,5 @@ def _targets(chosen: argparse.Namespace, settings: Settings) -> int:
 def _symbols(chosen: argparse.Namespace, settings: Settings) -> int:
     lab = open_lab(settings)
     for target in lab.matrix.select(chosen.name):
-        print(lab.testbed(target).vmlinux())
+        say(str(lab.testbed(target).vmlinux()))
     return 0

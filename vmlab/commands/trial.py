@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from vmlab.decode import unstructure
 from vmlab.errors import UsageError, VmlabError
 from vmlab.lab.lab import Lab
 from vmlab.system.naming import told_of
+from vmlab.text import ascii_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def try_rows(lab: Lab, targets: Sequence[Target], *, say: Say, as_json: bool) ->
         if not as_json:
             say(_line(trial))
     if as_json:
-        say(json.dumps([unstructure(trial) for trial in trials], indent=1))
+        say(ascii_json([unstructure(trial) for trial in trials]))
     return all(trial.is_well for trial in trials)
 
 

@@ -89,7 +89,9 @@ def _gather(directory: Path, files: Sequence[Path]) -> Source:
     digest = hashlib.sha256()
     for path in files:
         content = path.read_bytes()
-        digest.update(f"{path.relative_to(directory)}\0{path.stat().st_mode & 0o111}\0{len(content)}\0".encode())
+        # A name may have bytes that are not UTF-8.
+        name = os.fsencode(path.relative_to(directory))
+        digest.update(name + f"\0{path.stat().st_mode & 0o111}\0{len(content)}\0".encode())
         digest.update(content)
     return Source(
         directory=directory,

@@ -37,6 +37,7 @@ from vmlab.plugin.needs import NETWORK
 from vmlab.plugin.perf import perf_access
 from vmlab.plugin.timing import MARKER, NO_PLACE, room_on_the_host, series, stopwatch, timed_guest, vmlab_timed
 from vmlab.settings import SETTINGS, check_environment
+from vmlab.text import printable
 
 __all__ = [
     "any_guest",
@@ -176,12 +177,12 @@ def pytest_runtestloop(session: pytest.Session) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    return session_of(config).header() if _means_guests(config) else []
+    return list(map(printable, session_of(config).header())) if _means_guests(config) else []
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     words = session_of(config).shard_words if has_session(config) else ""
-    return [words] if words else []
+    return [printable(words)] if words else []
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -224,7 +225,7 @@ class _Controller:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._refusal:
-            terminalreporter.write_line(f"ERROR: {self._refusal}", red=True)
+            terminalreporter.write_line(f"ERROR: {printable(self._refusal)}", red=True)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         # xdist reports the test in which a worker crashed without a phase or properties.
@@ -292,7 +293,10 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if _uses_a_target(item):
+        from vmlab.plugin.clean import clean_report
+
         session_of(item.config).describe(item, call, report)
+        clean_report(report)
     return report
 
 

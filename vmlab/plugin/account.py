@@ -12,7 +12,7 @@ from vmlab.decode import structure, unstructure
 from vmlab.report.model import Outcome, SplatResult
 
 _ACCOUNT = pytest.StashKey["Account"]()
-_ATTRIBUTE = "vmlab_account"
+ATTRIBUTE = "vmlab_account"
 """Attribute of a report; pytest-xdist sends attributes that JSON can hold (TestReport._to_json)."""
 
 
@@ -73,11 +73,11 @@ def forget_account(item: pytest.Item) -> None:
 
 def attach(account: Account, report: pytest.TestReport) -> None:
     """Attach an account to a report, and add its properties to `user_properties` for JUnit XML."""
-    setattr(report, _ATTRIBUTE, unstructure(account))
+    setattr(report, ATTRIBUTE, unstructure(account))
     known = {name for name, _ in report.user_properties}
     report.user_properties += [pair for pair in account.properties.items() if pair[0] not in known]
 
 
 def account_on(report: pytest.TestReport) -> Account:
     """Return the account on a report, also from a worker; an empty one if the worker crashed."""
-    return structure(getattr(report, _ATTRIBUTE, {}), Account, where=report.nodeid)
+    return structure(getattr(report, ATTRIBUTE, {}), Account, where=report.nodeid)

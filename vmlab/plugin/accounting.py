@@ -11,6 +11,7 @@ import pytest
 
 from vmlab.machine.registry import left_by
 from vmlab.plugin.account import account_on
+from vmlab.plugin.clean import clean_line
 from vmlab.plugin.unfinished import collected
 from vmlab.report.model import UNKNOWN, Outcome, unknown_status
 from vmlab.system.process import ProcessIdentity
@@ -88,7 +89,7 @@ def exit_status(status: int, outcomes: Sequence[Outcome], *, is_faulty: bool) ->
 
 def _write(reporter: pytest.TerminalReporter, lines: list[str]) -> None:
     for line in lines[:_SHOWN]:
-        reporter.write_line(f"  {line}")
+        reporter.write_line(clean_line(reporter.config, f"  {line}"))
     if len(lines) > _SHOWN:
         reporter.write_line(f"  and {len(lines) - _SHOWN} more")
 

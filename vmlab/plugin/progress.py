@@ -9,7 +9,9 @@ import sys
 import pytest
 
 from vmlab.context import Say
+from vmlab.plugin.clean import clean_line
 from vmlab.system.progress import Progress
+from vmlab.text import encodable, printable
 
 
 def show_progress(config: pytest.Config) -> Say:
@@ -29,6 +31,7 @@ class _Output:
         reporter = self._config.pluginmanager.get_plugin("terminalreporter")
         if reporter is None or self._config.option.verbose < 0:
             return
+        text = clean_line(self._config, text)
         end = "" if self._config.get_terminal_writer().hasmarkup else "\n"
         with _uncaptured(self._config):
             if is_same_step:
@@ -45,9 +48,11 @@ class _WorkerOutput:
     def show(self, text: str, is_same_step: bool) -> None:
         """Write to standard error, which xdist's workers share with the controller."""
         del is_same_step
-        if sys.__stderr__ is not None:
-            with _uncaptured(self._config):
-                print(f"  {text}", file=sys.__stderr__, flush=True)
+        stream = sys.__stderr__
+        if stream is not None:
+            with _uncaptured(self._config), contextlib.suppress(OSError):
+                stream.write(f"  {encodable(printable(text), stream.encoding)}\n")
+                stream.flush()
 
 
 def _uncaptured(config: pytest.Config) -> contextlib.AbstractContextManager[None]:

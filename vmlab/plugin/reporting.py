@@ -20,6 +20,7 @@ from vmlab.lab.facts import TargetFacts
 from vmlab.lab.lab import Lab
 from vmlab.plugin.account import account_on
 from vmlab.plugin.again import RERUN
+from vmlab.plugin.clean import clean_line, shown_by
 from vmlab.plugin.node_ids import short_name, target_of, target_pattern
 from vmlab.plugin.unfinished import Unfinished
 from vmlab.report.console import LOG_WIDTH
@@ -151,16 +152,17 @@ class Reporter:
         color = bool(writer.config.get_terminal_writer().hasmarkup)
         # Only a terminal has a width to fold the table to; a log gets a fixed one.
         width = writer.config.get_terminal_writer().fullwidth if color else LOG_WIDTH
-        writer.write(render(result, width=width, color=color))
+        writer.write(shown_by(writer.config, render(result, width=width, color=color)))
         for line in measured_lines(result.series, report=shown_path(self._lab.settings.report)):
-            writer.write_line(line)
+            writer.write_line(clean_line(writer.config, line))
         if os.environ.get("GITHUB_ACTIONS") == "true":
             for line in notices(result.notices):
-                writer.write_line(line)
+                writer.write_line(clean_line(writer.config, line))
         try:
-            writer.write_line(f"results: {write_result(result, self._lab.settings.report)}")
+            path = write_result(result, self._lab.settings.report)
+            writer.write_line(clean_line(writer.config, f"results: {path}"))
         except VmlabError as error:
-            writer.write_line(f"vmlab: {error.one_line}", red=True)
+            writer.write_line(clean_line(writer.config, f"vmlab: {error.one_line}"), red=True)
 
     def result(self) -> RunResult:
         """Return the result of the run so far."""
@@ -210,13 +212,13 @@ def _write_lost(reporter: pytest.TerminalReporter) -> None:
         if shown:
             reporter.section(word)
         for report in shown:
-            reporter.write_sep("_", report.head_line)
+            reporter.write_sep("_", clean_line(reporter.config, report.head_line or ""))
             report.toterminal(reporter.config.get_terminal_writer())
     if lost or not_run or unavailable:
         reporter.section("lost, not run and unavailable")
     for word, reports in (("LOST", lost), ("NOT RUN", not_run), ("UNAVAILABLE", unavailable)):
         for report in reports:
-            reporter.write_line(f"{word} {report.nodeid} - {_reason(report)}")
+            reporter.write_line(clean_line(reporter.config, f"{word} {report.nodeid} - {_reason(report)}"))
 
 
 def _keep_junit_apart(config: pytest.Config) -> None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from vmlab.reason.text import lines_of, one_line
+from vmlab.text import lines_of, one_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vmlab.reason.text import lines_of, one_line
+from vmlab.text import lines_of, one_line
 
 # Lines that follow an error message without information.
 _AFTERWORDS = tuple(

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from vmlab.reason.command import last_words
-from vmlab.reason.text import one_line
+from vmlab.text import one_line
 
 # In order of priority: a later pattern may be a consequence of an earlier one. `symbol` is set if there may be several.
 _UNKNOWN = re.compile(r".*Unknown symbol (?P<symbol>\S+) \(err -?\d+\)")

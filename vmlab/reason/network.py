@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from vmlab.reason.text import lines_of
+from vmlab.text import lines_of
 
 HINT = "guests have no network: mark the test with @pytest.mark.network, or use `vmlab shell --network`"
 _EXAMINED = 20_000

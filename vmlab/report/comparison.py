@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
 from vmlab.decode import unstructure
-from vmlab.report.console import open_console
+from vmlab.report.console import Grid, Line, show
 from vmlab.report.figures import figure, percent, signed, unit_words
 from vmlab.report.series_files import read_series
+from vmlab.system.output import say_json
 from vmlab.timing.compare import Comparison, Difference, PointComparison, Rules, Verdict
 from vmlab.timing.pairing import DocumentComparison, compare_documents
 
@@ -34,13 +31,10 @@ def compare_files(before: Path, after: Path, rules: Rules, *, as_json: bool) -> 
 def print_comparison(compared: DocumentComparison, *, as_json: bool) -> None:
     """Print the table, the differences apart from the code, and the undecided points; or everything as JSON."""
     if as_json:
-        print(json.dumps(comparison_data(compared), indent=1))
+        say_json(comparison_data(compared))
         return
     # Figures are never truncated: a narrow terminal wraps the row.
-    console = open_console(least_width=_LEAST_WIDTH)
-    console.print(_table(compared))
-    for line in _notes(compared):
-        console.print(line, soft_wrap=True)
+    show(_table(compared), *_notes(compared), least_width=_LEAST_WIDTH)
 
 
 def comparison_data(compared: DocumentComparison) -> dict[str, Any]:
@@ -53,18 +47,16 @@ def comparison_data(compared: DocumentComparison) -> dict[str, Any]:
     return data
 
 
-def _table(compared: DocumentComparison) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("series", "target", "counts"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("n", "before", "after", "difference", "change", "99 % interval"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+def _table(compared: DocumentComparison) -> Grid:
+    table = Grid()
+    table.column("series", "target", "counts")
+    table.column("n", "before", "after", "difference", "change", "99 % interval", is_right=True, is_whole=True)
+    table.column("verdict", is_whole=True)
     for row in compared.series:
         head = (row.name, row.target, unit_words(row.source, row.unit))
         for point in row.points:
             cells = (*head, *_cells(row, point))
-            table.add_row(*(Text(cell) for cell in cells), Text(point.verdict, style=_STYLE[point.verdict]))
+            table.row(*cells, (point.verdict, _STYLE[point.verdict]))
             head = ("", "", "")
     return table
 
@@ -84,34 +76,35 @@ def _cells(row: Comparison, point: PointComparison) -> tuple[str, ...]:
     )
 
 
-def _notes(compared: DocumentComparison) -> list[Text]:
+def _notes(compared: DocumentComparison) -> list[Line]:
     """Return the notes below the table, each once with the series that it applies to; the verdict comes last."""
-    series: dict[str, tuple[Text, list[str]]] = {}
+    series: dict[Line, list[str]] = {}
     for row in compared.series:
-        for note in (*_reasons(row), *map(_loud, row.differences), *map(Text, row.remarks), *_one_sided(row)):
-            series.setdefault(note.plain, (note, []))[1].append(f"{row.name} on {row.target}")
-    notes = [Text.assemble(note, f"  [{_some(names, len(compared.series))}]") for note, names in series.values()]
+        remarks = [(remark,) for remark in row.remarks]
+        for note in (*_reasons(row), *map(_loud, row.differences), *remarks, *_one_sided(row)):
+            series.setdefault(note, []).append(f"{row.name} on {row.target}")
+    notes: list[Line] = [(*note, f"  [{_some(names, len(compared.series))}]") for note, names in series.items()]
     notes += [_loud(other) for other in compared.differences]
     for side, names in (("before", compared.only_before), ("after", compared.only_after)):
-        notes += [Text(f"only {side}: {name}") for name in names]
-    notes.append(Text(f"verdict: {compared.verdict.upper()}", style=_STYLE[compared.verdict] or "bold"))
+        notes += [(f"only {side}: {name}",) for name in names]
+    notes.append(((f"verdict: {compared.verdict.upper()}", _STYLE[compared.verdict] or "bold"),))
     return notes
 
 
-def _reasons(row: Comparison) -> list[Text]:
+def _reasons(row: Comparison) -> list[Line]:
     """Return the reasons of inconclusive points, each once with the sizes that it applies to."""
     sizes: dict[str, list[str]] = {}
     for point in row.points:
         if point.verdict is Verdict.INCONCLUSIVE:
             sizes.setdefault(point.reason, []).append(str(point.n))
     if not row.points:
-        return [Text("inconclusive: no size was measured on both sides")]
-    return [Text(f"inconclusive at n = {', '.join(among)}: {reason}") for reason, among in sizes.items()]
+        return [("inconclusive: no size was measured on both sides",)]
+    return [(f"inconclusive at n = {', '.join(among)}: {reason}",) for reason, among in sizes.items()]
 
 
-def _one_sided(row: Comparison) -> list[Text]:
+def _one_sided(row: Comparison) -> list[Line]:
     sides = (("before", row.only_before), ("after", row.only_after))
-    return [Text(f"only {side}: n = {', '.join(map(str, sizes))}") for side, sizes in sides if sizes]
+    return [(f"only {side}: n = {', '.join(map(str, sizes))}",) for side, sizes in sides if sizes]
 
 
 def _some(names: list[str], of: int) -> str:
@@ -120,5 +113,5 @@ def _some(names: list[str], of: int) -> str:
     return ", ".join(names)
 
 
-def _loud(other: Difference) -> Text:
-    return Text.assemble(("DIFFERENT", "bold yellow"), f" {other.what}: {other.before!r} before, {other.after!r} after")
+def _loud(other: Difference) -> Line:
+    return (("DIFFERENT", "bold yellow"), f" {other.what}: {other.before!r} before, {other.after!r} after")

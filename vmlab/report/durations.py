@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,7 @@ from vmlab.lab.facts import TargetFacts
 from vmlab.report.files import RESULT_FILE, result_from
 from vmlab.report.model import Outcome, RunResult, TargetResult
 from vmlab.system.files import replace_file
+from vmlab.text import ascii_json
 from vmlab.timing.document import read_json
 
 SCHEMA = 1
@@ -131,7 +131,7 @@ def read_durations(path: Path) -> Durations:
 
 def write_durations(durations: Durations, path: Path) -> None:
     """Write a durations file atomically; raises `HostError` if the disk fails."""
-    replace_file(path, json.dumps(unstructure(durations), indent=1) + "\n")
+    replace_file(path, ascii_json(unstructure(durations)) + "\n")
 
 
 def _timed(row: TargetResult) -> dict[str, float]:

@@ -33,8 +33,3 @@ def unit_words(source: str, unit: str) -> str:
 def cost(series: Series, point: Point) -> float:
     """Return the figure for a point: the steady count of an exact source, else the median."""
     return point.steady if series.source.is_exact else point.median
-
-
-def printable(text: str) -> str:
-    """Replace characters that could control a terminal, or that XML 1.0 cannot contain even when escaped."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)

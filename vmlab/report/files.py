@@ -11,10 +11,11 @@ from pathlib import Path
 import msgspec
 
 from vmlab import __version__
-from vmlab.decode import structure
+from vmlab.decode import structure, unstructure
 from vmlab.errors import UsageError
 from vmlab.report.model import READABLE, SCHEMA, RunResult, TargetResult
 from vmlab.system.files import disk_error, replace_file
+from vmlab.text import ascii_json, escaped_json
 
 RESULT_FILE = "results.json"
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
@@ -105,7 +106,12 @@ def _target(row: TargetResult) -> str:
 
 
 def _json(value: object) -> str:
-    return _ENCODER.encode(value).decode()
+    """Return JSON of ASCII characters: the file may be shown by `cat`."""
+    try:
+        return escaped_json(_ENCODER.encode(value).decode())
+    except UnicodeEncodeError:
+        # msgspec refuses a lone surrogate, which stands for a byte of a file name that is not UTF-8 (PEP 383).
+        return ascii_json(unstructure(value), indent=None)
 
 
 def _list(rows: list[str], indent: str) -> Iterator[str]:

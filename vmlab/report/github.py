@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from vmlab.report.figures import printable
 from vmlab.report.model import UNKNOWN, Outcome, RunResult, TestResult
 from vmlab.report.terminal import fault_key
+from vmlab.text import printable
 
 MOST_ANNOTATIONS = 10
 """Limit of GitHub per kind and step (actions/toolkit, docs/problem-matchers.md, "Limitations")."""

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections import Counter
 from xml.etree import ElementTree
 
+from vmlab.text import printable_lines
+
 _TYPES = {"lost": "vmlab.MachineLost", "not run": "vmlab.NotRun", "unavailable": "vmlab.Unavailable"}
 
 
@@ -14,12 +16,16 @@ def keep_apart(text: str) -> str:
     Corrects the counts, and adds the properties `vmlab.failed`, `vmlab.lost`, … to each suite.
 
     Drops test cases that a reader would count as passed: one without a name, which pytest writes for an interrupted
-    test, and an attempt that was retried. Text that is not XML is returned unchanged.
+    test, and an attempt that was retried. All text becomes printable: XML 1.0 and pytest allow C1 controls and
+    bidirectional marks. Text that is not XML is returned unchanged.
     """
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError:
         return text
+    for element in root.iter():
+        element.text = printable_lines(element.text) if element.text is not None else None
+        element.attrib.update({name: printable_lines(value) for name, value in element.attrib.items()})
     for suite in root.iter("testsuite"):
         none = [case for case in suite.findall("testcase") if _is_no_test(case)]
         for case in none:

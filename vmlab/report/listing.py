@@ -3,19 +3,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
-
-from rich.table import Table
 
 from vmlab.catalogue.matrix import Matrix
 from vmlab.catalogue.target import Target
 from vmlab.cloud.lock import ImageLock
 from vmlab.decode import unstructure
 from vmlab.host.facts import Fact, Grade
-from vmlab.report.console import open_console
+from vmlab.report.console import Grid, show
 from vmlab.store.store import Store, StoredObject
+from vmlab.system.output import say, say_json
 
 
 def print_targets(matrix: Matrix, store: Store, lock: ImageLock, *, chosen: Sequence[Target]) -> None:
@@ -27,13 +25,13 @@ def print_targets(matrix: Matrix, store: Store, lock: ImageLock, *, chosen: Sequ
         mark = "*" if target in chosen else ""
         image = releases.get(target.id, _how_to_get(target, lock))
         flavour = target.flavour if target.cloud is None else "as shipped"
-        table.add_row(mark, target.id, target.line, flavour, target.suite.codename, image, _remarks(target))
-    _print(table)
-    print("* selected; select others with --vmlab-target")
+        table.row(mark, target.id, target.line, flavour, target.suite.codename, image, _remarks(target))
+    show(table)
+    say("* selected; select others with --vmlab-target")
     if any(target.cloud is not None and not target.cloud.image.is_tried for target in matrix.targets):
-        print("never tried: no guest was booted from the publisher's image yet")
+        say("never tried: no guest was booted from the publisher's image yet")
     if any(image.id not in lock.rows for image in matrix.images):
-        print("not locked: `vmlab images lock TARGET` locks the publisher's current file")
+        say("not locked: `vmlab images lock TARGET` locks the publisher's current file")
 
 
 def _how_to_get(target: Target, lock: ImageLock) -> str:
@@ -54,15 +52,15 @@ def _remarks(target: Target) -> str:
 def print_facts(facts: Sequence[Fact], *, as_json: bool) -> None:
     """Print the facts of `vmlab doctor`."""
     if as_json:
-        print(json.dumps([unstructure(fact) for fact in facts], indent=1))
+        say_json([unstructure(fact) for fact in facts])
         return
     table = _table("", "", "")
     for fact in facts:
         style = {Grade.GOOD: "green", Grade.NOTE: "cyan", Grade.SLOW: "yellow", Grade.BAD: "red"}[fact.grade]
-        table.add_row(f"[{style}]{fact.grade}[/]", fact.topic, fact.finding)
+        table.row((fact.grade, style), fact.topic, fact.finding)
         if fact.advice:
-            table.add_row("", "", f"→ {fact.advice}")
-    _print(table)
+            table.row("", "", f"→ {fact.advice}")
+    show(table)
 
 
 def print_objects(store: Store, items: Sequence[StoredObject]) -> None:
@@ -73,18 +71,13 @@ def print_objects(store: Store, items: Sequence[StoredObject]) -> None:
         age = "today" if days < 1 else f"{days:.0f} days ago"
         size = f"{item.size_bytes / 2**20:.0f} MiB"
         kind = f"{item.kind}, shared" if item.is_shared else item.kind
-        table.add_row(kind, item.label, str(item.facts.get("release", "")), size, age, item.digest)
-    _print(table)
+        table.row(kind, item.label, str(item.facts.get("release", "")), size, age, item.digest)
+    show(table)
     total = sum(item.size_bytes for item in items)
-    print(f"{total / 2**30:.1f} GiB in {store.root}")
+    say(f"{total / 2**30:.1f} GiB in {store.root}")
 
 
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(headings))
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
+def _table(*headings: str) -> Grid:
+    table = Grid(has_header=any(headings))
+    table.column(*headings)
     return table
-
-
-def _print(table: Table) -> None:
-    open_console().print(table)

@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from vmlab.report.figures import printable
 from vmlab.report.model import Outcome, RunResult, TargetResult
 from vmlab.report.terminal import reasons
+from vmlab.text import printable
 
 MOST_BYTES = 1_000_000
 """Largest summary that is written: GitHub rejects a step's summary over 1 MiB."""

@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from vmlab.report.figures import cost, figure, printable, unit_words
+from vmlab.report.figures import cost, figure, unit_words
+from vmlab.text import printable
 from vmlab.timing.series import Series
 
 _MOST_SERIES = 6

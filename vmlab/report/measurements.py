@@ -7,16 +7,14 @@ import shutil
 import sys
 from pathlib import Path
 
-from rich.table import Table
-from rich.text import Text
-
-from vmlab.report.console import open_console
+from vmlab.report.console import Grid, show
 from vmlab.report.figures import cost, figure, unit_words
 from vmlab.report.plot.groups import pictures_of
 from vmlab.report.plot.svg import svg
 from vmlab.report.plot.text import can_show_unicode, text_plot
 from vmlab.report.pyperf import write_pyperf
 from vmlab.system.files import replace_file
+from vmlab.system.output import say, warn, write
 from vmlab.timing.document import SeriesDocument
 from vmlab.timing.statistics import quartiles
 
@@ -26,30 +24,26 @@ _PLOT_ROWS = 16
 
 def print_series(document: SeriesDocument) -> None:
     """Print a row per series and size: the cost, and the quartiles of its samples."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("series", "target", "counts"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("n", "cost", "quartiles", "samples"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = Grid()
+    table.column("series", "target", "counts")
+    table.column("n", "cost", "quartiles", "samples", is_right=True, is_whole=True)
     for row in document.series:
         head = (row.name, row.target, unit_words(row.source, row.unit))
         for point in row.points:
             spread = quartiles(point.samples)
             middle = f"{figure(spread.low)} to {figure(spread.high)}"
             cells = (*head, str(point.n), figure(cost(row, point)), middle, str(len(point.samples)))
-            table.add_row(*(Text(cell) for cell in cells))
+            table.row(*cells)
             head = ("", "", "")
-    console = open_console()
-    console.print(table)
     host = "; ".join(document.host.values()) or "an unknown host"
-    console.print(Text(f"measured {document.date} by vmlab {document.vmlab} on {host}"), soft_wrap=True)
+    show(table, (f"measured {document.date} by vmlab {document.vmlab} on {host}",))
 
 
 def export_pyperf(document: SeriesDocument, path: Path) -> None:
     """Write all samples for pyperf; reports samples that pyperf does not accept on standard error."""
     for line in write_pyperf(document, path):
-        print(f"note: {line}", file=sys.stderr)
-    print(path)
+        warn(f"note: {line}")
+    say(str(path))
 
 
 def draw(document: SeriesDocument, *, svg_file: Path | None, name: str | None) -> None:
@@ -57,9 +51,9 @@ def draw(document: SeriesDocument, *, svg_file: Path | None, name: str | None) -
     pictures = pictures_of(document.series, name=name)
     if svg_file is not None:
         replace_file(svg_file, svg(pictures))
-        print(svg_file)
+        say(str(svg_file))
         return
     width = min(shutil.get_terminal_size().columns, _WIDEST_PLOT)
     is_unicode = can_show_unicode(sys.stdout.encoding)
     plots = [text_plot(picture, width=width, height=_PLOT_ROWS, is_unicode=is_unicode) for picture in pictures]
-    print("\n".join(plots), end="")
+    write("\n".join(plots))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +32,8 @@ def read_parts(places: Iterable[Path]) -> list[Part]:
         found = sorted(place.rglob(RESULT_FILE)) if place.is_dir() else [place]
         if not found:
             raise UsageError(f"no {RESULT_FILE} in {str(place)!r}", hint="name the --vmlab-report directories of runs")
-        files |= dict.fromkeys(path.resolve() for path in found)
+        # Unlike Path.resolve(), realpath() does not fail for a loop of links; opening the file reports that.
+        files |= dict.fromkeys(Path(os.path.realpath(path)) for path in found)
     return [Part(path=path, result=read_result(path)) for path in files]
 
 

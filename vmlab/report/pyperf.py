@@ -7,7 +7,6 @@ https://pyperf.readthedocs.io/en/latest/api.html#json-format. Tested against pyp
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from vmlab.decode import unstructure
 from vmlab.errors import UsageError
 from vmlab.system.files import replace_file
+from vmlab.text import ascii_json
 from vmlab.timing.document import SeriesDocument
 from vmlab.timing.series import Point, Series, Unit
 
@@ -47,7 +47,7 @@ def write_pyperf(document: SeriesDocument, path: Path) -> list[str]:
     common = {"vmlab_version": document.vmlab, "date": _date(document.date)}
     common |= {f"host_{key}": _line(value) for key, value in document.host.items()}
     data = {"version": _VERSION, "metadata": _filled(common), "benchmarks": list(benchmarks.values())}
-    replace_file(path, json.dumps(data, indent=1) + "\n")
+    replace_file(path, ascii_json(data) + "\n")
     return left_out
 
 

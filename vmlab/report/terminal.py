@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import io
 import re
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from vmlab.catalogue.target import TRIPLETS
+from vmlab.report.console import Grid, Line
+from vmlab.report.console import render as rendered
 from vmlab.report.model import Outcome, RunResult, TargetResult, TestResult
 from vmlab.system.naming import told_of
 
@@ -20,31 +17,22 @@ _VARIES = re.compile(r"CPU[:#]? ?\d+|PID: \d+|CPU#\d+: \S+/\d+|0x[0-9a-f]+|\b[0-
 
 def render(result: RunResult, *, width: int, color: bool) -> str:
     """Return the table with a row per target, then the reasons of faults, then missing parts and notices."""
-    stream = io.StringIO()
-    console = Console(
-        file=stream, width=max(width, 80), force_terminal=color, no_color=not color, highlight=False, soft_wrap=False
-    )
-    console.print(_table(result))
+    lines: list[Line] = []
     for row in result.targets:
-        for line in reasons(row):
-            console.print(Text(line, style="red" if row.is_unavailable else ""), soft_wrap=True)
+        lines += [((line, "red" if row.is_unavailable else ""),) for line in reasons(row)]
         if row.facts is not None and row.facts.build_warnings:
-            console.print(Text(f"{row.target}: {_warnings(row.facts.build_warnings)}", style="yellow"), soft_wrap=True)
-    for line in result.missing:
-        console.print(Text(f"MISSING: {line}", style="red"), soft_wrap=True)
-    for notice in result.notices:
-        console.print(Text(f"note: {notice}"))
-    return stream.getvalue()
+            lines.append(((f"{row.target}: {_warnings(row.facts.build_warnings)}", "yellow"),))
+    lines += [((f"MISSING: {line}", "red"),) for line in result.missing]
+    lines += [(f"note: {notice}",) for notice in result.notices]
+    return rendered([_table(result), *lines], width=max(width, 80), color=color)
 
 
-def _table(result: RunResult) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("target", "kernel", "compiler", "accel", "image"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("boot", "fork", "build", "passed", "failed", "skipped", "time"):
-        table.add_column(heading, justify="right")
+def _table(result: RunResult) -> Grid:
+    table = Grid()
+    table.column("target", "kernel", "compiler", "accel", "image")
+    table.column("boot", "fork", "build", "passed", "failed", "skipped", "time", is_right=True)
     for row in result.targets:
-        table.add_row(*_cells(row), style="" if row.is_green else "red")
+        table.row(*_cells(row), style="" if row.is_green else "red")
     return table
 
 

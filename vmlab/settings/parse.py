@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from enum import StrEnum
@@ -13,6 +14,10 @@ from vmlab.errors import nearest
 from vmlab.settings.words import Shard
 
 _MOST_SHARDS = 10_000
+_LONGEST_NAME = 255
+"""NAME_MAX of Linux (limits.h), in bytes."""
+_LONGEST_PATH = 3500
+"""PATH_MAX is 4096; the difference is for the names that the lab adds."""
 
 
 class Invalid(ValueError):
@@ -71,7 +76,24 @@ def path(text: str) -> Path:
     """Parse a path and make it absolute, without access to the disk."""
     if not text:
         raise Invalid("must be a path")
-    return Path(text).expanduser().absolute()
+    found = Path(text).expanduser().absolute()
+    if not _is_possible(str(found)):
+        raise Invalid(
+            f"must be a path in UTF-8 of at most {_LONGEST_PATH} bytes, and at most {_LONGEST_NAME} for each name"
+        )
+    return found
+
+
+def _is_possible(text: str) -> bool:
+    """True if the lab can use a path: records and QMP are UTF-8, and files below the path must have a place too."""
+    try:
+        raw = os.fsencode(text)
+        raw.decode()
+    except UnicodeError:
+        return False
+    return (
+        b"\0" not in raw and len(raw) <= _LONGEST_PATH and all(len(name) <= _LONGEST_NAME for name in raw.split(b"/"))
+    )
 
 
 def optional_path(text: str) -> Path | None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from vmlab.text import printable
+
 _AGAIN_S = 0.3
 
 
@@ -20,7 +22,8 @@ class Progress:
         self._shown_at = 0.0
 
     def __call__(self, text: str) -> None:
-        """Show a text, unless its step is shown already (on a terminal, less than 0.3 s ago)."""
+        """Show a text, made printable, unless its step is shown already (on a terminal, less than 0.3 s ago)."""
+        text = printable(text)
         step = ":".join(text.split(":")[:2])
         is_same, is_terminal = step == self._step, self._is_terminal()
         if is_same and (not is_terminal or time.monotonic() - self._shown_at < _AGAIN_S):

@@ -18,6 +18,7 @@ from vmlab.decode import structure, unstructure
 from vmlab.errors import UsageError
 from vmlab.host.facts import processor_model
 from vmlab.system.files import disk_error, replace_file
+from vmlab.text import ascii_json
 from vmlab.timing.series import Series
 
 SCHEMA = 1
@@ -64,7 +65,7 @@ def write_document(document: SeriesDocument, path: Path) -> None:
     Raises `UsageError` for a series that `document_from` would refuse, `HostError` if the disk fails.
     """
     check_series(document.series, where=str(path))
-    text = json.dumps(unstructure(document), indent=1) + "\n"
+    text = ascii_json(unstructure(document)) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from vmlab.report.figures import figure, percent, printable, signed, unit_words
+from vmlab.report.figures import figure, percent, signed, unit_words
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,3 @@ def test_a_change_has_a_sign_and_nothing_has_none_of_its_own() -> None:
 def test_a_figures_unit_stands_beside_its_source() -> None:
     assert unit_words("icount", "instructions") == "instructions (icount)"
     assert unit_words("clock", "ns") == "ns (clock)"
-
-
-def test_a_name_steers_no_terminal() -> None:
-    assert printable("a\x1b[31m\n\0é") == "a\ufffd[31m\ufffd\ufffdé"

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
-from vmlab.report.figures import printable
 from vmlab.report.plot.axis import Axis, axis_for, tick_word
 from vmlab.report.plot.groups import Line, Picture
+from vmlab.text import printable
 
 _WIDTH, _PLOT_HEIGHT = 760, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 78, 24, 44, 52

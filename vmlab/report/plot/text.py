@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vmlab.report.figures import printable
 from vmlab.report.plot.axis import Axis, axis_for, tick_word
 from vmlab.report.plot.groups import Line, Picture
+from vmlab.text import printable
 
 _MARKS = "●■▲◆○□△◇"
 _ASCII_MARKS = "ox*#@%&$"
