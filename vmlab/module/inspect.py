@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,11 @@ from vmlab.errors import BuildError, hides_frames
 __tracebackhide__ = hides_frames
 
 _MACHINES = {Architecture.AMD64: "EM_X86_64", Architecture.ARM64: "EM_AARCH64"}
+
+_NAME = re.compile(r"\w{1,55}", re.ASCII)
+"""KBUILD_MODNAME is a C identifier (scripts/Makefile.lib), and MODULE_NAME_LEN is 56 (include/linux/moduleparam.h). The
+name becomes a word in a root shell of the guest."""
+_LONGEST_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +59,15 @@ def inspect_module(path: Path) -> ModuleInfo:
     first: dict[str, str] = {}
     for key, value in pairs:
         first.setdefault(key, value)
+    name = first.get("name", path.stem.replace("-", "_"))
+    if not _NAME.fullmatch(name):
+        raise BuildError(
+            f"{path.name!r} is not a kernel module: its name must have 1 to 55 letters, digits and underscores, "
+            f"got {name[:_LONGEST_SHOWN]!r}",
+            hint="name its object in `obj-m` accordingly",
+        )
     return ModuleInfo(
-        name=first.get("name", path.stem.replace("-", "_")),
+        name=name,
         vermagic=first.get("vermagic", ""),
         license=first.get("license", ""),
         parameters=dict(value.partition(":")[::2] for key, value in pairs if key == "parmtype"),

@@ -8,6 +8,7 @@ key (`accel`), its help and its check all come from the declaration, and every v
 from vmlab.settings.load import Settings as Settings
 from vmlab.settings.load import check_environment as check_environment
 from vmlab.settings.load import load_settings as load_settings
+from vmlab.settings.parse import without_password as without_password
 from vmlab.settings.table import SETTINGS as SETTINGS
 from vmlab.settings.table import Setting as Setting
 from vmlab.settings.words import AcceleratorChoice as AcceleratorChoice

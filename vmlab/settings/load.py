@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vmlab.errors import UsageError, nearest
-from vmlab.settings.parse import PATHS, Invalid
+from vmlab.settings.parse import PATHS, Invalid, without_password
 from vmlab.settings.table import SETTINGS, Setting
 from vmlab.settings.words import (
     AcceleratorChoice,
@@ -91,7 +91,7 @@ def _parsed(setting: Setting, text: str, origin: str, value: str) -> Any:
         return setting.parse(value)
     except Invalid as error:
         where = f"{origin}: {setting.name}" if origin == _PROJECT else origin
-        raise UsageError(f"{where} {error}, got {text!r}", hint=error.hint) from None
+        raise UsageError(f"{where} {error}, got {without_password(text)!r}", hint=error.hint) from None
 
 
 _PROJECT = "pyproject.toml"

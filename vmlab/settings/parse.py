@@ -13,6 +13,14 @@ from vmlab.errors import nearest
 from vmlab.settings.words import Shard
 
 _MOST_SHARDS = 10_000
+_MIRROR = re.compile(
+    r"(?:https?://(?:[\w.~%!+-]+(?::[\w.~%!+-]*)?@)?[A-Za-z0-9][\w.-]*(?::\d{1,5})?(?:/[\w.~%+:@-]*)*"
+    r"|file:(?:/[\w.~%+:@-]*)+)",
+    re.ASCII,
+)
+_CONTROL = re.compile(r"%(?:[01][0-9a-f]|20|7f|22|27|5c)", re.IGNORECASE)
+"""Encoded control characters, blanks, quotes and backslashes, which have no form in apt_auth.conf(5)."""
+_USER = re.compile(r"//[^/\s]*@")
 
 
 class Invalid(ValueError):
@@ -85,6 +93,21 @@ def optional_directory(text: str) -> Path | None:
     if found is not None and not found.is_dir():
         raise Invalid("must be a directory that exists")
     return found
+
+
+def mirror(text: str) -> str:
+    """Parse the address of an archive, or two with a comma between; empty for an empty text.
+
+    The characters are those that neither a shell, nor apt, nor mmdebstrap interprets.
+    """
+    if text and (_CONTROL.search(text) or not all(map(_MIRROR.fullmatch, text.split(",", 1)))):
+        raise Invalid("must be http://HOST/PATH, https: or file:, without characters that a shell interprets")
+    return text
+
+
+def without_password(text: str) -> str:
+    """Return a text with the user and password of each URL in it replaced by `***`."""
+    return _USER.sub("//***@", text)
 
 
 def optional_shard(text: str) -> Shard | None:

@@ -12,6 +12,7 @@ import platformdirs
 from vmlab.settings.parse import (
     between,
     budget,
+    mirror,
     one_of,
     optional_directory,
     optional_path,
@@ -164,9 +165,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="mirror",
         default="",
-        parse=str,
+        parse=mirror,
         metavar="URL",
-        help="Debian mirror; default: the host's mirror on Debian, else mmdebstrap's default",
+        help="Debian mirror, http://[USER:PASSWORD@]HOST/PATH; default: the host's mirror on Debian, else mmdebstrap's "
+        "default",
     ),
     Setting(
         name="stale_index",
