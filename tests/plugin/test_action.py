@@ -281,4 +281,6 @@ def test_an_earlier_weeks_images_are_asked_about_once(
     assert runner.outcomes["images"] == "success"
     lines = (tmp_path / "images").read_text().splitlines()
     assert [line.split()[3] for line in lines] == asked
-    assert ("::warning title=vmlab::the package indexes could not be read" in runner.logs["images"]) == (store == "no network")
+    assert ("::warning title=vmlab::the package indexes could not be read" in runner.logs["images"]) == (
+        store == "no network"
+    )

@@ -42,7 +42,8 @@ class Mirrors:
             file.touch(0o600, exist_ok=False)
             file.write_text(self.logins, encoding="utf-8")
             yield [
-                '--setup-hook=mkdir -p "$1/etc/apt/auth.conf.d"',
+                # `upload` keeps the mode of a file that exists.
+                f'--setup-hook=umask 077; mkdir -p "$1/etc/apt/auth.conf.d"; : >"$1{_IN_ROOT}"',
                 f"--setup-hook=upload {_LOGINS} {_IN_ROOT}",
             ]
         finally:
