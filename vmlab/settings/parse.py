@@ -12,7 +12,7 @@ from typing import Any
 from vmlab.errors import nearest
 from vmlab.settings.words import Shard
 
-_MOST_SHARDS = 10_000
+MOST_SHARDS = 10_000
 _MIRROR = re.compile(
     r"(?:https?://(?:[\w.~%!+-]+(?::[\w.~%!+-]*)?@)?[A-Za-z0-9][\w.-]*(?::\d{1,5})?(?:/[\w.~%+:@-]*)*"
     r"|file:(?:/[\w.~%+:@-]*)+)",
@@ -118,8 +118,8 @@ def optional_shard(text: str) -> Shard | None:
     if match is None:
         raise Invalid("must be a shard number and the number of shards, such as 3/8")
     index, count = int(match[1]), int(match[2])
-    if not 1 <= count <= _MOST_SHARDS:
-        raise Invalid(f"must have 1 to {_MOST_SHARDS} shards")
+    if not 1 <= count <= MOST_SHARDS:
+        raise Invalid(f"must have 1 to {MOST_SHARDS} shards")
     if not 1 <= index <= count:
         raise Invalid(f"must be between 1/{count} and {count}/{count}")
     return Shard(index=index, count=count)
