@@ -3,6 +3,10 @@
 # The stages of action.yml, run in the environment of a GitHub Actions runner. Files and directories come from
 # RUNNER_TEMP, GITHUB_WORKSPACE, GITHUB_OUTPUT and GITHUB_STEP_SUMMARY, the action's inputs from INPUT_*, and state from
 # earlier stages from STATE_*. Inputs are validated and passed as words, never as shell text.
+#
+# The steps start in the checkout, which a pull request may have changed. Every interpreter is isolated (-I): it does
+# not import from the current directory, and reads no PYTHON* variable. Only the input `tests` runs the checkout's code
+# outside of a guest or a confined build.
 set -euo pipefail
 
 readonly source="${GITHUB_ACTION_PATH:?}"
@@ -38,19 +42,26 @@ limited() {
 	return "$status"
 }
 
+# Usage: isolate. Interpreters that vmlab and pytest start, such as pytest-xdist's workers, are not started with -I.
+isolate() {
+	local name
+	for name in "${!PYTHON@}"; do unset "$name"; done
+	export PYTHONSAFEPATH=1 PYTHONNOUSERSITE=1
+}
+
 # Select an interpreter that has vmlab: the input `python`, or that of a new environment.
 prepare_python() {
 	local python="${INPUT_PYTHON:-}"
 	if [ -n "$python" ]; then
-		"$python" -c 'import vmlab' 2>/dev/null || fail 'python: vmlab is not installed for this interpreter; omit the input to install it'
+		"$python" -I -c 'import vmlab' 2>/dev/null || fail 'python: vmlab is not installed for this interpreter; omit the input to install it'
 	else
-		python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+		python3 -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
 			fail 'Python 3.11 or newer is required: add actions/setup-python before this step'
-		python3 -m venv "$1"
+		python3 -I -m venv "$1"
 		python="$1/bin/python"
-		"$python" -m pip install --quiet --disable-pip-version-check "$source"
+		"$python" -I -m pip install --quiet --disable-pip-version-check "$source"
 		if [ -n "${INPUT_REQUIREMENTS:-}" ]; then
-			"$python" -m pip install --quiet --disable-pip-version-check --requirement "$INPUT_REQUIREMENTS"
+			"$python" -I -m pip install --quiet --disable-pip-version-check --requirement "$INPUT_REQUIREMENTS"
 		fi
 	fi
 	output python "$python"
@@ -88,11 +99,16 @@ open_user_namespaces() {
 	fi
 }
 
+# The files that decide which images are trusted: they are inputs, since the checkout's pyproject.toml may not name them.
+trusted=()
+if [ -n "${INPUT_CATALOGUE:-}" ]; then trusted+=(--vmlab-catalogue="$INPUT_CATALOGUE"); fi
+if [ -n "${INPUT_LOCK:-}" ]; then trusted+=(--vmlab-lock="$INPUT_LOCK"); fi
+
 # The cache key of a job's images: the architecture, and a digest of their targets, recipes and locked files, including
 # those of the user's catalogue.
 cache_prefix() {
 	local made_from
-	made_from=$("$STATE_PYTHON" -m vmlab images key --vmlab-target="$INPUT_TARGETS")
+	made_from=$("$STATE_PYTHON" -I -m vmlab images key --vmlab-target="$INPUT_TARGETS" "${trusted[@]}")
 	printf 'vmlab-%s-%s-' "${RUNNER_ARCH:-$(uname -m)}" "$made_from"
 }
 
@@ -113,7 +129,7 @@ prepare() {
 	open_kvm
 	require_kvm
 	open_user_namespaces
-	"$STATE_PYTHON" -m vmlab setup --vmlab-target="$INPUT_TARGETS"
+	"$STATE_PYTHON" -I -m vmlab setup --vmlab-target="$INPUT_TARGETS" "${trusted[@]}"
 	prefix=$(cache_prefix)
 	output report "$place/report"
 	# A fixed path: the cache restores files to the path that they were saved from.
@@ -127,14 +143,14 @@ prepare() {
 images() {
 	require_minutes
 	local status=0
-	local -a chosen=(--vmlab-target="$INPUT_TARGETS" --vmlab-store="$STATE_STORE")
+	local -a chosen=(--vmlab-target="$INPUT_TARGETS" --vmlab-store="$STATE_STORE" "${trusted[@]}")
 	# The cache held an earlier week's images. Without a refresh, this week's cache would start with old images, and
 	# every later run would build new ones.
 	if [ "${STATE_CACHE_HIT:-}" = false ]; then
-		limited "$STATE_PYTHON" -m vmlab images refresh "${chosen[@]}" ||
+		limited "$STATE_PYTHON" -I -m vmlab images refresh "${chosen[@]}" ||
 			printf '::warning title=vmlab::the package indexes could not be read: this run uses the images of an earlier week\n'
 	fi
-	limited "$STATE_PYTHON" -m vmlab images build "${chosen[@]}" --vmlab-accel="$INPUT_ACCEL" || status=$?
+	limited "$STATE_PYTHON" -I -m vmlab images build "${chosen[@]}" --vmlab-accel="$INPUT_ACCEL" || status=$?
 	# A kernel that a distribution has withdrawn must not hide the results of the others. The run retries its image, and
 	# its row is red with the reason. An incomplete set of images is not cached.
 	case "$status" in
@@ -144,25 +160,29 @@ images() {
 	esac
 	# Do not cache superseded images every week. A store from the input `store` is pruned by its owner.
 	if [ "${STATE_CACHE_HIT:-}" = false ] && [ -z "${INPUT_STORE:-}" ]; then
-		"$STATE_PYTHON" -m vmlab images prune --vmlab-store="$STATE_STORE"
+		"$STATE_PYTHON" -I -m vmlab images prune --vmlab-store="$STATE_STORE"
 	fi
 }
 
 run() {
 	require_minutes
 	local status=0
-	local -a tests=(--pyargs -- vmlab.plugin.smoke)
+	# The lab's own tests: no conftest.py, no pytest configuration of the checkout; its [tool.vmlab] counts.
+	local -a python=("$STATE_PYTHON" -I) tests=(--noconftest -c /dev/null --pyargs -- vmlab.plugin.smoke)
 	if [ -n "${INPUT_TESTS:-}" ]; then
 		# pytest with workers would not report a missing path: each worker would collect nothing.
 		[ -e "$GITHUB_WORKSPACE/${INPUT_TESTS%%::*}" ] || [ -e "${INPUT_TESTS%%::*}" ] ||
 			fail "tests: no such file or directory: $INPUT_TESTS"
-		tests=(-- "$INPUT_TESTS")
+		python=("$STATE_PYTHON") tests=(-- "$INPUT_TESTS")
+	else
+		isolate
 	fi
 	cd "${GITHUB_WORKSPACE:?}"
-	limited "$STATE_PYTHON" -m pytest -n auto -p no:cacheprovider --rootdir="$GITHUB_WORKSPACE" \
+	limited "${python[@]}" -m pytest -n auto -p no:cacheprovider --rootdir="$GITHUB_WORKSPACE" \
 		--junitxml="$STATE_REPORT/junit.xml" --vmlab-report="$STATE_REPORT" --vmlab-store="$STATE_STORE" \
 		--vmlab-module="$INPUT_MODULE" --vmlab-target="$INPUT_TARGETS" --vmlab-accel="$INPUT_ACCEL" \
-		--vmlab-shard="${INPUT_SHARD:-}" --vmlab-durations="${INPUT_DURATIONS:-}" "${tests[@]}" || status=$?
+		--vmlab-shard="${INPUT_SHARD:-}" --vmlab-durations="${INPUT_DURATIONS:-}" "${trusted[@]}" \
+		"${tests[@]}" || status=$?
 	output status "$status"
 	exit "$status"
 }
@@ -174,11 +194,13 @@ report() {
 	fi
 	output results "$STATE_REPORT/results.json"
 	output junit "$STATE_REPORT/junit.xml"
-	"$STATE_PYTHON" -m vmlab report outputs "$STATE_REPORT" >>"$GITHUB_OUTPUT"
-	"$STATE_PYTHON" -m vmlab report summary "$STATE_REPORT" >>"$GITHUB_STEP_SUMMARY"
-	"$STATE_PYTHON" -m vmlab report annotate --vmlab-module="$INPUT_MODULE" "$STATE_REPORT"
+	"$STATE_PYTHON" -I -m vmlab report outputs "$STATE_REPORT" >>"$GITHUB_OUTPUT"
+	"$STATE_PYTHON" -I -m vmlab report summary "$STATE_REPORT" >>"$GITHUB_STEP_SUMMARY"
+	"$STATE_PYTHON" -I -m vmlab report annotate --vmlab-module="$INPUT_MODULE" "$STATE_REPORT"
 }
 
+# Children of pip and vmlab inherit this.
+if [ "${1:-}" != run ]; then isolate; fi
 case "${1:-}" in
 prepare | images | run | report) "$1" ;;
 *) fail 'action.sh expects a stage: prepare, images, run or report' ;;

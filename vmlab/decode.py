@@ -11,6 +11,7 @@ import dataclasses
 import datetime
 import enum
 import re
+import reprlib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -28,6 +29,10 @@ _WORDS = {"object": "a table", "array": "a list", "null": "None"}
 """Names for msgspec's kinds of values, as TOML has them."""
 _PLACE = re.compile(r" - at `\$\.?(.*)`$")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
+_LONGEST = 200
+"""Longest part of a foreign file in a message."""
+_SHOWN = reprlib.Repr()
+_SHOWN.maxstring = _SHOWN.maxother = _LONGEST
 _KIND = re.compile(r"Expected `([^`]+)`")
 
 
@@ -48,8 +53,9 @@ def structure(data: object, kind: type[T], *, where: str) -> T:
     for place, row, row_kind in _nodes(data, kind, "", is_quick=True):
         known = _fields(row_kind)
         if known is not None and isinstance(row, dict) and row.keys() - known.keys():
-            key = min(map(str, row.keys() - known.keys()))
-            at = f"{place}.{key}" if place else key
+            key = min(map(str, row.keys() - known.keys()))[:_LONGEST]
+            word = key if key.isprintable() else repr(key)
+            at = f"{place}.{word}" if place else word
             raise UsageError(f"{where}: {at}: unknown key", hint=nearest(key, list(known)))
     try:
         return msgspec.convert(data, kind, dec_hook=_from_text, builtin_types=(datetime.date,))
@@ -126,8 +132,9 @@ def _refusal(said: str, data: object, kind: Any, where: str) -> UsageError:
     nodes = [(value, below) for node, value, below in _nodes(data, kind, "", is_quick=False) if node == place]
     for value, below in nodes:
         if said.startswith("Invalid enum value") and isinstance(below, enum.EnumType):
-            return UsageError(f"{at}: unknown word {value!r}", hint=nearest(str(value), list(map(str, below))))
+            hint = nearest(str(value)[:_LONGEST], list(map(str, below)))
+            return UsageError(f"{at}: unknown word {_SHOWN.repr(value)}", hint=hint)
     if expected is not None and nodes:
         words = " or ".join(_WORDS.get(word, word) for word in expected[1].split(" | "))
-        return UsageError(f"{at}: expected {words}, got {nodes[0][0]!r}")
-    return UsageError(f"{at}: {said}")
+        return UsageError(f"{at}: expected {words}, got {_SHOWN.repr(nodes[0][0])}")
+    return UsageError(f"{at}: {said[:_LONGEST]}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import functools
 import json
 import multiprocessing
 import os
@@ -20,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from vmlab.__main__ import main
+from vmlab.commands.main import main
 from vmlab.commands.upkeep import verify
 from vmlab.errors import AssetError, HostError, VmlabError
 from vmlab.image.keys import lab_keys
@@ -113,7 +114,7 @@ def test_a_damaged_manifest_stops_nothing_else(
 ) -> None:
     damage(damaged)
 
-    statuses = [_in_time(lambda words=words: main(words)) for words in (["targets"], ["images", "ls"])]
+    statuses = [_in_time(functools.partial(main, words)) for words in (["targets"], ["images", "ls"])]
 
     told = capsys.readouterr()
     assert statuses == [0, 0]

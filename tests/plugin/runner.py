@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sysconfig
+import venv
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,17 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 _EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
+
+
+def environment_with_vmlab(directory: Path) -> Path:
+    """Make a virtual environment that has this checkout's vmlab and this environment's packages; return its python.
+
+    An isolated interpreter does not read PYTHONPATH."""
+    venv.create(directory, symlinks=True)
+    (packages,) = (directory / "lib").glob("python*/site-packages")
+    paths = [str(ROOT), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    (packages / "vmlab-of-the-checkout.pth").write_text("\n".join(dict.fromkeys(paths)) + "\n", encoding="utf-8")
+    return directory / "bin" / "python"
 
 
 @dataclass

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from vmlab.cloud.lock import ImageLock, LockedImage, write_lock
 from vmlab.report.files import read_result
 
 from .inner import CONFTEST
-from .runner import ROOT, Runner
+from .runner import ROOT, Runner, environment_with_vmlab
 
 _TARGETS = "debian12-6.1,debian13-6.12"
 _TESTS = """
@@ -41,18 +40,18 @@ def runner(tmp_path: Path) -> Runner:
     (made.workspace / "tests").mkdir()
     (made.workspace / "tests" / "conftest.py").write_text(CONFTEST)
     (made.workspace / "tests" / "test_all.py").write_text(_TESTS)
-    made.environment["PYTHONPATH"] = str(ROOT)
     return made
 
 
 @pytest.fixture
 def python(tmp_path: Path) -> str:
     """This interpreter, with image building disabled."""
+    python = environment_with_vmlab(tmp_path / "venv")
     wrapper = tmp_path / "python"
     wrapper.write_text(
-        f'#!/bin/sh\ncase "$*" in "-m vmlab images key"*) ;; *" images refresh"*"no network"*) exit 1 ;;\n'
-        f'"-m vmlab images "*) echo "$@" >>"{tmp_path}/images"; exit 0 ;; esac\n'
-        f'exec "{sys.executable}" "$@"\n'
+        f'#!/bin/sh\ncase "$*" in "-I -m vmlab images key"*) ;; *" images refresh"*"no network"*) exit 1 ;;\n'
+        f'"-I -m vmlab images "*) echo "$@" >>"{tmp_path}/images"; exit 0 ;; esac\n'
+        f'exec "{python}" "$@"\n'
     )
     wrapper.chmod(0o755)
     return str(wrapper)
@@ -236,9 +235,9 @@ def test_an_artifact_is_named_after_module_targets_and_shard(
     assert runner.outputs["prepare"]["artifact"] == name
 
 
-def _key(runner: Runner, python: str, targets: str = "debian12-6.1") -> str:
+def _key(runner: Runner, python: str, targets: str = "debian12-6.1", lock: str = "") -> str:
     runner.used.clear()
-    runner.run(until="cache", module="src", targets=targets, accel="tcg", python=python)
+    runner.run(until="cache", module="src", targets=targets, accel="tcg", python=python, lock=lock)
     return str(runner.used[0]["key"])
 
 
@@ -253,14 +252,13 @@ def test_the_cache_goes_by_the_lock_of_the_users_own(runner: Runner, python: str
     image = LockedImage(id="ubuntu24.04-amd64", name="a.img", size_bytes=1, algorithm=Algorithm.SHA256, digest="a" * 64)
     row = "ubuntu24.04-6.8"
     without, other = _key(runner, python, row), _key(runner, python)
-    (runner.workspace / "pyproject.toml").write_text('[tool.vmlab]\nlock = "own.toml"\n')
     keys = {without}
     for digest in ("a" * 64, "b" * 64):
         lock = ImageLock(path=runner.workspace / "own.toml", rows={})
         write_lock(lock.with_row(replace(image, digest=digest)))
-        keys.add(_key(runner, python, row))
+        keys.add(_key(runner, python, row, lock="own.toml"))
     assert len(keys) == 3
-    assert _key(runner, python) == other, "a row that is not of that image"
+    assert _key(runner, python, lock="own.toml") == other, "a row that is not of that image"
 
 
 @pytest.mark.parametrize(
@@ -280,6 +278,6 @@ def test_an_earlier_weeks_images_are_asked_about_once(
     runner.run(until="images", module="src", targets="debian12-6.1", accel="tcg", python=python, store=store)
     assert runner.outcomes["images"] == "success"
     lines = (tmp_path / "images").read_text().splitlines()
-    assert [line.split()[3] for line in lines] == asked
+    assert [line.split()[4] for line in lines] == asked
     warning = "::warning title=vmlab::the package indexes could not be read"
     assert (warning in runner.logs["images"]) == (store == "no network")

@@ -95,6 +95,9 @@ def _is_amd64(target: Target) -> bool:
 
 
 _PACKAGED = "_images"
+_PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._+:=~-]|\{release\})*")
+_PLAIN_KEYS = ("id", "distribution", "codename", "pockets", "packages", "user", "kernel", "headers", "compiler")
+"""Keys whose values become file names, arguments of programs, or words of a guest's root shell."""
 _SAID = (str(Architecture.ARM64), "cloudimg")
 """Words that a glob must contain to match an id that contains them."""
 _LISTING = "vmlab targets"
@@ -144,12 +147,27 @@ def _target_files(directory: Path) -> list[Path]:
 
 def _read_catalogue(path: Path) -> list[Target]:
     catalogue = structure(read_toml(path), _Catalogue, where=str(path))
+    for kind, rows in (("suite", catalogue.suite), ("image", catalogue.image), ("target", catalogue.target)):
+        for row in rows:
+            _require_plain(row, f"{path}: {kind} {row.id!r}")
     suites = {suite.id: suite for suite in catalogue.suite}
     images = {image.id: image for image in catalogue.image}
     for image in catalogue.image:
         if len(image.urls) != len(image.checksums) or not image.urls:
             raise UsageError(f"{path}: image {image.id!r}: urls and checksums differ in number", hint="list pairs")
     return [_target(row, suites, images, path) for row in catalogue.target]
+
+
+def _require_plain(row: Suite | CloudImage | _TargetRow, where: str) -> None:
+    """Raise `UsageError` for a name that would be read as an option, a path or shell text where programs get it."""
+    for key in _PLAIN_KEYS:
+        value = getattr(row, key, "")
+        for word in (value,) if isinstance(value, str) else value:
+            if word and not _PLAIN.fullmatch(word.replace(" ", "") if key == "codename" else word):
+                raise UsageError(
+                    f"{where}: {key} must begin with a letter or digit and contain only letters, digits and ._+:=~-, "
+                    f"got {word!r}"
+                )
 
 
 def _target(row: _TargetRow, suites: dict[str, Suite], images: dict[str, CloudImage], path: Path) -> Target:

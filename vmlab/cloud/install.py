@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vmlab.catalogue.cloud_image import CloudKernel
+from vmlab.catalogue.release import is_release
 from vmlab.catalogue.target import NEWEST, Target
 from vmlab.cloud.first_boot import FirstBoot
 from vmlab.cloud.recipe import CloudRecipe, Meaning, wanted_release
@@ -100,6 +101,7 @@ def _kernel(site: Site) -> str:
         return wanted_release(site.target.line, [running], newest=NEWEST, package=site.cloud.image.id)
     site.do("add_kernel", package, what=f"installing {package}")
     releases = site.ask("releases", package, what=f"listing the kernels of {package}").split()
+    _require_releases(site, releases)
     release = wanted_release(site.target.line, releases, newest=NEWEST, package=package)
     if release != running:
         site.progress(f"{site.target.id}: rebooting from {running} into {release}")
@@ -114,7 +116,19 @@ def _kernel(site: Site) -> str:
 
 
 def _running(site: Site) -> str:
-    return site.guest.succeed("uname -r", timeout_s=site.limits.command_s, what="uname -r").strip()
+    release = site.guest.succeed("uname -r", timeout_s=site.limits.command_s, what="uname -r").strip()
+    _require_releases(site, [release])
+    return release
+
+
+def _require_releases(site: Site, releases: Sequence[str]) -> None:
+    """Raise `AssetError` for a kernel release that is not one: paths and commands on the host contain it."""
+    for release in releases:
+        if not is_release(release):
+            raise AssetError(
+                f"{site.target.id}: the guest answers {release!r}, expected a kernel release such as '6.12.9-amd64'",
+                hint="do not use this image; report it to its publisher",
+            )
 
 
 def _compiler(site: Site, release: str) -> Compiler:

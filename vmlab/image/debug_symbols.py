@@ -53,24 +53,28 @@ def obtain_vmlinux(target: Target, image: Image, context: Context) -> Path:
 def _download(target: Target, package: str, work: Path, context: Context) -> None:
     settings = context.settings
     mirrors = find_mirrors(settings.mirror)
-    fetch = f'cd {shlex.quote(str(work))} && APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get download {package}'
-    mmdebstrap(
-        [
-            "--variant=custom",
-            "--format=null",
-            *index_options(settings.stale_index),
-            f"--customize-hook={fetch}",
-            target.suite.codename,
-            "/dev/null",
-            *map(mirrors.source_line, target.pockets),
-        ],
-        architecture=target.architecture,
-        directory=work,
-        log=fresh_log(context.store, f"symbols-{target.id}"),
-        what=f"{target.id}: fetching its debug symbols",
-        progress=context.progress,
-        timeout_s=_TIMEOUT_S * settings.patience,
+    fetch = (
+        f'cd {shlex.quote(str(work))} && APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get download {shlex.quote(package)}'
     )
+    with mirrors.login_options(work) as logins:
+        mmdebstrap(
+            [
+                "--variant=custom",
+                "--format=null",
+                *logins,
+                *index_options(settings.stale_index),
+                f"--customize-hook={fetch}",
+                target.suite.codename,
+                "/dev/null",
+                *map(mirrors.source_line, target.pockets),
+            ],
+            architecture=target.architecture,
+            directory=work,
+            log=fresh_log(context.store, f"symbols-{target.id}"),
+            what=f"{target.id}: fetching its debug symbols",
+            progress=context.progress,
+            timeout_s=_TIMEOUT_S * settings.patience,
+        )
 
 
 def _unpack(archive: Path, release: str, vmlinux: Path) -> None:

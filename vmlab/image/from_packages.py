@@ -7,6 +7,7 @@ system is built once for all its targets. A target's image is the base with its 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from vmlab.image.image import GUEST_USER, Image
 from vmlab.image.kernel_file import unpack_kernel
 from vmlab.image.kernel_line import Resolution, resolve
 from vmlab.image.keys import LabKeys, lab_keys
-from vmlab.image.mirrors import find_mirrors, index_options
+from vmlab.image.mirrors import REMOVE_LOGINS, find_mirrors, index_options
 from vmlab.image.mmdebstrap import fresh_log, mmdebstrap
 from vmlab.image.recipe import Recipe, guest_packages, load_recipe, write_overlay
 from vmlab.image.sealed import installed_of_interest, stored_image, unpack_tools
@@ -77,30 +78,33 @@ def _obtain_base(target: Target, recipe: Recipe, inputs: Mapping[str, Any], cont
     def build(work: Path) -> Mapping[str, Any]:
         mirrors = find_mirrors(context.settings.mirror)
         write_overlay(work / "overlay.tar", {**recipe.overlay, "setup": recipe.setup}, executable=("setup",))
-        mmdebstrap(
-            [
-                "--variant=apt",
-                '--aptopt=APT::Install-Recommends "false"',
-                *index_options(context.settings.stale_index),
-                "--dpkgopt=force-unsafe-io",
-                "--dpkgopt=path-exclude=/usr/share/man/*",
-                "--dpkgopt=path-exclude=/usr/share/locale/*",
-                f"--include={','.join(guest_packages(suite, recipe))}",
-                "--customize-hook=tar-in overlay.tar /",
-                '--customize-hook=chroot "$1" /setup && rm "$1/setup"',
-                f"--customize-hook={recipe.pack}",
-                "--customize-hook=download /srv/base.tar base.tar",
-                suite.codename,
-                "/dev/null",
-                *map(mirrors.source_line, suite.pockets),
-            ],
-            architecture=target.architecture,
-            directory=work,
-            log=fresh_log(context.store, f"base-{name}"),
-            what=f"{name}: building the suite's base",
-            progress=context.progress,
-            timeout_s=_BASE_TIMEOUT_S * context.settings.patience,
-        )
+        with mirrors.login_options(work) as logins:
+            mmdebstrap(
+                [
+                    "--variant=apt",
+                    *logins,
+                    '--aptopt=APT::Install-Recommends "false"',
+                    *index_options(context.settings.stale_index),
+                    "--dpkgopt=force-unsafe-io",
+                    "--dpkgopt=path-exclude=/usr/share/man/*",
+                    "--dpkgopt=path-exclude=/usr/share/locale/*",
+                    f"--include={','.join(guest_packages(suite, recipe))}",
+                    "--customize-hook=tar-in overlay.tar /",
+                    '--customize-hook=chroot "$1" /setup && rm "$1/setup"',
+                    REMOVE_LOGINS,
+                    f"--customize-hook={recipe.pack}",
+                    "--customize-hook=download /srv/base.tar base.tar",
+                    suite.codename,
+                    "/dev/null",
+                    *map(mirrors.source_line, suite.pockets),
+                ],
+                architecture=target.architecture,
+                directory=work,
+                log=fresh_log(context.store, f"base-{name}"),
+                what=f"{name}: building the suite's base",
+                progress=context.progress,
+                timeout_s=_BASE_TIMEOUT_S * context.settings.patience,
+            )
         (work / "overlay.tar").unlink()
         return {}
 
@@ -139,42 +143,46 @@ def _build_image(
     sources = "\n".join(map(mirrors.source_line, target.pockets))
     # A backported kernel may need a newer linux-base, which apt takes from backports only with `-t`.
     extra = target.pockets[len(target.suite.pockets) :]
-    release = f"-t {extra[-1]} " if extra else ""
+    release = f"-t {shlex.quote(extra[-1])} " if extra else ""
     is_fresh = "false" if context.settings.stale_index is StaleIndex.ACCEPT else "true"
     chroot = 'DEBIAN_FRONTEND=noninteractive chroot "$1"'
-    mmdebstrap(
-        [
-            "--variant=custom",
-            # The base contains mmdebstrap's replacements for starting services; `seal` undoes them.
-            "--skip=update,chroot/policy-rc.d,chroot/start-stop-daemon",
-            "--setup-hook=tar-in base.tar /",
-            f"--setup-hook=sync-in {downloads} /var/cache/apt/archives",
-            "--customize-hook=tar-in keys.tar /",
-            f"""--customize-hook=printf '%s\\n' '{sources}' >"$1/etc/apt/sources.list" """,
-            f"--customize-hook={chroot} apt-get -o Acquire::Check-Valid-Until={is_fresh} update",
-            f"--customize-hook={chroot} apt-get install --yes --no-install-recommends {release}"
-            f"-o Dpkg::Options::=--force-unsafe-io -o APT::Keep-Downloaded-Packages=true "
-            f"{kernel.image}={kernel.version} {kernel.headers}={kernel.version}",
-            '--customize-hook=rm -f "$1"/var/cache/apt/archives/lock; rm -rf "$1"/var/cache/apt/archives/partial',
-            f"--customize-hook=sync-out /var/cache/apt/archives {downloads}",
-            f"--customize-hook={chroot} sh -c 'apt-get clean; rm -rf /var/lib/apt/lists/*; dpkg-query -W >/packages'",
-            "--customize-hook=download /packages packages",
-            '--customize-hook=rm "$1/packages"',
-            f"--customize-hook=RELEASE={kernel.release} DISK_SIZE={_DISK_SIZE}\n{recipe.seal}",
-            *(
-                f"--customize-hook=download /srv/out/{name} {name}"
-                for name in ("disk.qcow2", "kernel", "initrd", "tools.tar")
-            ),
-            "",
-            "/dev/null",
-        ],
-        architecture=target.architecture,
-        directory=work,
-        log=fresh_log(context.store, f"image-{target.id}"),
-        what=f"{target.id}: building the image of {kernel.release}",
-        progress=context.progress,
-        timeout_s=_IMAGE_TIMEOUT_S * context.settings.patience,
-    )
+    with mirrors.login_options(work) as logins:
+        mmdebstrap(
+            [
+                "--variant=custom",
+                # The base contains mmdebstrap's replacements for starting services; `seal` undoes them.
+                "--skip=update,chroot/policy-rc.d,chroot/start-stop-daemon",
+                "--setup-hook=tar-in base.tar /",
+                *logins,
+                f"--setup-hook=sync-in {shlex.quote(str(downloads))} /var/cache/apt/archives",
+                "--customize-hook=tar-in keys.tar /",
+                f"""--customize-hook=printf '%s\\n' {shlex.quote(sources)} >"$1/etc/apt/sources.list" """,
+                f"--customize-hook={chroot} apt-get -o Acquire::Check-Valid-Until={is_fresh} update",
+                f"--customize-hook={chroot} apt-get install --yes --no-install-recommends {release}"
+                f"-o Dpkg::Options::=--force-unsafe-io -o APT::Keep-Downloaded-Packages=true "
+                f"{shlex.join([f'{name}={kernel.version}' for name in (kernel.image, kernel.headers)])}",
+                REMOVE_LOGINS,
+                '--customize-hook=rm -f "$1"/var/cache/apt/archives/lock; rm -rf "$1"/var/cache/apt/archives/partial',
+                f"--customize-hook=sync-out /var/cache/apt/archives {shlex.quote(str(downloads))}",
+                f"--customize-hook={chroot} sh -c "
+                "'apt-get clean; rm -rf /var/lib/apt/lists/*; dpkg-query -W >/packages'",
+                "--customize-hook=download /packages packages",
+                '--customize-hook=rm "$1/packages"',
+                f"--customize-hook=RELEASE={shlex.quote(kernel.release)} DISK_SIZE={_DISK_SIZE}\n{recipe.seal}",
+                *(
+                    f"--customize-hook=download /srv/out/{name} {name}"
+                    for name in ("disk.qcow2", "kernel", "initrd", "tools.tar")
+                ),
+                "",
+                "/dev/null",
+            ],
+            architecture=target.architecture,
+            directory=work,
+            log=fresh_log(context.store, f"image-{target.id}"),
+            what=f"{target.id}: building the image of {kernel.release}",
+            progress=context.progress,
+            timeout_s=_IMAGE_TIMEOUT_S * context.settings.patience,
+        )
     context.progress(f"{target.id}: unpacking its compiler")
     unpack_tools(work / "tools.tar", work / "tools")
     unpack_kernel(work / "kernel", target.architecture)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from vmlab.errors import AssetError
 from vmlab.image.image import Image
+from vmlab.image.in_root import read_in_root
 
 
 def has_option(image: Image, option: str) -> bool:
@@ -12,7 +13,7 @@ def has_option(image: Image, option: str) -> bool:
     one copied from its guest."""
     for place in (f"usr/src/linux-headers-{image.release}/.config", f"boot/config-{image.release}"):
         try:
-            return f"\n{option}=y\n" in (image.tool_root / place).read_text(encoding="utf-8")
+            return f"\n{option}=y\n" in read_in_root(image.tool_root, place)
         except OSError:
             continue
     return False

@@ -89,22 +89,24 @@ def read_index(target: Target, context: Context) -> dict[str, str]:
         tempfile.TemporaryDirectory(prefix=f"{name}.", dir=store.directory("tmp")) as temporary,
     ):
         work = Path(temporary)
-        mmdebstrap(
-            [
-                "--variant=custom",
-                *index_options(settings.stale_index),
-                "--customize-hook=sync-out /var/lib/apt/lists lists",
-                target.suite.codename,
-                "/dev/null",
-                *map(mirrors.source_line, target.pockets),
-            ],
-            architecture=target.architecture,
-            directory=work,
-            log=fresh_log(store, f"index-{target.id}"),
-            what=f"{target.id}: reading the package index",
-            progress=context.progress,
-            timeout_s=_INDEX_TIMEOUT_S * settings.patience,
-        )
+        with mirrors.login_options(work) as logins:
+            mmdebstrap(
+                [
+                    "--variant=custom",
+                    *logins,
+                    *index_options(settings.stale_index),
+                    "--customize-hook=sync-out /var/lib/apt/lists lists",
+                    target.suite.codename,
+                    "/dev/null",
+                    *map(mirrors.source_line, target.pockets),
+                ],
+                architecture=target.architecture,
+                directory=work,
+                log=fresh_log(store, f"index-{target.id}"),
+                what=f"{target.id}: reading the package index",
+                progress=context.progress,
+                timeout_s=_INDEX_TIMEOUT_S * settings.patience,
+            )
         return {
             pocket: "\n\n".join(
                 path.read_text(encoding="utf-8")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
@@ -12,9 +11,13 @@ from vmlab.catalogue.target import Target
 from vmlab.errors import AssetError
 from vmlab.image.image import DISK_ROOT, Image
 from vmlab.image.keys import LabKeys, lab_keys
+from vmlab.image.unpack import unpack
 from vmlab.store.store import Store, StoredObject
 
 _OF_INTEREST = ("linux-", "kernel", "gcc", "binutils", "libc6-dev", "glibc", "make", "kmod", "pahole", "dwarves")
+_TOOLS = "tools"
+_LARGEST = {"kernel": 2**29, "initrd": 2**30, "config": 2**24, "packages": 2**24}
+"""Largest sizes in bytes of the files beside a tool root: four times the largest that distributions have, at least."""
 _OF_INTEREST_TOO = ("openssh-server", "systemd", "perf", "cloud-init")
 
 
@@ -27,41 +30,44 @@ def cached_image(target: Target, store: Store) -> Image | None:
 def installed_of_interest(listing: Path) -> dict[str, str]:
     """Return the versions of the packages that can affect a result (kernel, compiler, C library, perf), from a list of
     name, tab and version."""
-    rows = (line.split("\t") for line in listing.read_text(encoding="utf-8").splitlines() if "\t" in line)
+    rows = (
+        line.split("\t") for line in listing.read_text(encoding="utf-8", errors="replace").splitlines() if "\t" in line
+    )
     wanted = _OF_INTEREST + _OF_INTEREST_TOO
     return {name.partition(":")[0]: version for name, version in rows if name.startswith(wanted)}
 
 
 def unpack_tools(archive: Path, directory: Path) -> None:
-    """Unpack a tool root as plain files of this user, who is root in the namespace that reads it."""
+    """Unpack a tool root as plain files of this user, who is root in the namespace that reads it.
+
+    Raises `AssetError` for an archive with anything but files, directories and links, or one that leads out of it.
+    """
     directory.mkdir()
-    _unpack(archive, directory)
-    _open(directory)
+    unpack(archive, directory, files={}, tree="")
+    _make_mount_points(directory)
 
 
 def unpack_members(disk: Path, directory: Path) -> None:
     """Unpack the tar that a guest wrote to a raw disk: kernel, initrd, config, packages, and the tool root `tools/`.
 
-    Raises `AssetError` when one of them is missing.
+    Raises `AssetError` when one of them is missing, is a link, or leads out of the archive.
     """
-    _unpack(disk, directory)
-    missing = [name for name in ("kernel", "initrd", "config", "packages", "tools") if not (directory / name).exists()]
+    unpack(disk, directory, files=_LARGEST, tree=_TOOLS)
+    missing = [name for name in (*_LARGEST, _TOOLS) if not (directory / name).exists()]
     if missing:
         raise AssetError(f"the guest wrote no {' and no '.join(missing)}", hint="report it with the name of the target")
-    _open(directory / "tools")
+    _make_mount_points(directory / _TOOLS)
 
 
-def _unpack(archive: Path, directory: Path) -> None:
-    command = ["tar", "-x", "--no-same-owner", "--no-same-permissions", "-f", str(archive), "-C", str(directory)]
-    unpacked = subprocess.run(command, capture_output=True, text=True, check=False)
-    if unpacked.returncode != 0:
-        raise AssetError("cannot unpack the tool root", detail=unpacked.stderr)
-
-
-def _open(tools: Path) -> None:
-    subprocess.run(["chmod", "-R", "u+rwX", str(tools)], check=True)
-    for name in ("dev", "proc", "build", "tmp"):
-        (tools / name).mkdir(exist_ok=True)
+def _make_mount_points(tools: Path) -> None:
+    """Make the directories that builds mount over and the lab writes to; a link there would lead out of the tree."""
+    for name in ("dev", "proc", "build", "tmp", "boot"):
+        place = tools / name
+        if place.is_symlink() or (place.exists() and not place.is_dir()):
+            raise AssetError(
+                f"the tool root is refused: /{name} must be a directory", hint="report it with the name of the target"
+            )
+        place.mkdir(exist_ok=True)
 
 
 def stored_image(target: Target, stored: StoredObject, keys: LabKeys) -> Image:

@@ -9,6 +9,7 @@ Only the version matters: gcc's plugins, its stack protector and the options tha
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -125,7 +126,7 @@ def llvm_arguments(compiler: Compiler, release: str) -> str:
     if name == f"clang{suffix}" and line >= _KNOWS_SUFFIXES:
         return f"LLVM={suffix}"
     tools = {variable: f"{tool}{suffix}" for variable, tool in _LLVM_TOOLS.items()} if suffix else {}
-    return " ".join(["LLVM=1", f"CC={name}", *(f"{variable}={tool}" for variable, tool in tools.items())])
+    return shlex.join(["LLVM=1", f"CC={name}", *(f"{variable}={tool}" for variable, tool in tools.items())])
 
 
 def linker_of(compiler: Compiler) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,11 @@ MOST_FILE_BYTES = 512 << 20
 _MOST_SECTION_BYTES = 4 << 20
 """Maximum size of .modinfo and .comment: a module with 500 aliases and 500 parameters has 100 KB."""
 _MACHINES = {Architecture.AMD64: "EM_X86_64", Architecture.ARM64: "EM_AARCH64"}
+
+_NAME = re.compile(r"\w{1,55}", re.ASCII)
+"""KBUILD_MODNAME is a C identifier (scripts/Makefile.lib), and MODULE_NAME_LEN is 56 (include/linux/moduleparam.h). The
+name becomes a word in a root shell of the guest."""
+_LONGEST_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +71,15 @@ def inspect_module(path: Path) -> ModuleInfo:
     first: dict[str, str] = {}
     for key, value in pairs:
         first.setdefault(key, value)
+    name = first.get("name", path.stem.replace("-", "_"))
+    if not _NAME.fullmatch(name):
+        raise BuildError(
+            f"{path.name!r} is not a kernel module: its name must have 1 to 55 letters, digits and underscores, "
+            f"got {name[:_LONGEST_SHOWN]!r}",
+            hint="name its object in `obj-m` accordingly",
+        )
     return ModuleInfo(
-        name=first.get("name", path.stem.replace("-", "_")),
+        name=name,
         vermagic=first.get("vermagic", ""),
         license=first.get("license", ""),
         parameters=dict(value.partition(":")[::2] for key, value in pairs if key == "parmtype"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 
@@ -42,7 +43,7 @@ def carry(guest: Guest, built: Built) -> str:
     """Copy only the built module into a guest that does not have it yet; returns its path there."""
     path = shlex.quote(built.guest_path)
     if not guest.root(f"[ -e {path} ]").ok:
-        guest.succeed(f"mkdir -p $(dirname {path})")
+        guest.succeed(f"mkdir -p {shlex.quote(built.directory)}")
         guest.put(built.ko, built.guest_path)
     return built.guest_path
 
@@ -108,7 +109,7 @@ def remove(guest: Guest, name: str) -> None:
 
 def is_loaded(guest: Guest, name: str) -> bool:
     """True if /proc/modules lists the module."""
-    return guest.root(f"grep -q '^{name} ' /proc/modules").ok
+    return guest.root(f"grep -q {shlex.quote(f'^{re.escape(name)} ')} /proc/modules").ok
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import functools
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -204,7 +205,7 @@ def perf_access(guest: Guest, *, level: int | None = None, kptr_restrict: int | 
 def _write(guest: Guest, values: Mapping[str, str]) -> None:
     if not values:
         return
-    commands = "; ".join(f"echo {value} >{path}; cat {path}" for path, value in values.items())
+    commands = "; ".join(f"echo {shlex.quote(value)} >{path}; cat {path}" for path, value in values.items())
     done = guest.root(commands)
     if done.stdout.split() != list(values.values()):
         wanted = ", ".join(f"{path} to {value}" for path, value in values.items())

@@ -25,6 +25,7 @@ A fork resumes from the latest snapshot that the test's fixtures need: *loaded* 
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -174,7 +175,7 @@ def program(request: pytest.FixtureRequest, vmlab_testbed: Testbed) -> Callable[
         name = main.name if isinstance(main, Path) else main
         compiled = vmlab_testbed.program(name, tree=tree)
         path = f"/tmp/{Path(name).stem}-{compiled.parent.name}"
-        if not where.root(f"[ -x {path} ]").ok:
+        if not where.root(f"[ -x {shlex.quote(path)} ]").ok:
             where.put(compiled, path)
         return path
 

@@ -30,6 +30,7 @@ from vmlab.report.junit import keep_apart
 from vmlab.report.measured import measured_lines, shown_path
 from vmlab.report.model import SCHEMA, Outcome, RunResult, ShardFacts, TargetResult, TestResult
 from vmlab.report.terminal import render
+from vmlab.settings import without_password
 from vmlab.timing.series import Series
 
 _WORKER_OUTPUT = "vmlab"
@@ -175,7 +176,10 @@ class Reporter:
             vmlab=vmlab.__version__,
             started=self._started.isoformat(timespec="seconds"),
             module=settings.module.name,
-            settings={name: f"{getattr(settings, name)} ({origin})" for name, origin in settings.origin.items()},
+            settings={
+                name: f"{without_password(str(getattr(settings, name)))} ({origin})"
+                for name, origin in settings.origin.items()
+            },
             targets=tuple(
                 TargetResult(
                     target=target,

@@ -12,20 +12,21 @@ from pathlib import Path
 from vmlab.decode import structure, unstructure
 from vmlab.errors import UsageError
 from vmlab.lab.facts import TargetFacts
+from vmlab.report.check import LONGEST_S, require_plain
 from vmlab.report.files import RESULT_FILE, result_from
 from vmlab.report.model import Outcome, RunResult, TargetResult
 from vmlab.system.files import replace_file
-from vmlab.text import ascii_json
-from vmlab.timing.document import read_json
+from vmlab.system.json_file import read_json
+from vmlab.text import ascii_json, printable
 
 SCHEMA = 1
 KIND = "vmlab durations"
+_SHOWN = 200
 UNKNOWN_TEST_S = 2.0
 """Estimate for a test if no test has a recorded duration: a fork and the test itself."""
 UNKNOWN_SETUP_S = 60.0
 """Estimate for the setup of a target: boots took 11 to 105 s under TCG on two cores."""
 _TIMED = (Outcome.PASSED, Outcome.FAILED, Outcome.ERROR, Outcome.SKIPPED)
-_LONGEST_S = 10**7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +124,11 @@ def read_durations(path: Path) -> Durations:
             f"{str(file)!r} has no durations", hint=f"name a {RESULT_FILE}, or a file from `vmlab report durations`"
         )
     for target, row in found.targets.items():
+        require_plain(target, where=str(file))
         for name, duration_s in (*row.tests.items(), ("setup_s", row.setup_s or 0.0)):
-            if not 0 <= duration_s <= _LONGEST_S:  # NaN fails both comparisons
-                raise UsageError(f"{str(file)!r}: {target}: {name}: invalid duration {duration_s}, expected seconds")
+            if not 0 <= duration_s <= LONGEST_S:  # NaN fails both comparisons
+                what = f"{target}: {printable(name[:_SHOWN])}: invalid duration {duration_s}"
+                raise UsageError(f"{str(file)!r}: {what}, expected seconds")
     return found
 
 

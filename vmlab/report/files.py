@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -13,11 +12,14 @@ import msgspec
 from vmlab import __version__
 from vmlab.decode import structure, unstructure
 from vmlab.errors import UsageError
+from vmlab.report.check import check_result
 from vmlab.report.model import READABLE, SCHEMA, RunResult, TargetResult
 from vmlab.system.files import disk_error, replace_file
+from vmlab.system.json_file import read_json
 from vmlab.text import ascii_json, escaped_json
 
 RESULT_FILE = "results.json"
+_LONGEST_VERSION = 40
 _ENCODER = msgspec.json.Encoder(enc_hook=str)
 
 
@@ -52,19 +54,14 @@ def result_text(result: RunResult) -> str:
 
 def read_result(path: Path) -> RunResult:
     """Read a result file; raises `UsageError` if it is missing, invalid, or of an unknown schema."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read the result file {str(path)!r}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{str(path)!r} is not a result file, or is damaged: {error}") from None
-    return result_from(data, where=str(path))
+    return result_from(read_json(path), where=str(path))
 
 
 def result_from(data: object, *, where: str) -> RunResult:
     """Convert decoded JSON to a result; `where` starts every error message.
 
-    Raises `UsageError` for an unknown schema, an unknown or missing key, and a value of the wrong type. A result of an
+    Raises `UsageError` for an unknown schema, an unknown or missing key, a value of the wrong type and one that no run
+    has, such as a negative count. A result of an
     older schema is converted to the current one.
     """
     schema = data.get("schema") if isinstance(data, dict) else None
@@ -74,17 +71,20 @@ def result_from(data: object, *, where: str) -> RunResult:
             hint="read it with the vmlab that wrote it",
         )
     try:
-        return structure(data | {"schema": SCHEMA}, RunResult, where=where)
+        result = structure(data | {"schema": SCHEMA}, RunResult, where=where)
     except UsageError as error:
         if data.get("vmlab") == __version__:
             raise
         # A later version may have added a field.
         raise UsageError(f"{error.message}{_author(data)}; this is vmlab {__version__}", hint=error.hint) from None
+    check_result(result, where=where)
+    return result
 
 
 def _author(data: object) -> str:
     version = data.get("vmlab") if isinstance(data, dict) else None
-    return f"; vmlab {version} wrote it" if isinstance(version, str) and version.isprintable() else ""
+    is_version = isinstance(version, str) and version.isprintable() and len(version) < _LONGEST_VERSION
+    return f"; vmlab {version} wrote it" if is_version else ""
 
 
 def _lines(result: RunResult) -> Iterator[str]:

@@ -8,10 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vmlab.errors import UsageError
+from vmlab.errors import UsageError, some
 from vmlab.lab.facts import TargetFacts
+from vmlab.report.check import check_result
 from vmlab.report.files import RESULT_FILE, read_result
 from vmlab.report.model import SCHEMA, RunResult, ShardFacts, TargetResult, TestResult
+from vmlab.system.json_file import LARGEST_BYTES
+from vmlab.text import printable
+
+_MOST_BYTES = 2 * LARGEST_BYTES
+"""Largest size of all files of one merge, which are in memory together."""
+_SHOWN = 200
+_MOST_LINES = 20
+"""Maximum number of lines about the missing shards of one run; more are counted in one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +34,8 @@ class Part:
 def read_parts(places: Iterable[Path]) -> list[Part]:
     """Read every results.json at or below the given places, in the order of their paths.
 
-    Raises `UsageError` for a place without a result file, and for the first file that is damaged.
+    Raises `UsageError` for a place without a result file, for the first file that is damaged, and for more than 256 MiB
+    in all.
     """
     files: dict[Path, None] = {}
     for place in places:
@@ -34,6 +44,12 @@ def read_parts(places: Iterable[Path]) -> list[Part]:
             raise UsageError(f"no {RESULT_FILE} in {str(place)!r}", hint="name the --vmlab-report directories of runs")
         # Unlike Path.resolve(), realpath() does not fail for a loop of links; opening the file reports that.
         files |= dict.fromkeys(Path(os.path.realpath(path)) for path in found)
+    size = sum(path.stat().st_size for path in files if path.is_file())
+    if size > _MOST_BYTES:
+        raise UsageError(
+            f"the results have {size // 2**20} MiB, expected at most {_MOST_BYTES // 2**20} MiB",
+            hint="merge fewer of them at a time",
+        )
     return [Part(path=path, result=read_result(path)) for path in files]
 
 
@@ -53,13 +69,15 @@ def merge(parts: Sequence[Part], *, targets: Iterable[str] = ()) -> RunResult:
     ordered = sorted(parts, key=lambda part: (part.result.shard.index if part.result.shard else 0, str(part.path)))
     rows = [(part, row) for part in ordered for row in part.result.targets]
     notices = [notice for part in ordered for notice in part.result.notices]
+    by_target: dict[str, list[tuple[Part, TargetResult]]] = {}
+    for part, row in rows:
+        by_target.setdefault(row.target, []).append((part, row))
     joined = []
-    for target in dict.fromkeys(row.target for _, row in rows):
-        same = [(part, row) for part, row in rows if row.target == target]
+    for target, same in by_target.items():
         joined.append(TargetResult(target=target, facts=_facts(same), tests=_tests(same)))
         notices += _differences(target, [row.facts for _, row in same])
     first = ordered[0].result
-    return RunResult(
+    merged = RunResult(
         schema=SCHEMA,
         vmlab=first.vmlab,
         started=min(part.result.started for part in ordered),
@@ -71,6 +89,8 @@ def merge(parts: Sequence[Part], *, targets: Iterable[str] = ()) -> RunResult:
         source=first.source,
         missing=tuple(dict.fromkeys([*missing, *(line for part in ordered for line in part.result.missing)])),
     )
+    check_result(merged, where="the merged result")
+    return merged
 
 
 def _require_one(what: str, words: Mapping[Path, str]) -> None:
@@ -96,11 +116,12 @@ def _missing_shards(parts: Sequence[Part]) -> list[str]:
     for (_, count), shards in runs.items():
         _refuse_twice(shards)
         targets = dict.fromkeys(row.target for part, _ in shards for row in part.result.targets)
-        whose = f" of {', '.join(targets)}" if len(runs) > 1 else ""
+        whose = f" of {some(targets)}" if len(runs) > 1 else ""
         there = {shard.index for _, shard in shards}
-        for index in range(1, count + 1):
-            if index not in there:
-                missing.append(f"shard {index} of {count}{whose} is missing")
+        gone = [index for index in range(1, count + 1) if index not in there]
+        missing += [f"shard {index} of {count}{whose} is missing" for index in gone[:_MOST_LINES]]
+        if len(gone) > _MOST_LINES:
+            missing.append(f"{len(gone) - _MOST_LINES} more shards of {count}{whose} are missing")
         for part, shard in shards:
             told = sum(len(row.tests) for row in part.result.targets)
             if told < shard.tests:
@@ -135,7 +156,8 @@ def _tests(same: Sequence[tuple[Part, TargetResult]]) -> tuple[TestResult, ...]:
             holder = holders.setdefault(test.test, part)
             if holder is not part and not _are_of_one_run(holder, part):
                 raise UsageError(
-                    f"{test.test} on {row.target} is duplicated: {str(holder.path)!r} and {str(part.path)!r}",
+                    f"{printable(test.test[:_SHOWN])} on {row.target} is duplicated: "
+                    f"{str(holder.path)!r} and {str(part.path)!r}",
                     hint="merge runs of different targets, or shards of one run",
                 )
     return tuple(test for _, row in same for test in row.tests)
@@ -171,7 +193,7 @@ def _differences(target: str, known: Iterable[TargetFacts | None]) -> list[str]:
         ("compilers", [provenance.compiler for provenance in provenances if provenance.compiler]),
     ):
         if len(set(values)) > 1:
-            told.append(f"{target}: hosts had different {word}: {', '.join(dict.fromkeys(values))}")
+            told.append(f"{target}: hosts had different {word}: {some(dict.fromkeys(values))}")
     return told
 
 

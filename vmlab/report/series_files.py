@@ -10,7 +10,8 @@ from pathlib import Path
 from vmlab.errors import UsageError
 from vmlab.report.files import RESULT_FILE, read_result
 from vmlab.report.model import RunResult
-from vmlab.timing.document import KIND, SERIES_FILE, SeriesDocument, check_series, document_from, read_json
+from vmlab.system.json_file import read_json
+from vmlab.timing.document import KIND, SERIES_FILE, SeriesDocument, check_series, document_from
 from vmlab.timing.series import Series
 
 

@@ -3,11 +3,15 @@
 
 A setting is declared once, in `table.py`. Its option (`--vmlab-accel`), its environment variable (`VMLAB_ACCEL`), its
 key (`accel`), its help and its check all come from the declaration, and every value remembers where it came from.
+A project cannot give those that are personal: a repository that one only enters must not choose the store, the archives
+or the lock.
 """
 
 from vmlab.settings.load import Settings as Settings
 from vmlab.settings.load import check_environment as check_environment
 from vmlab.settings.load import load_settings as load_settings
+from vmlab.settings.parse import MOST_SHARDS as MOST_SHARDS
+from vmlab.settings.parse import without_password as without_password
 from vmlab.settings.table import SETTINGS as SETTINGS
 from vmlab.settings.table import Setting as Setting
 from vmlab.settings.words import AcceleratorChoice as AcceleratorChoice

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vmlab.errors import UsageError, nearest
-from vmlab.settings.parse import PATHS, Invalid
+from vmlab.settings.parse import PATHS, Invalid, without_password
 from vmlab.settings.table import SETTINGS, Setting
 from vmlab.settings.words import (
     AcceleratorChoice,
@@ -65,7 +65,8 @@ def load_settings(
     """Merge the four sources into one record; raises `UsageError`, which names the source of an invalid value.
 
     `options` maps setting names to command line values (None: not given). `directory` contains pyproject.toml, and
-    paths in that file are relative to it.
+    paths in that file are relative to it. It may set neither what `is_personal` nor a report outside of `directory`,
+    since it comes with a repository that its user may only have entered.
     """
     given: dict[str, tuple[str, str]] = {s.name: (s.default, "default") for s in SETTINGS}
     given |= _from_project(directory)
@@ -92,7 +93,7 @@ def _parsed(setting: Setting, text: str, origin: str, value: str) -> Any:
         return setting.parse(value)
     except Invalid as error:
         where = f"{origin}: {setting.name}" if origin == _PROJECT else origin
-        raise UsageError(f"{where} {error}, got {text!r}", hint=error.hint) from None
+        raise UsageError(f"{where} {error}, got {without_password(text)!r}", hint=error.hint) from None
 
 
 _PROJECT = "pyproject.toml"
@@ -112,6 +113,19 @@ def _from_project(directory: Path) -> dict[str, tuple[str, str]]:
         if name not in _BY_NAME:
             hint = nearest(name, _BY_NAME, listing=_LISTING)
             raise UsageError(f"{path}: [tool.vmlab] {name}: unknown key", hint=hint)
+        if _BY_NAME[name].is_personal:
+            setting = _BY_NAME[name]
+            raise UsageError(
+                f"{path}: [tool.vmlab] {name}: a project may not set this, because it decides what is "
+                "trusted or removed outside of the project",
+                hint=f"if you want it, use {setting.option} {setting.metavar} or {setting.variable}",
+            )
+    report = Path(_as_text(table.get("report", "")))
+    if report.is_absolute() or ".." in report.parts or str(report).startswith("~"):
+        raise UsageError(
+            f"{path}: [tool.vmlab] report: a project's report must be below its directory, got {str(report)!r}",
+            hint="use --vmlab-report DIR or VMLAB_REPORT",
+        )
     return {name: (_as_text(value), _PROJECT) for name, value in table.items()}
 
 

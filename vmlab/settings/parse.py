@@ -13,11 +13,19 @@ from typing import Any
 from vmlab.errors import nearest
 from vmlab.settings.words import Shard
 
-_MOST_SHARDS = 10_000
+MOST_SHARDS = 10_000
 _LONGEST_NAME = 255
 """NAME_MAX of Linux (limits.h), in bytes."""
 _LONGEST_PATH = 3500
 """PATH_MAX is 4096; the difference is for the names that the lab adds."""
+_MIRROR = re.compile(
+    r"(?:https?://(?:[\w.~%!+-]+(?::[\w.~%!+-]*)?@)?[A-Za-z0-9][\w.-]*(?::\d{1,5})?(?:/[\w.~%+:@-]*)*"
+    r"|file:(?:/[\w.~%+:@-]*)+)",
+    re.ASCII,
+)
+_CONTROL = re.compile(r"%(?:[01][0-9a-f]|20|7f|22|27|5c)", re.IGNORECASE)
+"""Encoded control characters, blanks, quotes and backslashes, which have no form in apt_auth.conf(5)."""
+_USER = re.compile(r"//[^/\s]*@")
 
 
 class Invalid(ValueError):
@@ -109,6 +117,21 @@ def optional_directory(text: str) -> Path | None:
     return found
 
 
+def mirror(text: str) -> str:
+    """Parse the address of an archive, or two with a comma between; empty for an empty text.
+
+    The characters are those that neither a shell, nor apt, nor mmdebstrap interprets.
+    """
+    if text and (_CONTROL.search(text) or not all(map(_MIRROR.fullmatch, text.split(",", 1)))):
+        raise Invalid("must be http://HOST/PATH, https: or file:, without characters that a shell interprets")
+    return text
+
+
+def without_password(text: str) -> str:
+    """Return a text with the user and password of each URL in it replaced by `***`."""
+    return _USER.sub("//***@", text)
+
+
 def optional_shard(text: str) -> Shard | None:
     """Parse a shard such as `3/8`; None for an empty text."""
     if not text:
@@ -117,8 +140,8 @@ def optional_shard(text: str) -> Shard | None:
     if match is None:
         raise Invalid("must be a shard number and the number of shards, such as 3/8")
     index, count = int(match[1]), int(match[2])
-    if not 1 <= count <= _MOST_SHARDS:
-        raise Invalid(f"must have 1 to {_MOST_SHARDS} shards")
+    if not 1 <= count <= MOST_SHARDS:
+        raise Invalid(f"must have 1 to {MOST_SHARDS} shards")
     if not 1 <= index <= count:
         raise Invalid(f"must be between 1/{count} and {count}/{count}")
     return Shard(index=index, count=count)

@@ -12,6 +12,7 @@ import platformdirs
 from vmlab.settings.parse import (
     between,
     budget,
+    mirror,
     one_of,
     optional_directory,
     optional_path,
@@ -33,6 +34,9 @@ class Setting:
     help: str
     is_flag: bool = False
     """True if the option takes no value: giving it means yes."""
+    is_personal: bool = False
+    """True if a project's pyproject.toml may not give it: it decides which files and archives this user trusts, or
+    which directories outside of the project are written."""
 
     @property
     def option(self) -> str:
@@ -102,6 +106,7 @@ SETTINGS: tuple[Setting, ...] = (
         parse=path,
         metavar="DIR",
         help="cache directory of images, builds and snapshots",
+        is_personal=True,
     ),
     Setting(
         name="store_gib",
@@ -109,6 +114,7 @@ SETTINGS: tuple[Setting, ...] = (
         parse=budget,
         metavar="GIB",
         help="size limit of the store; removes least recently used objects. auto: 3/4 of its size and the free space",
+        is_personal=True,
     ),
     Setting(
         name="shared_store",
@@ -116,6 +122,7 @@ SETTINGS: tuple[Setting, ...] = (
         parse=optional_directory,
         metavar="DIR",
         help="read-only store shared by hosts; its objects are used instead of building them in --vmlab-store",
+        is_personal=True,
     ),
     Setting(
         name="shard",
@@ -173,9 +180,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="mirror",
         default="",
-        parse=str,
+        parse=mirror,
         metavar="URL",
-        help="Debian mirror; default: the host's mirror on Debian, else mmdebstrap's default",
+        help="Debian mirror, http://[USER:PASSWORD@]HOST/PATH; default: the host's mirror on Debian, else mmdebstrap's "
+        "default",
+        is_personal=True,
     ),
     Setting(
         name="stale_index",
@@ -183,6 +192,7 @@ SETTINGS: tuple[Setting, ...] = (
         parse=one_of(StaleIndex),
         metavar="refuse|accept",
         help="policy for an expired package index, such as a frozen mirror's",
+        is_personal=True,
     ),
     Setting(
         name="catalogue",
@@ -190,6 +200,7 @@ SETTINGS: tuple[Setting, ...] = (
         parse=optional_path,
         metavar="DIR",
         help="directory with targets/*.toml, added to vmlab's targets, and their lock.toml",
+        is_personal=True,
     ),
     Setting(
         name="lock",
@@ -198,6 +209,7 @@ SETTINGS: tuple[Setting, ...] = (
         metavar="FILE",
         help="lock file of cloud images; default: lock.toml in --vmlab-catalogue, else images/lock.toml of a checkout, "
         "else vmlab/lock.toml in your configuration directory",
+        is_personal=True,
     ),
     Setting(
         name="index_days",

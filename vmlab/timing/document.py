@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections import Counter
@@ -11,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from vmlab import __version__
 from vmlab.decode import structure, unstructure
@@ -71,21 +69,6 @@ def write_document(document: SeriesDocument, path: Path) -> None:
     except OSError as error:
         raise disk_error(error, path.parent) from error
     replace_file(path, text)
-
-
-def read_json(path: Path) -> Any:
-    """Return the content of a JSON file; raises `UsageError` if it is missing or damaged."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise UsageError(f"cannot read {str(path)!r}: {why}") from None
-    if not text.strip():
-        raise UsageError(f"{str(path)!r} is empty")
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{str(path)!r} is damaged or not JSON: {error}") from None
 
 
 def document_from(data: object, *, where: str) -> SeriesDocument:

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import pytest
 
+from unit.module.elf_file import elf_file
 from vmlab.catalogue.target import Architecture
 from vmlab.errors import BuildError
 from vmlab.module.inspect import ModuleInfo, inspect_module, require_fit
@@ -20,30 +20,10 @@ _MODINFO = (
 _COMMENT = "\0GCC: (Debian 12.2.0-14) 12.2.0\0GCC: (Debian 12.2.0-14) 12.2.0\0"
 
 
-def _elf(sections: dict[str, bytes]) -> bytes:
-    """A relocatable ELF file for x86-64 with only these sections."""
-    names = ["", *sections, ".shstrtab"]
-    table = b"".join(name.encode() + b"\0" for name in names)
-    contents = [b"", *sections.values(), table]
-    offset, body, headers = 64, b"", b""
-    position = 0
-    for number, (name, content) in enumerate(zip(names, contents, strict=True)):
-        kind = 0 if number == 0 else 3 if name == ".shstrtab" else 1
-        at = offset + len(body) if number else 0
-        headers += struct.pack("<IIQQQQIIQQ", position, kind, 0, 0, at, len(content), 0, 0, 1, 0)
-        body += content
-        position += len(name) + 1
-    header = b"\x7fELF\2\1\1" + bytes(9)
-    header += struct.pack(
-        "<HHIQQQIHHHHHH", 1, 62, 1, 0, 0, offset + len(body), 0, 64, 0, 0, 64, len(names), len(names) - 1
-    )
-    return header + body + headers
-
-
 @pytest.fixture
 def ko(tmp_path: Path) -> Path:
     path = tmp_path / "fib-drv.ko"
-    path.write_bytes(_elf({".modinfo": _MODINFO.encode(), ".comment": _COMMENT.encode()}))
+    path.write_bytes(elf_file({".modinfo": _MODINFO.encode(), ".comment": _COMMENT.encode()}))
     return path
 
 
@@ -59,7 +39,7 @@ def test_a_module_tells_what_it_is(ko: Path) -> None:
 
 
 def test_a_module_without_a_name_has_its_files(ko: Path) -> None:
-    ko.write_bytes(_elf({".modinfo": b"license=GPL\0"}))
+    ko.write_bytes(elf_file({".modinfo": b"license=GPL\0"}))
     info = inspect_module(ko)
     assert (info.name, info.vermagic, info.compilers) == ("fib_drv", "", ())
 
@@ -79,7 +59,7 @@ def test_a_module_that_was_cut_off_is_no_module(ko: Path, kept: int) -> None:
 
 
 def test_an_object_that_is_no_module_is_told(ko: Path) -> None:
-    ko.write_bytes(_elf({".comment": _COMMENT.encode()}))
+    ko.write_bytes(elf_file({".comment": _COMMENT.encode()}))
     with pytest.raises(BuildError, match=r"has no \.modinfo section"):
         inspect_module(ko)
 

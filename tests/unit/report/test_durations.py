@@ -114,7 +114,7 @@ def test_a_durations_file_and_a_result_file_are_both_read(tmp_path: Path) -> Non
         ),
         (
             '{"kind": "vmlab durations", "schema": 1, "targets": {"x": {"tests": {"a": NaN}}}}',
-            "a: invalid duration nan",
+            "NaN is not a number",
         ),
         (
             '{"kind": "vmlab durations", "schema": 1, "targets": {"x": {"tests": {}, "setup_s": 1e99}}}',

@@ -190,7 +190,7 @@ def test_results_are_found_below_directories_in_the_order_of_their_paths(tmp_pat
 def test_a_place_without_results_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no results\.json in '.*'"):
         read_parts([tmp_path])
-    with pytest.raises(UsageError, match=r"cannot read the result file .*: No such file"):
+    with pytest.raises(UsageError, match=r"cannot read .*: No such file"):
         read_parts([tmp_path / "none"])
 
 

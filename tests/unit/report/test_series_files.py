@@ -95,5 +95,5 @@ def test_a_result_file_with_nan_is_refused(tmp_path: Path) -> None:
     path = write_result(replace(run(), series=(series([1.5]),)), tmp_path)
     path.write_text(path.read_text().replace("1.5", "NaN", 1))
     assert json.loads(path.read_text())
-    with pytest.raises(UsageError, match="invalid sample nan"):
+    with pytest.raises(UsageError, match="NaN is not a number"):
         read_series(path)
