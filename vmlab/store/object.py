@@ -12,6 +12,7 @@ from typing import Any
 
 from vmlab.errors import AssetError
 from vmlab.store.seal import first_difference
+from vmlab.store.trees import ProvedTrees
 
 MANIFEST = "manifest.json"
 _SHARED_HINT = "have the shared store's maintainer rebuild it, or build it here: run without --vmlab-shared-store"
@@ -77,10 +78,10 @@ def load_object(path: Path, *, is_new: bool = False, is_shared: bool = False) ->
         ) from error
 
 
-def check_object(item: StoredObject, *, deep: bool) -> None:
+def check_object(item: StoredObject, proved: ProvedTrees, *, deep: bool) -> None:
     """Raise `AssetError` when a file of an object differs from its manifest; `deep` hashes every file."""
     files = json.loads((item.path / MANIFEST).read_text(encoding="utf-8"))["files"]
-    difference = first_difference(item.path, files, deep=deep)
+    difference = first_difference(item.path, files, proved, deep=deep)
     if difference is not None:
         raise AssetError(
             f"{item.kind} {item.label} in the store is damaged: {difference[0]} {difference[1]}",

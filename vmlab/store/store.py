@@ -27,6 +27,7 @@ from vmlab.store.object import MANIFEST, check_object, load_object
 from vmlab.store.object import StoredObject as StoredObject
 from vmlab.store.object import digest_of as digest_of
 from vmlab.store.seal import survey, sync
+from vmlab.store.trees import ProvedTrees, tree_state
 from vmlab.system.files import disk_error, remove_tree, replace_file
 
 __tracebackhide__ = hides_frames
@@ -61,13 +62,13 @@ class Store:
         shared = self._shared_path(kind, digest)
         if shared is not None:
             known = load_object(shared, is_shared=True)
-            check_object(known, deep=False)
+            check_object(known, self._proved_trees(kind, digest, is_shared=True), deep=False)
             return known
         path = self.object_path(kind, digest)
         if not (path / MANIFEST).is_file():
             return None
         found = load_object(path)
-        check_object(found, deep=False)
+        check_object(found, self._proved_trees(kind, digest), deep=False)
         with contextlib.suppress(OSError):
             os.utime(path / MANIFEST)
         return found
@@ -131,7 +132,7 @@ class Store:
 
     def verify(self, item: StoredObject) -> None:
         """Hash every file of an object; raises `AssetError` naming the first that differs from the manifest."""
-        check_object(item, deep=True)
+        check_object(item, self._proved_trees(item.kind, item.digest, is_shared=item.is_shared), deep=True)
 
     def remove(self, item: StoredObject) -> bool:
         """Remove an object; a rename first, so that no reader sees half of it. Returns False when it is held, or in the
@@ -152,6 +153,7 @@ class Store:
             with contextlib.suppress(FileNotFoundError):
                 path.rename(grave)
             remove_tree(grave.parent)
+            self._proved_trees(kind, digest).forget()
         return True
 
     @contextlib.contextmanager
@@ -266,6 +268,10 @@ class Store:
         """Return the path of an object, which may not exist yet."""
         return self.root / "objects" / kind / digest
 
+    def _proved_trees(self, kind: str, digest: str, *, is_shared: bool = False) -> ProvedTrees:
+        place = "shared-" if is_shared else ""
+        return ProvedTrees(self.root / "notes" / f"tree-{place}{kind}-{digest}.json")
+
     def _directory(self, name: str) -> Path:
         path = self.root / name
         try:
@@ -285,6 +291,7 @@ class Store:
         self, kind: str, digest: str, inputs: Mapping[str, Any], facts: Mapping[str, Any], work: Path
     ) -> StoredObject:
         sync(work)  # before the survey: a file's size on disk may be known only once it is written
+        states = {path.name: tree_state(path) for path in work.iterdir() if path.is_dir()}
         manifest = {"schema": 1, "inputs": inputs, "facts": dict(facts), "created": time.time(), "files": survey(work)}
         (work / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         sync(work)
@@ -292,6 +299,8 @@ class Store:
         final.parent.mkdir(parents=True, exist_ok=True)
         remove_tree(final)  # an object without a manifest, which `find` ignores
         work.rename(final)
+        for name, state in states.items():
+            self._proved_trees(kind, digest).add(name, state)
         return load_object(final, is_new=True)
 
 
