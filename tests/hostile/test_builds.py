@@ -16,9 +16,12 @@ import pytest
 
 from vmlab.errors import BuildError
 from vmlab.lab.testbed import Testbed
+from vmlab.module.build import build_module
 from vmlab.module.build_root import HostPlace
 from vmlab.module.sandbox import BUILD_ID, PROCESSES, Sandbox
 from vmlab.module.source import read_source
+from vmlab.settings import BuildPlace, CompilerPolicy
+from vmlab.store.store import Store
 from vmlab.store.trees import tree_state
 from vmlab.system.process import ProcessIdentity, find_program
 
@@ -426,3 +429,46 @@ def test_a_killed_lab_leaves_no_build_behind(vmlab_testbed: Testbed, sandbox: Sa
 
     assert _survivors() == []
     assert not ProcessIdentity.of(stage).is_alive()
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("ln -s /etc/passwd fib.ko", "the build's result 'fib/fib.ko' is a symbolic link"),
+        ("mkfifo fib.ko", "the build's result 'fib/fib.ko' is a FIFO"),
+        (
+            "mkdir -p \"$(printf 'a\\n')\"; echo x >\"$(printf 'a\\n/etc')\" ; touch \"$(printf 'x\\n..\\nfib.ko')\"",
+            "invalid name",
+        ),
+        ("touch \"$(printf '\\033]52;c;eA==\\a.ko')\"", "invalid name"),
+        ("touch \"$(printf '\\377.ko')\"", "invalid name"),
+        (
+            "env | grep -q TOKEN && touch leaked.ko; cat /proc/*/root/SECRET >leaked.ko || rm leaked.ko",
+            "made no .ko file",
+        ),
+    ],
+)
+def test_a_makefile_does_not_bring_what_it_made_into_the_store(
+    vmlab_testbed: Testbed, tmp_path: Path, secret: Path, script: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", _SECRET)
+    (tmp_path / "fib").mkdir()
+    (tmp_path / "fib" / "Kbuild").write_text("obj-m :=\n$(shell cd /build/fib && sh gen.sh)\n")
+    (tmp_path / "fib" / "gen.sh").write_text(
+        f"[ -e made ] && exit\ntouch made\n{script.replace('/SECRET', str(secret))}\n"
+    )
+
+    with pytest.raises(BuildError, match=reason) as caught:
+        build_module(
+            read_source(tmp_path / "fib"),
+            vmlab_testbed.image,
+            lambda: HostPlace(vmlab_testbed.image),
+            BuildPlace.HOST,
+            Store(tmp_path / "store"),
+            policy=CompilerPolicy.REFUSE,
+            timeout_s=vmlab_testbed.limits.build_s,
+        )
+
+    assert len(caught.value.one_line.splitlines()) == 1
+    assert caught.value.message.isprintable()
+    assert [path for path in (tmp_path / "store" / "objects").rglob("*") if path.is_file()] == []

@@ -94,10 +94,11 @@ class HostPlace:
 
     def put_tree(self, source: Source, name: str) -> None:
         for file in source.files:
-            content, mode = source.read(file)
+            content, status = source.read(file)
+            # The build's user is another one, so all may write; no other user reaches the stage. make reads the times.
+            mode, mtime_ns = 0o666 | status.st_mode & 0o111, status.st_mtime_ns
             try:
-                # The build's user is another one, so all may write; no other user reaches the stage.
-                write_beneath(self._stage.directory, f"{name}/{file}", content, 0o666 | mode & 0o111)
+                write_beneath(self._stage.directory, f"{name}/{file}", content, mode=mode, mtime_ns=mtime_ns)
             except NotTaken as error:
                 raise BuildError(f"the source {file!r} {error}") from None
             except OSError as error:
@@ -149,9 +150,9 @@ class GuestPlace:
             archive = Path(directory, "source.tar")
             with tarfile.open(archive, "w") as tar:
                 for file in source.files:
-                    content, mode = source.read(file)
+                    content, status = source.read(file)
                     member = tarfile.TarInfo(f"{name}/{file}")
-                    member.size, member.mode = len(content), 0o644 | mode & 0o111
+                    member.size, member.mode, member.mtime = len(content), status.st_mode & 0o777, status.st_mtime
                     tar.addfile(member, BytesIO(content))
             self._guest.put(archive, f"{BUILD_DIRECTORY}/source.tar")
         self._guest.succeed(f"cd {BUILD_DIRECTORY} && tar -xf source.tar && rm source.tar")

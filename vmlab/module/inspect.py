@@ -38,14 +38,13 @@ class ModuleInfo:
 
 def inspect_module(path: Path) -> ModuleInfo:
     """Read a .ko; raises `BuildError` when it is not a kernel module."""
-    from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
     try:
         with path.open("rb") as stream:
             elf = ELFFile(io.BytesIO(stream.read()))
             sections = {name: _section(elf, name) for name in (".modinfo", ".comment")}
-    except (ELFError, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - pyelftools may raise any exception if the file is damaged
         raise BuildError(f"{path.name!r} is not an ELF file: {error}") from None
     if not sections[".modinfo"]:
         raise BuildError(f"{path.name!r} is not a kernel module: it has no .modinfo section")
@@ -90,7 +89,10 @@ def require_fit(
 
 def _section(elf: object, name: str) -> bytes:
     section = elf.get_section_by_name(name)  # type: ignore[attr-defined]
-    return bytes(section.data()) if section is not None else b""
+    # The size of these is a number in the file, and not limited by the file's size.
+    if section is None or section["sh_type"] == "SHT_NOBITS" or section.compressed:
+        return b""
+    return bytes(section.data())
 
 
 def _strings(data: bytes) -> list[str]:

@@ -51,12 +51,12 @@ class Source:
         name = _UNSAFE.sub("_", self.name)
         return f"module_{name.strip('.')}" if name in _TAKEN else name
 
-    def read(self, file: str) -> tuple[bytes, int]:
-        """Return the content and the `st_mode` of a file of it. Raises `UsageError` if it is not what was hashed."""
-        content, mode = _read(self.directory, file, largest_bytes=LARGEST_MIB * 2**20)
-        if _sum(content, mode) != self.sums[self.files.index(file)]:
+    def read(self, file: str) -> tuple[bytes, os.stat_result]:
+        """Return the content and the status of a file of it. Raises `UsageError` if it is not what was hashed."""
+        content, status = _read(self.directory, file, largest_bytes=LARGEST_MIB * 2**20)
+        if _sum(content, status.st_mode) != self.sums[self.files.index(file)]:
             raise UsageError(f"{str(self.directory / file)!r} changed while it was used", hint="run the command again")
-        return content, mode
+        return content, status
 
     def text(self, file: str) -> str:
         """Return the text of a file of it as it is now. Raises `UsageError` if it is not a regular file any more."""
@@ -107,10 +107,10 @@ def _gather(directory: Path, files: Sequence[Path]) -> Source:
     names = [_name(path, directory) for path in files]
     digest, sums, rest = hashlib.sha256(), [], LARGEST_MIB * 2**20
     for name in names if size <= rest else ():
-        content, mode = _read(directory, name, largest_bytes=LARGEST_MIB * 2**20)
-        digest.update(f"{name}\0{mode & 0o111}\0{len(content)}\0".encode())
+        content, status = _read(directory, name, largest_bytes=LARGEST_MIB * 2**20)
+        digest.update(f"{name}\0{status.st_mode & 0o111}\0{len(content)}\0".encode())
         digest.update(content)
-        sums.append(_sum(content, mode))
+        sums.append(_sum(content, status.st_mode))
         rest -= len(content)
     if size > LARGEST_MIB * 2**20 or rest < 0:
         raise UsageError(
@@ -133,8 +133,8 @@ def _sum(content: bytes, mode: int) -> str:
     return hashlib.sha256(b"%o\0" % (mode & 0o111) + content).hexdigest()
 
 
-def _read(directory: Path, name: str, *, largest_bytes: int) -> tuple[bytes, int]:
-    """Return the content and mode of a source. A link in the tree may name another file of the tree, and no other."""
+def _read(directory: Path, name: str, *, largest_bytes: int) -> tuple[bytes, os.stat_result]:
+    """Return the content and status of a source. A link in the tree may name another file of the tree, and no other."""
     path = directory / name
     try:
         inner = str(path.resolve().relative_to(directory.resolve())) if path.is_symlink() else name

@@ -52,13 +52,13 @@ def open_beneath(directory: Path | int, name: str) -> int:
         os.close(step)
 
 
-def read_beneath(directory: Path | int, name: str, *, largest_bytes: int) -> tuple[bytes, int]:
-    """Return the content and the `st_mode` of a regular file; raises as `open_beneath`, and for a larger file."""
+def read_beneath(directory: Path | int, name: str, *, largest_bytes: int) -> tuple[bytes, os.stat_result]:
+    """Return the content and the status of a regular file; raises as `open_beneath`, and for a larger file."""
     with os.fdopen(open_beneath(directory, name), "rb") as file:
         content = file.read(largest_bytes + 1)
         if len(content) > largest_bytes:
             raise NotTaken(f"is larger than {largest_bytes // 2**20} MiB")
-        return content, os.fstat(file.fileno()).st_mode
+        return content, os.fstat(file.fileno())
 
 
 def copy_beneath(directory: Path | int, name: str, local: Path, *, largest_bytes: int) -> None:
@@ -77,7 +77,7 @@ def copy_beneath(directory: Path | int, name: str, local: Path, *, largest_bytes
                 copy.write(chunk)
 
 
-def write_beneath(directory: int, name: str, content: bytes, mode: int) -> None:
+def write_beneath(directory: int, name: str, content: bytes, *, mode: int, mtime_ns: int) -> None:
     """Write the file `name` below a directory, replacing an old one; folders that are missing get mode 0777.
 
     Raises `NotTaken` if the name leads out, `OSError` if a component is a link, or on a failed write.
@@ -93,7 +93,9 @@ def write_beneath(directory: int, name: str, content: bytes, mode: int) -> None:
             os.unlink(last, dir_fd=step)
         with os.fdopen(os.open(last, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, dir_fd=step), "wb") as file:
             file.write(content)
+            file.flush()
             os.fchmod(file.fileno(), mode)
+            os.utime(file.fileno(), ns=(mtime_ns, mtime_ns))
     finally:
         os.close(step)
 

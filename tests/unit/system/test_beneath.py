@@ -60,11 +60,12 @@ def test_a_written_file_replaces_a_link_and_not_its_target(directory: Path, tmp_
     (directory / "link").symlink_to("../outside")
     descriptor = os.open(directory, os.O_PATH)
 
-    write_beneath(descriptor, "link", b"new", 0o755)
-    write_beneath(descriptor, "a/b/new", b"new", 0o644)
+    write_beneath(descriptor, "link", b"new", mode=0o755, mtime_ns=10**18)
+    write_beneath(descriptor, "a/b/new", b"new", mode=0o644, mtime_ns=0)
     os.close(descriptor)
 
     assert (directory / "link").read_bytes() == b"new"
+    assert (directory / "link").stat().st_mtime_ns == 10**18
     assert (directory / "a" / "b" / "new").read_bytes() == b"new"
     assert (tmp_path / "outside").read_bytes() == b"secret"
 
@@ -74,7 +75,7 @@ def test_no_file_is_written_by_way_of_a_link(directory: Path, tmp_path: Path) ->
     descriptor = os.open(directory, os.O_PATH)
 
     with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
-        write_beneath(descriptor, "up/planted", b"new", 0o644)
+        write_beneath(descriptor, "up/planted", b"new", mode=0o644, mtime_ns=0)
     os.close(descriptor)
 
     assert not (tmp_path / "planted").exists()
