@@ -189,10 +189,14 @@ _CALLS = {
     "finit_module": '313, 0, "", 0',
     "bpf": '321, 0, "\\0" x 128, 128',
     "userfaultfd": "323, 1",
+    "shmget": "29, 0, 4096, 0x3b6",
+    "memfd_create": '319, "x", 0',
+    "memfd_secret": "447, 0",
     "io_uring_setup": '425, 1, "\\0" x 256',
     "clone3": '435, "\\0" x 88, 88',
     "clone with namespaces": "56, 0x10000011, 0, 0, 0, 0",
     "socket of vsock": "41, 40, 1, 0",
+    "socket of netlink": "41, 16, 3, 0",
     "socket of packets": "41, 17, 3, 0",
     "socket of the kernel's ciphers": "41, 38, 5, 0",
     "an x32 call": "0x40000027",
@@ -320,6 +324,20 @@ def test_the_memory_of_many_processes_is_limited(place: HostPlace, monkeypatch: 
 
     with pytest.raises(BuildError, match="used more than 200 MiB of memory and was stopped"):
         place.run("""for n in 1 2 3 4; do perl -e '$x = "x" x 8e7; sleep 60' & done; wait""", timeout_s=50)
+
+
+def test_shared_memory_of_many_processes_is_limited(place: HostPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmlab.module.build_root.MEMORY_MIB", 200)
+    code = "char *p = mmap(0, 3e8, 3, MAP_SHARED | MAP_ANONYMOUS, -1, 0); memset(p, 1, 3e8); sleep(60);"
+    compile_it = "gcc -x c -include string.h -include unistd.h -include sys/mman.h -o fill -"
+
+    with pytest.raises(BuildError, match="used more than 200 MiB of memory and was stopped"):
+        place.run(f"echo 'int main(void) {{ {code} }}' | {compile_it} && ./fill", timeout_s=50)
+
+
+def test_a_crash_starts_no_program_of_the_host(place: HostPlace) -> None:
+    # core(5): with this limit the kernel starts none, whatever core_pattern says.
+    assert place.run("grep -c 'Max core file size *1 *1 ' /proc/self/limits", timeout_s=30).output == "1\n"
 
 
 def test_a_command_that_runs_for_ever_is_stopped(place: HostPlace) -> None:

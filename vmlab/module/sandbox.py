@@ -38,6 +38,8 @@ FILES = 200_000
 """Number of files in that space."""
 FILE_BYTES = 2**30
 """Largest file: a quarter GiB more than twice the largest .ko that is taken out."""
+FILES_OPEN = 1024
+"""Number of files that a process may have open: the usual soft limit."""
 PROCESSES = 512
 """Number of processes and threads of a build: make -j2 runs about 20."""
 
@@ -129,7 +131,8 @@ def limits_of(identity: Identity, *, kernel: str, hard: Mapping[str, int]) -> di
 
     RLIMIT_NPROC would count the caller's other processes on old kernels, so it is left out there.
     """
-    limits = {"as": ADDRESS_SPACE_BYTES, "fsize": FILE_BYTES, "core": 0}
+    # core(5): with 1 the kernel starts no program that core_pattern names, which would run on the host; with 0 it does.
+    limits = {"as": ADDRESS_SPACE_BYTES, "fsize": FILE_BYTES, "core": 1, "nofile": FILES_OPEN}
     release = tuple(int(number) for number in re.findall(r"\d+", kernel)[:2])
     if identity.has_own_user or release >= _PER_NAMESPACE:
         limits["nproc"] = PROCESSES
@@ -138,7 +141,13 @@ def limits_of(identity: Identity, *, kernel: str, hard: Mapping[str, int]) -> di
 
 def hard_limits() -> dict[str, int]:
     """Return this process's finite hard limits, by the names of prlimit's options."""
-    names = {"as": resource.RLIMIT_AS, "fsize": resource.RLIMIT_FSIZE, "nproc": resource.RLIMIT_NPROC}
+    names = {
+        "as": resource.RLIMIT_AS,
+        "fsize": resource.RLIMIT_FSIZE,
+        "core": resource.RLIMIT_CORE,
+        "nofile": resource.RLIMIT_NOFILE,
+        "nproc": resource.RLIMIT_NPROC,
+    }
     found = {name: resource.getrlimit(number)[1] for name, number in names.items()}
     return {name: value for name, value in found.items() if value != resource.RLIM_INFINITY}
 

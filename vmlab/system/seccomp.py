@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The system call filter of a build's processes, as a classic BPF program. Pure.
 
-Denied are calls that no build needs and that reach the kernel's less tested parts, other processes or new namespaces.
+Denied are calls that no build needs and that reach the kernel's less tested parts, other processes or new namespaces,
+or memory that no limit counts (shmget, memfd_create).
 The format is that of seccomp(2): an array of `struct sock_filter` over `struct seccomp_data`. The numbers are those of
 arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
 """
@@ -22,14 +23,14 @@ _EPERM, _ENOSYS = 0x00050001, 0x00050026
 does not exist."""
 _NEW_NAMESPACE = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET (include/uapi/linux/sched.h)."""
-_FAMILIES = (1, 2, 10, 16)
-"""AF_UNIX, AF_INET, AF_INET6 and AF_NETLINK, which a network namespace confines. AF_VSOCK is not confined."""
+_FAMILIES = (1, 2, 10)
+"""AF_UNIX, AF_INET and AF_INET6, which a network namespace confines. It does not confine AF_VSOCK."""
 _X32 = 0x40000000
 
 _COMMON = {
     **{"pidfd_getfd": 438, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428},
     **{"move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433, "process_madvise": 440},
-    **{"mount_setattr": 442, "quotactl_fd": 443, "open_tree_attr": 467},
+    **{"mount_setattr": 442, "quotactl_fd": 443, "memfd_secret": 447, "open_tree_attr": 467},
 }
 """Numbers that are the same on all machines: those since Linux 5.1."""
 _X86_64 = {
@@ -41,7 +42,7 @@ _X86_64 = {
     **{"keyctl": 250, "migrate_pages": 256, "unshare": 272, "move_pages": 279, "perf_event_open": 298},
     **{"fanotify_init": 300, "name_to_handle_at": 303, "open_by_handle_at": 304, "clock_adjtime": 305, "setns": 308},
     **{"process_vm_readv": 310, "process_vm_writev": 311, "kcmp": 312, "finit_module": 313},
-    **{"kexec_file_load": 320, "bpf": 321, "userfaultfd": 323},
+    **{"kexec_file_load": 320, "bpf": 321, "userfaultfd": 323, "shmget": 29, "memfd_create": 319},
 }
 _AARCH64 = {
     **{"lookup_dcookie": 18, "umount2": 39, "mount": 40, "pivot_root": 41, "nfsservctl": 42, "chroot": 51},
@@ -51,7 +52,7 @@ _AARCH64 = {
     **{"swapoff": 225, "migrate_pages": 238, "move_pages": 239, "perf_event_open": 241, "fanotify_init": 262},
     **{"name_to_handle_at": 264, "open_by_handle_at": 265, "clock_adjtime": 266, "setns": 268},
     **{"process_vm_readv": 270, "process_vm_writev": 271, "kcmp": 272, "finit_module": 273, "bpf": 280},
-    **{"userfaultfd": 282, "kexec_file_load": 294},
+    **{"userfaultfd": 282, "kexec_file_load": 294, "shmget": 194, "memfd_create": 279},
 }
 
 

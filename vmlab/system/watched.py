@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import threading
 import time
@@ -20,7 +21,7 @@ FIRST_BYTES = 4 * 2**20
 LAST_BYTES = 2**20
 """Output kept from the end."""
 _INTERVAL_S = 0.2
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_MEMORY = re.compile(r"^Rss(?:Anon|Shmem):\s*(\d+) kB$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class Watched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Processes and private memory of a program and its descendants."""
+    """Processes and memory of a program and its descendants."""
 
     processes: int
     memory_mib: int
@@ -129,15 +130,15 @@ def _drain(child: subprocess.Popen[bytes], output: BoundedOutput) -> None:
 
 
 def usage_of(pid: int) -> Usage:
-    """Return the usage of a process and its descendants, from /proc/PID/statm and /proc/PID/task/TID/children
-    (proc(5)); costs 0.1 ms a process. Pages that forked processes share are counted for each."""
-    pages = count = 0
+    """Return the usage of a process and its descendants, from /proc/PID/status and /proc/PID/task/TID/children
+    (proc(5)); costs 0.1 ms a process. Pages that processes share are counted for each, those of files not at all."""
+    memory_kib = count = 0
     for each in _tree(pid):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            _, resident, shared, *_ = Path(f"/proc/{each}/statm").read_text(encoding="ascii").split()
-            pages += int(resident) - int(shared)
+        with contextlib.suppress(OSError):
+            status = Path(f"/proc/{each}/status").read_text(encoding="utf-8", errors="replace")
+            memory_kib += sum(map(int, _MEMORY.findall(status)))
             count += 1
-    return Usage(processes=count, memory_mib=pages * _PAGE_BYTES // 2**20)
+    return Usage(processes=count, memory_mib=memory_kib // 2**10)
 
 
 def _tree(pid: int) -> Iterator[int]:

@@ -79,7 +79,7 @@ def test_processes_are_limited_where_the_callers_others_do_not_count(own: bool, 
 def test_a_lower_limit_of_the_caller_is_kept() -> None:
     limits = limits_of(Identity(uid=0, gid=0), kernel="6.1", hard={"as": 1000, "fsize": 2**60})
 
-    assert limits == {"as": 1000, "fsize": 2**30, "core": 0, "nproc": 512}
+    assert limits == {"as": 1000, "fsize": 2**30, "core": 1, "nofile": 1024, "nproc": 512}
 
 
 @pytest.mark.parametrize(
