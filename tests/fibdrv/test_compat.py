@@ -30,7 +30,7 @@ def client(vmlab_testbed: Testbed, shared_guest: Guest, tmp_path: Path) -> str:
         pytest.skip("this kernel runs no 32-bit programs: CONFIG_IA32_EMULATION is off")
     source, local = vmlab_testbed.run.source, tmp_path / "fibcompat"
     with vmlab_testbed.place() as place:
-        place.put_tree(source.directory, list(source.files), "program")
+        place.put_tree(source, "program")
         outcome = place.run(_COMPILE, timeout_s=vmlab_testbed.limits.build_s)
         assert outcome.status == 0, outcome.output
         place.get("out", local)

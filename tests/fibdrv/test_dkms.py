@@ -32,7 +32,7 @@ def _install_dkms(guest: Guest) -> None:
 
 def _put_sources(guest: Guest, lab: Lab) -> str:
     """Copy a user's checkout into the guest and return its path."""
-    GuestPlace(guest).put_tree(lab.source.directory, list(lab.source.files), "checkout")
+    GuestPlace(guest).put_tree(lab.source, "checkout")
     return "/build/checkout"
 
 

@@ -35,7 +35,7 @@ def test_make_is_silent_at_w1_and_make_install_honours_install_mod_path(
     options = f"KERNELRELEASE={release} INSTALL_MOD_PATH=/build/tree CONFIG_MODULE_COMPRESS_XZ="
     make = f"make -C fibdrv {options}"
     with vmlab_testbed.place() as place:
-        place.put_tree(source.directory, list(source.files), "fibdrv")
+        place.put_tree(source, "fibdrv")
         listing = "cd /build/tree && find . -type f ! -name 'modules.*' | cut -c3-"
         # Kernel developers enable W=1 warnings one by one: a driver free of them stays free of warnings.
         done = place.run(f"{make} W=1 module", timeout_s=limit_s)

@@ -22,6 +22,7 @@ from vmlab.lab.testbed import Testbed
 from vmlab.module.build import find_compiler, make_command
 from vmlab.module.build_root import Place
 from vmlab.module.compiler import kernel_compiler
+from vmlab.module.source import read_files
 
 from .license import LICENSES, License, relicensed
 
@@ -102,7 +103,7 @@ class _Build:
         self._compiler = find_compiler(self._kernel, image.architecture, place, timeout_s=limit_s)
 
     def run(self) -> Mapping[str, Any]:
-        self._place.put_tree(MODULES, _sources(), _NAME)
+        self._place.put_tree(read_files(MODULES, _sources()), _NAME)
         log = self._demand(self._make(_NAME), "the experiments' modules")
         log += self._demand(self._make(f"{_NAME}/builtin", goal="hello.o"), "hello.c as part of a kernel")
         (self._work / "build.log").write_text(log, encoding="utf-8")
@@ -135,7 +136,7 @@ class _Build:
         while left:
             objects = " ".join(f"{name}.o" for name in left)
             (directory / "Kbuild").write_text(f"obj-m := {objects}\n", encoding="utf-8")
-            self._place.put_tree(directory, ["Kbuild", *(f"{name}.c" for name in left)], "licenses")
+            self._place.put_tree(read_files(directory, ["Kbuild", *(f"{name}.c" for name in left)]), "licenses")
             outcome = self._place.run(f"{environment}; {self._make('licenses')}", timeout_s=self._limit_s)
             said = {name: _line_naming(outcome.output, f"{name}.ko") for name in left}
             refused = {name: line for name, line in said.items() if line}

@@ -17,6 +17,7 @@ from vmlab.lab.lab import Lab
 from vmlab.module.build import find_compiler
 from vmlab.module.build_root import Place
 from vmlab.module.compiler import Match, candidates, compare, kernel_compiler, parse_compiler
+from vmlab.module.source import read_files
 from vmlab.store.store import Store
 
 from .borrowed_compiler import Borrowed, find_other_compiler, put_into
@@ -131,11 +132,11 @@ class Workshop:
         """Copy the sources and the other compiler before the first build."""
         if self._is_furnished:
             return
-        self.place.put_tree(_SMALLEST, list(_SOURCES), "source")
+        self.place.put_tree(read_files(_SMALLEST, _SOURCES), "source")
         if self.other is not None:
             with tempfile.TemporaryDirectory(prefix="vmlab-compiler-") as directory:
                 files = put_into(Path(directory), self.other, self.unknown_options)
-                self.place.put_tree(Path(directory), files, "other")
+                self.place.put_tree(read_files(Path(directory), files), "other")
         self._is_furnished = True
 
     def read_ko(self, ko: bytes, command: str) -> str:
@@ -156,7 +157,7 @@ class Workshop:
     def _put(self, name: str, content: bytes) -> None:
         with tempfile.TemporaryDirectory(prefix="vmlab-put-") as directory:
             Path(directory, name).write_bytes(content)
-            self.place.put_tree(Path(directory), [name], ".")
+            self.place.put_tree(read_files(Path(directory), [name]), ".")
 
     def _get(self, name: str) -> bytes:
         with tempfile.TemporaryDirectory(prefix="vmlab-get-") as directory:

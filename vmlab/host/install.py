@@ -43,6 +43,8 @@ class Requirement:
     """Architecture whose targets need it; None if all need it."""
     is_emulator: bool = False
     """True for an emulator of user programs, needed only on hosts of another architecture."""
+    is_optional: bool = False
+    """True if the lab works without it, but less well; the reason says how."""
     is_firmware: bool = False
     """True for UEFI firmware, needed only by some cloud images."""
 
@@ -101,16 +103,28 @@ REQUIREMENTS = (
         is_for_ordinary_users_only=True,
     ),
     Requirement(name="setpriv", package="util-linux", reason="ties QEMU's life to the lab's"),
+    Requirement(
+        name="bwrap",
+        package="bubblewrap",
+        reason="confines builds on this host; without it the lab's own sandbox does",
+        is_optional=True,
+    ),
 )
 
 
 def missing_requirements(
     architectures: Iterable[Architecture], *, uefi: Iterable[Architecture] = ()
 ) -> list[Requirement]:
-    """Requirements of targets of these architectures that are missing here; `uefi` are the architectures with a target
-    that boots by UEFI."""
+    """Requirements of targets of these architectures that are missing here, without the optional ones; `uefi` are the
+    architectures with a target that boots by UEFI."""
     these, by_uefi = tuple(architectures), tuple(uefi)
-    return [row for row in REQUIREMENTS if _is_needed(row, these, by_uefi) and not row.is_there()]
+    needed = [row for row in REQUIREMENTS if not row.is_optional and _is_needed(row, these, by_uefi)]
+    return [row for row in needed if not row.is_there()]
+
+
+def missing_options() -> list[Requirement]:
+    """Optional requirements that are missing here."""
+    return [row for row in REQUIREMENTS if row.is_optional and not row.is_there()]
 
 
 def _is_needed(row: Requirement, architectures: tuple[Architecture, ...], uefi: tuple[Architecture, ...]) -> bool:
@@ -133,7 +147,7 @@ def set_up(
     """Install the requirements of targets of these architectures, of which `uefi` boot by UEFI firmware.
 
     Needs root or passwordless sudo, else raises `HostError` with the command to type. Does nothing if all are
-    installed; needs the package mirrors otherwise.
+    installed; needs the package mirrors otherwise. An optional one that cannot be installed is reported with `say`.
     """
     architectures, uefi = tuple(architectures), tuple(uefi)
     missing = missing_requirements(architectures, uefi=uefi)
@@ -145,10 +159,22 @@ def set_up(
         still = missing_requirements(architectures, uefi=uefi)
         if still:
             raise HostError(f"still missing after installation: {', '.join(row.name for row in still)}")
+    _add_options(say)
     _allow_subordinate_ids(say)
     for architecture in architectures:
         if not runs_programs_of(architecture):
             _register_emulator(architecture, say)
+
+
+def _add_options(say: Callable[[str], None]) -> None:
+    for row in missing_options():
+        try:
+            prefix = _privilege([row])
+            say(f"installing {row.package}")
+            _apt([*prefix, "apt-get", "update", "-q"])
+            _apt([*prefix, *install_command([row]).split()])
+        except HostError as error:
+            say(f"{row.package} is not installed: it {row.reason} ({error.hint or error.message})")
 
 
 def lacks_subordinate_ids() -> bool:

@@ -20,7 +20,8 @@ from vmlab.lab.rig import Rig
 from vmlab.lab.run import Run
 from vmlab.lab.snapshots import Snapshots
 from vmlab.module.build import Built, build_module, compile_program
-from vmlab.module.build_root import GuestPlace, HostPlace, Place, require_host_place
+from vmlab.module.build_root import GuestPlace, HostPlace, Place, default_sandbox, require_host_place
+from vmlab.module.sandbox import Sandbox
 from vmlab.module.source import Source
 from vmlab.settings import BuildPlace
 from vmlab.system.once import Once
@@ -59,6 +60,7 @@ class Testbed:
         self.losses: list[str] = []
         """Reasons for which the target's latest tests in a row lost their machines."""
         self._built = Once[Built](BuildError)
+        self._sandbox = Once[Sandbox](HostError)
 
     @property
     def image(self) -> Image:
@@ -185,20 +187,36 @@ class Testbed:
 
     @property
     def build_place(self) -> BuildPlace:
-        """The place to build: as set, else on the host under TCG if possible, else in the guest."""
+        """The place to build: as set, else on the host under TCG if a build can be confined there, else in the guest.
+
+        The first call proves it, in 0.1 s.
+        """
         asked = self.run.settings.build
         if asked is BuildPlace.GUEST:
             return asked
         if asked is BuildPlace.AUTO and self.rig.host_verdict.accelerator is Accelerator.KVM:
             return BuildPlace.GUEST
         try:
-            require_host_place(self.image)
+            self._sandbox.obtain(self._prove_sandbox)
         except HostError as error:
             if asked is BuildPlace.HOST:
                 raise
             self.run.context.notice(f"modules are built in the guest: {error.message}")
             return BuildPlace.GUEST
         return BuildPlace.HOST
+
+    def _prove_sandbox(self) -> Sandbox:
+        """Return the sandbox that confines builds on this host; a missing bubblewrap is a notice."""
+        preferred, fault = default_sandbox(), "it is not installed (`vmlab setup` does it)"
+        if preferred is Sandbox.BUBBLEWRAP:
+            try:
+                require_host_place(self.image, sandbox=preferred)
+                return preferred
+            except HostError as error:
+                fault = error.message
+        require_host_place(self.image, sandbox=Sandbox.OWN)
+        self.run.context.notice(f"builds on this host use the lab's own sandbox, not bubblewrap: {fault}")
+        return Sandbox.OWN
 
     @contextlib.contextmanager
     def place(self) -> Iterator[Place]:
@@ -207,7 +225,7 @@ class Testbed:
             if self.build_place is BuildPlace.GUEST:
                 place: Place = GuestPlace(stack.enter_context(self.fork(has_network=False)).guest)
             else:
-                place = HostPlace(self.image)
+                place = HostPlace(self.image, sandbox=self._sandbox.made)
             yield stack.enter_context(contextlib.closing(place))
 
     def vmlinux(self) -> Path:

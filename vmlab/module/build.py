@@ -148,7 +148,7 @@ def _build(
     if policy is CompilerPolicy.REFUSE:
         refuse_other_version(kernel, found)
     require_linker(kernel, found, place, timeout_s=timeout_s)
-    place.put_tree(source.directory, list(source.files), source.build_name)
+    place.put_tree(source, source.build_name)
     command = make_command(source.build_name, image.release, kernel, found)
     started = time.monotonic()
     outcome = place.run(command, timeout_s=timeout_s)
@@ -156,7 +156,9 @@ def _build(
     (work / "build.log").write_text(f"$ {command}\n{outcome.output}", encoding="utf-8")
     if outcome.status != 0:
         raise build_failure(source, image.release, outcome.output)
-    ko = _pick(place.run(f"find {shlex.quote(source.build_name)} -name '*.ko'", timeout_s=timeout_s).output, source)
+    # NUL ends each name: a newline may be part of one.
+    listing = place.run(f"find {shlex.quote(source.build_name)} -name '*.ko' -print0 2>/dev/null", timeout_s=timeout_s)
+    ko = _pick(listing.output, source)
     place.get(ko, work / Path(ko).name)
     return _Facts(
         ko=Path(ko).name,
@@ -216,7 +218,9 @@ def _kernel_config(place: Place, release: str, timeout_s: float) -> str:
 
 
 def _pick(listing: str, source: Source) -> str:
-    found = sorted(line.strip() for line in listing.splitlines() if line.strip().endswith(".ko"))
+    found = sorted(name for name in listing.split("\0") if name.endswith(".ko"))
+    for name in found:
+        _require_plain_name(name, source)
     if not found:
         raise BuildError(
             f"the build of {source.name!r} made no .ko file", hint="add a line `obj-m := NAME.o` to its Kbuild file"
@@ -230,9 +234,19 @@ def _pick(listing: str, source: Source) -> str:
     raise BuildError(f"{source.name!r} makes several modules: {names}", hint="name the tested one like its directory")
 
 
+def _require_plain_name(name: str, source: Source) -> None:
+    """Raise `BuildError` for a name that a build chose to be read as another one."""
+    is_inside = name.startswith(f"{source.build_name}/") and ".." not in PurePosixPath(name).parts
+    if not is_inside or not name.isprintable() or "\ufffd" in name:
+        raise BuildError(
+            f"the build of {source.name!r} made a module with an invalid name: {name[:200]!r}",
+            hint="use letters, digits, `-` and `_` in the names of modules",
+        )
+
+
 def compile_program(tree: Source, main: str, image: Image, place: Place, local: Path, *, timeout_s: float) -> None:
     """Compile the C program `main` for a guest; it may include the other files of `tree`."""
-    place.put_tree(tree.directory, list(tree.files), "program")
+    place.put_tree(tree, "program")
     command = f"gcc -std=gnu11 -O2 -Wall -Wextra -pthread -o program/out program/{shlex.quote(main)}"
     outcome = place.run(command, timeout_s=timeout_s)
     if outcome.status != 0:

@@ -7,35 +7,42 @@ Both have the same compiler and headers, and the sources at the same path, so bo
 from __future__ import annotations
 
 import os
+import platform
+import re
 import shlex
-import shutil
 import tarfile
 import tempfile
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Protocol
 
-from vmlab.errors import HostError, hides_frames
+from vmlab.errors import BuildError, HostError, hides_frames
 from vmlab.guest.guest import Guest
 from vmlab.image.image import BUILD_DIRECTORY, Image
+from vmlab.module.sandbox import (
+    ENVIRONMENT,
+    MEMORY_MIB,
+    PROCESSES,
+    Confinement,
+    Sandbox,
+    confined,
+    hard_limits,
+    limits_of,
+    read_identity,
+)
+from vmlab.module.source import Source
+from vmlab.module.stage import Stage
 from vmlab.settings import BuildPlace
-from vmlab.system.process import run
+from vmlab.system.beneath import NotTaken, copy_beneath, write_beneath
+from vmlab.system.process import find_program
+from vmlab.system.seccomp import filter_program
+from vmlab.system.watched import Usage, run_watched
 
 __tracebackhide__ = hides_frames
 
-_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
-# $1 is the root file system, $2 the work directory, $3 the command. The root is read-only for the command, because it
-# is sealed and shared; only the work directory and /tmp are writable.
-_ENTER = """
-set -e
-mount --bind "$1" "$1"
-mount --bind "$2" "$1/build"
-mount --rbind /dev "$1/dev"
-mount --rbind /proc "$1/proc"
-mount -t tmpfs tmpfs "$1/tmp"
-mount -o remount,bind,ro "$1"
-exec chroot "$1" /usr/bin/env -i PATH={path} HOME=/build LC_ALL=C sh -c "cd /build && $3"
-"""
+LARGEST_RESULT_MIB = 384
+"""Largest file that is taken out of a build: six times the largest sources, for debug information."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +58,16 @@ class Place(Protocol):
 
     name: BuildPlace
 
-    def put_tree(self, source: Path, files: list[str], name: str) -> None:
-        """Copy `files` (relative to `source`) to `name/` in the build directory."""
+    def put_tree(self, source: Source, name: str) -> None:
+        """Copy the sources to `name/` in the build directory. Raises `UsageError` if they changed since they were
+        read."""
 
     def run(self, command: str, *, timeout_s: float) -> Outcome:
         """Run a shell command in the build directory."""
 
     def get(self, name: str, local: Path) -> None:
-        """Copy a file, named relative to the build directory, to the host."""
+        """Copy a regular file, named relative to the build directory, to the host. Raises `BuildError` for a link, a
+        device, a file that is too large or missing."""
 
     def close(self) -> None:
         """Empty the build directory."""
@@ -67,32 +76,65 @@ class Place(Protocol):
 class HostPlace:
     """The target's root file system on the host: a build takes a second instead of a minute under TCG.
 
-    Needs root, or user namespaces for ordinary users, as mmdebstrap does.
+    Each command runs in a sandbox, as docs/building.md describes. Needs root, or user namespaces for ordinary users, as
+    mmdebstrap does; raises `HostError` without.
     """
 
     name = BuildPlace.HOST
 
-    def __init__(self, image: Image) -> None:
-        self._root = image.tool_root
-        self._work = Path(tempfile.mkdtemp(prefix="vmlab-build-"))
+    def __init__(self, image: Image, *, sandbox: Sandbox | None = None) -> None:
+        """Open the place; `sandbox` defaults to bubblewrap if it is installed."""
+        self.sandbox = sandbox or default_sandbox()
+        program = _filter()
+        self._identity = read_identity(image.tool_root)
+        self._limits = limits_of(self._identity, kernel=platform.release(), hard=hard_limits())
+        self._stage = Stage(image.tool_root, self._identity)
+        self._filter = os.fdopen(os.memfd_create("filter"), "wb", buffering=0)
+        self._filter.write(program)
 
-    def put_tree(self, source: Path, files: list[str], name: str) -> None:
-        for file in files:
-            copy = self._work / name / file
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source / file, copy)
+    def put_tree(self, source: Source, name: str) -> None:
+        for file in source.files:
+            content, status = source.read(file)
+            # The build's user is another one, so all may write; no other user reaches the stage. make reads the times.
+            mode, mtime_ns = 0o666 | status.st_mode & 0o111, status.st_mtime_ns
+            try:
+                write_beneath(self._stage.directory, f"{name}/{file}", content, mode=mode, mtime_ns=mtime_ns)
+            except NotTaken as error:
+                raise BuildError(f"the source {file!r} {error}") from None
+            except OSError as error:
+                raise BuildError(f"the source {file!r} cannot be written for the build: {error.strerror}") from None
 
     def run(self, command: str, *, timeout_s: float) -> Outcome:
-        script = _ENTER.format(path=_PATH)
-        argv = [*_namespace(), "sh", "-c", script, "enter", str(self._root), str(self._work), command]
-        ended = run(argv, timeout_s=timeout_s, death_signal="KILL")
+        """Run a shell command. Raises `BuildError` when it exceeds the timeout, the memory or the processes."""
+        self._filter.seek(0)  # the earlier command has read it to its end
+        confinement = Confinement(
+            sandbox=self.sandbox,
+            stage_pid=self._stage.pid,
+            has_own_user=self._identity.has_own_user,
+            limits=self._limits,
+            filter_fd=self._filter.fileno(),
+        )
+        argv = confined(confinement, command)
+        ended = run_watched(argv, timeout_s=timeout_s, check=excess, pass_fds=[confinement.filter_fd])
+        if ended.stopped:
+            raise BuildError(
+                f"a build command {ended.stopped} and was stopped: {_shortened(command)}",
+                hint="if it is right to, use --vmlab-build guest",
+                detail="\n".join(ended.output.splitlines()[-25:]),
+            )
         return Outcome(status=ended.status, output=ended.output)
 
     def get(self, name: str, local: Path) -> None:
-        shutil.copyfile(self._work / name, local)
+        try:
+            copy_beneath(self._stage.directory, name, local, largest_bytes=LARGEST_RESULT_MIB * 2**20)
+        except NotTaken as error:
+            raise _no_result(name, str(error)) from None
+        except OSError as error:
+            raise _no_result(name, f"cannot be read: {error.strerror}") from None
 
     def close(self) -> None:
-        shutil.rmtree(self._work, ignore_errors=True)
+        self._stage.close()
+        self._filter.close()
 
 
 class GuestPlace:
@@ -103,43 +145,107 @@ class GuestPlace:
     def __init__(self, guest: Guest) -> None:
         self._guest = guest
 
-    def put_tree(self, source: Path, files: list[str], name: str) -> None:
+    def put_tree(self, source: Source, name: str) -> None:
         with tempfile.TemporaryDirectory(prefix="vmlab-source-") as directory:
             archive = Path(directory, "source.tar")
             with tarfile.open(archive, "w") as tar:
-                for file in files:
-                    tar.add(source / file, f"{name}/{file}", recursive=False)
+                for file in source.files:
+                    content, status = source.read(file)
+                    member = tarfile.TarInfo(f"{name}/{file}")
+                    member.size, member.mode, member.mtime = len(content), status.st_mode & 0o777, status.st_mtime
+                    tar.addfile(member, BytesIO(content))
             self._guest.put(archive, f"{BUILD_DIRECTORY}/source.tar")
         self._guest.succeed(f"cd {BUILD_DIRECTORY} && tar -xf source.tar && rm source.tar")
 
     def run(self, command: str, *, timeout_s: float) -> Outcome:
-        environment = f"env -i PATH={_PATH} HOME={BUILD_DIRECTORY} LC_ALL=C"
         inner = shlex.quote(f"cd {BUILD_DIRECTORY} && {command}")
-        done = self._guest.run(f"{environment} sh -c {inner} 2>&1", timeout_s=timeout_s)
+        done = self._guest.run(f"env -i {shlex.join(ENVIRONMENT)} sh -c {inner} 2>&1", timeout_s=timeout_s)
         return Outcome(status=done.status, output=done.stdout)
 
     def get(self, name: str, local: Path) -> None:
-        self._guest.get(f"{BUILD_DIRECTORY}/{name}", local)
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise _no_result(name, "leads out of its directory")
+        path = f"{BUILD_DIRECTORY}/{name}"
+        found = self._guest.run(f"find {shlex.quote(path)} -maxdepth 0 -printf '%y %s'")
+        kind, _, size = found.stdout.strip().partition(" ")
+        if found.status != 0 or kind != "f":
+            raise _no_result(name, "is not a regular file" if kind else "is missing")
+        if not re.fullmatch(r"\d{1,18}", size) or int(size) > LARGEST_RESULT_MIB * 2**20:
+            raise _no_result(name, f"is larger than {LARGEST_RESULT_MIB} MiB")
+        self._guest.get(path, local)
 
     def close(self) -> None:
         self._guest.run(f"find {BUILD_DIRECTORY} -mindepth 1 -delete")
 
 
-def require_host_place(image: Image) -> None:
-    """Raise `HostError` when commands cannot run in the target's root file system on this host."""
-    place = HostPlace(image)
+def default_sandbox() -> Sandbox:
+    """Return the sandbox that builds on this host use: bubblewrap if it is installed."""
+    return Sandbox.BUBBLEWRAP if find_program("bwrap") is not None else Sandbox.OWN
+
+
+def require_host_place(image: Image, *, sandbox: Sandbox | None = None) -> None:
+    """Raise `HostError` when commands cannot be confined in the target's root file system on this host.
+
+    It proves it: a command reads its own privileges from /proc/self/status (proc(5)). Costs 50 ms.
+    """
+    place = HostPlace(image, sandbox=sandbox)
     try:
-        tried = place.run("true", timeout_s=60)
+        tried = place.run("cat /proc/self/status", timeout_s=60)
+    except BuildError as error:
+        raise _not_entered(image, error.message) from None
     finally:
         place.close()
     if tried.status != 0:
+        raise _not_entered(image, tried.output)
+    missing = unconfined(tried.output)
+    if missing:
         raise HostError(
-            f"cannot enter the root file system of {image.target_id} on this host",
-            hint="use --vmlab-build guest, or allow user namespaces for this user",
-            detail=tried.output,
+            f"this host does not confine a build: {', '.join(missing)}",
+            hint="use --vmlab-build guest, or run `vmlab setup` to install bubblewrap",
         )
 
 
-def _namespace() -> list[str]:
-    mine = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL"]
-    return mine if os.geteuid() == 0 else [*mine, "--user", "--map-root-user"]
+def unconfined(status: str) -> list[str]:
+    """Return the parts of a sandbox that a process's /proc/self/status shows to be missing. Pure."""
+    found = {key: value.split() for key, _, value in (row.partition(":") for row in status.splitlines())}
+    wanted = {
+        "capabilities are left": all(
+            found.get(f"Cap{name}") == ["0" * 16] for name in ("Inh", "Prm", "Eff", "Bnd", "Amb")
+        ),
+        "privileges can be gained": found.get("NoNewPrivs") == ["1"],
+        "system calls are not filtered": found.get("Seccomp") == ["2"],
+        "its user is root": "0" not in found.get("Uid", ["0"]),
+    }
+    return [words for words, holds in wanted.items() if not holds]
+
+
+def excess(usage: Usage) -> str:
+    """Return the reason to stop a build that uses so much; empty if it may continue. Pure."""
+    if usage.memory_mib > MEMORY_MIB:
+        return f"used more than {MEMORY_MIB} MiB of memory"
+    # The sandbox's own processes are among them.
+    return f"ran more than {PROCESSES} processes" if usage.processes > PROCESSES + 8 else ""
+
+
+def _filter() -> bytes:
+    machine = platform.machine()
+    try:
+        return filter_program(machine)
+    except KeyError:
+        raise HostError(f"this host's processor has no system call filter: {machine!r}") from None
+
+
+def _not_entered(image: Image, detail: str) -> HostError:
+    return HostError(
+        f"cannot enter the root file system of {image.target_id} on this host",
+        hint="use --vmlab-build guest, or allow user namespaces for this user",
+        detail=detail,
+    )
+
+
+def _no_result(name: str, why: str) -> BuildError:
+    return BuildError(f"the build's result {name!r} {why}", hint="the build must create it as a regular file")
+
+
+def _shortened(command: str) -> str:
+    return command if len(command) <= 60 else f"{command[:60]}…"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from vmlab.errors import BuildError, hides_frames
+from vmlab.errors import BuildError, UsageError, hides_frames
 from vmlab.image.image import BUILD_DIRECTORY
 from vmlab.module.source import Source
 from vmlab.reason.build import BuildReason, build_reason
@@ -49,7 +49,10 @@ def _place_of(reason: BuildReason, source: Source) -> str:
 def _first_use(symbol: str, files: Iterable[str], source: Source) -> str:
     word = re.compile(rf"\b{re.escape(symbol)}\b")
     for file in files:
-        text = (source.directory / file).read_text(encoding="utf-8", errors="replace")
+        try:
+            text = source.text(file)
+        except UsageError:
+            continue  # removed since; the reason is known without its line
         for number, line in enumerate(text.splitlines(), start=1):
             if word.search(line):
                 return f"{file}:{number}"

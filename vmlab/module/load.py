@@ -35,7 +35,7 @@ __tracebackhide__ = hides_frames
 
 def bring(guest: Guest, source: Source, built: Built) -> None:
     """Copy the module's sources and the built module to the paths that a build in the guest would use."""
-    GuestPlace(guest).put_tree(source.directory, list(source.files), source.build_name)
+    GuestPlace(guest).put_tree(source, source.build_name)
     guest.put(built.ko, built.guest_path)
 
 

@@ -6,11 +6,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vmlab.errors import UsageError
+from vmlab.system.beneath import NotTaken, kind_of, read_beneath
 
 # By-products of earlier builds in the user's tree are not sources: the digest must not depend on them.
 _BY_PRODUCTS = (".ko", ".mod.o", ".mod", ".mod.c", ".d", ".symvers", ".order", ".pyc")
@@ -24,6 +26,7 @@ LARGEST_MIB = 64
 # make splits words at blanks and interprets `:`, `=`, `#`, `$`, `%` and wildcards. Kbuild passes paths to `-Wp,`, which
 # splits at commas, and to a shell.
 _UNSAFE = re.compile(r"^-|[^\w.+@~^-]")
+_ONLY_FILES = "only regular files, and links to files in the directory, can be sources"
 _TAKEN = frozenset({"", ".names", "source.tar"})
 """Invalid names: the empty one, and those of the lab's files beside the sources."""
 
@@ -34,6 +37,8 @@ class Source:
 
     directory: Path
     files: tuple[str, ...]
+    sums: tuple[str, ...]
+    """SHA-256 of each file's executable bits and content."""
     digest: str
 
     @property
@@ -45,6 +50,18 @@ class Source:
         """Name of the directory's copy for the build: the directory's name, changed only if make cannot handle it."""
         name = _UNSAFE.sub("_", self.name)
         return f"module_{name.strip('.')}" if name in _TAKEN else name
+
+    def read(self, file: str) -> tuple[bytes, os.stat_result]:
+        """Return the content and the status of a file of it. Raises `UsageError` if it is not what was hashed."""
+        content, status = _read(self.directory, file, largest_bytes=LARGEST_MIB * 2**20)
+        if _sum(content, status.st_mode) != self.sums[self.files.index(file)]:
+            raise UsageError(f"{str(self.directory / file)!r} changed while it was used", hint="run the command again")
+        return content, status
+
+    def text(self, file: str) -> str:
+        """Return the text of a file of it as it is now. Raises `UsageError` if it is not a regular file any more."""
+        content, _ = _read(self.directory, file, largest_bytes=LARGEST_MIB * 2**20)
+        return content.decode("utf-8", errors="replace")
 
     def place(self, source: str) -> str:
         """Complete a position, `src/read.c:42` for `read.c:42`, if only one file's path matches: debug information may
@@ -66,6 +83,11 @@ def read_source(directory: Path) -> Source:
     return _gather(directory, [path for path in sorted(directory.rglob("*")) if _is_source(path, directory)])
 
 
+def read_files(directory: Path, files: Sequence[str]) -> Source:
+    """Read the given files of a directory, named relative to it; raises as `read_source`."""
+    return _gather(directory, [directory / file for file in files])
+
+
 def none_named(default: Path) -> UsageError:
     """Error for a run that needs a module, when none is configured and the default directory does not exist."""
     return UsageError(
@@ -76,33 +98,81 @@ def none_named(default: Path) -> UsageError:
 
 def read_programs(directory: Path) -> Source:
     """Read the C files directly in a directory, for programs that do not belong to a module."""
-    return _gather(directory, sorted(path for path in directory.iterdir() if path.suffix in (".c", ".h")))
+    found = sorted(path for path in directory.iterdir() if path.suffix in (".c", ".h"))
+    return _gather(directory, [path for path in found if _is_taken(path, directory)])
 
 
 def _gather(directory: Path, files: Sequence[Path]) -> Source:
     size = sum(path.stat().st_size for path in files)
-    if size > LARGEST_MIB * 2**20:
+    names = [_name(path, directory) for path in files]
+    digest, sums, rest = hashlib.sha256(), [], LARGEST_MIB * 2**20
+    for name in names if size <= rest else ():
+        content, status = _read(directory, name, largest_bytes=LARGEST_MIB * 2**20)
+        digest.update(f"{name}\0{status.st_mode & 0o111}\0{len(content)}\0".encode())
+        digest.update(content)
+        sums.append(_sum(content, status.st_mode))
+        rest -= len(content)
+    if size > LARGEST_MIB * 2**20 or rest < 0:
         raise UsageError(
             f"a module's sources must be at most {LARGEST_MIB} MiB, got {size // 2**20} MiB in {str(directory)!r}",
             hint="use --vmlab-module DIR with the module's directory",
         )
-    digest = hashlib.sha256()
-    for path in files:
-        content = path.read_bytes()
-        # A name may have bytes that are not UTF-8.
-        name = os.fsencode(path.relative_to(directory))
-        digest.update(name + f"\0{path.stat().st_mode & 0o111}\0{len(content)}\0".encode())
-        digest.update(content)
-    return Source(
-        directory=directory,
-        files=tuple(str(path.relative_to(directory)) for path in files),
-        digest=digest.hexdigest(),
+    return Source(directory=directory, files=tuple(names), sums=tuple(sums), digest=digest.hexdigest())
+
+
+def _name(path: Path, directory: Path) -> str:
+    name = str(path.relative_to(directory))
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"the name of a source must be UTF-8, got {os.fsencode(name)!r}", hint="rename it") from None
+    return name
+
+
+def _sum(content: bytes, mode: int) -> str:
+    return hashlib.sha256(b"%o\0" % (mode & 0o111) + content).hexdigest()
+
+
+def _read(directory: Path, name: str, *, largest_bytes: int) -> tuple[bytes, os.stat_result]:
+    """Return the content and status of a source. A link in the tree may name another file of the tree, and no other."""
+    path = directory / name
+    try:
+        inner = str(path.resolve().relative_to(directory.resolve())) if path.is_symlink() else name
+        return read_beneath(directory.resolve(), inner, largest_bytes=largest_bytes)
+    except NotTaken as error:
+        raise UsageError(f"the source {str(path)!r} {error}", hint=_ONLY_FILES) from None
+    except ValueError:
+        raise _leads_out(path) from None
+    except (OSError, RuntimeError) as error:
+        raise UsageError(f"the source {str(path)!r} cannot be read: {error}") from None
+
+
+def _is_taken(path: Path, directory: Path) -> bool:
+    """True for a regular file, and for a link to one in the tree; False for a directory or a link to nothing. Raises
+    `UsageError` for any other: nothing of the host may become a source."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    if path.is_symlink() and not path.resolve().is_relative_to(directory.resolve()):
+        raise _leads_out(path)
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise UsageError(f"the source {str(path)!r} is {kind_of(mode)}", hint=_ONLY_FILES)
+    return stat.S_ISREG(mode)
+
+
+def _leads_out(path: Path) -> UsageError:
+    return UsageError(
+        f"the source {str(path)!r} is a link that leads out of the module's directory",
+        hint="replace it with a copy, or with a link to a file in the directory",
     )
 
 
 def _is_source(path: Path, directory: Path) -> bool:
     inside = path.relative_to(directory).parts
-    if not path.is_file() or any(part in _SKIPPED_FOLDERS for part in inside) or path.name.endswith(_BY_PRODUCTS):
+    if any(part in _SKIPPED_FOLDERS for part in inside) or path.name.endswith(_BY_PRODUCTS):
+        return False
+    if not _is_taken(path, directory):
         return False
     if path.name.endswith(_OBJECTS):
         return not _is_made(path)

@@ -13,6 +13,7 @@ from typing import Any
 from vmlab.decode import structure
 from vmlab.errors import AssetError, UsageError
 from vmlab.store.seal import first_difference
+from vmlab.store.trees import ProvedTrees
 from vmlab.system.private import read_json
 
 MANIFEST = "manifest.json"
@@ -97,11 +98,11 @@ def load_object(path: Path, *, is_new: bool = False, is_shared: bool = False) ->
     )
 
 
-def check_object(item: StoredObject, *, deep: bool) -> None:
+def check_object(item: StoredObject, proved: ProvedTrees, *, deep: bool) -> None:
     """Raise `AssetError` when a file of an object differs from its manifest; `deep` hashes every file."""
     _, rows = _read_manifest(item.path, is_shared=item.is_shared)
     try:
-        difference = first_difference(item.path, rows, deep=deep)
+        difference = first_difference(item.path, rows, proved, deep=deep)
     except OSError as error:
         difference = (Path(str(error.filename)).name, f"cannot be read ({error.strerror})")
     if difference is not None:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vmlab.store.trees import ProvedTrees, tree_state
+
 _SMALL_BYTES = 4 * 2**20
 """Largest file that is hashed at every check, in milliseconds: a snapshot's device state or a module."""
 
@@ -28,10 +30,12 @@ def survey(directory: Path) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def first_difference(directory: Path, rows: Mapping[str, Mapping[str, Any]], *, deep: bool) -> tuple[str, str] | None:
+def first_difference(
+    directory: Path, rows: Mapping[str, Mapping[str, Any]], proved: ProvedTrees, *, deep: bool
+) -> tuple[str, str] | None:
     """Return the first file that differs from its row, and the difference; None when all match.
 
-    Without `deep`, a large file whose size and time match is not hashed.
+    Without `deep`, a large file whose size and time match is not hashed, nor a tree in a state that is proved.
     """
     for name, row in rows.items():
         file = directory / name
@@ -45,13 +49,20 @@ def first_difference(directory: Path, rows: Mapping[str, Mapping[str, Any]], *, 
             return name, "is neither a file nor a folder"
         if not is_tree and found.st_size > row["size"]:
             return name, f"has {found.st_size} bytes, expected {row['size']}"
-        as_sealed = found.st_mtime_ns == row["mtime_ns"] and (is_tree or found.st_size == row["size"])
+        # Before the hash: a later change has another state.
+        state = tree_state(file) if is_tree else ""
+        if is_tree:
+            as_sealed = proved.has(name, state)
+        else:
+            as_sealed = found.st_mtime_ns == row["mtime_ns"] and found.st_size == row["size"]
         is_small = not is_tree and found.st_size <= _SMALL_BYTES
         if as_sealed and not is_small and not deep:
             continue
         digest = _tree(file)[1] if is_tree else _sha256(file)
         if digest != row["sha256"]:
             return name, f"has SHA-256 {digest[:12]}…, expected {row['sha256'][:12]}…"
+        if is_tree and not as_sealed:
+            proved.add(name, state)
     return None
 
 
@@ -79,9 +90,9 @@ def _tree(directory: Path) -> tuple[int, str]:
         links = [name for name in folders if Path(folder, name).is_symlink()]
         for name in sorted([*names, *links]):
             path = Path(folder, name)
-            digest.update(f"{path.relative_to(directory)}\0".encode())
+            digest.update(os.fsencode(path.relative_to(directory)) + b"\0")
             if path.is_symlink():
-                digest.update(str(path.readlink()).encode())
+                digest.update(os.fsencode(path.readlink()))
             elif path.is_file():
                 total += path.stat().st_size
                 digest.update(bytes([path.stat().st_mode >> 6 & 1]) + bytes.fromhex(_sha256(path)))

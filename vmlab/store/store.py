@@ -27,6 +27,7 @@ from vmlab.store.object import StoredObject as StoredObject
 from vmlab.store.object import digest_of as digest_of
 from vmlab.store.place import object_paths, require_directory
 from vmlab.store.seal import survey, sync
+from vmlab.store.trees import ProvedTrees, tree_state
 from vmlab.system.files import disk_error, is_directory, is_file, remove_tree, replace_file
 from vmlab.system.lock import open_lock, take, try_take
 from vmlab.system.private import read_json
@@ -78,14 +79,14 @@ class Store:
         shared = self._shared_path(kind, digest)
         if shared is not None:
             known = load_object(shared, is_shared=True)
-            check_object(known, deep=False)
+            check_object(known, self._proved_trees(kind, digest, is_shared=True), deep=False)
             return known
         path = self.object_path(kind, digest)
         require_directory(self.root)
         if not is_file(path / MANIFEST):
             return None
         found = load_object(path)
-        check_object(found, deep=False)
+        check_object(found, self._proved_trees(kind, digest), deep=False)
         with contextlib.suppress(OSError):
             os.utime(path / MANIFEST)
         return found
@@ -165,7 +166,7 @@ class Store:
 
     def verify(self, item: StoredObject) -> None:
         """Hash every file of an object; raises `AssetError` naming the first that differs from the manifest."""
-        check_object(item, deep=True)
+        check_object(item, self._proved_trees(item.kind, item.digest, is_shared=item.is_shared), deep=True)
 
     def remove(self, item: StoredObject) -> bool:
         """Remove an object; a rename first, so that no reader sees half of it. Returns False when it is held, or in the
@@ -193,6 +194,7 @@ class Store:
                 raise disk_error(error, path) from None
             finally:
                 remove_tree(grave.parent)
+            self._proved_trees(kind, digest).forget()
         return True
 
     @contextlib.contextmanager
@@ -316,6 +318,10 @@ class Store:
         """Return the path of an object, which may not exist yet."""
         return self.root / "objects" / kind / digest
 
+    def _proved_trees(self, kind: str, digest: str, *, is_shared: bool = False) -> ProvedTrees:
+        place = "shared-" if is_shared else ""
+        return ProvedTrees(self.root / "notes" / f"tree-{place}{kind}-{digest}.json")
+
     def _directory(self, name: str) -> Path:
         """Return a directory of the store. Those that are made are for this user alone: its disks contain keys."""
         path = self.root / name
@@ -342,6 +348,7 @@ class Store:
             if path.is_file():
                 path.chmod(path.stat().st_mode & 0o700)
         sync(work)  # before the survey: a file's size on disk may be known only once it is written
+        states = {path.name: tree_state(path) for path in work.iterdir() if path.is_dir()}
         manifest = {"schema": 1, "inputs": inputs, "facts": dict(facts), "created": time.time(), "files": survey(work)}
         replace_file(work / MANIFEST, json.dumps(manifest, indent=1))
         (work / MANIFEST).chmod(0o600)
@@ -349,6 +356,8 @@ class Store:
         final = self._directory(f"objects/{kind}") / digest
         remove_tree(final)  # an object without a manifest, which `find` ignores
         work.rename(final)
+        for name, state in states.items():
+            self._proved_trees(kind, digest).add(name, state)
         return load_object(final, is_new=True)
 
 

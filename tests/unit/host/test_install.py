@@ -43,7 +43,7 @@ class Host:
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
-    fake = Host("apt-get", "sudo", "setpriv")
+    fake = Host("apt-get", "sudo", "setpriv", "bwrap")
     keyring = tmp_path / "keyring.gpg"
     keyring.touch()
     rows = [row for row in install.REQUIREMENTS if not row.name.startswith("/")]
@@ -96,6 +96,27 @@ def test_another_distribution_is_told_the_programs(host: Host, monkeypatch: pyte
     with pytest.raises(HostError, match="missing on this host: qemu-system-x86_64") as caught:
         install.set_up(lambda _: None, [Architecture.AMD64])
     assert "package manager" in caught.value.hint
+
+
+def test_root_also_installs_what_is_optional(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    _be(monkeypatch, 0)
+    host.programs |= _COMPLETE
+    host.programs.remove("bwrap")
+    install.set_up(lambda _: None, [Architecture.AMD64])
+    assert host.ran == ["apt-get update -q", "apt-get install -y --no-install-recommends bubblewrap"]
+
+
+def test_a_user_without_sudo_is_told_of_what_is_optional_and_goes_on(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _be(monkeypatch, 1000)
+    host.programs |= _COMPLETE
+    host.programs.remove("bwrap")
+    said: list[str] = []
+    install.set_up(said.append, [Architecture.AMD64])
+    assert len(said) == 1
+    assert said[0].startswith("bubblewrap is not installed: it confines builds on this host")
+    assert "type: sudo apt-get install -y --no-install-recommends bubblewrap" in said[0]
 
 
 _BOTH = (Architecture.AMD64, Architecture.ARM64)

@@ -39,7 +39,7 @@ class FakePlace:
         kernel: str = _KERNEL,
         compilers: str = f"gcc-12\t{_KERNEL}",
         make: Outcome | None = None,
-        listing: str = "fib/fib.ko\n",
+        listing: str = "fib/fib.ko\0",
         missing: tuple[str, ...] = (),
     ) -> None:
         self.kernel = kernel
@@ -50,8 +50,8 @@ class FakePlace:
         self.commands: list[str] = []
         self.is_closed = False
 
-    def put_tree(self, source: Path, files: list[str], name: str) -> None:
-        self.commands.append(f"put {len(files)} of {source.name} as {name}")
+    def put_tree(self, source: Source, name: str) -> None:
+        self.commands.append(f"put {len(source.files)} of {source.name} as {name}")
 
     def run(self, command: str, *, timeout_s: float) -> Outcome:
         assert timeout_s > 0
@@ -231,7 +231,7 @@ def test_a_failed_build_is_not_cached(source: Source, store: Store) -> None:
     ("listing", "words"),
     [
         ("", "made no .ko file"),
-        ("fib/one.ko\nfib/two.ko\n", "makes several modules: one.ko, two.ko"),
+        ("fib/one.ko\0fib/two.ko\0", "makes several modules: one.ko, two.ko"),
     ],
 )
 def test_which_module_came_out_must_be_clear(source: Source, store: Store, listing: str, words: str) -> None:
@@ -241,7 +241,7 @@ def test_which_module_came_out_must_be_clear(source: Source, store: Store, listi
 
 
 def test_of_several_modules_the_one_named_like_its_directory_is_taken(source: Source, store: Store) -> None:
-    assert _build(source, FakePlace(listing="fib/a.ko\nfib/fib.ko\n"), store).ko.name == "fib.ko"
+    assert _build(source, FakePlace(listing="fib/a.ko\0fib/fib.ko\0"), store).ko.name == "fib.ko"
 
 
 @pytest.fixture
@@ -252,7 +252,7 @@ def spaced(tmp_path: Path) -> Source:
 
 
 def test_a_directory_with_a_blank_in_its_name_is_built_under_another(spaced: Source, store: Store) -> None:
-    place = FakePlace(listing="my_module/other.ko\nmy_module/my-module.ko\n")
+    place = FakePlace(listing="my_module/other.ko\0my_module/my-module.ko\0")
 
     built = _build(spaced, place, store)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,25 @@ def test_a_module_by_another_compiler_fits_only_when_that_is_waived(ko: Path) ->
         with pytest.raises(BuildError, match=r"GCC: \(Debian 12\.2\.0-14\) 12\.2\.0"):
             _require(info, version=version)
     _require(info, version="14.2.0", is_waived=True)
+
+
+@pytest.mark.parametrize(("kind", "flags"), [(8, 0), (1, 0x800)])  # SHT_NOBITS, and SHF_COMPRESSED
+def test_a_section_whose_size_is_only_a_number_is_not_read(ko: Path, kind: int, flags: int) -> None:
+    data = bytearray(ko.read_bytes())
+    (headers,) = struct.unpack_from("<Q", data, 0x28)
+    # .modinfo is the first section after the empty one: its type, flags, and size of 256 TiB.
+    struct.pack_into("<IQ", data, headers + 64 + 4, kind, flags)
+    struct.pack_into("<Q", data, headers + 64 + 32, 2**48 if kind == 8 else 24)
+    ko.write_bytes(data)
+
+    with pytest.raises(BuildError, match="is not a kernel module"):
+        inspect_module(ko)
+
+
+def test_a_damaged_file_is_one_line(ko: Path) -> None:
+    data = bytearray(ko.read_bytes())
+    struct.pack_into("<Q", data, 0x28, 2**40)
+    ko.write_bytes(data)
+
+    with pytest.raises(BuildError, match=r"'fib-drv\.ko' is not an ELF file"):
+        inspect_module(ko)
