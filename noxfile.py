@@ -74,6 +74,7 @@ def tests(session: nox.Session) -> None:
     session.notify("api")
     _prepare(session)
     session.run("pytest", "tests/unit", "tests/plugin", "-q", "-n", "auto")
+    session.run("pytest", "tests/hostile", "-q", "-n", "auto", "--vmlab-target", LAB_CI_TARGETS, *session.posargs)
     for what, targets in ((QUICK, CI_TARGETS), (THOROUGH, THOROUGH_CI_TARGETS)):
         session.run("pytest", "tests/fibdrv", *what, *SIDE_BY_SIDE, "--vmlab-target", targets, *session.posargs)
     with session.chdir("examples/answer"):

@@ -166,6 +166,8 @@ images() {
 
 run() {
 	require_minutes
+	# The workflow decides these, not the checkout's pyproject.toml: what a guest reaches, and whether it outlives the job.
+	export VMLAB_NETWORK="${VMLAB_NETWORK:-no}" VMLAB_KEEP="${VMLAB_KEEP:-no}"
 	local status=0
 	# The lab's own tests: no conftest.py, no pytest configuration of the checkout; its [tool.vmlab] counts.
 	local -a python=("$STATE_PYTHON" -I) tests=(--noconftest -c /dev/null --pyargs -- vmlab.plugin.smoke)

@@ -79,6 +79,21 @@ def test_no_file_of_a_checkout_is_run_while_an_environment_is_made(runner: Runne
     assert "No module named pip" in runner.logs["prepare"]
 
 
+def test_a_checkout_gives_its_guests_no_network_and_keeps_none(runner: Runner, tmp_path: Path) -> None:
+    python = environment_with_vmlab(tmp_path / "venv")
+    wrapper = tmp_path / "python"
+    wrapper.write_text(
+        f'#!/bin/sh\ncase "$*" in *" images key"*) ;; *" images "*) exit 0 ;;\n'
+        f'*" pytest "*) echo "network=$VMLAB_NETWORK keep=$VMLAB_KEEP"; exit 0 ;; esac\nexec "{python}" "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    (runner.workspace / "pyproject.toml").write_text("[tool.vmlab]\nnetwork = true\nkeep = true\n")
+
+    runner.run(ROOT / "action.yml", targets="debian12-6.1", accel="tcg", python=str(wrapper), cache="false")
+
+    assert "network=no keep=no" in runner.logs["run"]
+
+
 @pytest.mark.parametrize("key", ["store", "lock"])
 def test_a_checkout_does_not_choose_the_store_or_the_lock(key: str, runner: Runner, tmp_path: Path) -> None:
     python = environment_with_vmlab(tmp_path / "venv")
