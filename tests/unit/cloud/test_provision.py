@@ -23,7 +23,6 @@ from vmlab.cloud.recipe import load_cloud_recipe
 from vmlab.errors import AssetError, MachineLost
 from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.firmware import UefiFiles
-from vmlab.image.keys import lab_keys
 from vmlab.image.sealed import unpack_members
 from vmlab.lab.lab import Lab
 from vmlab.machine.machine import Machine
@@ -57,9 +56,8 @@ def _cloud(target: Target) -> CloudKernel:
 
 
 def _inputs(lab: Lab, target: Target, cloud: CloudKernel | None = None, row: LockedImage = _ROW) -> Mapping[str, Any]:
-    keys = lab_keys(lab.store)
     recipe = load_cloud_recipe(PackageManager.APT)
-    return provision.image_inputs(target, cloud or _cloud(target), row, recipe, keys)
+    return provision.image_inputs(target, cloud or _cloud(target), row, recipe)
 
 
 def test_every_word_of_a_row_counts(lab: Lab, target: Target) -> None:
