@@ -270,7 +270,7 @@ def test_a_fork_bomb_ends(place: HostPlace) -> None:
 
 def test_more_processes_than_the_limit_are_not_started(place: HostPlace) -> None:
     each = "$p = fork; last if !defined $p; $n++; sleep 20 if !$p"
-    output = _attempt(place, f"perl -e 'for (1..{PROCESSES + 100}) {{ {each} }} print \"n=$n;\"; kill 9, -1'")
+    output = _attempt(place, f"perl -e '$| = 1; for (1..{PROCESSES + 100}) {{ {each} }} print \"n=$n;\"; kill 9, -1'")
 
     assert int(output.split("n=")[1].split(";")[0]) < PROCESSES
 

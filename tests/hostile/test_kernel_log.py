@@ -148,7 +148,7 @@ def test_a_taint_that_is_no_number_is_one_clear_error(taint: str) -> None:
 
 
 def test_a_guest_that_logs_for_ever_is_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vmlab.guest.kernel_log._MOST_RECORDS", 1000)
+    monkeypatch.setattr("vmlab.guest.kernel_log.MOST_RECORDS", 1000)
     numbers = iter(range(10**9))
 
     def answer(command: str) -> Completed:
@@ -218,7 +218,7 @@ def test_a_console_without_an_end_is_read_at_its_two_ends(tmp_path: Path) -> Non
 
 def test_a_console_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console_module, "MOST_DISK_BYTES", 4 << 20)
-    monkeypatch.setattr(console_module, "_KEPT_BYTES", 1 << 20)
+    monkeypatch.setattr(console_module, "KEPT_BYTES", 1 << 20)
     console = Console(tmp_path / "console")
     lines = b"".join(b"[%12.6f] line %06d\n" % (number, number) for number in range(2000))
     # QEMU opens the file once and writes at its own offset.
@@ -243,7 +243,7 @@ def test_a_panic_is_remembered_when_its_part_of_the_console_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(console_module, "MOST_DISK_BYTES", 1 << 20)
-    monkeypatch.setattr(console_module, "_KEPT_BYTES", 64 << 10)
+    monkeypatch.setattr(console_module, "KEPT_BYTES", 64 << 10)
     console = Console(tmp_path / "console")
     console.path.write_bytes(b"x" * 500_000 + b"\nKernel panic - not syncing: hello\n" + b"x" * 2_000_000)
 

@@ -185,7 +185,7 @@ def test_a_program_that_was_upgraded_while_it_ran_is_still_known(tmp_path: Path)
     program = tmp_path / "program"
     program.write_bytes(Path("/bin/sleep").read_bytes())
     program.chmod(0o755)
-    with subprocess.Popen([str(program), "60"]) as child:
+    with subprocess.Popen(["sleep", "60"], executable=program) as child:
         identity = ProcessIdentity.of(child.pid)
         program.unlink()
 

@@ -219,7 +219,8 @@ def _finish(book: Accounting, *collected: str, reported: tuple[str, ...] = (), s
     session = SimpleNamespace(items=items, exitstatus=status, testsfailed=0, config=config, **stops)
     book.pytest_sessionfinish(cast("pytest.Session", session), status)
     said: list[str] = []
-    terminal = SimpleNamespace(section=said.append, write_line=lambda line, **_: said.append(line))
+    writer = SimpleNamespace(get_terminal_writer=lambda: None)
+    terminal = SimpleNamespace(config=writer, section=said.append, write_line=lambda line, **_: said.append(line))
     book.pytest_terminal_summary(cast("pytest.TerminalReporter", terminal))
     return "\n".join(said), session.exitstatus
 

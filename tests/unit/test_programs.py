@@ -37,7 +37,7 @@ _ESSENTIAL = {
     "fallocate": "util-linux",
     "flock": "util-linux",
     **dict.fromkeys(
-        ("chmod", "chroot", "cp", "echo", "env", "ls", "printf", "rm", "seq", "sleep", "stat", "touch", "true"),
+        ("cat", "chmod", "chroot", "cp", "echo", "env", "ls", "printf", "rm", "seq", "sleep", "stat", "touch", "true"),
         "coreutils",
     ),
 }
@@ -49,7 +49,7 @@ _BROUGHT = {"qemu-img": "qemu-utils", "qemu-io": "qemu-utils"}
 _SCRIPTS = {"codespell", "mypy", "pytest", "python", "ruff", "shellcheck", "sphinx-build", "twine", "vmlab", "zizmor"}
 # Optional programs, and the effect of their absence.
 _BETTER = {
-    "gpgv": "a publisher's signature is not checked, and the lock says so",
+    "gpgv": "`vmlab images lock` refuses what it could not check, and names the package",
     "npx": "`nox -s lint` installs Node.js from PyPI",
 }
 # Names that no machine has, for tests of missing programs.

@@ -144,7 +144,7 @@ def test_a_row_that_was_tried_is_told_and_its_guests_words_are_no_commands(
     assert f"### sid-cloudimg-newest: {verdict}\n" in summary.read_text()
     asked = [line for line in (tmp_path / "tried" / "trial.txt").read_text().splitlines() if "-m vmlab" in line]
     lock = tmp_path / "tried" / "lock.toml"
-    assert asked[0] == f"{lock} -m vmlab images lock sid-cloudimg-newest"
+    assert asked[0] == f"{lock} -m vmlab images lock --unchecked sid-cloudimg-newest"
     assert len(asked) == (2 if status == 0 else 1)
     token = done.stdout.splitlines()[0].removeprefix("::stop-commands::")
     stopped, _, heard = done.stdout.partition(f"\n::{token}::\n")

@@ -34,11 +34,12 @@ class Offer:
     """Fingerprint of the key that signed the list; empty when the signature was not checked."""
 
 
-def look(image: CloudImage, web: Web, *, notice: Say = silent) -> LockedImage:
+def look(image: CloudImage, web: Web, *, notice: Say = silent, unchecked: Say = silent) -> LockedImage:
     """Return the publisher's current file as a row of the lock, from the first of its addresses that answers.
 
-    Sends two to four small requests; the file itself is not fetched. `notice` gets the state of the list's signature.
-    Raises `AssetError` when no address answers.
+    Sends two to four small requests; the file itself is not fetched. `notice` gets the state of the list's signature,
+    and `unchecked` too if the list is signed and this host cannot check that. Raises `AssetError` when no address
+    answers.
     """
     faults: list[AssetError] = []
     for place in range(len(image.urls)):
@@ -52,7 +53,10 @@ def look(image: CloudImage, web: Web, *, notice: Say = silent) -> LockedImage:
         except AssetError as error:
             faults.append(error)
         else:
-            notice(f"{image.id}: {_about_signature(image, offer)}")
+            signature = _about_signature(image, offer)
+            notice(f"{image.id}: {signature}")
+            if image.signature and not offer.signer:
+                unchecked(signature)
             return LockedImage(
                 id=image.id, name=offer.name, size_bytes=size, algorithm=image.algorithm, digest=offer.digest
             )
@@ -97,7 +101,7 @@ def _about_signature(image: CloudImage, offer: Offer) -> str:
         return f"its list is signed by {offer.signer}"
     if not image.signature:
         return "its list has no known signature"
-    return f"its list's signature was not checked: this host lacks gpgv, or all of {', '.join(image.keyrings)}"
+    return f"its list's signature was not checked: this host lacks gpgv or all of {', '.join(image.keyrings)}"
 
 
 def all_failed(image: CloudImage, faults: list[AssetError]) -> AssetError:

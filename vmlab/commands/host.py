@@ -48,6 +48,7 @@ def _setup(_: argparse.Namespace, settings: Settings) -> int:
         _step,
         architectures_of(chosen),
         uefi=uefi_architectures_of(chosen),
+        keyrings={row.cloud.image.keyrings for row in chosen if row.cloud is not None and row.cloud.image.signature},
     )
     return 0
 

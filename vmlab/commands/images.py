@@ -48,6 +48,9 @@ def add_commands(commands: Commands) -> None:
     which = "targets on cloud images, or publishers' images; default: all"
     lock = images.add("lock", _lock, "lock the files that publishers offer now", settings=("catalogue", "lock"))
     _named(lock, which)
+    lock.add_argument(
+        "--unchecked", action="store_true", help="also lock files whose list's signature this host cannot check"
+    )
     check = images.add("check", _check, "list the locked files that changed since", settings=("catalogue", "lock"))
     _named(check, which)
     attempt = images.add(
@@ -136,7 +139,7 @@ def _lock(chosen: argparse.Namespace, settings: Settings) -> int:
     from vmlab.commands import publishers
 
     images = publishers.chosen_images(open_lab(settings).matrix, chosen.names)
-    is_whole = publishers.lock_images(images, settings, say=say)
+    is_whole = publishers.lock_images(images, settings, say=say, is_unchecked_accepted=chosen.unchecked)
     path = lock_of(settings).path
     if path.exists():
         say(f"lock: {path}")

@@ -10,9 +10,11 @@ from vmlab.catalogue.matrix import Matrix
 from vmlab.cloud.http import Web
 from vmlab.cloud.lock import LockedImage, lock_of, write_lock
 from vmlab.cloud.publisher import look
-from vmlab.context import Say
+from vmlab.context import Say, silent
 from vmlab.errors import AssetError, UsageError
 from vmlab.settings import Settings
+
+_ACCEPT = "`vmlab setup --vmlab-target TARGET` installs both, and --unchecked locks the file without"
 
 
 def chosen_images(matrix: Matrix, words: Iterable[str]) -> tuple[CloudImage, ...]:
@@ -33,18 +35,30 @@ def chosen_images(matrix: Matrix, words: Iterable[str]) -> tuple[CloudImage, ...
     return tuple(chosen.values()) or matrix.images
 
 
-def lock_images(images: Iterable[CloudImage], settings: Settings, *, say: Say, web: Web | None = None) -> bool:
+def lock_images(
+    images: Iterable[CloudImage],
+    settings: Settings,
+    *,
+    say: Say,
+    web: Web | None = None,
+    is_unchecked_accepted: bool = False,
+) -> bool:
     """Query the current file of each image and write it into the lock; False if a publisher did not answer.
 
-    Fetches the publishers' checksum lists, not the images. A row whose publisher does not answer stays as it is. The
-    lock is written after each answer, so an interrupted command loses nothing.
+    A file whose list is signed is refused, and the result is False, if this host cannot check the signature, unless
+    `is_unchecked_accepted`. Fetches the publishers' checksum lists, not the images. A row that is not written stays as
+    it is. The lock is written after each answer, so an interrupted command loses nothing.
     """
     lock = lock_of(settings)
     is_whole = True
     with web or Web() as asked:
         for image in images:
             signatures: list[str] = []
-            offered = _ask(image, asked, say, notice=signatures.append)
+            unchecked: list[str] = []
+            offered = _ask(image, asked, say, notice=signatures.append, unchecked=unchecked.append)
+            if offered is not None and unchecked and not is_unchecked_accepted:
+                say(f"{'refused':10} {image.id}: {unchecked[0]} ({_ACCEPT})")
+                offered = None
             is_whole = is_whole and offered is not None
             if offered is None:
                 continue
@@ -77,9 +91,9 @@ def check_images(images: Iterable[CloudImage], settings: Settings, *, say: Say, 
     return is_still
 
 
-def _ask(image: CloudImage, web: Web, say: Say, *, notice: Say = lambda _: None) -> LockedImage | None:
+def _ask(image: CloudImage, web: Web, say: Say, *, notice: Say = silent, unchecked: Say = silent) -> LockedImage | None:
     try:
-        return look(image, web, notice=notice)
+        return look(image, web, notice=notice, unchecked=unchecked)
     except AssetError as error:
         say(f"{'no answer':10} {error.one_line}")
         return None

@@ -17,7 +17,7 @@ __tracebackhide__ = hides_frames
 # read(2) returns one record, and blocks after the last unless the file is non-blocking. If the next record was
 # overwritten, it fails once with EPIPE, so the program is restarted (Documentation/ABI/testing/dev-kmsg). A start takes
 # 15 to 30 ms under TCG: the line keeps the log open, and one program reads the taint and the new records.
-_MOST_RECORDS = 50_000
+MOST_RECORDS = 50_000
 """Maximum of records kept from earlier reads: a default log buffer of the kernel holds some thousands. A guest that
 serves many tests would fill the memory, and each read sorts them."""
 _TAINT_VALUE = re.compile(r"\d{1,20}", re.ASCII)
@@ -76,7 +76,7 @@ class KernelLog:
             raise GuestError(f"the kernel log cannot be read: its taint value is {taint[:40]!r}")
         self.taint = int(taint)
         self.left_out = done.left_out
-        for number in sorted(self._records)[:-_MOST_RECORDS]:
+        for number in sorted(self._records)[:-MOST_RECORDS]:
             del self._records[number]
         self._records.update((record.sequence, record) for record in parse_kmsg(text))
         if self._start is None and self._records:

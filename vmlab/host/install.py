@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,6 +110,12 @@ REQUIREMENTS = (
         is_optional=True,
     ),
 )
+_KEYS_REASON = "lets `vmlab images lock` check publishers' signatures"
+# Packages of publishers' keys, by the beginning of a key file's path; Debian and Ubuntu have both.
+_KEY_PACKAGES = {
+    "/usr/share/keyrings/ubuntu-": "ubuntu-keyring",
+    "/usr/share/distribution-gpg-keys/": "distribution-gpg-keys",
+}
 
 
 def missing_requirements(
@@ -122,9 +128,20 @@ def missing_requirements(
     return [row for row in needed if not row.is_there()]
 
 
-def missing_options() -> list[Requirement]:
-    """Optional requirements that are missing here."""
-    return [row for row in REQUIREMENTS if row.is_optional and not row.is_there()]
+def missing_options(keyrings: Iterable[Sequence[str]] = ()) -> list[Requirement]:
+    """Optional requirements that are missing here; each of `keyrings` lists the places of one publisher's key."""
+    options = [row for row in REQUIREMENTS if row.is_optional]
+    places = [names for names in keyrings if not any(Path(name).exists() for name in names)]
+    packages = {
+        package: Requirement(name=name, package=package, reason=_KEYS_REASON, is_optional=True)
+        for names in places
+        for name in names
+        for start, package in _KEY_PACKAGES.items()
+        if name.startswith(start)
+    }
+    if packages:
+        options.append(Requirement(name="gpgv", package="gpgv", reason=_KEYS_REASON, is_optional=True))
+    return [row for row in (*options, *packages.values()) if not row.is_there()]
 
 
 def _is_needed(row: Requirement, architectures: tuple[Architecture, ...], uefi: tuple[Architecture, ...]) -> bool:
@@ -142,9 +159,14 @@ def install_command(requirements: list[Requirement]) -> str:
 
 
 def set_up(
-    say: Callable[[str], None], architectures: Iterable[Architecture], *, uefi: Iterable[Architecture] = ()
+    say: Callable[[str], None],
+    architectures: Iterable[Architecture],
+    *,
+    uefi: Iterable[Architecture] = (),
+    keyrings: Iterable[Sequence[str]] = (),
 ) -> None:
-    """Install the requirements of targets of these architectures, of which `uefi` boot by UEFI firmware.
+    """Install the requirements of targets of these architectures, of which `uefi` boot by UEFI firmware, and the keys
+    of publishers: each of `keyrings` lists the places of one.
 
     Needs root or passwordless sudo, else raises `HostError` with the command to type. Does nothing if all are
     installed; needs the package mirrors otherwise. An optional one that cannot be installed is reported with `say`.
@@ -159,15 +181,15 @@ def set_up(
         still = missing_requirements(architectures, uefi=uefi)
         if still:
             raise HostError(f"still missing after installation: {', '.join(row.name for row in still)}")
-    _add_options(say)
+    _add_options(say, keyrings)
     _allow_subordinate_ids(say)
     for architecture in architectures:
         if not runs_programs_of(architecture):
             _register_emulator(architecture, say)
 
 
-def _add_options(say: Callable[[str], None]) -> None:
-    for row in missing_options():
+def _add_options(say: Callable[[str], None], keyrings: Iterable[Sequence[str]]) -> None:
+    for row in missing_options(keyrings):
         try:
             prefix = _privilege([row])
             say(f"installing {row.package}")

@@ -24,7 +24,7 @@ MOST_BYTES = 16 << 20
 MOST_DISK_BYTES = 64 << 20
 """Maximum that the file occupies, but for what is printed in `_TRIM_S`: guests share a disk. A serial port prints
 up to 1 MB/s."""
-_KEPT_BYTES = 16 << 20
+KEPT_BYTES = 16 << 20
 """Size of the beginning, and at least of the end, that trimming keeps."""
 _TRIM_S = 5.0
 _PUNCH_TIMEOUT_S = 60.0
@@ -131,14 +131,14 @@ class Console:
         Offsets in the file must stay those of the text: the middle becomes a hole (fallocate(2),
         FALLOC_FL_PUNCH_HOLE). A file system without holes keeps the file as it is.
         """
-        start, end = max(_KEPT_BYTES, self._hole[1]), self.size() - _KEPT_BYTES
+        start, end = max(KEPT_BYTES, self._hole[1]), self.size() - KEPT_BYTES
         if self.size() - (self._hole[1] - self._hole[0]) <= MOST_DISK_BYTES:
             return
         self.panic()
         words = ["fallocate", "--punch-hole", "--offset", str(start), "--length", str(end - start), str(self.path)]
         with contextlib.suppress(VmlabError):
             if run(words, timeout_s=_PUNCH_TIMEOUT_S).ok:
-                self._hole = (_KEPT_BYTES, end)
+                self._hole = (KEPT_BYTES, end)
 
 
 @contextlib.contextmanager

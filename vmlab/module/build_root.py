@@ -11,7 +11,6 @@ import platform
 import re
 import shlex
 import tarfile
-import tempfile
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -31,11 +30,12 @@ from vmlab.module.sandbox import (
     limits_of,
     read_identity,
 )
-from vmlab.module.source import Source
+from vmlab.module.source import LARGEST_MIB, Source
 from vmlab.module.stage import Stage
 from vmlab.settings import BuildPlace
 from vmlab.system.beneath import NotTaken, copy_beneath, write_beneath
 from vmlab.system.process import find_program
+from vmlab.system.scratch import ScratchDirectory
 from vmlab.system.seccomp import filter_program
 from vmlab.system.watched import Usage, run_watched
 
@@ -146,8 +146,8 @@ class GuestPlace:
         self._guest = guest
 
     def put_tree(self, source: Source, name: str) -> None:
-        with tempfile.TemporaryDirectory(prefix="vmlab-source-") as directory:
-            archive = Path(directory, "source.tar")
+        with ScratchDirectory(needed_mib=LARGEST_MIB, what="a module's sources") as directory:
+            archive = directory / "source.tar"
             with tarfile.open(archive, "w") as tar:
                 for file in source.files:
                     content, status = source.read(file)

@@ -19,7 +19,7 @@ from vmlab.system.private import read_json
 MANIFEST = "manifest.json"
 _MANIFEST_BYTES = 4 * 2**20
 """Largest manifest: a thousand times the usual size."""
-_WORDS = ("target", "release", "name", "ko", "cloud_image", "compiler", "root")
+_WORDS = ("target", "release", "name", "ko", "cloud_image", "root")
 """Facts that are text."""
 _SHARED_HINT = "have the shared store's maintainer rebuild it, or build it here: run without --vmlab-shared-store"
 

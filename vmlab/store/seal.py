@@ -24,7 +24,7 @@ def survey(directory: Path) -> dict[str, dict[str, Any]]:
     rows = {}
     for path in sorted(directory.iterdir()):
         found = path.stat()
-        size, digest = _tree(path) if path.is_dir() else (found.st_size, _sha256(path))
+        size, digest = tree_sum(path) if path.is_dir() else (found.st_size, _sha256(path))
         disk = size if path.is_dir() else min(size, found.st_blocks * 512)
         rows[path.name] = {"size": size, "disk": disk, "sha256": digest, "mtime_ns": found.st_mtime_ns}
     return rows
@@ -58,7 +58,7 @@ def first_difference(
         is_small = not is_tree and found.st_size <= _SMALL_BYTES
         if as_sealed and not is_small and not deep:
             continue
-        digest = _tree(file)[1] if is_tree else _sha256(file)
+        digest = tree_sum(file)[1] if is_tree else _sha256(file)
         if digest != row["sha256"]:
             return name, f"has SHA-256 {digest[:12]}…, expected {row['sha256'][:12]}…"
         if is_tree and not as_sealed:
@@ -81,7 +81,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _tree(directory: Path) -> tuple[int, str]:
+def tree_sum(directory: Path) -> tuple[int, str]:
     """Return the size and digest of a tree: names, link targets, and contents with their executable bits."""
     total, digest = 0, hashlib.sha256()
     for folder, folders, names in os.walk(directory):

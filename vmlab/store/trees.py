@@ -51,7 +51,9 @@ class ProvedTrees:
     def add(self, name: str, state: str) -> None:
         """Remember a state; a store that cannot be written to forgets it."""
         with contextlib.suppress(OSError, HostError):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Path.mkdir() gives its mode to the last directory only.
+            for directory in (self._path.parents[1], self._path.parent):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             replace_file(self._path, json.dumps(self._read() | {name: state}))
 
     def forget(self) -> None:

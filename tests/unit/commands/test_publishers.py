@@ -73,6 +73,27 @@ def test_what_is_offered_is_locked_without_being_fetched(publisher: Publisher, s
     assert _lock(settings, image)[1][0].startswith("unchanged  ")
 
 
+def test_a_signed_list_that_cannot_be_checked_is_locked_only_when_that_is_asked(
+    publisher: Publisher, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmlab.cloud.publisher.find_keyring", lambda _: None)
+    image = dataclasses.replace(image_at(publisher), signature=".gpg", keyrings=("/nowhere/key",))
+
+    is_whole, (line,) = _lock(settings, image)
+
+    assert not is_whole
+    assert line.startswith(
+        f"refused    {image.id}: its list's signature was not checked: this host lacks gpgv or all of"
+    )
+    assert lock_of(settings).rows == {}
+
+    said: list[str] = []
+    web = Web(pause=Waits())
+    assert publishers.lock_images([image], settings, say=said.append, web=web, is_unchecked_accepted=True)
+    assert said[0].startswith(f"locked     {image.id}: ")
+    assert "was not checked" in said[1]
+
+
 def test_what_moved_is_told_with_both_and_locked_when_asked_to(publisher: Publisher, settings: Settings) -> None:
     image = image_at(publisher)
     _lock(settings, image)

@@ -182,3 +182,16 @@ def test_what_a_target_takes_depends_on_its_architecture_and_the_hosts(
     monkeypatch.setattr("platform.machine", lambda: machine)
     host.programs |= {"qemu-img", "mmdebstrap", "newuidmap"}
     assert {row.name for row in install.missing_requirements([architecture])} == names
+
+
+def test_a_publishers_key_is_installed_with_the_program_that_uses_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _be(monkeypatch, 0)
+    host.programs |= _COMPLETE
+    there = tmp_path / "key"
+    there.touch()
+    missing = ("/usr/share/distribution-gpg-keys/none/KEY", "/etc/none/KEY")
+    install.set_up(lambda _: None, [Architecture.AMD64], keyrings=[missing, (str(there), missing[0]), ()])
+    installed = [line.rpartition(" ")[2] for line in host.ran if " install " in line]
+    assert installed == ["gpgv", "distribution-gpg-keys"]

@@ -43,13 +43,13 @@ def tools(store: Store) -> Path:
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Trees whose contents were hashed."""
     done: list[Path] = []
-    real = seal._tree
+    real = seal.tree_sum
 
     def tree(directory: Path) -> tuple[int, str]:
         done.append(directory)
         return real(directory)
 
-    monkeypatch.setattr(seal, "_tree", tree)
+    monkeypatch.setattr(seal, "tree_sum", tree)
     return done
 
 
