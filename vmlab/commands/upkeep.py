@@ -52,7 +52,8 @@ def verify(store: Store, targets: Sequence[Target], *, say: Say) -> bool:
         say(f"writable {path} by other users, who can change what guests run (chmod go-w {shlex.quote(str(path))})")
     if is_open(store.root):
         mend = f"chmod 700 {shlex.quote(str(store.root))}"
-        say(f"readable {store.root} by other users, with the keys of its guests ({mend}, unless it is a shared store)")
+        keys = ", with the keys of its guests" if is_open(store.root / "keys") else ""
+        say(f"readable {store.root} by other users{keys} ({mend}, unless it is a shared store)")
     return is_whole
 
 

@@ -5,7 +5,7 @@ objects/<kind>/<digest>/    a sealed object: its files and manifest.json
 locks/                      one lock per object, so that parallel runs build it once
 tmp/                        work in progress; removed once its builder is gone
 notes/                      small JSON facts with a date: verdicts on this host, resolved versions
-keys/                       the lab's SSH keys
+keys/                       the lab's SSH keys, which its guests receive at boot
 """
 
 from __future__ import annotations
@@ -323,7 +323,7 @@ class Store:
         return ProvedTrees(self.root / "notes" / f"tree-{place}{kind}-{digest}.json")
 
     def _directory(self, name: str) -> Path:
-        """Return a directory of the store. Those that are made are for this user alone: its disks contain keys."""
+        """Return a directory of the store. Those that are made are for this user alone: its snapshots contain keys."""
         path = self.root / name
         try:
             # Path.mkdir() gives its mode to the last directory only.
