@@ -257,6 +257,21 @@ def test_what_the_guest_wrote_to_a_disk_is_unpacked(tmp_path: Path) -> None:
     assert (out / "tools" / "proc").is_dir()
 
 
+def test_a_whole_root_is_unpacked_although_its_tar_begins_with_the_directory_itself(tmp_path: Path) -> None:
+    for name in ("kernel", "initrd", "config", "packages", "root/usr/bin/gcc"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    disk, out = tmp_path / "out", tmp_path / "object"
+    out.mkdir()
+    root = ("-C", "root", "--anchored", "--transform=s,^\\./,tools/,S", "./")  # as in images/recipes/cloud/guest.sh
+    files = ("kernel", "initrd", "config", "packages")
+    subprocess.run(["tar", "-cf", str(disk), "-C", str(tmp_path), *files, *root], check=True)
+
+    unpack_members(disk, out)
+
+    assert (out / "tools" / "usr" / "bin" / "gcc").read_text() == "root/usr/bin/gcc"
+
+
 def test_a_guest_that_wrote_only_a_part_is_told(tmp_path: Path) -> None:
     disk = _tar(tmp_path, "kernel", "config", "packages", "tools/x")
     out = tmp_path / "object"
