@@ -279,6 +279,4 @@ def image(
         packages={},
         is_new=False,
         size_bytes=0,
-        host_key="ssh-ed25519 AAAA",
-        user_key=directory / "user",
     )

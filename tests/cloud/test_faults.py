@@ -19,9 +19,9 @@ from vmlab.catalogue.cloud_image import CloudKernel
 from vmlab.cloud import provision, seed
 from vmlab.cloud.install import Site, install
 from vmlab.cloud.lock import LockedImage
-from vmlab.cloud.recipe import write_settlement
 from vmlab.errors import AssetError
 from vmlab.image.keys import LabKeys
+from vmlab.image.recipe import write_overlay
 from vmlab.lab.lab import Lab
 from vmlab.settings import load_settings
 
@@ -125,7 +125,7 @@ def test_what_an_installation_can_meet(bench: Bench) -> None:
     """Three faults in one guest: a missing package, a different kernel after the reboot, unreachable archives."""
     script, archive = bench.directory / "guest.sh", bench.directory / "settlement.tar"
     script.write_text(bench.work.recipe.script)
-    write_settlement(archive, bench.work.recipe, bench.work.keys)
+    write_overlay(archive, bench.work.recipe.overlay)
 
     def try_to(site: Site, cloud: CloudKernel) -> None:
         install(replace(site, cloud=cloud), scripts=[script], archive=archive, device=_OUT)

@@ -127,7 +127,7 @@ class Site:
         self, *, is_keepable: bool = False, confinement: Confinement | None = None, monitor_s: float = 60
     ) -> Machine:
         origin = Origin(base=self.disk, memory=Memory(file=self.memory, is_shared=True))
-        draft = Draft(target_id="hostile", disk=self.disk, host_key="", user_key=self.key)
+        draft = Draft(target_id="hostile", disk=self.disk)
         console = self.directory / "console"
         return Machine(
             draft,

@@ -377,18 +377,26 @@ def test_verify_tells_a_store_that_others_can_read(
 
     assert main(["images", "verify"]) == 0
 
-    assert f"readable {store.root} by other users" in capsys.readouterr().out
+    assert f"readable {store.root} by other users (chmod 700 " in capsys.readouterr().out
 
 
-def test_the_documented_chmod_still_shares_a_store(store: Store, whole: StoredObject, tmp_path: Path) -> None:
+def test_verify_tells_a_store_whose_keys_others_can_read(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     lab_keys(store)
     subprocess.run(["chmod", "-R", "a+rX", str(store.root)], check=True)
 
-    modes = {stat.S_IMODE(path.stat().st_mode) & 0o044 for path in (whole.file("disk"), store.root / "keys" / "user")}
-    assert modes == {0o044}
+    assert main(["images", "verify"]) == 0
+
+    assert f"readable {store.root} by other users, with the keys of its guests" in capsys.readouterr().out
+
+
+def test_the_documented_chmod_shares_a_store_without_keys(store: Store, whole: StoredObject, tmp_path: Path) -> None:
+    subprocess.run(["chmod", "-R", "a+rX", str(store.root)], check=True)
+
+    assert stat.S_IMODE(whole.file("disk").stat().st_mode) & 0o044 == 0o044
     reader = Store(tmp_path / "own", shared=store.root)
     assert reader.find("image", whole.inputs) is not None
-    assert lab_keys(reader).user == store.root / "keys" / "user"
+    assert lab_keys(reader).user == reader.root / "keys" / "user"
+    assert not (store.root / "keys").exists()
 
 
 def test_an_object_is_removed_where_a_lock_takes_a_file_open_for_writing(

@@ -17,6 +17,7 @@ import pytest
 from vmlab.catalogue.target import Target
 from vmlab.errors import MachineLost
 from vmlab.guest.ssh import Address, connect
+from vmlab.image.keys import lab_keys
 from vmlab.lab.lab import Lab
 from vmlab.machine.argv import machine_spec
 from vmlab.machine.machine import Machine
@@ -147,7 +148,8 @@ def test_a_guest_that_never_answers_is_a_lost_machine_with_its_console(
     verdict = vmlab_lab.accelerators.verdict(image)
     spec = machine_spec(image, verdict.accelerator, cpus=1, memory_mib=512, cpu_model=verdict.cpu_model)
     with Machine(image, spec, console=tmp_path / "console") as machine:
-        address = Address(port=machine.ssh_port, host_key=image.host_key, user_key=image.user_key)
+        keys = lab_keys(vmlab_lab.store)
+        address = Address(port=machine.ssh_port, host_key=keys.public(keys.host), user_key=keys.user)
         with pytest.raises(MachineLost, match="gave up waiting for the guest's SSH") as caught:
             connect(
                 address,

@@ -109,6 +109,15 @@ def test_the_actions_inputs_are_all_used_and_no_others() -> None:
     assert set(re.findall(r"INPUT_([A-Z_]+)", script)) == given
 
 
+def test_the_cache_that_any_pull_request_reads_holds_images_and_no_keys() -> None:
+    steps = [step for step in _steps(_ROOT / "action.yml") if step.get("uses", "").startswith("actions/cache/")]
+
+    assert [step["uses"].partition("@")[0] for step in steps] == ["actions/cache/restore", "actions/cache/save"]
+    for step in steps:
+        paths = [path.removeprefix("${{ steps.prepare.outputs.store }}/") for path in step["with"]["path"].split("\n")]
+        assert list(filter(None, paths)) == ["notes", "objects/image"]
+
+
 def _planned(name: str) -> set[str]:
     """The targets that a workflow's plan names."""
     steps = _steps(_ROOT / ".github" / "workflows" / name)

@@ -14,8 +14,10 @@ from vmlab.guest.transport import CommandTooSlow, TransportLost
 from vmlab.host.accelerator import Verdict
 from vmlab.host.limits import Limits
 from vmlab.image.image import Image
+from vmlab.image.keys import make_keys
 from vmlab.machine.argv import MachineSpec, machine_spec
 from vmlab.machine.machine import Machine
+from vmlab.system.scratch import ScratchDirectory
 
 _QUESTION = "uname -r; test -w /build && sudo -n true; echo $?"
 
@@ -61,11 +63,19 @@ def require_answer(name: str, release: str, answer: str) -> None:
 def ask_guest(image: Image, spec: MachineSpec, limits: Limits, console: Path) -> str:
     """Return the guest's answer over SSH as the ordinary user; root's connection must open as well."""
     console.unlink(missing_ok=True)
-    machine = Machine(image, spec, console=console, room_timeout_s=limits.room_s, monitor_s=limits.monitor_s)
-    try:
-        with machine, contextlib.closing(reach(machine, image, limits.boot_s, limits)) as user:
-            answer = user.run(_QUESTION, timeout_s=limits.command_s).stdout
-            reach(machine, image, limits.boot_s, limits, user="root").close()
-    except (CommandTooSlow, TransportLost) as error:
-        raise MachineLost(f"the guest was lost: {error}", detail=machine.console.tail()) from None
+    with ScratchDirectory(needed_mib=1, what="a guest's keys") as scratch:
+        machine = Machine(
+            image,
+            spec,
+            console=console,
+            keys=make_keys(scratch),
+            room_timeout_s=limits.room_s,
+            monitor_s=limits.monitor_s,
+        )
+        try:
+            with machine, contextlib.closing(reach(machine, limits.boot_s, limits)) as user:
+                answer = user.run(_QUESTION, timeout_s=limits.command_s).stdout
+                reach(machine, limits.boot_s, limits, user="root").close()
+        except (CommandTooSlow, TransportLost) as error:
+            raise MachineLost(f"the guest was lost: {error}", detail=machine.console.tail()) from None
     return answer

@@ -30,7 +30,7 @@ from vmlab.cloud.firmware_boot import (
 from vmlab.cloud.first_boot import FirstBoot
 from vmlab.cloud.install import Installed, Site, install
 from vmlab.cloud.lock import LockedImage, lock_of
-from vmlab.cloud.recipe import CloudRecipe, load_cloud_recipe, write_settlement
+from vmlab.cloud.recipe import CloudRecipe, load_cloud_recipe
 from vmlab.cloud.seed import write_seed
 from vmlab.context import Context
 from vmlab.errors import AssetError, MachineLost
@@ -39,8 +39,9 @@ from vmlab.host.accelerator import Verdict
 from vmlab.host.limits import Limits, limits_for
 from vmlab.image.image import Draft, Image
 from vmlab.image.kernel_file import unpack_kernel
-from vmlab.image.keys import LabKeys, lab_keys
+from vmlab.image.keys import make_keys
 from vmlab.image.mmdebstrap import fresh_log
+from vmlab.image.recipe import write_overlay
 from vmlab.image.sealed import draft_image, installed_of_interest, stored_image, unpack_members
 from vmlab.machine.accelerators import Accelerators
 from vmlab.machine.argv import ExtraDisk
@@ -63,7 +64,6 @@ class Work:
     cloud: CloudKernel
     row: LockedImage
     recipe: CloudRecipe
-    keys: LabKeys
     disk: Path
     verdict: Verdict
     limits: Limits
@@ -80,7 +80,7 @@ def obtain_provisioned(context: Context, accelerators: Accelerators, target: Tar
     """
     lock = lock_of(context.settings)
     row = lock.row(cloud.image)
-    recipe, keys = load_cloud_recipe(cloud.image.package_manager), lab_keys(context.store)
+    recipe = load_cloud_recipe(cloud.image.package_manager)
 
     def build(directory: Path) -> Mapping[str, Any]:
         fetched = fetch_cloud_image(cloud.image, context.store, lock=lock, progress=context.progress)
@@ -98,9 +98,9 @@ def obtain_provisioned(context: Context, accelerators: Accelerators, target: Tar
     def waiting() -> None:
         context.progress(f"{target.id}: another run is provisioning this image, waiting for it")
 
-    inputs = image_inputs(target, cloud, row, recipe, keys, since=_wanted_since(context.store, target))
+    inputs = image_inputs(target, cloud, row, recipe, since=_wanted_since(context.store, target))
     stored = context.store.obtain("image", inputs, build, waiting=waiting)
-    return stored_image(target, stored, keys)
+    return stored_image(target, stored)
 
 
 def want_anew(store: Store, target: Target) -> None:
@@ -122,7 +122,7 @@ def _note(target: Target) -> str:
 
 
 def image_inputs(
-    target: Target, cloud: CloudKernel, row: LockedImage, recipe: CloudRecipe, keys: LabKeys, *, since: str = ""
+    target: Target, cloud: CloudKernel, row: LockedImage, recipe: CloudRecipe, *, since: str = ""
 ) -> Mapping[str, Any]:
     """Return everything that such an image depends on: the publisher's file, the target's row, the recipe, and
     `since`, the time of the last `want_anew`. Pure.
@@ -137,7 +137,6 @@ def image_inputs(
         "line": target.line,
         "architecture": str(target.architecture),
         "recipe": recipe.digest,
-        "keys": [keys.public(keys.user), keys.public(keys.host)],
     }
     return inputs | {"since": since} if since else inputs
 
@@ -153,7 +152,6 @@ def begin(
         cloud=cloud,
         row=row,
         recipe=load_cloud_recipe(cloud.image.package_manager),
-        keys=lab_keys(context.store),
         disk=disk,
         verdict=verdict,
         limits=limits_for(verdict.accelerator, patience=context.settings.patience),
@@ -197,7 +195,7 @@ def install_in_guest(context: Context, work: Work, overlay: Path, scratch: Path)
     """Provision the guest: afterwards the overlay is ready to be sealed, and the second disk is written."""
     limits = work.limits
     archive, script = scratch / "settlement.tar", scratch / "guest.sh"
-    write_settlement(archive, work.recipe, work.keys)
+    write_overlay(archive, work.recipe.overlay)
     script.write_text(work.recipe.script, encoding="utf-8")
     with first_guest(context, work, overlay, scratch) as site:
         site.guest.await_cloud_init(timeout_s=limits.first_boot_s, command_s=limits.command_s)
@@ -211,9 +209,10 @@ def install_in_guest(context: Context, work: Work, overlay: Path, scratch: Path)
 def first_guest(context: Context, work: Work, overlay: Path, scratch: Path) -> Iterator[Site]:
     """Yield a guest at its first boot, on a publisher's disk, for the length of a `with` block.
 
-    Its disk's writes go to `overlay`, those of its second disk to `vmlab-out` in `scratch`. It has a network.
+    Its disk's writes go to `overlay`, those of its second disk to `vmlab-out` in `scratch`. It has a network. Its keys
+    are new, and lost with `scratch`: what is left of them in the disk, in deleted files and logs, opens nothing.
     """
-    target, keys, firmware = work.target, work.keys, work.cloud.image.firmware
+    target, keys, firmware = work.target, make_keys(scratch), work.cloud.image.firmware
     seed, out = scratch / "seed.iso", scratch / _OUT
     make_overlay(work.disk, overlay, least_bytes=LEAST_DISK_BYTES)
     write_seed(seed, keys, user=work.cloud.image.user, instance=f"vmlab-{time.time_ns()}")
@@ -224,11 +223,11 @@ def first_guest(context: Context, work: Work, overlay: Path, scratch: Path) -> I
         context.settings, target.architecture, work.verdict, own_uefi(target.architecture, firmware, scratch)
     )
     context.progress(f"{target.id}: booting {work.cloud.image.id} by {firmware} ({spec.accelerator})")
-    host_key = keys.public(keys.host)
     machine = Machine(
-        Draft(target_id=target.id, disk=work.disk, host_key=host_key, user_key=keys.user),
+        Draft(target_id=target.id, disk=work.disk),
         spec,
         console=work.console,
+        keys=keys,
         origin=Origin(base=work.disk, overlay=overlay),
         room_timeout_s=work.limits.room_s,
         extra=(ExtraDisk(file=seed, serial=_SEED, is_read_only=True), ExtraDisk(file=out, serial=_OUT)),
@@ -250,9 +249,9 @@ def first_guest(context: Context, work: Work, overlay: Path, scratch: Path) -> I
 
 
 def _first_boot(context: Context, work: Work, machine: Machine) -> FirstBoot:
-    draft, limits, user = machine.image, work.limits, work.cloud.image.user
+    limits, user = work.limits, work.cloud.image.user
     return FirstBoot(
-        lambda: reach(machine, draft, limits.first_boot_s, limits, user=user, is_first_boot=True),
+        lambda: reach(machine, limits.first_boot_s, limits, user=user, is_first_boot=True),
         name=work.target.id,
         console=machine.console,
         require_alive=machine.require_alive,
@@ -281,7 +280,7 @@ def _seal(context: Context, work: Work, installed: Installed, directory: Path) -
         "compiler": installed.compiler,
         "cloud_image": f"{image.id}: {row.name}, {row.algorithm} {row.digest}",
     }
-    draft = draft_image(target, directory, facts, work.keys)
+    draft = draft_image(target, directory, facts)
     prove_image(context, target, draft, work.verdict, work.limits, console=work.console.with_suffix(".direct-console"))
     return facts
 

@@ -13,9 +13,7 @@ from vmlab.catalogue.cloud_image import PackageManager
 from vmlab.catalogue.matrix import catalogue_directory
 from vmlab.decode import read_toml, structure, unstructure
 from vmlab.errors import AssetError, UsageError
-from vmlab.image.image import GUEST_USER
-from vmlab.image.keys import LabKeys
-from vmlab.image.recipe import write_overlay
+from vmlab.image.recipe import read_overlay
 from vmlab.store.store import digest_of
 
 _REVISION = 1
@@ -83,29 +81,13 @@ def load_cloud_recipe(manager: PackageManager, directory: Path | None = None) ->
             re.compile(complaint.pattern)
         except re.error as error:
             raise UsageError(f"{path}: complaint.pattern: invalid pattern {complaint.pattern!r}: {error}") from None
-    overlay = folder / "overlay"
-    files = (path for path in sorted(overlay.rglob("*")) if path.is_file())
     return CloudRecipe(
         packages=lists.packages,
         wanted=lists.wanted,
         compiler=lists.compiler,
         complaints=lists.complaint,
         script="".join((folder / name).read_text(encoding="utf-8") for name in (f"{manager}.sh", "guest.sh")),
-        overlay={str(path.relative_to(overlay)): path.read_text(encoding="utf-8") for path in files},
-    )
-
-
-def write_settlement(path: Path, recipe: CloudRecipe, keys: LabKeys) -> None:
-    """Write the tar that is copied over the guest's root file system: the overlay, and authorized keys."""
-    key = keys.public(keys.user) + "\n"
-    write_overlay(
-        path,
-        {
-            **recipe.overlay,
-            f"home/{GUEST_USER}/.ssh/authorized_keys": key,
-            "root/.ssh/authorized_keys": key,
-        },
-        private=("root/.ssh/authorized_keys", f"home/{GUEST_USER}/.ssh/authorized_keys"),
+        overlay=read_overlay(folder),
     )
 
 

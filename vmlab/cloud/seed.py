@@ -21,8 +21,8 @@ _LABEL = "cidata"
 
 
 def write_seed(path: Path, keys: LabKeys, *, user: str, instance: str) -> None:
-    """Write an ISO 9660 file with the lab's keys. `instance` must be new for each guest: cloud-init runs once per
-    instance. It holds the private half of the guests' host key, so `path` must be readable by this user only."""
+    """Write an ISO 9660 file with the keys of one boot. `instance` must be new for each guest: cloud-init runs once per
+    instance. It holds the guest's private host key, so `path` must be readable by this user only."""
     files = {"user-data": user_data(keys, user), "meta-data": meta_data(instance)}
     iso = pycdlib.PyCdlib()
     # Level 3 names are upper case and short; Rock Ridge and Joliet store the real ones.

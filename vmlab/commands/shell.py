@@ -92,7 +92,7 @@ def into_target(lab: Lab, name: str, command: str, *, is_loaded: bool, is_booted
 def into_kept(lab: Lab, name: str, command: str) -> int:
     """Run a shell, or one command, in the guest that a failing test left running; returns its exit status."""
     from vmlab.guest.ssh import Address, connect
-    from vmlab.image.sealed import cached_image
+    from vmlab.image.keys import known_keys
     from vmlab.machine.console import Console
     from vmlab.machine.registry import kept_machines
 
@@ -100,10 +100,9 @@ def into_kept(lab: Lab, name: str, command: str) -> int:
     record = kept.get(name)
     if record is None:
         raise UsageError(f"unknown kept guest {name!r}", hint=nearest(name, kept))
-    (target,) = lab.matrix.select(record.target)
-    image = cached_image(target, lab.store)
-    if image is None:
-        raise HostError(f"the SSH keys of {record.target} are not in this store", hint="set --vmlab-store")
+    keys = known_keys(lab.store)
+    if keys is None:
+        raise HostError(f"the SSH keys of {name} are not in this store", hint="set --vmlab-store")
     console = Console(Path(record.console))
 
     def require_alive() -> None:
@@ -114,7 +113,7 @@ def into_kept(lab: Lab, name: str, command: str) -> int:
             raise MachineLost(f"{name}: its kernel panicked: {panic}", detail=console.tail())
 
     transport = connect(
-        Address(port=record.ssh_port, host_key=image.host_key, user_key=image.user_key),
+        Address(port=record.ssh_port, host_key=keys.public(keys.host), user_key=keys.user),
         timeout_s=_CONNECT_S * lab.settings.patience,
         step_timeout_s=_CONNECT_S * lab.settings.patience,
         require_alive=require_alive,

@@ -17,6 +17,7 @@ from vmlab.context import Say
 from vmlab.decode import unstructure
 from vmlab.errors import AssetError, HostError, UsageError, VmlabError
 from vmlab.image.kernel_line import resolve
+from vmlab.image.keys import known_keys
 from vmlab.image.recipe import load_recipe
 from vmlab.lab.lab import Lab
 from vmlab.store.place import is_open, writable_by_others
@@ -51,7 +52,8 @@ def verify(store: Store, targets: Sequence[Target], *, say: Say) -> bool:
         say(f"writable {path} by other users, who can change what guests run (chmod go-w {shlex.quote(str(path))})")
     if is_open(store.root):
         mend = f"chmod 700 {shlex.quote(str(store.root))}"
-        say(f"readable {store.root} by other users, with the keys of its guests ({mend}, unless it is a shared store)")
+        keys = ", with the keys of its guests" if is_open(store.root / "keys") else ""
+        say(f"readable {store.root} by other users{keys} ({mend}, unless it is a shared store)")
     return is_whole
 
 
@@ -157,13 +159,15 @@ def _doomed(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_onl
 
 
 def _is_of_today(item: StoredObject, images: Mapping[str, StoredObject], lab: Lab) -> bool:
-    """True if a snapshot was made from the current state of a kept image by the installed QEMU."""
-    image = images.get(str(item.inputs.get("image")))
+    """True if a snapshot was made from the current state of a kept image by the installed QEMU, with today's keys."""
+    image, keys = images.get(str(item.inputs.get("image"))), known_keys(lab.store)
     return (
         item.kind == "snapshot"
         and image is not None
         and item.inputs.get("image_seal") == image.seal
         and item.inputs.get("qemu") == _qemu_of(image, lab)
+        and keys is not None
+        and item.inputs.get("keys") == keys.digest
     )
 
 

@@ -16,10 +16,9 @@ from vmlab.catalogue.target import Architecture, Target
 from vmlab.context import Context
 from vmlab.decode import unstructure
 from vmlab.image.debian_index import KernelPackages
-from vmlab.image.image import GUEST_USER, Image
+from vmlab.image.image import Image
 from vmlab.image.kernel_file import unpack_kernel
 from vmlab.image.kernel_line import Resolution, resolve
-from vmlab.image.keys import LabKeys, lab_keys
 from vmlab.image.mirrors import REMOVE_LOGINS, find_mirrors, index_options
 from vmlab.image.mmdebstrap import fresh_log, mmdebstrap
 from vmlab.image.recipe import Recipe, guest_packages, load_recipe, write_overlay
@@ -40,7 +39,6 @@ def obtain_image(target: Target, context: Context) -> Image:
     """
     recipe = load_recipe(target.suite.distribution)
     resolution = resolve(target, recipe, context)
-    keys = lab_keys(context.store)
     of_base = base_inputs(target, recipe, resolution)
     inputs = {
         "base": digest_of(of_base),
@@ -48,18 +46,17 @@ def obtain_image(target: Target, context: Context) -> Image:
         "architecture": str(target.architecture),
         "kernel": unstructure(resolution.kernel),
         "recipe": recipe.digest,
-        "keys": [keys.public(keys.user), keys.public(keys.host)],
     }
 
     def build(work: Path) -> Mapping[str, Any]:
         base = _obtain_base(target, recipe, of_base, context)
-        return _build_image(target, resolution.kernel, recipe, base, keys, work, context)
+        return _build_image(target, resolution.kernel, recipe, base, work, context)
 
     def waiting() -> None:
         context.progress(f"{target.id}: another run is building this image, waiting for it")
 
     stored = context.store.obtain("image", inputs, build, waiting=waiting)
-    return stored_image(target, stored, keys)
+    return stored_image(target, stored)
 
 
 def base_inputs(target: Target, recipe: Recipe, resolution: Resolution) -> Mapping[str, Any]:
@@ -124,21 +121,11 @@ def _build_image(
     kernel: KernelPackages,
     recipe: Recipe,
     base: StoredObject,
-    keys: LabKeys,
     work: Path,
     context: Context,
 ) -> Mapping[str, Any]:
     mirrors = find_mirrors(context.settings.mirror)
     (work / "base.tar").symlink_to(base.file("base.tar"))
-    write_overlay(
-        work / "keys.tar",
-        {
-            "etc/ssh/ssh_host_ed25519_key": keys.host.read_text(),
-            "etc/ssh/ssh_host_ed25519_key.pub": keys.public(keys.host) + "\n",
-            **{f"etc/ssh/authorized_keys/{user}": keys.public(keys.user) + "\n" for user in (GUEST_USER, "root")},
-        },
-        private=("etc/ssh/ssh_host_ed25519_key",),
-    )
     downloads = context.store.directory(f"downloads/{suite_name(target)}")
     sources = "\n".join(map(mirrors.source_line, target.pockets))
     # A backported kernel may need a newer linux-base, which apt takes from backports only with `-t`.
@@ -155,7 +142,6 @@ def _build_image(
                 "--setup-hook=tar-in base.tar /",
                 *logins,
                 f"--setup-hook=sync-in {shlex.quote(str(downloads))} /var/cache/apt/archives",
-                "--customize-hook=tar-in keys.tar /",
                 f"""--customize-hook=printf '%s\\n' {shlex.quote(sources)} >"$1/etc/apt/sources.list" """,
                 f"--customize-hook={chroot} apt-get -o Acquire::Check-Valid-Until={is_fresh} update",
                 f"--customize-hook={chroot} apt-get install --yes --no-install-recommends {release}"
@@ -187,6 +173,6 @@ def _build_image(
     unpack_tools(work / "tools.tar", work / "tools")
     unpack_kernel(work / "kernel", target.architecture)
     installed = installed_of_interest(work / "packages")
-    for name in ("base.tar", "keys.tar", "tools.tar", "packages"):
+    for name in ("base.tar", "tools.tar", "packages"):
         (work / name).unlink()
     return {"target": target.id, "release": kernel.release, "packages": installed}

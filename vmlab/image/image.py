@@ -39,10 +39,6 @@ class Image:
     """Versions of the installed packages by name: kernel, headers, compiler and others."""
     is_new: bool
     size_bytes: int
-    host_key: str
-    """The guest's public SSH host key, `ssh-ed25519 AAAA…`."""
-    user_key: Path
-    """The lab's private SSH key."""
     root: str = DISK_ROOT
     """root= arguments for the kernel command line."""
     cloud_image: str = ""
@@ -57,17 +53,13 @@ class Image:
         return next((self.packages[name] for name in names if name in self.packages), "")
 
 
-class Reachable(Protocol):
-    """Name, disk and keys of an image or a draft, as a machine needs them."""
+class Bootable(Protocol):
+    """Name and disk of an image or a draft, as a machine needs them."""
 
     @property
     def target_id(self) -> str: ...
     @property
     def disk(self) -> Path: ...
-    @property
-    def host_key(self) -> str: ...
-    @property
-    def user_key(self) -> Path: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,5 +68,3 @@ class Draft:
 
     target_id: str
     disk: Path
-    host_key: str
-    user_key: Path

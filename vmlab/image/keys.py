@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""The lab's SSH keys: one for its user, one host key for all its guests. The user's SSH keys are never used."""
+"""The lab's SSH keys: one for its user, one host key for all its guests. The user's SSH keys are never used.
+
+No image contains them: a guest receives them at its first boot (images/recipes/guest/).
+"""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from vmlab.errors import AssetError
-from vmlab.store.store import Store
+from vmlab.image.image import GUEST_USER
+from vmlab.image.recipe import overlay_tar
+from vmlab.store.store import Store, digest_of
 from vmlab.system.files import is_file
+
+_HOST_KEY = "ssh_host_ed25519_key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,32 +28,52 @@ class LabKeys:
     def public(self, private: Path) -> str:
         return private.with_suffix(".pub").read_text(encoding="ascii").strip()
 
+    @property
+    def digest(self) -> str:
+        """Digest of the public keys, by which a snapshot names the keys in its guest."""
+        return digest_of({"keys": [self.public(self.user), self.public(self.host)]})
+
+    def for_guest(self) -> bytes:
+        """Return what a guest receives: a tar of its /etc/ssh, with its host key and the user's public key."""
+        return overlay_tar(
+            {
+                _HOST_KEY: self.host.read_text(encoding="ascii"),
+                f"{_HOST_KEY}.pub": self.public(self.host) + "\n",
+                **{f"authorized_keys/{user}": self.public(self.user) + "\n" for user in (GUEST_USER, "root")},
+            },
+            private=(_HOST_KEY,),
+        )
+
 
 def lab_keys(store: Store) -> LabKeys:
-    """Return the store's Ed25519 keys, made once; every image contains them, so images belong to their store.
+    """Return the store's Ed25519 keys, made once. Those of a shared store are not used: each host has its own.
 
-    The keys of a shared store take precedence: its images contain them. Raises `AssetError` when they cannot be read.
+    Raises `AssetError` when they cannot be made.
     """
-    shared = store.shared_directory("keys")
-    # A directory that cannot be entered seems to be empty.
-    if shared is not None and (is_file(shared / "user.pub") or not os.access(shared, os.X_OK)):
-        keys = LabKeys(user=shared / "user", host=shared / "host")
-        for private in (keys.user, keys.host):
-            if not all(os.access(half, os.R_OK) for half in (private, private.with_suffix(".pub"))):
-                raise AssetError(
-                    f"cannot read a key of the shared store's guests: {str(private)!r}",
-                    hint=f"have the shared store's maintainer run: chmod -R a+rX {store.shared}",
-                )
-        return keys
-    directory = store.root / "keys"
-    keys = LabKeys(user=directory / "user", host=directory / "host")
-    if not _missing(keys):
+    keys = known_keys(store)
+    if keys is not None:
         return keys  # without a lock, because the store may be read-only
-    store.directory("keys")
+    directory = store.directory("keys")
     with store.lock("keys"):
-        for private in _missing(keys):
-            _make(private)
+        return make_keys(directory)
+
+
+def known_keys(store: Store) -> LabKeys | None:
+    """Return the store's keys; None if no guest was started with this store yet."""
+    keys = _keys_in(store.root / "keys")
+    return None if _missing(keys) else keys
+
+
+def make_keys(directory: Path) -> LabKeys:
+    """Make the keys that are missing in a private directory; raises `AssetError`."""
+    keys = _keys_in(directory)
+    for private in _missing(keys):
+        _make(private)
     return keys
+
+
+def _keys_in(directory: Path) -> LabKeys:
+    return LabKeys(user=directory / "user", host=directory / "host")
 
 
 def _missing(keys: LabKeys) -> list[Path]:

@@ -10,7 +10,6 @@ from typing import Any, TypedDict
 from vmlab.catalogue.target import Target
 from vmlab.errors import AssetError
 from vmlab.image.image import DISK_ROOT, Image
-from vmlab.image.keys import LabKeys, lab_keys
 from vmlab.image.unpack import unpack
 from vmlab.store.store import Store, StoredObject
 
@@ -24,7 +23,7 @@ _OF_INTEREST_TOO = ("openssh-server", "systemd", "perf", "cloud-init")
 def cached_image(target: Target, store: Store) -> Image | None:
     """Return the newest image of a target in the store, whatever its inputs; uses no network."""
     stored = [item for item in store.objects() if item.kind == "image" and item.facts.get("target") == target.id]
-    return stored_image(target, stored[-1], lab_keys(store)) if stored else None
+    return stored_image(target, stored[-1]) if stored else None
 
 
 def installed_of_interest(listing: Path) -> dict[str, str]:
@@ -70,7 +69,7 @@ def _make_mount_points(tools: Path) -> None:
         place.mkdir(exist_ok=True)
 
 
-def stored_image(target: Target, stored: StoredObject, keys: LabKeys) -> Image:
+def stored_image(target: Target, stored: StoredObject) -> Image:
     """Return the record of a sealed image; raises `AssetError` when its manifest lacks a required fact."""
     try:
         release, packages = stored.facts["release"], stored.facts["packages"]
@@ -88,14 +87,13 @@ def stored_image(target: Target, stored: StoredObject, keys: LabKeys) -> Image:
         is_new=stored.is_new,
         size_bytes=stored.size_bytes,
         **_files(stored.path),
-        **_keys(keys),
         root=stored.facts.get("root", DISK_ROOT),
         cloud_image=stored.facts.get("cloud_image", ""),
         compiler=stored.facts.get("compiler", ""),
     )
 
 
-def draft_image(target: Target, directory: Path, facts: Mapping[str, Any], keys: LabKeys) -> Image:
+def draft_image(target: Target, directory: Path, facts: Mapping[str, Any]) -> Image:
     """Return the record of an image that is about to be sealed; digest and size are empty."""
     return Image(
         target_id=target.id,
@@ -107,7 +105,6 @@ def draft_image(target: Target, directory: Path, facts: Mapping[str, Any], keys:
         is_new=True,
         size_bytes=0,
         **_files(directory),
-        **_keys(keys),
         root=facts["root"],
         cloud_image=facts["cloud_image"],
     )
@@ -120,11 +117,6 @@ class _Files(TypedDict):
     tool_root: Path
 
 
-class _Keys(TypedDict):
-    host_key: str
-    user_key: Path
-
-
 def _files(directory: Path) -> _Files:
     """Return the paths of an image's files in its directory."""
     return _Files(
@@ -133,7 +125,3 @@ def _files(directory: Path) -> _Files:
         initrd=directory / "initrd",
         tool_root=directory / "tools",
     )
-
-
-def _keys(keys: LabKeys) -> _Keys:
-    return _Keys(host_key=keys.public(keys.host), user_key=keys.user)

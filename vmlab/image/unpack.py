@@ -93,7 +93,8 @@ class _Unpacking:
         """Write one member; raises `AssetError` if its name or type is refused."""
         name = _plain(member.name, member)
         is_own = name in self._files
-        if not is_own and self._tree and name.partition("/")[0] != self._tree:
+        # A tar of `./` begins with that directory, which GNU tar names so whatever --transform says.
+        if name and not is_own and self._tree and name.partition("/")[0] != self._tree:
             raise _refused(member, "is not a part of an image")
         if name == "" or name in self._made_folders:
             if not member.isdir():

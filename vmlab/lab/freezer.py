@@ -98,7 +98,7 @@ class Freezer:
 
         The processor matters under TCG too: a guest calibrates its time stamp counter, which is the host's, only once.
         KVM's part of a machine's state depends on the host's kernel. KVM's module parameters, `enable_pmu` among them,
-        change the features of its guests.
+        change the features of its guests. The guest has received its keys, so their digest is included.
         """
         rig = self._rig
         is_kvm = rig.accelerator.accelerator is Accelerator.KVM
@@ -107,6 +107,7 @@ class Freezer:
             "stage": str(cargo.stage),
             "image": rig.image.digest,
             "image_seal": rig.image.seal,
+            "keys": rig.keys.digest,
             "qemu": rig.run.qemu_version(rig.target.architecture),
             "machine": guest_visible_words(rig.spec),
             "processor": processor_model(),

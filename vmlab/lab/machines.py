@@ -63,7 +63,7 @@ class Machines:
         self._context.progress(f"{target.id}: booting {rig.image.release} ({rig.accelerator.accelerator})")
         with contextlib.ExitStack() as stack:
             machine = stack.enter_context(self.machine(origin, has_network=has_network))
-            transport = reach(machine, rig.image, rig.limits.boot_s, rig.limits)
+            transport = reach(machine, rig.limits.boot_s, rig.limits)
             guest = self._guest(machine, transport, has_root_shell=False)
             stack.callback(guest.close)
             start_s = time.monotonic() - machine.started
@@ -81,11 +81,10 @@ class Machines:
 
         Raises `ForkUnproved`, `MachineLost`, and `AssetError` if QEMU refuses the files. Costs 1 to 2 s under TCG.
         """
-        rig = self._rig
-        image, limits = rig.image, rig.limits
+        rig, limits = self._rig, self._rig.limits
         with self.machine(origin, has_network=has_network) as machine:
             # Log in while the proof runs: the login takes longer, and uses another processor of the guest.
-            late = LateTransport(lambda: reach(machine, image, limits.connect_s, limits))
+            late = LateTransport(lambda: reach(machine, limits.connect_s, limits))
             guest = self._guest(machine, late, has_root_shell=True, log_position=mark.log_position)
             with contextlib.closing(guest):
                 prove_fork(guest, mark, has_real_time=rig.target.boot is not Boot.ICOUNT)
@@ -105,6 +104,7 @@ class Machines:
             self._rig.image,
             self._rig.spec,
             console=self._console_path(),
+            keys=self._rig.keys,
             origin=origin,
             is_keepable=self._context.settings.keep and (origin is None or origin.overlay is None),
             room_timeout_s=self._rig.limits.room_s,
@@ -130,7 +130,7 @@ class Machines:
         )
         return Guest(
             transport,
-            root_transport=root_opener(machine, rig.image, rig.limits, has_root_shell=has_root_shell),
+            root_transport=root_opener(machine, rig.limits, has_root_shell=has_root_shell),
             limits=rig.limits,
             console=machine.console,
             require_alive=machine.require_alive,

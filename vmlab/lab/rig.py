@@ -17,6 +17,7 @@ from vmlab.host.nested import known_words
 from vmlab.image.from_packages import obtain_image
 from vmlab.image.image import Image
 from vmlab.image.kernel_config import has_option
+from vmlab.image.keys import LabKeys, lab_keys
 from vmlab.lab.facts import TargetFacts, emulated, with_boot, with_build
 from vmlab.lab.run import Run
 from vmlab.machine.argv import PAGE_OWNER, MachineSpec, machine_spec
@@ -63,6 +64,11 @@ class Rig:
         if stock.cloud is not None:
             return obtain_provisioned(run.context, run.accelerators, stock, stock.cloud)
         return obtain_image(stock, run.context)
+
+    @property
+    def keys(self) -> LabKeys:
+        """The keys that the target's guests receive at boot."""
+        return lab_keys(self.run.store)
 
     @property
     def host_verdict(self) -> Verdict:

@@ -17,7 +17,8 @@ from vmlab.errors import AssetError, HostError, KvmRefused, MachineLost
 from vmlab.host.accelerator import Accelerator, qemu_program
 from vmlab.host.confinement import Confinement, find_confinement
 from vmlab.host.handover import Handover, NotGranted
-from vmlab.image.image import Reachable
+from vmlab.image.image import Bootable
+from vmlab.image.keys import LabKeys
 from vmlab.machine.argv import ExtraDisk, MachineSpec, Memory, Wiring, qemu_argv, with_names
 from vmlab.machine.console import Console, trimmed
 from vmlab.machine.overlay import make_overlay
@@ -55,10 +56,11 @@ class Machine:
 
     def __init__(
         self,
-        image: Reachable,
+        image: Bootable,
         spec: MachineSpec,
         *,
         console: Path,
+        keys: LabKeys | None = None,
         origin: Origin | None = None,
         is_keepable: bool = False,
         room_timeout_s: float = 0.0,
@@ -68,12 +70,16 @@ class Machine:
         notice: Say = silent,
         confinement: Confinement | None = None,
     ) -> None:
-        """Prepare a machine; `monitor_s` is the timeout for each answer of QEMU's monitor. With `has_network` its guest
-        reaches the host's loopback interface and what the host reaches. Without `confinement` QEMU gets all
-        restrictions that this host allows, and `notice` is called if some are missing."""
+        """Prepare a machine; `monitor_s` is the timeout for each answer of QEMU's monitor.
+
+        `keys` are its guest's, which receives them when it boots and has them when it is resumed; without keys no SSH
+        reaches it. With `has_network` it reaches the host's loopback interface and what the host reaches. Without
+        `confinement` QEMU gets all restrictions that this host allows, and `notice` is called if some are missing.
+        """
         self.image = image
         self.spec = spec
         self.console = Console(console)
+        self.keys = keys
         self.origin = origin or Origin(base=image.disk)
         self.has_network = has_network
         self.ssh_port = 0
@@ -177,6 +183,9 @@ class Machine:
         stack.callback(ours.close)
         self.line, far_end = socket.socketpair()
         stack.callback(self.line.close)
+        if self.keys is not None and self.origin.state is None:
+            # They wait in the socket until the guest opens its port.
+            self.line.sendall(self.keys.for_guest())
         self._given = given = self._hand_over(self._find_confinement())
         with room_for(self._expected_mib(), timeout_s=self._room_timeout_s), theirs, far_end, given:
             argv = qemu_argv(

@@ -5,7 +5,7 @@ objects/<kind>/<digest>/    a sealed object: its files and manifest.json
 locks/                      one lock per object, so that parallel runs build it once
 tmp/                        work in progress; removed once its builder is gone
 notes/                      small JSON facts with a date: verdicts on this host, resolved versions
-keys/                       the lab's SSH keys
+keys/                       the lab's SSH keys, which its guests receive at boot
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from vmlab.store.object import digest_of as digest_of
 from vmlab.store.place import object_paths, require_directory
 from vmlab.store.seal import survey, sync
 from vmlab.store.trees import ProvedTrees, tree_state
-from vmlab.system.files import disk_error, is_directory, is_file, remove_tree, replace_file
+from vmlab.system.files import disk_error, is_file, remove_tree, replace_file
 from vmlab.system.lock import open_lock, take, try_take
 from vmlab.system.private import read_json
 
@@ -303,11 +303,6 @@ class Store:
         """Return a directory of the store that is not content-addressed, such as `keys` or `downloads`."""
         return self._directory(name)
 
-    def shared_directory(self, name: str) -> Path | None:
-        """Return the shared store's directory of that name; None if there is none."""
-        path = self.shared / name if self.shared is not None else None
-        return path if path is not None and is_directory(path) else None
-
     def _shared_path(self, kind: str, digest: str) -> Path | None:
         if self.shared is None or kind in _HOST_BOUND:
             return None
@@ -323,7 +318,7 @@ class Store:
         return ProvedTrees(self.root / "notes" / f"tree-{place}{kind}-{digest}.json")
 
     def _directory(self, name: str) -> Path:
-        """Return a directory of the store. Those that are made are for this user alone: its disks contain keys."""
+        """Return a directory of the store. Those that are made are for this user alone: its snapshots contain keys."""
         path = self.root / name
         try:
             # Path.mkdir() gives its mode to the last directory only.

@@ -30,11 +30,11 @@ settle() {
   install -d -m 0755 -o lab -g "$group" /build
   tar -C / --no-same-owner -xf "$1"
   chmod 0440 /etc/sudoers.d/vmlab
-  for home in /root /home/lab; do
-    owner=$(stat -c %U "$home")
-    chmod 0700 "$home/.ssh"
-    chown -R "$owner" "$home/.ssh"
-  done
+  # The keys that cloud-init installed served this boot alone: every later guest receives its lab's keys.
+  rm -rf /var/lib/cloud /etc/ssh/ssh_host_* /root/.ssh /home/*/.ssh
+  install -d -m 0700 /root/.ssh
+  install -d -m 0700 -o lab -g "$group" /home/lab/.ssh
+  systemctl enable vmlab-keys.service
   # sudo looks up its own host's name, and nobody would answer.
   if ! grep -qw "$(uname -n)" /etc/hosts; then echo "127.0.1.1 $(uname -n)" >>/etc/hosts; fi
   # A message of the day, made anew by programs at each login, is half of what a fork's first command costs.
@@ -53,13 +53,16 @@ settle() {
     apport.service apport-autoreport.service pollinate.service ubuntu-advantage.service ua-reboot-cmds.service \
     multipathd.service multipathd.socket iscsid.socket ModemManager.service udisks2.service packagekit.service \
     fwupd.service kdump.service rpm-ostreed.service qemu-guest-agent.service
+  # sshd has the lab's host key alone: making others takes seconds at each boot.
+  mask sshd-keygen@.service sshd-keygen.service
   # One that listens in ssh's place starts it anew at the first connection, which a fork then waits for.
   if systemctl is-enabled --quiet ssh.socket 2>/dev/null; then
     systemctl disable ssh.socket
     systemctl enable ssh.service
   fi
   if command -v restorecon >/dev/null; then
-    restorecon -R /etc/udev/rules.d /etc/systemd/system /etc/sudoers.d /etc/resolv.conf /etc/hosts /root/.ssh /home/lab
+    restorecon -R /etc/udev/rules.d /etc/systemd/system /etc/sudoers.d /etc/vmlab /etc/resolv.conf /etc/hosts \
+      /root/.ssh /home/lab
   fi
 }
 

@@ -23,7 +23,6 @@ from vmlab.cloud.recipe import load_cloud_recipe
 from vmlab.errors import AssetError, MachineLost
 from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.firmware import UefiFiles
-from vmlab.image.keys import lab_keys
 from vmlab.image.sealed import unpack_members
 from vmlab.lab.lab import Lab
 from vmlab.machine.machine import Machine
@@ -57,9 +56,8 @@ def _cloud(target: Target) -> CloudKernel:
 
 
 def _inputs(lab: Lab, target: Target, cloud: CloudKernel | None = None, row: LockedImage = _ROW) -> Mapping[str, Any]:
-    keys = lab_keys(lab.store)
     recipe = load_cloud_recipe(PackageManager.APT)
-    return provision.image_inputs(target, cloud or _cloud(target), row, recipe, keys)
+    return provision.image_inputs(target, cloud or _cloud(target), row, recipe)
 
 
 def test_every_word_of_a_row_counts(lab: Lab, target: Target) -> None:
@@ -257,6 +255,21 @@ def test_what_the_guest_wrote_to_a_disk_is_unpacked(tmp_path: Path) -> None:
     unpack_members(disk, out)
     assert (out / "tools" / "usr" / "bin" / "gcc").read_text() == "tools/usr/bin/gcc"
     assert (out / "tools" / "proc").is_dir()
+
+
+def test_a_whole_root_is_unpacked_although_its_tar_begins_with_the_directory_itself(tmp_path: Path) -> None:
+    for name in ("kernel", "initrd", "config", "packages", "root/usr/bin/gcc"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    disk, out = tmp_path / "out", tmp_path / "object"
+    out.mkdir()
+    root = ("-C", "root", "--anchored", "--transform=s,^\\./,tools/,S", "./")  # as in images/recipes/cloud/guest.sh
+    files = ("kernel", "initrd", "config", "packages")
+    subprocess.run(["tar", "-cf", str(disk), "-C", str(tmp_path), *files, *root], check=True)
+
+    unpack_members(disk, out)
+
+    assert (out / "tools" / "usr" / "bin" / "gcc").read_text() == "root/usr/bin/gcc"
 
 
 def test_a_guest_that_wrote_only_a_part_is_told(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,9 @@ import pytest
 from vmlab.catalogue.cloud_image import PackageManager
 from vmlab.catalogue.matrix import catalogue_directory
 from vmlab.catalogue.target import NEWEST
-from vmlab.cloud.recipe import Meaning, load_cloud_recipe, wanted_release, write_settlement
+from vmlab.cloud.recipe import Meaning, load_cloud_recipe, wanted_release
 from vmlab.errors import AssetError, UsageError
-from vmlab.image.keys import lab_keys
 from vmlab.machine.argv import MAC_ADDRESS
-from vmlab.store.store import Store
 
 _VERBS = ("refresh", "add", "add_kernel", "add_wanted", "releases", "installed", "clean", "config", "settle", "take")
 
@@ -41,7 +38,7 @@ def test_every_package_manager_has_all_verbs_in_a_script_that_parses(manager: Pa
 def test_every_byte_of_a_recipe_counts(manager: PackageManager, catalogue: Path) -> None:
     seen = {load_cloud_recipe(manager, catalogue).digest}
     folder = catalogue / "recipes" / "cloud"
-    files = [f"{manager}.sh", "guest.sh", "overlay/etc/resolv.conf"]
+    files = [f"{manager}.sh", "guest.sh", "overlay/etc/resolv.conf", "../guest/overlay/etc/vmlab/receive-keys"]
     for name in files:
         with (folder / name).open("a") as file:
             file.write("# more\n")
@@ -133,20 +130,10 @@ def test_a_line_that_is_gone_is_told_with_what_there_is() -> None:
         wanted_release("6.8", [], newest=NEWEST, package="linux-image-virtual")
 
 
-def test_the_settlement_lets_the_lab_in_and_nobody_else_read_how(tmp_path: Path) -> None:
-    keys = lab_keys(Store(tmp_path / "store"))
-    path = tmp_path / "settlement.tar"
-    write_settlement(path, load_cloud_recipe(PackageManager.APT), keys)
-    with tarfile.open(path) as archive:
-        rows = {row.name.removeprefix("./"): row for row in archive}
-        for home in ("root", "home/lab"):
-            row = rows[f"{home}/.ssh/authorized_keys"]
-            file = archive.extractfile(row)
-            assert file is not None
-            assert file.read().decode() == keys.public(keys.user) + "\n"
-            assert row.mode == 0o600
-    assert all(row.uid == 0 for row in rows.values())
-    assert "etc/udev/rules.d/99-vmlab-network.rules" in rows
+def test_every_guest_gets_the_unit_that_receives_its_keys() -> None:
+    overlay = load_cloud_recipe(PackageManager.APT).overlay
+
+    assert {"etc/systemd/system/vmlab-keys.service", "etc/vmlab/receive-keys", "etc/sudoers.d/vmlab"} <= set(overlay)
 
 
 def test_the_networks_rule_knows_the_card_that_machines_have() -> None:

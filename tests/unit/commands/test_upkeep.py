@@ -14,6 +14,7 @@ from vmlab.catalogue.target import Architecture
 from vmlab.cloud.lock import ImageLock, LockedImage
 from vmlab.commands import upkeep
 from vmlab.errors import AssetError, HostError, UsageError
+from vmlab.image.keys import lab_keys
 from vmlab.image.sealed import cached_image
 from vmlab.lab.lab import Lab
 from vmlab.settings import load_settings
@@ -42,7 +43,8 @@ def _image(lab: Lab, kernel: str) -> StoredObject:
 
 def _snapshot(lab: Lab, image: StoredObject, stage: str = "ready", **changes: str) -> StoredObject:
     facts = {"target": "debian12-6.1", "name": f"debian12-6.1 {stage}"}
-    return _add(lab, "snapshot", facts, **{"image": image.digest, "image_seal": image.seal, "qemu": QEMU} | changes)
+    inputs = {"image": image.digest, "image_seal": image.seal, "keys": lab_keys(lab.store).digest, "qemu": QEMU}
+    return _add(lab, "snapshot", facts, **inputs | changes)
 
 
 def _left_after_prune(lab: Lab) -> set[str]:
@@ -64,7 +66,7 @@ def test_a_superseded_images_snapshots_go_with_it(lab: Lab) -> None:
     assert _left_after_prune(lab) == {new.digest, ready.digest}
 
 
-@pytest.mark.parametrize("change", [{"qemu": "6.0"}, {"image_seal": "made before"}])
+@pytest.mark.parametrize("change", [{"qemu": "6.0"}, {"image_seal": "made before"}, {"keys": "others"}])
 def test_a_snapshot_that_no_run_can_take_goes(lab: Lab, change: dict[str, str]) -> None:
     image = _image(lab, "6.1.1")
     _snapshot(lab, image, **change)

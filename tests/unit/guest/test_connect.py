@@ -13,6 +13,7 @@ from vmlab.errors import HostError
 from vmlab.guest import connect as reach
 from vmlab.host.accelerator import PROOF_TIMEOUT_S, Accelerator
 from vmlab.host.limits import limits_for
+from vmlab.image.keys import make_keys
 from vmlab.machine.argv import machine_spec
 from vmlab.machine.machine import Machine
 from vmlab.settings import load_settings
@@ -37,7 +38,8 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def _machine(directory: Path) -> Machine:
     described = image(directory)
     spec = machine_spec(described, Accelerator.TCG, cpus=2, memory_mib=1024)
-    machine = Machine(described, spec, console=directory / "console")
+    keys = make_keys(directory)
+    machine = Machine(described, spec, console=directory / "console", keys=keys)
     machine.line = None
     return machine
 
@@ -47,7 +49,7 @@ def test_root_of_a_boot_has_as_long_as_the_boot_and_later_ones_as_a_connection(
 ) -> None:
     machine = _machine(tmp_path)
     machine.line = object()  # type: ignore[assignment]
-    open_root = reach.root_opener(machine, image(tmp_path), _LIMITS, has_root_shell=False)
+    open_root = reach.root_opener(machine, _LIMITS, has_root_shell=False)
 
     open_root()
     open_root()

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from vmlab.errors import AssetError, BuildError, HostError, MachineLost, VmlabError
 from vmlab.guest.fork_check import ForkUnproved
-from vmlab.lab.freezer import Stage
+from vmlab.lab.freezer import Cargo, Stage
 from vmlab.settings import load_settings
 from vmlab.store.store import StoredObject
 from vmlab.testing import FakeLab, FakeRig
@@ -138,3 +139,13 @@ def test_a_notice_of_an_error_that_names_the_target_does_not_name_it_twice(
         f"{TARGET.id}: a guest was lost while it was made ready, and retried: the guest was lost",
         f"{TARGET.id}: guests are booted, because no snapshot can be made: no space left",
     ]
+
+
+def test_other_keys_make_another_snapshot(testbed: ScriptedTestbed) -> None:
+    """The guest in it has received them."""
+    before = testbed.freezer.inputs(Cargo())
+
+    shutil.rmtree(testbed.run.store.root / "keys")
+
+    after = testbed.freezer.inputs(Cargo())
+    assert {name for name in before if before[name] != after[name]} == {"keys"}

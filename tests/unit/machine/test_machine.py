@@ -15,6 +15,7 @@ from unit.fakes import image
 from vmlab.errors import AssetError, HostError, KvmRefused, MachineLost
 from vmlab.host.accelerator import Accelerator
 from vmlab.host.confinement import Confinement
+from vmlab.image.keys import make_keys
 from vmlab.machine.argv import Memory, machine_spec
 from vmlab.machine.machine import Machine
 from vmlab.machine.snapshot import Origin
@@ -96,6 +97,33 @@ def test_a_machine_has_a_port_a_console_and_an_end(well: Machine, scratch_parent
     assert not machine.is_alive()
     assert _left(scratch_parent) == []
     machine.stop()
+
+
+_READS_ITS_LINE = """\
+line = socket.socket(fileno=int(re.search(r"id=line,fd=(\\d+)", argv)[1]))
+line.settimeout(0)
+try:
+    open("{directory}/line", "wb").write(line.recv(65536))
+except BlockingIOError:
+    open("{directory}/line", "wb").close()
+"""
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_a_guest_that_boots_finds_its_keys_at_its_port_and_a_resumed_one_nothing(
+    tmp_path: Path, install: Install, monkeypatch: pytest.MonkeyPatch, is_resumed: bool
+) -> None:
+    text = _WELL.replace("while raw", f"{_READS_ITS_LINE}while raw")
+    install("qemu-system-x86_64", text.format(python=sys.executable, directory=tmp_path))
+    monkeypatch.setattr("vmlab.machine.machine.thaw", lambda *_: None)
+    keys, well = make_keys(tmp_path), _machine(tmp_path)
+    state = tmp_path / "state" if is_resumed else None
+    origin = Origin(base=tmp_path / "disk.qcow2", state=state)
+
+    with Machine(
+        well.image, well.spec, console=tmp_path / "console", keys=keys, origin=origin, confinement=Confinement()
+    ):
+        assert (tmp_path / "line").read_bytes() == (b"" if is_resumed else keys.for_guest())
 
 
 def test_a_machine_is_given_back_when_the_block_fails(well: Machine, scratch_parent: Path) -> None:
