@@ -12,6 +12,7 @@ from vmlab.errors import VmlabError
 from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.facts import Fact, Grade, host_facts, is_usable
 from vmlab.lab.lab import Lab
+from vmlab.module.build_root import why_no_cgroup
 
 _SWITCHES_CODE_WELL = 10
 """First major version of QEMU in which no stale code was seen: see docs/trouble.md for the figures."""
@@ -34,6 +35,7 @@ def examine(lab: Lab) -> tuple[list[Fact], bool]:
     for architecture in architectures:
         facts += _qemu(lab, architecture, timing)
     facts += timing_facts(timing)
+    facts.append(build_fact(why_no_cgroup()))
     return facts, is_usable(facts)
 
 
@@ -67,6 +69,15 @@ def stale_code_facts(version: str, *, cpus: int) -> list[Fact]:
             advice="use QEMU 10 (in bookworm-backports) or --vmlab-cpus 1: neither showed this fault",
         )
     ]
+
+
+def build_fact(why_no_cgroup: str) -> Fact:
+    """Return the fact of who limits a build on this host: the kernel, or the lab for a reason. Pure."""
+    if not why_no_cgroup:
+        finding = "a build on this host has a cgroup: the kernel limits its memory and processes"
+        return Fact(topic="builds", grade=Grade.GOOD, finding=finding)
+    finding = f"the lab checks the memory and processes of a build on this host: {why_no_cgroup}"
+    return Fact(topic="builds", grade=Grade.NOTE, finding=finding)
 
 
 def _named(topic: str, architecture: Architecture) -> str:

@@ -6,6 +6,7 @@ Both have the same compiler and headers, and the sources at the same path, so bo
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
@@ -34,6 +35,7 @@ from vmlab.module.source import LARGEST_MIB, Source
 from vmlab.module.stage import Stage
 from vmlab.settings import BuildPlace
 from vmlab.system.beneath import NotTaken, copy_beneath, write_beneath
+from vmlab.system.cgroup import Cgroup, Hits
 from vmlab.system.process import find_program
 from vmlab.system.scratch import ScratchDirectory
 from vmlab.system.seccomp import filter_program
@@ -43,6 +45,8 @@ __tracebackhide__ = hides_frames
 
 LARGEST_RESULT_MIB = 384
 """Largest file that is taken out of a build: six times the largest sources, for debug information."""
+_SANDBOX_PROCESSES = 8
+"""Room for the sandbox's own processes, which are counted with the build's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,10 @@ class HostPlace:
         self._stage = Stage(image.tool_root, self._identity)
         self._filter = os.fdopen(os.memfd_create("filter"), "wb", buffering=0)
         self._filter.write(program)
+        self._cgroup: Cgroup | None = None
+        # Without one, the watch in `run` limits alone.
+        with contextlib.suppress(HostError):
+            self._cgroup = _open_cgroup()
 
     def put_tree(self, source: Source, name: str) -> None:
         for file in source.files:
@@ -115,10 +123,14 @@ class HostPlace:
             filter_fd=self._filter.fileno(),
         )
         argv = confined(confinement, command)
-        ended = run_watched(argv, timeout_s=timeout_s, check=excess, pass_fds=[confinement.filter_fd])
-        if ended.stopped:
+        if self._cgroup is not None:
+            argv = self._cgroup.entered_by(argv)
+        ended = run_watched(argv, timeout_s=timeout_s, check=self._excess, pass_fds=[confinement.filter_fd])
+        # The kernel may have stopped it between two checks.
+        stopped = ended.stopped or self._excess(Usage(processes=0, memory_mib=0))
+        if stopped:
             raise BuildError(
-                f"a build command {ended.stopped} and was stopped: {_shortened(command)}",
+                f"a build command {stopped} and was stopped: {_shortened(command)}",
                 hint="if it is right to, use --vmlab-build guest",
                 detail="\n".join(ended.output.splitlines()[-25:]),
             )
@@ -132,8 +144,13 @@ class HostPlace:
         except OSError as error:
             raise _no_result(name, f"cannot be read: {error.strerror}") from None
 
+    def _excess(self, usage: Usage) -> str:
+        return excess(usage, self._cgroup.hits() if self._cgroup is not None else Hits())
+
     def close(self) -> None:
         self._stage.close()
+        if self._cgroup is not None:
+            self._cgroup.close()
         self._filter.close()
 
 
@@ -183,6 +200,19 @@ def default_sandbox() -> Sandbox:
     return Sandbox.BUBBLEWRAP if find_program("bwrap") is not None else Sandbox.OWN
 
 
+def why_no_cgroup() -> str:
+    """Return the reason why builds on this host have no cgroup; empty if they have one, which is tried. Costs 10 ms."""
+    try:
+        _open_cgroup().close()
+    except HostError as error:
+        return error.message
+    return ""
+
+
+def _open_cgroup() -> Cgroup:
+    return Cgroup(memory_mib=MEMORY_MIB, processes=PROCESSES + _SANDBOX_PROCESSES)
+
+
 def require_host_place(image: Image, *, sandbox: Sandbox | None = None) -> None:
     """Raise `HostError` when commands cannot be confined in the target's root file system on this host.
 
@@ -219,12 +249,12 @@ def unconfined(status: str) -> list[str]:
     return [words for words, holds in wanted.items() if not holds]
 
 
-def excess(usage: Usage) -> str:
-    """Return the reason to stop a build that uses so much; empty if it may continue. Pure."""
-    if usage.memory_mib > MEMORY_MIB:
+def excess(usage: Usage, hits: Hits) -> str:
+    """Return the reason to stop a build that uses so much, or hit these limits; empty if it may continue. Pure."""
+    if usage.memory_mib > MEMORY_MIB or hits.memory:
         return f"used more than {MEMORY_MIB} MiB of memory"
-    # The sandbox's own processes are among them.
-    return f"ran more than {PROCESSES} processes" if usage.processes > PROCESSES + 8 else ""
+    is_over = usage.processes > PROCESSES + _SANDBOX_PROCESSES or hits.processes
+    return f"ran more than {PROCESSES} processes" if is_over else ""
 
 
 def _filter() -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from vmlab.doctor.doctor import accelerator_facts, stale_code_facts
+from vmlab.doctor.doctor import accelerator_facts, build_fact, stale_code_facts
 from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.facts import Grade, is_usable
 
@@ -53,3 +53,8 @@ def test_a_qemu_that_may_run_stale_code_is_told_with_the_cure() -> None:
 @pytest.mark.parametrize(("version", "cpus"), [("10.0.2 (Debian 1:10.0.2)", 2), ("7.2.22", 1), ("unknown", 2)])
 def test_a_qemu_or_a_guest_without_that_fault_is_not_spoken_of(version: str, cpus: int) -> None:
     assert stale_code_facts(version, cpus=cpus) == []
+
+
+def test_the_limits_of_a_build_are_the_kernels_or_the_labs_with_the_reason() -> None:
+    assert build_fact("").grade is Grade.GOOD
+    assert build_fact("the cgroup '/a' is not delegated").finding.endswith(": the cgroup '/a' is not delegated")

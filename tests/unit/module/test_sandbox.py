@@ -23,6 +23,7 @@ from vmlab.module.sandbox import (
 )
 from vmlab.module.stage import space_mib
 from vmlab.system import confine
+from vmlab.system.cgroup import Hits
 from vmlab.system.watched import Usage
 
 _PREFIX = "choom -n 1000 -- nsenter --target 42 --user --mount --preserve-credentials -- prlimit --as=8 --nproc=512 --"
@@ -138,9 +139,14 @@ def test_an_empty_status_proves_nothing() -> None:
 
 
 def test_a_build_is_stopped_for_too_much_memory_or_too_many_processes() -> None:
-    assert excess(Usage(processes=20, memory_mib=900)) == ""
-    assert excess(Usage(processes=20, memory_mib=5000)) == "used more than 4096 MiB of memory"
-    assert excess(Usage(processes=600, memory_mib=9)) == "ran more than 512 processes"
+    assert excess(Usage(processes=20, memory_mib=900), Hits()) == ""
+    assert excess(Usage(processes=20, memory_mib=5000), Hits()) == "used more than 4096 MiB of memory"
+    assert excess(Usage(processes=600, memory_mib=9), Hits()) == "ran more than 512 processes"
+
+
+def test_a_limit_that_the_kernel_enforced_has_the_same_reason() -> None:
+    assert excess(Usage(processes=0, memory_mib=0), Hits(memory=True)) == "used more than 4096 MiB of memory"
+    assert excess(Usage(processes=0, memory_mib=0), Hits(processes=True)) == "ran more than 512 processes"
 
 
 def test_the_file_system_takes_at_most_a_quarter_of_the_memory() -> None:
