@@ -199,7 +199,9 @@ def test_an_image_that_cannot_be_made_keeps_no_other_target_from_its_verdict(run
 @pytest.mark.parametrize(("status", "is_kept"), [(0, True), (1, False)])
 def test_the_cache_is_kept_where_every_image_was_made(runner: Runner, python: str, status: int, is_kept: bool) -> None:
     python = _with(python, f'*" images build"*) exit {status} ;;')
-    runner.run(until="run", module="src", targets="debian12-6.1", accel="tcg", python=python, cache="true")
+    runner.run(
+        until="run", module="src", tests="tests", targets="debian12-6.1", accel="tcg", python=python, cache="true"
+    )
     assert sum("key" in used for used in runner.used) == 1 + is_kept  # requested, and kept
 
 
