@@ -136,12 +136,10 @@ def _fill_up(part: Part, chunk: bytes) -> None:
 
 
 def test_a_disk_that_fills_up_leaves_no_image(made: Offered, monkeypatch: pytest.MonkeyPatch) -> None:
-    with (
-        monkeypatch.context() as full,
-        pytest.raises(HostError, match=r"no space left in '.*store': \d+ MiB free") as caught,
-    ):
+    with monkeypatch.context() as full:
         full.setattr(Part, "append", _fill_up)
-        made.fetch()
+        with pytest.raises(HostError, match=r"no space left in '.*store': \d+ MiB free") as caught:
+            made.fetch()
     assert len(str(caught.value).splitlines()) == 1
     assert not [path for path in made.left if not path.startswith("parts/")]
     assert made.fetch().file("disk").read_bytes() == made.content
