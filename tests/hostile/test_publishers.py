@@ -156,7 +156,7 @@ def test_all_attempts_share_the_deadline(serve: Serve, ask: Callable[[Web, str],
     with pytest.raises(WebFault, match="did not answer"):
         ask(_web(), publisher.url("/list"))
 
-    assert len(publisher.asked) == 2
+    assert len(publisher.asked) <= 2
 
 
 def _image(publisher: RawPublisher, *, listed_at: str = "/images/SHA256SUMS") -> CloudImage:

@@ -215,7 +215,7 @@ class Web:
                 if answer.length is not None:
                     return answer.length
         except WebFault as fault:
-            if fault.passes:
+            if fault.passes or self._deadline.is_over:
                 raise
         with self.ask(url, headers={"Range": "bytes=0-0"}, ends=ends) as answer:
             refuse_page(answer, url)
