@@ -83,8 +83,8 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
         yield start
 
 
-def _web() -> Web:
-    return Web(pause=Waits(), silence_s=3, patience=_PATIENCE)
+def _web(*, patience: float = 1.0) -> Web:
+    return Web(pause=Waits(), silence_s=10, patience=patience)
 
 
 def _head(status: str, *headers: bytes) -> bytes:
@@ -140,9 +140,9 @@ def test_a_list_that_comes_a_byte_at_a_time_has_a_deadline(serve: Serve, reply: 
     began = time.monotonic()
 
     with pytest.raises(WebFault, match=r"did not answer .* in 0 s"):
-        _web().text(publisher.url("/list"))
+        _web(patience=_PATIENCE).text(publisher.url("/list"))
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("ask", [Web.size_of, Web.small_file])
@@ -154,7 +154,7 @@ def test_all_attempts_share_the_deadline(serve: Serve, ask: Callable[[Web, str],
     publisher = serve(reply)
 
     with pytest.raises(WebFault, match="did not answer"):
-        ask(_web(), publisher.url("/list"))
+        ask(_web(patience=_PATIENCE), publisher.url("/list"))
 
     assert len(publisher.asked) <= 2
 
@@ -172,12 +172,12 @@ def _list_then(answer: Iterable[bytes]) -> Reply:
     return lambda line: _whole(f"{_DIGEST}  x-1.qcow2\n".encode()) if "SHA256SUMS" in line else answer
 
 
-def _fetch(publisher: RawPublisher, tmp_path: Path) -> AssetError:
+def _fetch(publisher: RawPublisher, tmp_path: Path, *, patience: float = 1.0) -> AssetError:
     image = _image(publisher)
     row = LockedImage(id=image.id, name="x-1.qcow2", size_bytes=_SIZE, algorithm=image.algorithm, digest=_DIGEST)
     lock = ImageLock(path=tmp_path / "lock", rows={image.id: row})
     with pytest.raises(AssetError) as caught:
-        fetch_cloud_image(image, Store(tmp_path / "store"), lock=lock, web=_web())
+        fetch_cloud_image(image, Store(tmp_path / "store"), lock=lock, web=_web(patience=patience))
     return caught.value
 
 
@@ -200,9 +200,9 @@ def test_an_image_that_stands_still_is_given_up(serve: Serve, tmp_path: Path) ->
     )
     began = time.monotonic()
 
-    assert "sent only" in _fetch(publisher, tmp_path).message
+    assert "sent only" in _fetch(publisher, tmp_path, patience=0.01).message
 
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
 
 
 def test_a_server_that_starts_again_after_each_gain_is_given_up(serve: Serve, tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_slow_link_is_waited_for(serve: Serve) -> None:
 
     publisher = serve(reply)
 
-    with _web().ask(publisher.url("/image")) as answer:
+    with _web(patience=_PATIENCE).ask(publisher.url("/image")) as answer:
         assert sum(map(len, answer.chunks)) == 2000
 
 
