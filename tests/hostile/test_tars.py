@@ -94,6 +94,8 @@ _REFUSED: dict[str, tuple[str, Edit]] = {
     "kernel log device": ("", lambda a, _: _add(a, "tools/kmsg", tarfile.CHRTYPE)),
     "FIFO": ("", lambda a, _: _add(a, "tools/pipe", tarfile.FIFOTYPE)),
     "second kernel": ("", lambda a, _: _add(a, "kernel")),
+    "file 2000 directories deep": ("", lambda a, _: _add(a, f"tools/{'d/' * 2000}file")),
+    "directory 101 levels deep": ("", lambda a, _: _add(a, f"tools/{'d/' * 100}", tarfile.DIRTYPE)),
     "name of 300 bytes": ("", lambda a, _: _add(a, f"tools/{'x' * 300}")),
     **{f"{name} is a link": ("", _mount_point(name)) for name in ("dev", "proc", "build", "tmp", "boot")},
 }

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from vmlab.catalogue.cloud_image import CloudImage
 from vmlab.cloud.http import NOT_SATISFIABLE, PARTIAL, Answer, Web, refuse_page
-from vmlab.cloud.http_fault import WebFault
+from vmlab.cloud.http_fault import WebFault, host_of
 from vmlab.cloud.lock import ImageLock, LockedImage
 from vmlab.cloud.partial import Part
 from vmlab.cloud.publisher import Offer, all_failed, find_offer
@@ -127,12 +127,14 @@ class _Fetching:
         """Complete the part, in as many requests as needed. Raises `WebFault` on failure."""
         failures = 0
         knows_ranges = True
+        # Compared with the most so far: a server that starts again each time makes no progress.
+        most = self._part.size
         while self._part.size != self._row.size_bytes:
-            before = self._part.size
             try:
                 knows_ranges = self._ask(offer, knows_ranges)
             except WebFault as fault:
-                gained = self._part.size - before
+                gained = self._part.size - most
+                most = max(most, self._part.size)
                 failures = 1 if gained >= self._row.size_bytes * _PROGRESS else failures + 1
                 self._progress(told_of(self._image.id, f"retrying {offer.name}", fault.message))
                 self._web.wait(failures, fault)
@@ -154,6 +156,8 @@ class _Fetching:
             if start and answer.status == NOT_SATISFIABLE:
                 return False
             if answer.status == PARTIAL and answer.range_start != start:
+                if not start:
+                    raise WebFault(f"{host_of(answer.url)} sends another range of {offer.name} than asked", passes=True)
                 return False
             self._require_size(offer, answer)
             if answer.status == PARTIAL:

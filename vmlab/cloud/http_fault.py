@@ -58,7 +58,7 @@ def _retry_after(text: str) -> float | None:
 
 
 def explain(error: Exception, url: str) -> WebFault:
-    """Convert an error of requests or urllib3 to a `WebFault`."""
+    """Convert an error of requests, urllib3 or the parsing of an answer to a `WebFault`."""
     host = host_of(url)
     causes = list(_causes(error))
     for cause in causes:
@@ -79,12 +79,12 @@ def explain(error: Exception, url: str) -> WebFault:
             )
         if isinstance(cause, urllib3.exceptions.IncompleteRead):
             return WebFault(f"{host} closed the connection after {cause.partial} bytes of its answer", passes=True)
-    if isinstance(error, requests.TooManyRedirects):
-        return WebFault(f"{host} redirects {url} too often", passes=False)
     if isinstance(
         error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema | requests.exceptions.MissingSchema
     ):
         return WebFault(f"{url!r} is, or redirects to, an invalid web address: {error}", passes=False)
+    if isinstance(error, ValueError):
+        return WebFault(f"{host} sends an invalid answer to {url}: {error}", passes=False)
     # Before timeouts: urllib3 derives its error for a refused connection from its timeout.
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno in _WORDS:

@@ -8,8 +8,11 @@ name may change it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -17,9 +20,12 @@ from typing import BinaryIO
 
 from vmlab.errors import HostError
 from vmlab.store.store import Store
-from vmlab.system.files import remove_tree, replace_file
+from vmlab.system.files import disk_error, remove_tree, replace_file
+from vmlab.system.private import read_json
 
 _DIRECTORY = "parts"
+_MOST_ORIGIN_BYTES = 2**16
+"""Size limit of the file with the address and the tag."""
 _SPARE_MIB = 64
 """Space that a store needs beside the file itself: manifests, logs."""
 
@@ -32,7 +38,7 @@ class Part:
         self._directory = store.directory(f"{_DIRECTORY}/{name}")
         self.path = self._directory / "data"
         self._origin = self._directory / "origin.json"
-        self._stream: BinaryIO = self.path.open("ab")
+        self._stream = _open(self.path)
         self.is_patched = self.size > 0
         """True if it came in more than one answer, possibly of different files."""
 
@@ -68,7 +74,7 @@ class Part:
         Only a strong tag guarantees the same bytes (RFC 9110, 8.8.1 and 13.1.5).
         """
         try:
-            known = json.loads(self._origin.read_text(encoding="utf-8"))
+            known = read_json(self._origin, limit_bytes=_MOST_ORIGIN_BYTES)
             return str(known["etag"]) if known["url"] == url else ""
         except (OSError, ValueError, KeyError, TypeError):
             return ""
@@ -96,6 +102,26 @@ class Part:
         self._origin.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self._directory.rmdir()
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a part's data to append; raises `HostError` for a link, which leads to another file, a FIFO or a device."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        stream = os.fdopen(os.open(path, flags, 0o600), "ab")
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+            raise _not_regular(path) from None
+        raise disk_error(error, path) from None
+    found = os.fstat(stream.fileno())
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        stream.close()
+        raise _not_regular(path)
+    return stream
+
+
+def _not_regular(path: Path) -> HostError:
+    return HostError(f"cannot use {str(path)!r}: it is not a regular file with one name", hint="remove it")
 
 
 def remove_parts(store: Store) -> Iterator[tuple[str, int]]:

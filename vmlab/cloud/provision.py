@@ -28,6 +28,7 @@ from vmlab.cloud.firmware_boot import (
     provisioning_spec,
 )
 from vmlab.cloud.first_boot import FirstBoot
+from vmlab.cloud.http import Web
 from vmlab.cloud.install import Installed, Site, install
 from vmlab.cloud.lock import LockedImage, lock_of
 from vmlab.cloud.recipe import CloudRecipe, load_cloud_recipe
@@ -83,7 +84,8 @@ def obtain_provisioned(context: Context, accelerators: Accelerators, target: Tar
     recipe = load_cloud_recipe(cloud.image.package_manager)
 
     def build(directory: Path) -> Mapping[str, Any]:
-        fetched = fetch_cloud_image(cloud.image, context.store, lock=lock, progress=context.progress)
+        with Web(patience=context.settings.patience) as web:
+            fetched = fetch_cloud_image(cloud.image, context.store, lock=lock, progress=context.progress, web=web)
         with context.store.hold(fetched.path):
 
             def attempt() -> Mapping[str, Any]:

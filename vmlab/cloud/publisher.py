@@ -122,7 +122,10 @@ def _list_address(url: str, web: Web) -> str:
     if "*" not in pattern:
         return url
     page = _Links()
-    page.feed(web.text(f"{directory}/"))
+    try:
+        page.feed(web.text(f"{directory}/"))
+    except (ValueError, AssertionError) as error:
+        raise AssetError(f"{directory}/ is not a valid page: {error}", hint="retry later") from None
     fitting = sorted(fnmatch.filter(page.names, pattern), key=_natural)
     if not fitting:
         raise AssetError(f"{directory}/ lists no {pattern!r}", hint="if it was renamed, correct images/targets")
@@ -144,4 +147,7 @@ class _Links(html.parser.HTMLParser):
 
 def _natural(name: str) -> list[tuple[int, str]]:
     """Return a sort key that puts 1.10 after 1.9."""
-    return [(int(word), "") if word.isdecimal() else (0, word) for word in re.split(r"(\d+)", name)]
+    # Without int(), which refuses thousands of digits: of two numbers without leading zeros, the longer is larger.
+    words = re.split(r"([0-9]+)", name)
+    words[1::2] = [digits.lstrip("0") for digits in words[1::2]]
+    return [(len(word) if place % 2 else 0, word) for place, word in enumerate(words)]

@@ -51,7 +51,7 @@ def lock_images(
     """
     lock = lock_of(settings)
     is_whole = True
-    with web or Web() as asked:
+    with web or Web(patience=settings.patience) as asked:
         for image in images:
             signatures: list[str] = []
             unchecked: list[str] = []
@@ -75,7 +75,7 @@ def check_images(images: Iterable[CloudImage], settings: Settings, *, say: Say, 
     """Report the locked images whose file changed at the publisher; False if one changed or gave no answer."""
     lock = lock_of(settings)
     is_still = True
-    with web or Web() as asked:
+    with web or Web(patience=settings.patience) as asked:
         for image in images:
             known = lock.rows.get(image.id)
             if known is None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,22 @@ _RELEVANT = re.compile(r"linux-(?:image|headers|kbuild)-\d")
 _RELATION = re.compile(r"^\s*([a-z0-9][a-z0-9+.-]*)(?::\w+)?\s*(?:\(\s*([<>=]+)\s*([^)\s]+)\s*\))?")
 
 
+_VERSION = re.compile(r"[0-9]{1,9}:[!-~]+|[!-9;-~]+")
+_LONGEST = 256
+"""Longest name or version; those of Debian have at most 100 characters."""
+_HINT = "set another mirror with --vmlab-mirror URL"
+# The old `<` and `>` mean `<=` and `>=` to dpkg.
+_COMPARE = {
+    "=": operator.eq,
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.ge,
+    "<": operator.le,
+    ">>": operator.gt,
+    "<<": operator.lt,
+}
+
+
 def parse_packages(text: str, names: Iterable[str] = ()) -> Iterator[Package]:
     """Yield the kernel packages of a Packages file, and the packages in `names`; deb-control(5)."""
     wanted = frozenset(names)
@@ -43,7 +60,7 @@ def parse_packages(text: str, names: Iterable[str] = ()) -> Iterator[Package]:
         if not head.startswith("Package: "):
             continue
         name = head[9 : head.index("\n")] if "\n" in head else head[9:]
-        if name not in wanted and not _RELEVANT.match(name):
+        if name not in wanted and (len(name) > _LONGEST or not _RELEVANT.match(name)):
             continue
         fields = dict(line.split(": ", 1) for line in head.splitlines() if ": " in line and not line.startswith(" "))
         yield Package(name=name, version=fields.get("Version", ""), depends=fields.get("Depends", ""))
@@ -106,18 +123,17 @@ def _is_satisfied(relation: str, by_name: Mapping[str, list[Package]]) -> bool:
         match = _RELATION.match(alternative)
         if match is None or not _RELEVANT.match(match[1]):
             return True
-        name, operator, wanted = match.groups()
+        name, sign, wanted = match.groups()
         for row in by_name.get(name, []):
-            if operator is None or _compare(row.version, operator, wanted):
+            if sign is None or _compare(row.version, sign, wanted):
                 return True
     return False
 
 
-def _compare(version: str, operator: str, wanted: str) -> bool:
-    left, right = version_key(version), version_key(wanted)
-    return {"=": left == right, ">=": left >= right, "<=": left <= right, ">>": left > right, "<<": left < right}[
-        operator
-    ]
+def _compare(version: str, sign: str, wanted: str) -> bool:
+    if sign not in _COMPARE:
+        raise AssetError(f"the package index has an invalid relation: {sign[:_LONGEST]!r}", hint=_HINT)
+    return bool(_COMPARE[sign](version_key(version), version_key(wanted)))
 
 
 @functools.total_ordering
@@ -138,7 +154,9 @@ class _Word:
 
 
 def version_key(version: str) -> tuple[object, ...]:
-    """Return a sort key for Debian versions, by the rules of deb-version(7)."""
+    """Return a sort key for Debian versions, by the rules of deb-version(7). Raises `AssetError` for an invalid one."""
+    if len(version) > _LONGEST or not _VERSION.fullmatch(version):
+        raise AssetError(f"the package index has an invalid version: {version[:_LONGEST]!r}", hint=_HINT)
     epoch, colon, rest = version.partition(":")
     if not colon:
         epoch, rest = "0", version

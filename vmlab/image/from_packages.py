@@ -16,6 +16,7 @@ from vmlab.catalogue.target import Architecture, Target
 from vmlab.context import Context
 from vmlab.decode import unstructure
 from vmlab.image.debian_index import KernelPackages
+from vmlab.image.downloads import offer, sync_in, sync_out
 from vmlab.image.image import Image
 from vmlab.image.kernel_file import unpack_kernel
 from vmlab.image.kernel_line import Resolution, resolve
@@ -130,7 +131,9 @@ def _build_image(
     sources = "\n".join(map(mirrors.source_line, target.pockets))
     # A backported kernel may need a newer linux-base, which apt takes from backports only with `-t`.
     extra = target.pockets[len(target.suite.pockets) :]
-    release = f"-t {shlex.quote(extra[-1])} " if extra else ""
+    release = ["-t", extra[-1]] if extra else []
+    versions = [f"{name}={kernel.version}" for name in (kernel.image, kernel.headers)]
+    install = ["apt-get", "install", "--yes", "--no-install-recommends", *release, *versions]
     is_fresh = "false" if context.settings.stale_index is StaleIndex.ACCEPT else "true"
     chroot = 'DEBIAN_FRONTEND=noninteractive chroot "$1"'
     with mirrors.login_options(work) as logins:
@@ -141,15 +144,14 @@ def _build_image(
                 "--skip=update,chroot/policy-rc.d,chroot/start-stop-daemon",
                 "--setup-hook=tar-in base.tar /",
                 *logins,
-                f"--setup-hook=sync-in {shlex.quote(str(downloads))} /var/cache/apt/archives",
+                *sync_in(downloads),
                 f"""--customize-hook=printf '%s\\n' {shlex.quote(sources)} >"$1/etc/apt/sources.list" """,
                 f"--customize-hook={chroot} apt-get -o Acquire::Check-Valid-Until={is_fresh} update",
-                f"--customize-hook={chroot} apt-get install --yes --no-install-recommends {release}"
-                f"-o Dpkg::Options::=--force-unsafe-io -o APT::Keep-Downloaded-Packages=true "
-                f"{shlex.join([f'{name}={kernel.version}' for name in (kernel.image, kernel.headers)])}",
+                offer(install),
+                f"--customize-hook={chroot} {shlex.join(install)} "
+                "-o Dpkg::Options::=--force-unsafe-io -o APT::Keep-Downloaded-Packages=true",
                 REMOVE_LOGINS,
-                '--customize-hook=rm -f "$1"/var/cache/apt/archives/lock; rm -rf "$1"/var/cache/apt/archives/partial',
-                f"--customize-hook=sync-out /var/cache/apt/archives {shlex.quote(str(downloads))}",
+                *sync_out(downloads),
                 f"--customize-hook={chroot} sh -c "
                 "'apt-get clean; rm -rf /var/lib/apt/lists/*; dpkg-query -W >/packages'",
                 "--customize-hook=download /packages packages",

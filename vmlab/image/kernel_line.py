@@ -109,7 +109,7 @@ def read_index(target: Target, context: Context) -> dict[str, str]:
             )
         return {
             pocket: "\n\n".join(
-                path.read_text(encoding="utf-8")
+                path.read_text(encoding="utf-8", errors="replace")
                 for path in sorted((work / "lists").glob(f"*_dists_{pocket}_main_*_Packages"))
             )
             for pocket in target.pockets

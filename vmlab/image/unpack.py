@@ -24,6 +24,8 @@ MOST_BYTES = 8 * 2**30
 """Maximum size of all members; a tool root has 0.5 GiB."""
 _MOST_HEADER_BYTES = 2**20
 """Maximum size of one member's headers, which tarfile reads into memory: a name of PATH_MAX bytes needs 5 KiB."""
+_MOST_LEVELS = 100
+"""Maximum depth of a member. A path of PATH_MAX bytes may have 2000, and programs that walk it recurse."""
 _LONGEST_TIME_S = 2**33
 _HINT = "do not use this image; report it with the name of the target"
 
@@ -179,6 +181,8 @@ def _plain(name: str, member: tarfile.TarInfo) -> str:
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or "\0" in name:
         raise _refused(member, "leads out of the archive")
+    if len(parts) > _MOST_LEVELS:
+        raise _refused(member, f"is more than {_MOST_LEVELS} directories deep")
     return "/".join(parts)
 
 
