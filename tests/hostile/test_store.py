@@ -142,15 +142,6 @@ def test_the_command_in_the_hint_removes_a_damaged_manifest(
     assert main(["images", "verify"]) == 0
 
 
-def test_a_stray_file_among_the_objects_is_told_and_removed(store: Store, whole: StoredObject) -> None:
-    for path in (store.root / "objects" / "image" / "stray", store.root / "objects" / "stray"):
-        path.write_text("x")
-
-    assert [item.digest for item in store.objects()] == [whole.digest]
-    assert main(["images", "prune", "--damaged"]) == 0
-    assert not (store.root / "objects" / "image" / "stray").exists()
-
-
 def _as_ordinary_user(act: Callable[[], None]) -> int:
     """Status of a child that does something as an ordinary user: modes do not stop root."""
 

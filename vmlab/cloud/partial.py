@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from vmlab.errors import HostError
+from vmlab.store.place import folders
 from vmlab.store.store import Store
 from vmlab.system.files import remove_tree, replace_file
 
@@ -100,7 +101,7 @@ class Part:
 
 def remove_parts(store: Store) -> Iterator[tuple[str, int]]:
     """Remove the parts that no process is fetching; yields the name and size of each."""
-    for directory in sorted((store.root / _DIRECTORY).glob("*")):
+    for directory in folders(store.root, _DIRECTORY):
         with store.lock_if_free(directory.name) as is_free:
             if not is_free:
                 continue

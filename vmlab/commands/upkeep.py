@@ -20,7 +20,7 @@ from vmlab.image.kernel_line import resolve
 from vmlab.image.keys import known_keys
 from vmlab.image.recipe import load_recipe
 from vmlab.lab.lab import Lab
-from vmlab.store.place import is_open, writable_by_others
+from vmlab.store.place import folders, is_open, is_store, strangers, writable_by_others
 from vmlab.store.store import Store, StoredObject, digest_of
 from vmlab.system.files import remove_tree
 
@@ -47,6 +47,7 @@ def verify(store: Store, targets: Sequence[Target], *, say: Say) -> bool:
         except AssetError as error:
             is_whole = False
             say(f"damaged  {item.kind:8} {item.label}: {error.message}")
+    _tell_strangers(store, say)
     for path in writable_by_others(store.root):
         is_whole = False
         say(f"writable {path} by other users, who can change what guests run (chmod go-w {shlex.quote(str(path))})")
@@ -57,13 +58,18 @@ def verify(store: Store, targets: Sequence[Target], *, say: Say) -> bool:
     return is_whole
 
 
+def _tell_strangers(store: Store, say: Say) -> None:
+    for path in strangers(store.root):
+        say(f"unknown  {str(path)!r}: vmlab did not make it, and leaves it alone")
+
+
 def prune(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only: bool, say: Say) -> None:
     """Remove what no run uses any more: superseded images, bases and builds, downloads, unfinished objects.
 
     With `targets`, their objects; with `is_all`, everything but the keys; with `is_damaged_only`, damaged objects.
     """
     store = lab.store
-    if not store.is_there:
+    if not is_store(store.root):
         say(f"nothing to remove: no store in {store.root}")
         return
     freed = 0
@@ -84,7 +90,9 @@ def prune(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only:
         for name, size in remove_parts(store):
             freed += size
             say(f"removed  the partial download of {name}  {size / 2**20:.0f} MiB")
-        remove_tree(store.root / "downloads")
+        for folder in folders(store.root, "downloads"):
+            remove_tree(folder)
+    _tell_strangers(store, say)
     say(f"{freed / 2**30:.1f} GiB freed")
 
 

@@ -117,6 +117,8 @@ def check_object(item: StoredObject, proved: ProvedTrees, *, deep: bool) -> None
 def _read_manifest(path: Path, *, is_shared: bool) -> tuple[_Manifest, dict[str, Any]]:
     """Return an object's manifest, and its rows of files as they are written there."""
     try:
+        if path.is_symlink() and not is_shared:
+            raise ValueError("it is below a link")
         raw = read_json(path / MANIFEST, limit_bytes=_MANIFEST_BYTES)
         manifest = structure(raw, _Manifest, where="it")
         _require_sound(manifest, path.name)

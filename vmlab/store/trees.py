@@ -10,7 +10,11 @@ import os
 from pathlib import Path
 
 from vmlab.errors import HostError
+from vmlab.store.place import make_directory
 from vmlab.system.files import replace_file
+from vmlab.system.private import read_json
+
+_NOTE_BYTES = 2**20
 
 
 def tree_state(directory: Path) -> str:
@@ -51,9 +55,7 @@ class ProvedTrees:
     def add(self, name: str, state: str) -> None:
         """Remember a state; a store that cannot be written to forgets it."""
         with contextlib.suppress(OSError, HostError):
-            # Path.mkdir() gives its mode to the last directory only.
-            for directory in (self._path.parents[1], self._path.parent):
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(self._path.parents[1], self._path.parent.name)
             replace_file(self._path, json.dumps(self._read() | {name: state}))
 
     def forget(self) -> None:
@@ -62,7 +64,7 @@ class ProvedTrees:
 
     def _read(self) -> dict[str, str]:
         try:
-            found = json.loads(self._path.read_text(encoding="utf-8"))
+            found = read_json(self._path, limit_bytes=_NOTE_BYTES)
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
