@@ -138,7 +138,7 @@ def _named(lab: Lab, word: str) -> list[StoredObject]:
         chosen = chosen_objects(lab.store, lab.matrix.select(word))
     digests = {item.digest for item in chosen}
     images = {item.digest for item in chosen if item.kind == "image"}
-    made_from = [item for item in items if item.inputs.get("image") in images and item.digest not in digests]
+    made_from = [item for item in items if item.image in images and item.digest not in digests]
     return sorted([*made_from, *chosen], key=lambda item: item.kind == "image")
 
 
@@ -156,19 +156,15 @@ def _doomed(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_onl
         return items
     newest = {(item.kind, item.label): item for item in items}  # objects come oldest first
     images = {item.digest: item for (kind, _), item in newest.items() if kind == "image"}
-    bases = {item.inputs.get("base") for item in images.values()}
+    bases = {str(item.inputs.get("base")) for item in images.values()}
     whole = {item.digest for (kind, _), item in newest.items() if kind in ("vmlinux", CLOUD_IMAGE)}
     keep = images.keys() | bases | whole | {item.digest for item in newest.values() if _is_of_today(item, images, lab)}
-    return [
-        item
-        for item in items
-        if item.digest not in keep and (item.kind == "snapshot" or item.inputs.get("image") not in images)
-    ]
+    return [item for item in items if item.digest not in keep and (item.kind == "snapshot" or item.image not in images)]
 
 
 def _is_of_today(item: StoredObject, images: Mapping[str, StoredObject], lab: Lab) -> bool:
     """True if a snapshot was made from the current state of a kept image by the installed QEMU, with today's keys."""
-    image, keys = images.get(str(item.inputs.get("image"))), known_keys(lab.store)
+    image, keys = images.get(item.image), known_keys(lab.store)
     return (
         item.kind == "snapshot"
         and image is not None
@@ -180,10 +176,11 @@ def _is_of_today(item: StoredObject, images: Mapping[str, StoredObject], lab: La
 
 
 def _qemu_of(image: StoredObject, lab: Lab) -> str:
-    """Return the version of the QEMU that runs an image's guests; empty if none is installed."""
+    """Return the version of the QEMU that runs an image's guests; empty if none is installed, or the
+    image names no architecture."""
     try:
         return lab.qemu_version(Architecture(image.inputs.get("architecture", Architecture.AMD64)))
-    except HostError:
+    except (HostError, ValueError):
         return ""
 
 
