@@ -93,6 +93,14 @@ _DAMAGES: dict[str, Callable[[Path], object]] = {
     "other inputs": _with(inputs={"image": ["x"]}),
     "facts a string": _with(facts="x"),
     "a target that is a list": _with(facts={"target": ["x"], "release": "6.1"}),
+    "a name with NUL": _with(files={"a\0b": _ROW}),
+    "a name with a surrogate": _with(files={"a\ud800b": _ROW}),
+    "a name with a line break": _with(files={"a\nb": _ROW}),
+    "a long name": _with(files={"a" * 300: _ROW}),
+    "a huge size": _with(files={"disk": _ROW | {"size": 10**18, "disk": 10**18}}),
+    "a negative size": _with(files={"disk": _ROW | {"size": -5}}),
+    "more on disk than in the file": _with(files={"disk": _ROW | {"disk": 10**18}}),
+    "inputs nested deeply": lambda path: path.write_text('{"inputs": {"x": ' + "[" * 900 + "]" * 900 + "}}"),
     "created a word": _with(created="yesterday"),
 }
 _damages = pytest.mark.parametrize("damage", _DAMAGES.values(), ids=_DAMAGES.keys())
@@ -140,15 +148,6 @@ def test_the_command_in_the_hint_removes_a_damaged_manifest(
     assert [item.digest for item in store.objects()] == [whole.digest]
     assert not damaged.parent.exists()
     assert main(["images", "verify"]) == 0
-
-
-def test_a_stray_file_among_the_objects_is_told_and_removed(store: Store, whole: StoredObject) -> None:
-    for path in (store.root / "objects" / "image" / "stray", store.root / "objects" / "stray"):
-        path.write_text("x")
-
-    assert [item.digest for item in store.objects()] == [whole.digest]
-    assert main(["images", "prune", "--damaged"]) == 0
-    assert not (store.root / "objects" / "image" / "stray").exists()
 
 
 def _as_ordinary_user(act: Callable[[], None]) -> int:
@@ -247,6 +246,73 @@ def test_a_damaged_note_counts_as_none(store: Store, make: Callable[[Path], obje
     make(store.directory("notes") / "kvm.json")
 
     assert _in_time(lambda: [store.note("kvm")]) == [None]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        os.mkfifo,
+        lambda path: path.write_text("[" * 200_000),
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.write_bytes(b"\xff"),
+    ],
+    ids=["FIFO", "deep", "endless link", "binary"],
+)
+def test_a_damaged_record_of_proved_trees_counts_as_none(
+    store: Store, whole: StoredObject, make: Callable[[Path], object]
+) -> None:
+    record = store.root / "notes" / f"tree-image-{whole.digest}.json"
+    record.unlink()
+    make(record)
+
+    assert _in_time(lambda: store.find("image", whole.inputs)) is not None
+
+
+def test_folders_deeper_than_pythons_stack_are_read(store: Store, whole: StoredObject) -> None:
+    folder = whole.file("tools")
+    for _ in range(1200):
+        folder /= "d"
+        folder.mkdir()
+    folder.joinpath("added").write_text("x")
+
+    with pytest.raises(AssetError, match="damaged: tools has SHA-256"):
+        store.verify(whole)
+    with pytest.raises(AssetError, match="damaged: tools has SHA-256"):
+        store.find("image", whole.inputs)
+    assert store.remove(whole)
+
+
+@pytest.mark.parametrize(
+    "inputs", [{"image": {"id": "ubuntu"}}, {"image": ["x"], "base": ["x"]}, {"architecture": [1]}]
+)
+@pytest.mark.parametrize("words", [["images", "prune"], ["images", "rm", "debian12-6.1"]], ids=" ".join)
+def test_inputs_that_are_no_text_stop_neither_prune_nor_rm(
+    store: Store, whole: StoredObject, inputs: dict[str, object], words: list[str]
+) -> None:
+    """A publisher's image has a table there."""
+    odd = store.obtain("image", inputs, _fill)
+    store.obtain("snapshot", {"image": odd.digest, "image_seal": odd.seal}, _fill)
+
+    assert main(words) == 0
+
+    assert whole not in list(store.objects())
+
+
+@pytest.mark.parametrize("name", ["disk", "tools"])
+@pytest.mark.parametrize("size", [10**15, 2**40, 2**33])
+def test_a_wrong_size_in_a_manifest_does_not_empty_the_store(
+    store: Store, whole: StoredObject, damaged: Path, name: str, size: int
+) -> None:
+    manifest = json.loads(damaged.read_text())
+    manifest["files"][name] |= {"size": size, "disk": size}
+    damaged.write_text(json.dumps(manifest))
+
+    bounded = Store(store.root, budget_gib=1)
+    bounded.obtain("image", {"kernel": "new"}, _fill)
+
+    assert whole.path.is_dir()
+    with pytest.raises(AssetError, match=rf"damaged: {name} has \d+ bytes, expected {size}"):
+        store.verify(next(item for item in store.objects() if item.path == damaged.parent))
 
 
 def _file(path: Path) -> None:

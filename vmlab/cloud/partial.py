@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from vmlab.errors import HostError
+from vmlab.store.place import folders
 from vmlab.store.store import Store
 from vmlab.system.files import disk_error, remove_tree, replace_file
 from vmlab.system.private import read_json
@@ -126,7 +127,7 @@ def _not_regular(path: Path) -> HostError:
 
 def remove_parts(store: Store) -> Iterator[tuple[str, int]]:
     """Remove the parts that no process is fetching; yields the name and size of each."""
-    for directory in sorted((store.root / _DIRECTORY).glob("*")):
+    for directory in folders(store.root, _DIRECTORY):
         with store.lock_if_free(directory.name) as is_free:
             if not is_free:
                 continue

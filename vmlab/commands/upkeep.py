@@ -20,7 +20,7 @@ from vmlab.image.kernel_line import resolve
 from vmlab.image.keys import known_keys
 from vmlab.image.recipe import load_recipe
 from vmlab.lab.lab import Lab
-from vmlab.store.place import is_open, writable_by_others
+from vmlab.store.place import folders, is_open, is_store, strangers, writable_by_others
 from vmlab.store.store import Store, StoredObject, digest_of
 from vmlab.system.files import remove_tree
 
@@ -47,6 +47,7 @@ def verify(store: Store, targets: Sequence[Target], *, say: Say) -> bool:
         except AssetError as error:
             is_whole = False
             say(f"damaged  {item.kind:8} {item.label}: {error.message}")
+    _tell_strangers(store, say)
     for path in writable_by_others(store.root):
         is_whole = False
         say(f"writable {path} by other users, who can change what guests run (chmod go-w {shlex.quote(str(path))})")
@@ -57,13 +58,18 @@ def verify(store: Store, targets: Sequence[Target], *, say: Say) -> bool:
     return is_whole
 
 
+def _tell_strangers(store: Store, say: Say) -> None:
+    for path in strangers(store.root):
+        say(f"unknown  {str(path)!r}: vmlab did not make it, and leaves it alone")
+
+
 def prune(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only: bool, say: Say) -> None:
     """Remove what no run uses any more: superseded images, bases and builds, downloads, unfinished objects.
 
     With `targets`, their objects; with `is_all`, everything but the keys; with `is_damaged_only`, damaged objects.
     """
     store = lab.store
-    if not store.is_there:
+    if not is_store(store.root):
         say(f"nothing to remove: no store in {store.root}")
         return
     freed = 0
@@ -84,7 +90,9 @@ def prune(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only:
         for name, size in remove_parts(store):
             freed += size
             say(f"removed  the partial download of {name}  {size / 2**20:.0f} MiB")
-        remove_tree(store.root / "downloads")
+        for folder in folders(store.root, "downloads"):
+            remove_tree(folder)
+    _tell_strangers(store, say)
     say(f"{freed / 2**30:.1f} GiB freed")
 
 
@@ -130,7 +138,7 @@ def _named(lab: Lab, word: str) -> list[StoredObject]:
         chosen = chosen_objects(lab.store, lab.matrix.select(word))
     digests = {item.digest for item in chosen}
     images = {item.digest for item in chosen if item.kind == "image"}
-    made_from = [item for item in items if item.inputs.get("image") in images and item.digest not in digests]
+    made_from = [item for item in items if item.image in images and item.digest not in digests]
     return sorted([*made_from, *chosen], key=lambda item: item.kind == "image")
 
 
@@ -148,19 +156,15 @@ def _doomed(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_onl
         return items
     newest = {(item.kind, item.label): item for item in items}  # objects come oldest first
     images = {item.digest: item for (kind, _), item in newest.items() if kind == "image"}
-    bases = {item.inputs.get("base") for item in images.values()}
+    bases = {str(item.inputs.get("base")) for item in images.values()}
     whole = {item.digest for (kind, _), item in newest.items() if kind in ("vmlinux", CLOUD_IMAGE)}
     keep = images.keys() | bases | whole | {item.digest for item in newest.values() if _is_of_today(item, images, lab)}
-    return [
-        item
-        for item in items
-        if item.digest not in keep and (item.kind == "snapshot" or item.inputs.get("image") not in images)
-    ]
+    return [item for item in items if item.digest not in keep and (item.kind == "snapshot" or item.image not in images)]
 
 
 def _is_of_today(item: StoredObject, images: Mapping[str, StoredObject], lab: Lab) -> bool:
     """True if a snapshot was made from the current state of a kept image by the installed QEMU, with today's keys."""
-    image, keys = images.get(str(item.inputs.get("image"))), known_keys(lab.store)
+    image, keys = images.get(item.image), known_keys(lab.store)
     return (
         item.kind == "snapshot"
         and image is not None
@@ -172,10 +176,11 @@ def _is_of_today(item: StoredObject, images: Mapping[str, StoredObject], lab: La
 
 
 def _qemu_of(image: StoredObject, lab: Lab) -> str:
-    """Return the version of the QEMU that runs an image's guests; empty if none is installed."""
+    """Return the version of the QEMU that runs an image's guests; empty if none is installed, or the
+    image names no architecture."""
     try:
         return lab.qemu_version(Architecture(image.inputs.get("architecture", Architecture.AMD64)))
-    except HostError:
+    except (HostError, ValueError):
         return ""
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from vmlab.decode import structure
 from vmlab.errors import AssetError, UsageError
-from vmlab.store.seal import first_difference
+from vmlab.store.seal import disk_bytes, first_difference
 from vmlab.store.trees import ProvedTrees
 from vmlab.system.private import read_json
 
@@ -21,6 +21,10 @@ _MANIFEST_BYTES = 4 * 2**20
 """Largest manifest: a thousand times the usual size."""
 _WORDS = ("target", "release", "name", "ko", "cloud_image", "root")
 """Facts that are text."""
+_NAME_BYTES = 255
+"""NAME_MAX of Linux (limits.h)."""
+_MOST_BYTES = 2**50
+"""Larger than any file system that holds a store."""
 _SHARED_HINT = "have the shared store's maintainer rebuild it, or build it here: run without --vmlab-shared-store"
 
 
@@ -45,6 +49,11 @@ class StoredObject:
 
     def file(self, name: str) -> Path:
         return self.path / name
+
+    @property
+    def image(self) -> str:
+        """Digest of the image that it was made from; another text if it was made from none."""
+        return str(self.inputs.get("image", ""))
 
     @property
     def label(self) -> str:
@@ -91,7 +100,10 @@ def load_object(path: Path, *, is_new: bool = False, is_shared: bool = False) ->
         inputs=manifest.inputs,
         facts=manifest.facts,
         created=manifest.created,
-        size_bytes=sum(row.size if row.disk < 0 else row.disk for row in manifest.files.values()),
+        # A wrong number must not let the budget remove all other objects.
+        size_bytes=sum(
+            disk_bytes(path / name, row.size if row.disk < 0 else row.disk) for name, row in manifest.files.items()
+        ),
         seal=digest_of(rows),
         is_new=is_new,
         is_shared=is_shared,
@@ -117,10 +129,12 @@ def check_object(item: StoredObject, proved: ProvedTrees, *, deep: bool) -> None
 def _read_manifest(path: Path, *, is_shared: bool) -> tuple[_Manifest, dict[str, Any]]:
     """Return an object's manifest, and its rows of files as they are written there."""
     try:
+        if path.is_symlink() and not is_shared:
+            raise ValueError("it is below a link")
         raw = read_json(path / MANIFEST, limit_bytes=_MANIFEST_BYTES)
         manifest = structure(raw, _Manifest, where="it")
         _require_sound(manifest, path.name)
-    except (OSError, ValueError, UsageError) as error:
+    except (OSError, ValueError, UsageError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise AssetError(
             f"{path.parent.name} {path.name} in the store is damaged: its manifest cannot be read ({why})",
@@ -132,9 +146,12 @@ def _read_manifest(path: Path, *, is_shared: bool) -> tuple[_Manifest, dict[str,
 def _require_sound(manifest: _Manifest, digest: str) -> None:
     if digest_of(manifest.inputs) != digest:
         raise ValueError("its inputs are not those of the object's name")
-    for name in manifest.files:
-        if name != Path(name).name or name in ("", "..", MANIFEST):
-            raise ValueError(f"it has a file {name!r}")
+    for name, row in manifest.files.items():
+        is_possible = name.isprintable() and len(name.encode()) <= _NAME_BYTES
+        if not is_possible or name != Path(name).name or name in ("", "..", MANIFEST):
+            raise ValueError(f"it has a file {name[:_NAME_BYTES]!r}")
+        if not 0 <= row.size <= _MOST_BYTES or not -1 <= row.disk <= row.size:
+            raise ValueError(f"its file {name} has {row.disk} of {row.size} bytes on disk")
     for word in _WORDS:
         if not isinstance(manifest.facts.get(word, ""), str):
             raise ValueError(f"its fact {word} is not text")

@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vmlab.store.trees import ProvedTrees, tree_state
+from vmlab.store.trees import ProvedTrees, entries_below, tree_state
 
 _SMALL_BYTES = 4 * 2**20
 """Largest file that is hashed at every check, in milliseconds: a snapshot's device state or a module."""
+
+_LARGE_TREE_BYTES = 2**32
+"""Eight times the size of a tool root."""
 
 
 def survey(directory: Path) -> dict[str, dict[str, Any]]:
@@ -58,12 +61,30 @@ def first_difference(
         is_small = not is_tree and found.st_size <= _SMALL_BYTES
         if as_sealed and not is_small and not deep:
             continue
-        digest = tree_sum(file)[1] if is_tree else _sha256(file)
+        size, digest = tree_sum(file) if is_tree else (found.st_size, _sha256(file))
         if digest != row["sha256"]:
             return name, f"has SHA-256 {digest[:12]}…, expected {row['sha256'][:12]}…"
+        if size != row["size"]:
+            return name, f"has {size} bytes, expected {row['size']}"
         if is_tree and not as_sealed:
             proved.add(name, state)
     return None
+
+
+def disk_bytes(path: Path, row_bytes: int) -> int:
+    """Return the space that a file or a tree occupies: its row's, unless the file system knows that it is less.
+
+    A tree is measured only if its row is larger than a tool root is, since that takes a walk.
+    """
+    try:
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode):
+            return min(row_bytes, found.st_blocks * 512)
+        if row_bytes <= _LARGE_TREE_BYTES:
+            return row_bytes
+        return min(row_bytes, sum(entry.stat(follow_symlinks=False).st_size for entry in entries_below(path)))
+    except OSError:
+        return 0
 
 
 def sync(directory: Path) -> None:
@@ -84,16 +105,14 @@ def _sha256(path: Path) -> str:
 def tree_sum(directory: Path) -> tuple[int, str]:
     """Return the size and digest of a tree: names, link targets, and contents with their executable bits."""
     total, digest = 0, hashlib.sha256()
-    for folder, folders, names in os.walk(directory):
-        folders.sort()
-        # os.walk() lists a link to a folder among the folders and does not follow it.
-        links = [name for name in folders if Path(folder, name).is_symlink()]
-        for name in sorted([*names, *links]):
-            path = Path(folder, name)
-            digest.update(os.fsencode(path.relative_to(directory)) + b"\0")
-            if path.is_symlink():
-                digest.update(os.fsencode(path.readlink()))
-            elif path.is_file():
-                total += path.stat().st_size
-                digest.update(bytes([path.stat().st_mode >> 6 & 1]) + bytes.fromhex(_sha256(path)))
+    for entry in entries_below(directory):
+        if entry.is_dir(follow_symlinks=False):
+            continue
+        path = Path(entry.path)
+        digest.update(os.fsencode(path.relative_to(directory)) + b"\0")
+        if entry.is_symlink():
+            digest.update(os.fsencode(path.readlink()))
+        elif entry.is_file():
+            total += path.stat().st_size
+            digest.update(bytes([path.stat().st_mode >> 6 & 1]) + bytes.fromhex(_sha256(path)))
     return total, digest.hexdigest()

@@ -25,7 +25,7 @@ from vmlab.errors import AssetError, HostError, hides_frames
 from vmlab.store.object import MANIFEST, check_object, load_object
 from vmlab.store.object import StoredObject as StoredObject
 from vmlab.store.object import digest_of as digest_of
-from vmlab.store.place import object_paths, require_directory
+from vmlab.store.place import folders, is_real_directory, is_store, make_directory, object_paths, require_directory
 from vmlab.store.seal import survey, sync
 from vmlab.store.trees import ProvedTrees, tree_state
 from vmlab.system.files import disk_error, is_file, remove_tree, replace_file
@@ -112,6 +112,7 @@ class Store:
             found = self.find(kind, inputs)
             if found is not None:
                 return found
+            self._directory(f"objects/{kind}")  # a place that cannot be used is told before the build
             work = self._fresh_directory(f"{kind}-{digest}")
             try:
                 facts = build(work)
@@ -123,15 +124,6 @@ class Store:
         with self.hold(made.path):
             self.keep_to(self.budget_bytes())
         return made
-
-    @property
-    def is_there(self) -> bool:
-        """True if the directory is a store; in any other directory the lab removes nothing.
-
-        Raises `HostError` if it is not a directory.
-        """
-        require_directory(self.root)
-        return (self.root / "objects").is_dir() or (self.root / "locks").is_dir()
 
     def objects(self) -> Iterator[StoredObject]:
         """Yield every sealed object, including the shared store's, sorted by kind and age.
@@ -145,7 +137,10 @@ class Store:
         yield from sorted(found, key=lambda item: (item.kind, item.created))
 
     def _own_objects(self) -> list[StoredObject]:
-        return [item for path in object_paths(self.root) for item in self._loaded(path, is_shared=False)]
+        return [item for path in self._own_paths() for item in self._loaded(path, is_shared=False)]
+
+    def _own_paths(self) -> list[Path]:
+        return object_paths(self.root) if is_store(self.root) else []
 
     def _loaded(self, path: Path, *, is_shared: bool) -> list[StoredObject]:
         try:
@@ -158,7 +153,7 @@ class Store:
 
     def unreadable(self) -> Iterator[tuple[str, str]]:
         """Yield kind and digest of each object that `objects` skips."""
-        for path in object_paths(self.root):
+        for path in self._own_paths():
             try:
                 load_object(path)
             except AssetError:
@@ -175,18 +170,20 @@ class Store:
 
     def discard(self, kind: str, digest: str) -> bool:
         """Remove an object that may be too damaged to load; otherwise like `remove`."""
-        path = self.object_path(kind, digest)
+        path = self._directory(f"objects/{kind}") / digest
         with self.lock(f"{kind}-{digest}"), contextlib.ExitStack() as stack:
-            try:
-                stack.callback(os.close, _locked(path / MANIFEST, fcntl.LOCK_EX))
-            except BlockingIOError:
-                return False
-            except OSError:
-                pass  # already removed, or nothing that a user of the object could hold
+            # A link in an object's place is removed, and not followed.
+            if is_real_directory(path):
+                try:
+                    stack.callback(os.close, _locked(path / MANIFEST, fcntl.LOCK_EX))
+                except BlockingIOError:
+                    return False
+                except OSError:
+                    pass  # already removed, or nothing that a user of the object could hold
+                with contextlib.suppress(OSError):
+                    path.chmod(0o700)  # rename(2) writes to a directory that it moves
             grave = self._fresh_directory(f"{kind}-{digest}") / "old"
             try:
-                with contextlib.suppress(PermissionError):
-                    path.chmod(0o700)  # rename(2) writes to a directory that it moves
                 path.rename(grave)
             except FileNotFoundError:
                 pass
@@ -248,7 +245,7 @@ class Store:
     def remove_rubbish(self) -> int:
         """Delete work directories that no live builder holds; returns their number."""
         count = 0
-        for path in sorted((self.root / "tmp").glob("*")) if self.is_there else ():
+        for path in folders(self.root, "tmp") if is_store(self.root) else ():
             with self.lock_if_free(path.name.rpartition(".")[0]) as is_free:
                 if is_free:
                     remove_tree(path)
@@ -318,16 +315,7 @@ class Store:
         return ProvedTrees(self.root / "notes" / f"tree-{place}{kind}-{digest}.json")
 
     def _directory(self, name: str) -> Path:
-        """Return a directory of the store. Those that are made are for this user alone: its snapshots contain keys."""
-        path = self.root / name
-        try:
-            # Path.mkdir() gives its mode to the last directory only.
-            for directory in (self.root, *(self.root / part for part in reversed(Path(name).parents)), path):
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            require_directory(self.root)
-            raise disk_error(error, self.root) from error
-        return path
+        return make_directory(self.root, name)
 
     def _fresh_directory(self, name: str) -> Path:
         work = self._directory("tmp") / f"{name}.{os.getpid()}"

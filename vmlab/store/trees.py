@@ -7,10 +7,15 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from vmlab.errors import HostError
+from vmlab.store.place import make_directory
 from vmlab.system.files import replace_file
+from vmlab.system.private import read_json
+
+_NOTE_BYTES = 2**20
 
 
 def tree_state(directory: Path) -> str:
@@ -21,18 +26,25 @@ def tree_state(directory: Path) -> str:
     state.
     """
     digest = hashlib.sha256()
-    root = os.fsencode(directory)
-    waiting = [root]
+    start = len(os.fspath(directory))
+    for entry in entries_below(directory):
+        row = entry.stat(follow_symlinks=False)
+        facts = (row.st_mode, row.st_uid, row.st_size, row.st_mtime_ns, row.st_ctime_ns, row.st_ino)
+        digest.update(os.fsencode(entry.path[start:]) + b"\0%d %d %d %d %d %d\0" % facts)
+    return digest.hexdigest()
+
+
+def entries_below(directory: Path) -> Iterator[os.DirEntry[str]]:
+    """Yield the entries of a tree, those of a folder by name and before those of its folders; follows no link.
+
+    `os.walk` of Python 3.11 calls itself for each level, which ends at a depth of a thousand.
+    """
+    waiting = [os.fspath(directory)]
     while waiting:
         with os.scandir(waiting.pop()) as found:
             entries = sorted(found, key=lambda entry: entry.name)
-        for entry in entries:
-            row = entry.stat(follow_symlinks=False)
-            facts = (row.st_mode, row.st_uid, row.st_size, row.st_mtime_ns, row.st_ctime_ns, row.st_ino)
-            digest.update(entry.path[len(root) :] + b"\0%d %d %d %d %d %d\0" % facts)
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(entry.path)
-    return digest.hexdigest()
+        yield from entries
+        waiting += [entry.path for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
 
 
 class ProvedTrees:
@@ -51,9 +63,7 @@ class ProvedTrees:
     def add(self, name: str, state: str) -> None:
         """Remember a state; a store that cannot be written to forgets it."""
         with contextlib.suppress(OSError, HostError):
-            # Path.mkdir() gives its mode to the last directory only.
-            for directory in (self._path.parents[1], self._path.parent):
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(self._path.parents[1], self._path.parent.name)
             replace_file(self._path, json.dumps(self._read() | {name: state}))
 
     def forget(self) -> None:
@@ -62,7 +72,7 @@ class ProvedTrees:
 
     def _read(self) -> dict[str, str]:
         try:
-            found = json.loads(self._path.read_text(encoding="utf-8"))
+            found = read_json(self._path, limit_bytes=_NOTE_BYTES)
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}

@@ -59,11 +59,20 @@ def is_private_directory(path: Path) -> bool:
 
 
 def read_json(path: Path, *, limit_bytes: int, must_be_own: bool = False) -> Any:
-    """Return the value in a small JSON file.
+    """Return the value in a small JSON file, as `read_small` reads it; raises `ValueError` for deep nesting too."""
+    raw = read_small(path, limit_bytes=limit_bytes, must_be_own=must_be_own)
+    try:
+        return json.loads(raw.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
-    Raises `OSError` or `ValueError` for anything but a readable regular file of at most `limit_bytes` with valid JSON:
-    a link, a FIFO (which would block without `O_NONBLOCK`), deep nesting. With `must_be_own` it must belong to this
-    user alone and have no second name.
+
+def read_small(path: Path, *, limit_bytes: int, must_be_own: bool = False) -> bytes:
+    """Return the contents of a small file.
+
+    Raises `OSError` or `ValueError` for anything but a readable regular file of at most `limit_bytes`: a link, a FIFO
+    (which would block without `O_NONBLOCK`). With `must_be_own` it must belong to this user alone and have no second
+    name.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as stream:
@@ -75,10 +84,7 @@ def read_json(path: Path, *, limit_bytes: int, must_be_own: bool = False) -> Any
         raw = stream.read(limit_bytes + 1)
     if len(raw) > limit_bytes:
         raise ValueError(f"it is larger than {limit_bytes} bytes")
-    try:
-        return json.loads(raw.decode("utf-8"))
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    return raw
 
 
 def _is_private(found: os.stat_result) -> bool:
