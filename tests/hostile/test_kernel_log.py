@@ -158,7 +158,7 @@ def test_a_report_off_the_console_that_is_overwritten_in_the_log_fails_the_test(
 
     findings = watch.end()
 
-    with pytest.raises(GuestError, match="records of the kernel log are missing, and the console has .* of them"):
+    with pytest.raises(GuestError, match="records of the kernel log are missing, and the console has"):
         require_checked(findings)
 
 
