@@ -107,11 +107,11 @@ class _Flooded(FakeTransport):
         return replace(done, stdout="".join(kept), left_out=self.left_out)
 
 
-def _watched() -> tuple[_Flooded, KernelWatch]:
+def _watched(*, left_out: int = 5) -> tuple[_Flooded, KernelWatch]:
     transport = _Flooded()
     watch = KernelWatch(guest(transport, console=transport.console))
     watch.begin("a test")
-    transport.left_out = 5
+    transport.left_out = left_out
     return transport, watch
 
 
@@ -134,9 +134,75 @@ def test_a_log_and_a_console_that_are_both_cut_fail_the_test(monkeypatch: pytest
 
     findings = watch.end()
 
-    assert findings.is_unchecked
+    assert findings.unchecked
     with pytest.raises(GuestError, match="a report may be in the part that is missing"):
         require_checked(findings)
+
+
+def _say_off_the_console(transport: FakeTransport, text: str) -> None:
+    said = transport.console.said
+    transport.say(text)
+    transport.console.said = said
+
+
+def _flood(transport: FakeTransport, text: str = "chatty", *, count: int = 100) -> None:
+    for number in range(count):
+        transport.say(f"{text} {number}")
+    del transport.kernel_log[:-20]
+
+
+def test_a_report_off_the_console_that_is_overwritten_in_the_log_fails_the_test() -> None:
+    transport, watch = _watched(left_out=0)
+    _say_off_the_console(transport, _OOPS)
+    _flood(transport)
+
+    findings = watch.end()
+
+    with pytest.raises(GuestError, match="records of the kernel log are missing, and the console has"):
+        require_checked(findings)
+
+
+def test_other_lines_on_the_console_do_not_make_up_for_one_that_is_missing() -> None:
+    transport, watch = _watched(left_out=0)
+    _say_off_the_console(transport, _OOPS)
+    for number in range(100):
+        transport.say(f"one [    0.5000{number:02}] record")
+        # The kernel prints the time on each line of a record.
+        transport.console.said += transport.console.said.splitlines()[-1][:14] + " of two lines\n"
+    del transport.kernel_log[:-20]
+
+    assert watch.end().unchecked
+
+
+def test_a_mark_that_is_printed_again_does_not_hide_what_was_overwritten_before_it() -> None:
+    transport, watch = _watched(left_out=0)
+    begins = transport.kernel_log[-1].partition(";")[2]
+    _say_off_the_console(transport, _OOPS)
+    _flood(transport)
+    transport.say(begins)
+
+    assert watch.end().unchecked
+
+
+def test_a_chatty_test_with_a_complete_console_is_checked() -> None:
+    transport, watch = _watched(left_out=0)
+    _flood(transport)
+
+    findings = watch.end()
+
+    require_checked(findings)
+    assert any("were overwritten before they were read" in note for note in findings.notes)
+
+
+def test_a_module_that_is_named_like_the_lab_does_not_hide_its_report() -> None:
+    transport, watch = _watched(left_out=0)
+    transport.say("vmlab: init suspiciously returned 1, it should follow 0/-E convention")
+    for text in ("CPU: 0 UID: 0 PID: 1 Comm: insmod Not tainted 7.3", "Call Trace:", " do_init_module+0x1/0x2"):
+        transport.say(text)
+
+    assert [splat.title for splat in watch.end().splats] == [
+        "vmlab: init suspiciously returned 1, it should follow 0/-E convention"
+    ]
 
 
 @pytest.mark.parametrize("taint", ["", "9" * 5000, "-1", "0x10", "[vmlab left out 5 bytes]"])

@@ -45,6 +45,7 @@ class KernelLog:
         self.left_out = 0
         """Number of bytes that were left out of the middle of the last read, because there were too many."""
         self._records: dict[int, LogRecord] = {}
+        self._marks: set[str] = set()
 
     def position(self) -> int:
         """Read the log and return the newest sequence number; -1 when it is empty. Costs one command."""
@@ -61,8 +62,16 @@ class KernelLog:
         return [self._records[number] for number in sorted(self._records) if number > position]
 
     def write(self, text: str) -> None:
-        """Write a line to the log without reading it; costs one short command."""
-        self._as_root(_write(text))
+        """Write a mark to the log without reading it; costs one short command."""
+        self._as_root(self._writing(text))
+
+    def is_mark(self, record: LogRecord) -> bool:
+        """True if a record's text is exactly that of a mark, which has a nonce."""
+        return record.text in self._marks
+
+    def time_s(self, position: int) -> float:
+        """Time of a record that was read; 0 if it was not."""
+        return self._records[position].time_s if position in self._records else 0.0
 
     @property
     def newest(self) -> int:
@@ -70,7 +79,7 @@ class KernelLog:
         return max(self._records, default=-1 if self._start is None else self._start)
 
     def _look(self, command: str, mark: str = "") -> None:
-        done = self._as_root(f"{_write(mark) if mark else ''}{command}")
+        done = self._as_root(f"{self._writing(mark) if mark else ''}{command}")
         taint, _, text = done.stdout.partition("\n")
         if not _TAINT_VALUE.fullmatch(taint):
             raise GuestError(f"the kernel log cannot be read: its taint value is {taint[:40]!r}")
@@ -82,7 +91,7 @@ class KernelLog:
         if self._start is None and self._records:
             self._start = min(self._records) - 1
 
-
-def _write(text: str) -> str:
-    # Writes to /dev/kmsg are rate-limited per open file (printk.c, devkmsg_write); this opens it each time.
-    return f"echo {shlex.quote(f'<6>{text}')} >/dev/kmsg; "
+    def _writing(self, mark: str) -> str:
+        self._marks.add(mark)
+        # Writes to /dev/kmsg are rate-limited per open file (printk.c, devkmsg_write); this opens it each time.
+        return f"echo {shlex.quote(f'<6>{mark}')} >/dev/kmsg; "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""SSH to a guest: fabric on paramiko, with the lab's keys only. No other module imports them."""
+"""SSH to a guest: fabric on paramiko, with the lab's keys only. No other module but `ssh_limits` imports them."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from invoke.exceptions import ThreadException, UnexpectedExit
 from vmlab.errors import AssetError, MachineLost
 from vmlab.guest.banner import AGAIN_S, BannerWait
 from vmlab.guest.ssh_channel import TimedChannel, execute, fetch
+from vmlab.guest.ssh_limits import GARBLED, LimitedFiles, LimitedTransport
 from vmlab.guest.transport import MOST_FILE_BYTES, MOST_OUTPUT_BYTES, CommandTooSlow, Completed, TransportLost
 from vmlab.image.image import GUEST_USER
 from vmlab.system.excerpt import Excerpt
@@ -135,7 +136,7 @@ class SshTransport:
             yield
         except TimeoutError:
             raise CommandTooSlow(f"{what!r} took longer than {timeout_s:.0f} s") from None
-        except (paramiko.SSHException, EOFError, ConnectionError, ThreadException) as error:
+        except (paramiko.SSHException, EOFError, ConnectionError, ThreadException, *GARBLED) as error:
             if str(error) == _NO_CHANNEL:
                 raise CommandTooSlow(f"{what!r} could not start within {timeout_s:.0f} s") from None
             raise TransportLost(f"{type(error).__name__}: {error}".strip(": ")) from None
@@ -176,7 +177,7 @@ class SshTransport:
                 channel.invoke_subsystem("sftp")
                 timed = TimedChannel(channel)
                 with timed.limited(timeout_s):
-                    self._files_channel = paramiko.SFTPClient(timed), timed
+                    self._files_channel = LimitedFiles(timed), timed
         files, timed = self._files_channel
         try:
             with timed.limited(timeout_s):
@@ -300,7 +301,7 @@ def _end(prepared: socket.socket) -> None:
 
 def _connection(address: Address, prepared: socket.socket, step_timeout_s: float) -> Any:
     def make_transport(*arguments: Any, **options: Any) -> paramiko.Transport:
-        transport = paramiko.Transport(*arguments, **options)
+        transport = LimitedTransport(*arguments, **options)
         # The default is 15 s, and connect() has no argument for it (paramiko/transport.py, `handshake_timeout`).
         transport.handshake_timeout = step_timeout_s
         return transport

@@ -20,11 +20,11 @@ from vmlab.guest.transport import FileTooLarge
 
 _READ_BYTES = 1 << 20
 """Bytes per read: paramiko moves the rest of its buffer at each read, so small reads of a full buffer are slow."""
-_FILE_BYTES = 32768
+FILE_BYTES = 32768
 """Bytes per request for a file: what each SFTP server must be able to return (draft-ietf-secsh-filexfer-02, 3)."""
 _REQUESTS = 512
-"""Requests for parts of a file that are sent at a time: 16 MiB, which bounds the memory. With 64, a pause of 40 ms for
-each group made a copy of 20 MB four times as slow."""
+"""Requests for parts of a file that are sent at a time: 16 MiB, which bounds the memory, as `LimitedFiles` accepts no
+longer answer. With 64, a pause of 40 ms for each group made a copy of 20 MB four times as slow."""
 _PACKET_BYTES = 1 << 20
 """Maximum size of an SSH packet: OpenSSH sends at most 256 KiB (PACKET_MAX_SIZE). paramiko accepts 4 GiB."""
 
@@ -132,20 +132,21 @@ class TimedChannel:
         return "sftp"
 
     def recv(self, nbytes: int) -> bytes:
-        self._set_timeout()
+        self.require_time()
         return self._channel.recv(nbytes)
 
     def recv_ready(self) -> bool:
         return self._channel.recv_ready()
 
     def send(self, data: bytes) -> int:
-        self._set_timeout()
+        self.require_time()
         return self._channel.send(data)
 
     def close(self) -> None:
         self._channel.close()
 
-    def _set_timeout(self) -> None:
+    def require_time(self) -> None:
+        """Limit the next read or write to the time that is left; raises `TimeoutError` when there is none."""
         left_s = _left_s(self._deadline)
         if left_s == 0:
             raise TimeoutError
@@ -177,8 +178,8 @@ def fetch(files: Any, remote: str, local: Path, *, max_bytes: int) -> None:
 def _parts(source: Any, size: int) -> Iterator[bytes]:
     """Yield a file's content: of the expected size by several requests at a time, and what follows part by part."""
     with contextlib.suppress(EOFError):  # the file is shorter than expected
-        for start in range(0, size, _FILE_BYTES * _REQUESTS):
-            end = min(size, start + _FILE_BYTES * _REQUESTS)
-            yield from source.readv([(at, min(_FILE_BYTES, end - at)) for at in range(start, end, _FILE_BYTES)])
-        while data := source.read(_FILE_BYTES):
+        for start in range(0, size, FILE_BYTES * _REQUESTS):
+            end = min(size, start + FILE_BYTES * _REQUESTS)
+            yield from source.readv([(at, min(FILE_BYTES, end - at)) for at in range(start, end, FILE_BYTES)])
+        while data := source.read(FILE_BYTES):
             yield data

@@ -42,10 +42,10 @@ def as_error(
 
 def require_checked(findings: Findings) -> None:
     """Raise `GuestError` if a kernel report may be missing from the findings, because the kernel printed too much."""
-    if findings.is_unchecked:
+    if findings.unchecked:
         raise GuestError(
-            "the kernel printed more than the lab reads, and a report may be in the part that is missing",
-            hint="have the module log less in one test",
+            f"{findings.unchecked}: a report may be in the part that is missing",
+            hint="have the module print less in one test (pr_info_ratelimited), or enlarge the log (log_buf_len=16M)",
             detail="\n".join(findings.notes),
         )
 

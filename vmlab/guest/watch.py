@@ -14,7 +14,7 @@ from dataclasses import replace
 from vmlab.errors import MachineLost, VmlabError, hides_frames
 from vmlab.guest.guest import Guest
 from vmlab.klog.findings import Findings, Witness
-from vmlab.klog.log import LogRecord, lost_before, parse_console
+from vmlab.klog.log import LogRecord, console_times, lost_before, parse_console
 from vmlab.klog.splat import Splat, find_splats, whole
 from vmlab.machine.console import Part
 
@@ -28,6 +28,8 @@ _AWAIT_UNLOAD = (
     "[ $i -lt {times} ] || exit 1; i=$((i + 1)); sleep 0.2; done"
 )
 _UNLOAD_LOOK_S = 0.2
+_EARLIER_BYTES = 1 << 20
+"""Console text before a period that is read for records between the last read of the log and the period's mark."""
 
 
 class KernelWatch:
@@ -59,7 +61,7 @@ class KernelWatch:
     def has_news(self) -> bool:
         """True if the console has new kernel lines since the last `end`. Runs no command in the guest."""
         said = self._console_part()
-        return bool(said.left_out or _records(said))
+        return bool(said.left_out or self._records(said))
 
     def await_unload(self) -> None:
         """Wait for a module that is unloaded in the background: splats of its exit function belong to the test that
@@ -88,9 +90,11 @@ class KernelWatch:
             return self._by_console(lost)
         except VmlabError as error:
             return self._by_console(MachineLost(f"the kernel log cannot be read: {error.message}"))
+        # Counted before the mark is looked for: a module can print the mark again, after a hole.
+        missing = lost_before(read, first=self._after + 1) if self._after >= 0 else 0
+        replaced = self._only_on_console(read) if missing else 0
         notes = self._find_beginning(read)
         read = [record for record in read if record.sequence > self._after]
-        missing = lost_before(read, first=self._after + 1) if self._after >= 0 else 0
         cut = _cut(self._guest.log.left_out, "the kernel log")
         if cut:
             notes.append(cut)
@@ -98,15 +102,19 @@ class KernelWatch:
             notes.append(f"{missing} records of the kernel log were overwritten before they were read")
         if not any(record.text == words for record in reversed(read)):
             notes.append("the line that marks the test's end is not in the kernel log")
-        records = [record for record in read if not is_mark(record)]
+        # A mark is a program's record. The kernel's are never dropped, whatever they say.
+        records = [record for record in read if record.facility == 0 or not self._guest.log.is_mark(record)]
         splats = find_splats(records, self._guest.rules)
-        is_unchecked = False
+        unchecked = ""
+        if replaced < missing:
+            unchecked = f"{missing} records of the kernel log are missing, and the console has {replaced} of them"
         if notes:
             said = self._console_part()
-            splats = _joined(splats, find_splats(_records(said), self._guest.rules))
+            splats = _joined(splats, find_splats(self._records(said), self._guest.rules))
             notes += filter(None, [_cut(said.left_out, "the console")])
-            is_unchecked = bool(said.left_out and (cut or missing))
-        found = self._findings(splats, records, Witness.LOG, notes=tuple(notes), cut=cut, is_unchecked=is_unchecked)
+            if said.left_out and (cut or missing) and not unchecked:
+                unchecked = "parts of the kernel log and of the console were left out, because there were too many"
+        found = self._findings(splats, records, Witness.LOG, notes=tuple(notes), cut=cut, unchecked=unchecked)
         # The next `end` continues from here.
         self._after = self._guest.log.newest
         self._console_after = self._guest.console.size()
@@ -126,7 +134,7 @@ class KernelWatch:
 
     def _by_console(self, lost: MachineLost) -> Findings:
         said = self._console_part()
-        records = _records(said)
+        records = self._records(said)
         cut = _cut(said.left_out, "the console")
         notes = ("the kernel log cannot be read: the findings are from the console", *filter(None, [cut]))
         splats = find_splats(records, self._guest.rules)
@@ -140,7 +148,7 @@ class KernelWatch:
         *,
         notes: tuple[str, ...],
         cut: str,
-        is_unchecked: bool = False,
+        unchecked: str = "",
         lost: MachineLost | None = None,
     ) -> Findings:
         return Findings(
@@ -151,28 +159,32 @@ class KernelWatch:
             witness=witness,
             notes=notes,
             cut=cut,
-            is_unchecked=is_unchecked,
+            unchecked=unchecked,
             lost=lost,
         )
 
     def _console_part(self) -> Part:
         return self._guest.console.part(after=self._console_after, until=self._guest.evidence_end)
 
+    def _only_on_console(self, read: Sequence[LogRecord]) -> int:
+        """Number of records since `_after` that the console has and the log has not. They are told apart by their
+        times, since a record of several lines has one: a module cannot make up for lines that it kept off the console.
+        """
+        start_s = self._guest.log.time_s(self._after)
+        start = max(0, self._console_after - _EARLIER_BYTES)
+        said = self._guest.console.text(after=start, until=self._guest.evidence_end)
+        times = {time_s for time_s in console_times(said) if start_s < time_s <= read[-1].time_s}
+        return len(times.difference(record.time_s for record in read))
+
+    def _records(self, said: Part) -> list[LogRecord]:
+        return [record for record in parse_console(said.text) if not self._guest.log.is_mark(record)]
+
     def _words(self, what: str) -> str:
         return f"{_PREFIX} {self._name} {what} {self._nonce}"
 
 
-def _records(said: Part) -> list[LogRecord]:
-    return [record for record in parse_console(said.text) if not is_mark(record)]
-
-
 def _cut(left_out: int, where: str) -> str:
     return f"{left_out} bytes in the middle of {where} were left out, because there were too many" if left_out else ""
-
-
-def is_mark(record: LogRecord) -> bool:
-    """True if a record is a mark of the lab."""
-    return record.text.startswith(f"{_PREFIX} ")
 
 
 def _joined(first: Sequence[Splat], second: Sequence[Splat]) -> list[Splat]:

@@ -32,7 +32,7 @@ class Findings:
     """Sentences about defects of the evidence."""
     cut: str = ""
     """Sentence about what the lab's limits left out of the kernel log; empty if nothing."""
-    is_unchecked: bool = False
-    """True if a report may be missing: parts of the log and of the console were left out or overwritten."""
+    unchecked: str = ""
+    """Sentence that says why a report may be missing: the log and the console both lack something; empty if not."""
     lost: MachineLost | None = None
     """Error that prevented reading the log; None if it was read."""

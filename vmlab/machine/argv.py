@@ -186,8 +186,9 @@ def kernel_command_line(
     """Kernel command line with `parameters`; `root` holds the arguments that select the root file system.
 
     Only `parameters` affect how a module behaves. A panic halts the guest, so that its output stays on the console.
-    All sysrq keys are enabled: Debian's default mask (438) disables those that show where a guest hangs. Under TCG
-    the stall detectors get longer timeouts, so that a slow host does not trigger them.
+    All sysrq keys are enabled: Debian's default mask (438) disables those that show where a guest hangs. The
+    console gets every message, whatever the log level (Ubuntu's hides warnings): it replaces an overwritten log. Under
+    TCG the stall detectors get longer timeouts, so that a slow host does not trigger them.
     """
     patience = _TCG_PATIENCE if accelerator is Accelerator.TCG else ()
     return " ".join(
@@ -200,6 +201,7 @@ def kernel_command_line(
             "fsck.mode=skip",
             "systemd.show_status=0",
             "sysrq_always_enabled",
+            "ignore_loglevel",
             *patience,
             *parameters,
         )
