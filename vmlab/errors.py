@@ -24,19 +24,22 @@ from typing import Self, TypeVar
 
 from vmlab.text import printable, printable_lines
 
+_LONGEST = 2000
+"""Maximum length of a message and of a hint in characters: 25 lines of a terminal."""
+
 
 class VmlabError(Exception):
     """An error with a reason and the next thing to type.
 
     `message` is lower case and names the value at fault; `hint` is one thing to try; `detail` holds the
     evidence (a console's tail, a compiler's output), which is shown below the message. The error's text is printable,
-    whatever a guest or a user put into it.
+    and its message and hint are short, whatever a guest or a user put into it.
     """
 
     def __init__(self, message: str, *, hint: str = "", detail: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        super().__init__(_limited(message))
+        self.message = _limited(message)
+        self.hint = _limited(hint)
         self.detail = detail
 
     def __str__(self) -> str:
@@ -65,6 +68,10 @@ class VmlabError(Exception):
             (type(self), args, cause),
             {name: _portable(value) for name, value in vars(self).items()},
         )
+
+
+def _limited(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 _Error = TypeVar("_Error", bound=VmlabError)

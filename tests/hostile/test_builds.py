@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -190,6 +192,11 @@ _CALLS = {
     "bpf": '321, 0, "\\0" x 128, 128',
     "userfaultfd": "323, 1",
     "shmget": "29, 0, 4096, 0x3b6",
+    "semget": "64, 0, 1, 0x3b6",
+    "msgget": "68, 0, 0x3b6",
+    "mq_open": '240, "x", 0102, 0600, 0',
+    "sync": "162",
+    "syncfs": "306, 0",
     "memfd_create": '319, "x", 0',
     "memfd_secret": "447, 0",
     "io_uring_setup": '425, 1, "\\0" x 256',
@@ -216,7 +223,10 @@ def test_a_dangerous_system_call_is_denied(place: HostPlace, name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["kernel/core_pattern", "kernel/pid_max", "vm/overcommit_memory", "fs/suid_dumpable", "fs/protected_symlinks"],
+    [
+        *("kernel/core_pattern", "kernel/pid_max", "kernel/sem", "vm/overcommit_memory"),
+        *("fs/suid_dumpable", "fs/protected_symlinks"),
+    ],
 )
 def test_a_sysctl_is_not_written(place: HostPlace, name: str) -> None:
     path = Path("/proc/sys", name)
@@ -326,13 +336,65 @@ def test_the_memory_of_many_processes_is_limited(place: HostPlace, monkeypatch: 
         place.run("""for n in 1 2 3 4; do perl -e '$x = "x" x 8e7; sleep 60' & done; wait""", timeout_s=50)
 
 
-def test_shared_memory_of_many_processes_is_limited(place: HostPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+# Programs that fill 300 MiB where /proc/PID/status of their first process does not show it as resident memory.
+_FILL = {
+    "a thread whose leader has ended": """
+static void *fill(void *unused) { char *p = malloc(3e8); memset(p, 1, 3e8); sleep(60); return p; }
+int main(void) { pthread_t thread; pthread_create(&thread, 0, fill, 0); pthread_exit(0); }""",
+    "page tables": """
+int main(void) {
+    for (int n = 0; n < 24 && fork(); n++) ;
+    char *p = mmap(0, 7UL << 30, 1, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), sum = 0;
+    madvise(p, 7UL << 30, MADV_NOHUGEPAGE);
+    for (size_t at = 0; at < 7UL << 30; at += 2 << 20) sum += *(volatile char *)(p + at);
+    sleep(60);
+}""",
+}
+
+
+@pytest.mark.parametrize("name", list(_FILL))
+def test_memory_that_is_not_resident_in_a_main_thread_is_limited(
+    place: HostPlace, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("vmlab.module.build_root.MEMORY_MIB", 200)
-    code = "char *p = mmap(0, 3e8, 3, MAP_SHARED | MAP_ANONYMOUS, -1, 0); memset(p, 1, 3e8); sleep(60);"
-    compile_it = "gcc -x c -include string.h -include unistd.h -include sys/mman.h -o fill -"
 
     with pytest.raises(BuildError, match="used more than 200 MiB of memory and was stopped"):
-        place.run(f"echo 'int main(void) {{ {code} }}' | {compile_it} && ./fill", timeout_s=50)
+        place.run(_compiled(_FILL[name]), timeout_s=50)
+
+
+# Pages of shared memory outlast their unmapping, and no process then has them.
+@pytest.mark.parametrize(
+    "call",
+    [
+        "mmap(0, 4096, 3, MAP_SHARED | MAP_ANONYMOUS, -1, 0)",
+        'mmap(0, 4096, 3, MAP_SHARED, open("/dev/zero", O_RDWR), 0)',
+    ],
+)
+def test_shared_memory_without_a_file_is_not_made(place: HostPlace, call: str) -> None:
+    output = place.run(
+        _compiled(f"int main(void) {{ void *p = {call}; perror(p == MAP_FAILED ? 0 : p); }}"), timeout_s=50
+    ).output
+
+    assert output in ("Operation not permitted\n", "No such device\n")
+
+
+def _compiled(code: str) -> str:
+    """Shell command that compiles a C program and runs it."""
+    names = ("fcntl", "pthread", "stdio", "stdlib", "string", "unistd", "sys/mman")
+    includes = " ".join(f"-include {name}.h" for name in names)
+    return f"printf %s {shlex.quote(code)} | gcc -w -O1 -pthread {includes} -x c -o program - && ./program"
+
+
+def test_a_build_does_not_become_less_likely_to_be_ended_for_want_of_memory(place: HostPlace) -> None:
+    output = _attempt(
+        place, "for each in /proc/[0-9]*; do echo 0 >$each/oom_score_adj; done; cat /proc/[0-9]*/oom_score_adj"
+    )
+
+    assert set(re.findall(r"^\d+$", output, re.MULTILINE)) == {"1000"}
+
+
+def test_dev_zero_reads_as_zeros(place: HostPlace) -> None:
+    assert place.run("head -c 3 /dev/zero | od -An -tx1", timeout_s=30).output == " 00 00 00\n"
 
 
 def test_a_crash_starts_no_program_of_the_host(place: HostPlace) -> None:

@@ -9,12 +9,13 @@ import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vmlab.catalogue.target import Architecture
 from vmlab.decode import structure, unstructure
-from vmlab.errors import BuildError, hides_frames
+from vmlab.errors import BuildError, hides_frames, some
 from vmlab.image.image import BUILD_DIRECTORY, Image
 from vmlab.module.build_root import Place
 from vmlab.module.compiler import (
@@ -33,10 +34,15 @@ from vmlab.module.inspect import ModuleInfo, inspect_module, require_fit
 from vmlab.module.source import Source
 from vmlab.settings import BuildPlace, CompilerPolicy
 from vmlab.store.store import Store, StoredObject
+from vmlab.text import one_line
 
 __tracebackhide__ = hides_frames
 
-_WARNING = re.compile(r"^.*\bwarning: .*$", re.MULTILINE | re.IGNORECASE)
+_WARNING = re.compile(r"\bwarning: ", re.IGNORECASE)
+_MOST_WARNINGS = 1000
+"""Warnings that are kept: all targets' are in results.json. The build's log has the others."""
+_LONGEST_WARNING = 500
+"""Length in characters: a path, and a sentence of the compiler."""
 _NAMES = "/build/.names"
 """Directory for a link with the kernel's name for the compiler, if the compiler is installed under another name."""
 
@@ -165,9 +171,14 @@ def _build(
         kernel_compiler=kernel,
         compiler=found,
         match=compare(kernel, found),
-        warnings=tuple(_WARNING.findall(outcome.output)),
+        warnings=_warnings(outcome.output),
         duration_s=duration_s,
     )
+
+
+def _warnings(output: str) -> tuple[str, ...]:
+    told = (line for line in output.split("\n") if _WARNING.search(line))
+    return tuple(one_line(line, longest=_LONGEST_WARNING) for line in islice(told, _MOST_WARNINGS))
 
 
 def find_compiler(kernel: Compiler, architecture: Architecture, place: Place, *, timeout_s: float) -> Compiler:
@@ -230,7 +241,7 @@ def _pick(listing: str, source: Source) -> str:
     named = [path for path in found if Path(path).stem.replace("-", "_") == source.build_name.replace("-", "_")]
     if len(named) == 1:
         return named[0]
-    names = ", ".join(Path(path).name for path in found)
+    names = some(Path(path).name for path in found)
     raise BuildError(f"{source.name!r} makes several modules: {names}", hint="name the tested one like its directory")
 
 

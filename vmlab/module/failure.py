@@ -13,7 +13,7 @@ from vmlab.reason.build import BuildReason, build_reason
 
 __tracebackhide__ = hides_frames
 
-_SHOWN_LINES = 25
+_SHOWN_LINES, _SHOWN_CHARACTERS = 25, 16_384
 _SOURCES = (".c", ".h", ".S", ".rs")
 
 
@@ -21,9 +21,8 @@ def build_failure(source: Source, release: str, output: str) -> BuildError:
     """Error for a failed build with this output; its `source` is set if the reason is in one of the module's
     files."""
     reason = build_reason(output, directory=f"{BUILD_DIRECTORY}/{source.build_name}", files=source.files)
-    detail = "\n".join(output.rstrip().splitlines()[-_SHOWN_LINES:])
     why = f": {reason.text}" if reason.text else ""
-    failure = BuildError(f"{source.name} does not build on {release}{why}", detail=detail)
+    failure = BuildError(f"{source.name} does not build on {release}{why}", detail=_end_of(output, _SHOWN_LINES))
     failure.source = reason.place or _place_of(reason, source)
     return failure
 
@@ -32,7 +31,12 @@ def program_failure(tree: Source, main: str, target: str, output: str) -> BuildE
     """Error for a program that does not compile for a target."""
     reason = build_reason(output, directory="program", files=tree.files)
     why = f": {reason.text}" if reason.text else ""
-    return BuildError(f"{main} does not compile for {target}{why}", detail=output)
+    return BuildError(f"{main} does not compile for {target}{why}", detail=_end_of(output))
+
+
+def _end_of(output: str, lines: int = 0) -> str:
+    """Return the last lines of an output, 0 for all, within a number of characters."""
+    return "\n".join(output[-_SHOWN_CHARACTERS:].rstrip().splitlines()[-lines:])
 
 
 def _place_of(reason: BuildReason, source: Source) -> str:

@@ -103,7 +103,10 @@ def _bubblewrap(confinement: Confinement, shell: Sequence[str]) -> list[str]:
         *(["setpriv", *ids, "--"] if confinement.has_own_user else []),
         *("env", "-i", *ENVIRONMENT, "bwrap", "--unshare-user", "--unshare-all", "--die-with-parent", "--new-session"),
         *("--uid", str(BUILD_ID), "--gid", str(BUILD_ID), "--cap-drop", "ALL", "--hostname", "vmlab"),
-        *("--ro-bind", f"{STAGE}/root", "/", "--proc", "/proc", "--dev", "/dev"),
+        # A writable /proc would let a build set its oom_score_adj back.
+        *("--ro-bind", f"{STAGE}/root", "/", "--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"),
+        # /dev/full reads as zeros too, but cannot be mapped: no limit counts a shared mapping of /dev/zero.
+        *("--dev-bind", "/dev/full", "/dev/zero"),
         *("--bind", f"{STAGE}/build", BUILD_DIRECTORY, "--bind", f"{STAGE}/tmp", "/tmp"),
         # bubblewrap's /dev is a tmpfs without a limit.
         *("--bind", f"{STAGE}/shm", "/dev/shm", "--remount-ro", "/dev"),

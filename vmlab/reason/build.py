@@ -36,6 +36,11 @@ class _Line:
     """Working directory of make; empty when unknown."""
 
 
+_FIRST_LINES, _LAST_LINES = 40_000, 10_000
+"""Lines that are examined: a build of 64 MiB of sources prints less than 1 MiB."""
+_MOST_LEVELS = 50
+"""Levels of make whose directories are kept: Kbuild calls itself once for each directory."""
+
 # A program's name, with optional directory, target and version: `/usr/bin/x86_64-linux-gnu-ld.bfd`.
 _TOOL = r"(?:\S*/)?(?:[\w.+-]*-)?{}(?:\.\w+)?(?:-[\d.]+)?"
 
@@ -46,7 +51,8 @@ _CONSEQUENCES = re.compile(
     r"|suppressed \d+ unresolved symbol warnings"
 )
 _FAILED = re.compile(
-    r"make(?:\[\d+\])?: \*\*\* \[(?:\S+:\d+: ?)?(?P<target>[^\]]*)\] (?:Error (?P<status>\d+)|(?P<signal>[A-Z][\w ]*))"
+    r"make(?:\[\d+\])?: \*\*\* \[(?:[^\s:]+:\d+: ?)?(?P<target>[^\]]*)\] "
+    r"(?:Error (?P<status>\d+)|(?P<signal>[A-Z][\w ]*))"
 )
 _MAKES_OWN = re.compile(
     r"make(?:\[\d+\])?: (?:\*\*\* (?:\[|Waiting |Deleting )|(?:Entering|Leaving) directory|Nothing )"
@@ -87,7 +93,9 @@ _COMPLAINTS = tuple(
         r"(?:\*\*\* +)(?P<text>The present kernel configuration has modules disabled.*)",
         r"(?P<text>FAILED:? .*|BTF: .* is not available)",  # resolve_btfids, link-vmlinux.sh
         r"(?P<text>(?P<file>[^\s:]+):(?P<line>\d+): \*\*\* .*)",
-        r"(?P<text>(?P<file>[^\s:]*(?:[Mm]akefile|Kbuild|\.mk)[^\s:/]*):(?P<line>\d+): .*: No such file or directory)",
+        # A bound, because each occurrence of a name would be extended to the end of the line.
+        r"(?P<text>(?P<file>[^\s:]*(?:[Mm]akefile|Kbuild|\.mk)[^\s:/]{0,40}):(?P<line>\d+): "
+        r".*: No such file or directory)",
         r"make(?:\[\d+\])?: \*\*\* (?P<text>(?!\[|Waiting |Deleting ).*)",
     )
 )
@@ -130,7 +138,7 @@ class _Tree:
 
     def __init__(self, directory: str, files: Collection[str]) -> None:
         self._directory = directory
-        self._files = files
+        self._files = frozenset(files)
         self._inside = re.compile(rf"(?<![\w./-]){re.escape(directory)}/")
 
     def relative(self, text: str) -> str:
@@ -149,16 +157,24 @@ class _Tree:
 
 def _with_directories(output: str) -> Iterator[_Line]:
     entered: dict[int, str] = {}
+    directory = ""
     # If a program's output ends without a newline, make's next message is on the same line.
-    for text in lines_of(re.sub(r"(?<=[^\n])(?=make(?:\[\d+\])?: \*\*\* \[)", "\n", output)):
+    for text in lines_of(re.sub(r"(?<=[^\n])(?=make(?:\[\d+\])?: \*\*\* \[)", "\n", _excerpt(output))):
         match = _ENTERING.match(text)
-        if match is not None:
-            level = int(match["level"] or 0)
+        if match is not None and (level := int(match["level"] or 0)) < _MOST_LEVELS:
             if match["what"] == "Entering":
                 entered[level] = match["directory"]
             else:
                 entered.pop(level, None)
-        yield _Line(text=text, directory=entered[max(entered)] if entered else "")
+            directory = entered[max(entered)] if entered else ""
+        yield _Line(text=text, directory=directory)
+
+
+def _excerpt(output: str) -> str:
+    lines = output.split("\n")
+    if len(lines) <= _FIRST_LINES + _LAST_LINES:
+        return output
+    return "\n".join([*lines[:_FIRST_LINES], *lines[-_LAST_LINES:]])
 
 
 def _caused(

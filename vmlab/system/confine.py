@@ -30,7 +30,8 @@ _DETACH = 2
 _PDEATHSIG, _DUMPABLE, _SECCOMP, _DROP_BOUNDING, _NO_NEW_PRIVS, _AMBIENT, _CLEAR_ALL = 1, 4, 22, 24, 38, 47, 4
 _FILTER_MODE, _CAPABILITY_VERSION = 2, 0x20080522
 _SET_INTERFACE_FLAGS, _UP = 0x8914, 1
-_DEVICES = ("null", "zero", "full", "random", "urandom")
+# /dev/full reads as zeros too, but cannot be mapped: no limit counts a shared mapping of /dev/zero.
+_DEVICES = {"null": "null", "zero": "full", "full": "full", "random": "random", "urandom": "urandom"}
 _LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -105,11 +106,11 @@ def _enter(stage: str) -> None:
     root = f"{stage}/root"
     _mount("none", "/", "", _REC | _PRIVATE)
     _mount(root, root, "", _BIND)
-    _mount("proc", f"{root}/proc", "proc", _NOSUID | _NODEV | _NOEXEC)
+    _mount("proc", f"{root}/proc", "proc", _RDONLY | _NOSUID | _NODEV | _NOEXEC)
     _mount("dev", f"{root}/dev", "tmpfs", _NOSUID | _NOEXEC, "mode=0755,size=64k")
-    for device in _DEVICES:
+    for device, source in _DEVICES.items():
         os.close(os.open(f"{root}/dev/{device}", os.O_CREAT | os.O_WRONLY, 0o666))
-        _mount(f"/dev/{device}", f"{root}/dev/{device}", "", _BIND)
+        _mount(f"/dev/{source}", f"{root}/dev/{device}", "", _BIND)
     for name, target in _LINKS.items():
         os.symlink(target, f"{root}/dev/{name}")
     os.mkdir(f"{root}/dev/shm")

@@ -2,7 +2,7 @@
 """The system call filter of a build's processes, as a classic BPF program. Pure.
 
 Denied are calls that no build needs and that reach the kernel's less tested parts, other processes or new namespaces,
-or memory that no limit counts (shmget, memfd_create).
+memory that no limit counts (semget, shared memory without a file), or the host's disks (sync).
 The format is that of seccomp(2): an array of `struct sock_filter` over `struct seccomp_data`. The numbers are those of
 arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 _INSTRUCTION = struct.Struct("=HBBI")
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _FOURTH_ARGUMENT = 0, 4, 16, 40
 """Offsets in `struct seccomp_data`; both machines are little-endian, so the argument's low half comes first."""
 _ALLOW = 0x7FFF0000
 _EPERM, _ENOSYS = 0x00050001, 0x00050026
@@ -25,6 +25,8 @@ _NEW_NAMESPACE = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET (include/uapi/linux/sched.h)."""
 _FAMILIES = (1, 2, 10)
 """AF_UNIX, AF_INET and AF_INET6, which a network namespace confines. It does not confine AF_VSOCK."""
+_SHARED, _ANONYMOUS = 0x01, 0x20
+"""MAP_SHARED, whose bit MAP_SHARED_VALIDATE has too, and MAP_ANONYMOUS (include/uapi/asm-generic/mman-common.h)."""
 _X32 = 0x40000000
 
 _COMMON = {
@@ -43,6 +45,7 @@ _X86_64 = {
     **{"fanotify_init": 300, "name_to_handle_at": 303, "open_by_handle_at": 304, "clock_adjtime": 305, "setns": 308},
     **{"process_vm_readv": 310, "process_vm_writev": 311, "kcmp": 312, "finit_module": 313},
     **{"kexec_file_load": 320, "bpf": 321, "userfaultfd": 323, "shmget": 29, "memfd_create": 319},
+    **{"semget": 64, "msgget": 68, "mq_open": 240, "sync": 162, "syncfs": 306},
 }
 _AARCH64 = {
     **{"lookup_dcookie": 18, "umount2": 39, "mount": 40, "pivot_root": 41, "nfsservctl": 42, "chroot": 51},
@@ -53,6 +56,7 @@ _AARCH64 = {
     **{"name_to_handle_at": 264, "open_by_handle_at": 265, "clock_adjtime": 266, "setns": 268},
     **{"process_vm_readv": 270, "process_vm_writev": 271, "kcmp": 272, "finit_module": 273, "bpf": 280},
     **{"userfaultfd": 282, "kexec_file_load": 294, "shmget": 194, "memfd_create": 279},
+    **{"semget": 190, "msgget": 186, "mq_open": 180, "sync": 81, "syncfs": 267},
 }
 
 
@@ -61,14 +65,15 @@ class _Machine:
     audit: int
     """AUDIT_ARCH_* (include/uapi/linux/audit.h)."""
     clone: int
+    mmap: int
     socket: int
     denied: Mapping[str, int]
 
 
 _CLONE3 = 435
 _MACHINES = {
-    "x86_64": _Machine(audit=0xC000003E, clone=56, socket=41, denied={**_X86_64, **_COMMON}),
-    "aarch64": _Machine(audit=0xC00000B7, clone=220, socket=198, denied={**_AARCH64, **_COMMON}),
+    "x86_64": _Machine(audit=0xC000003E, clone=56, mmap=9, socket=41, denied={**_X86_64, **_COMMON}),
+    "aarch64": _Machine(audit=0xC00000B7, clone=220, mmap=222, socket=198, denied={**_AARCH64, **_COMMON}),
 }
 
 
@@ -100,6 +105,13 @@ def filter_program(machine: str) -> bytes:
         (_EQUAL, 0, 4, known.clone),
         (_LOAD, 0, 0, _FIRST_ARGUMENT),
         (_ANY_BIT, 0, 1, _NEW_NAMESPACE),
+        (_RETURN, 0, 0, _EPERM),
+        (_RETURN, 0, 0, _ALLOW),
+        # Pages of such a mapping outlast their unmapping, so /proc/PID/status does not have them all.
+        (_EQUAL, 0, 5, known.mmap),
+        (_LOAD, 0, 0, _FOURTH_ARGUMENT),
+        (_ANY_BIT, 0, 2, _SHARED),
+        (_ANY_BIT, 0, 1, _ANONYMOUS),
         (_RETURN, 0, 0, _EPERM),
         (_RETURN, 0, 0, _ALLOW),
         (_EQUAL, 0, len(_FAMILIES) + 2, known.socket),

@@ -21,7 +21,7 @@ FIRST_BYTES = 4 * 2**20
 LAST_BYTES = 2**20
 """Output kept from the end."""
 _INTERVAL_S = 0.2
-_MEMORY = re.compile(r"^Rss(?:Anon|Shmem):\s*(\d+) kB$", re.MULTILINE)
+_MEMORY = re.compile(r"^(?:RssAnon|RssShmem|VmPTE|VmSwap):\s*(\d+) kB$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,10 +135,23 @@ def usage_of(pid: int) -> Usage:
     memory_kib = count = 0
     for each in _tree(pid):
         with contextlib.suppress(OSError):
-            status = Path(f"/proc/{each}/status").read_text(encoding="utf-8", errors="replace")
-            memory_kib += sum(map(int, _MEMORY.findall(status)))
+            memory_kib += _memory_kib(Path(f"/proc/{each}"))
             count += 1
     return Usage(processes=count, memory_mib=memory_kib // 2**10)
+
+
+def _memory_kib(process: Path) -> int:
+    found = _figures(process)
+    if not found:
+        # The main thread has ended and no longer has the memory; the others may go on.
+        for task in (process / "task").iterdir():
+            with contextlib.suppress(OSError):
+                found = found or _figures(task)
+    return sum(map(int, found))
+
+
+def _figures(task: Path) -> list[str]:
+    return _MEMORY.findall((task / "status").read_text(encoding="utf-8", errors="replace"))
 
 
 def _tree(pid: int) -> Iterator[int]:

@@ -353,3 +353,21 @@ def test_a_failure_names_the_modules_own_file_and_line(source: Source, output: s
 
 def test_a_failure_without_words_is_still_a_failure(source: Source) -> None:
     assert build_failure(source, _RELEASE, "").message == f"fib does not build on {_RELEASE}"
+
+
+def test_an_error_names_few_of_very_many_modules(source: Source, store: Store) -> None:
+    listing = "".join(f"fib/{'x' * 200}{number}.ko\0" for number in range(20_000))
+
+    with pytest.raises(BuildError, match=r"'fib' makes several modules: .* and 19997 more") as caught:
+        _build(source, FakePlace(listing=listing), store)
+
+    assert len(caught.value.one_line) < 2000
+
+
+def test_the_warnings_of_a_build_are_bounded(source: Source, store: Store) -> None:
+    output = "x" * 3_000_000 + ": warning: y\n" + "a: warning: b\n" * 400_000
+
+    warnings = _build(source, FakePlace(make=Outcome(status=0, output=output)), store).warnings
+
+    assert len(warnings) == 1000
+    assert max(map(len, warnings)) <= 500

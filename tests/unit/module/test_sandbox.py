@@ -40,7 +40,8 @@ def test_bubblewrap_is_started_as_the_builds_user() -> None:
     assert " ".join(words[:-3]) == (
         f"{_PREFIX} setpriv --reuid 60700 --regid 60700 --clear-groups --inh-caps=-all -- {_ENV}"
         " bwrap --unshare-user --unshare-all --die-with-parent --new-session --uid 60700 --gid 60700 --cap-drop ALL"
-        " --hostname vmlab --ro-bind /sys/root / --proc /proc --dev /dev --bind /sys/build /build --bind /sys/tmp /tmp"
+        " --hostname vmlab --ro-bind /sys/root / --proc /proc --remount-ro /proc --dev /dev"
+        " --dev-bind /dev/full /dev/zero --bind /sys/build /build --bind /sys/tmp /tmp"
         " --bind /sys/shm /dev/shm --remount-ro /dev --chdir /build --seccomp 7 --"
     )
     assert words[-3:] == ["/bin/sh", "-c", "cd /build && make x"]

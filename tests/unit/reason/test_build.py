@@ -93,3 +93,16 @@ def test_a_line_of_megabytes_is_read_in_seconds() -> None:
 
     assert reason == "x" * 100
     assert time.monotonic() - started < 20
+
+
+def test_the_reason_is_found_before_and_after_very_many_lines() -> None:
+    flood = "x\n" * 200_000
+
+    assert _reason(f"fib.c:1:2: error: first\n{flood}") == "fib.c:1: first"
+    assert _reason(f"{flood}fib.c:1:2: error: last\n") == "fib.c:1: last"
+
+
+def test_a_very_deep_level_of_make_is_left_out() -> None:
+    levels = "make: Entering directory '/build/fib'\nmake[60]: Entering directory '/x'\n"
+
+    assert _place(f"{levels}Makefile:3: *** missing separator.  Stop.\n") == "Makefile:3"

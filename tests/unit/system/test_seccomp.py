@@ -13,9 +13,9 @@ _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _ALLOW, _EPERM, _ENOSYS = 0x7FFF0000, 0x00050001, 0x00050026
 
 
-def _verdict(machine: str, number: int, argument: int = 0, *, architecture: int | None = None) -> int:
+def _verdict(machine: str, number: int, argument: int = 0, *, flags: int = 0, architecture: int | None = None) -> int:
     program = list(struct.iter_unpack("=HBBI", filter_program(machine)))
-    data = struct.pack("=IIQ6Q", number, architecture or _ARCHITECTURES[machine], 0, argument, 0, 0, 0, 0, 0)
+    data = struct.pack("=IIQ6Q", number, architecture or _ARCHITECTURES[machine], 0, argument, 0, 0, flags, 0, 0)
     place, loaded = 0, 0
     while True:
         code, if_true, if_false, value = program[place]
@@ -48,6 +48,12 @@ def test_arguments_decide_about_clone_and_socket(machine: str, clone: int, socke
     assert _verdict(machine, 435) == _ENOSYS
     assert [_verdict(machine, socket, family) for family in (1, 2, 10)] == [_ALLOW] * 3
     assert [_verdict(machine, socket, family) for family in (0, 3, 16, 17, 38, 40)] == [_EPERM] * 6
+
+
+@pytest.mark.parametrize(("machine", "mmap"), [("x86_64", 9), ("aarch64", 222)])
+def test_shared_memory_without_a_file_is_not_mapped(machine: str, mmap: int) -> None:
+    assert [_verdict(machine, mmap, flags=flags) for flags in (0x01, 0x03, 0x02, 0x22, 0x4022)] == [_ALLOW] * 5
+    assert [_verdict(machine, mmap, flags=flags) for flags in (0x21, 0x23, 0x40021)] == [_EPERM] * 3
 
 
 def test_calls_of_another_architecture_do_not_exist() -> None:
