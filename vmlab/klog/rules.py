@@ -36,6 +36,8 @@ class Deny:
     """Kinds of splats that it is a consequence of when it comes right after one; `*` is any."""
     follows_process: int | None = None
     """Process id of the splat that it is a consequence of; None for any process."""
+    is_users: bool = False
+    """True for a rule from a file of the user, which must not hide a splat that vmlab's rules recognize."""
 
     def fits(self, line: str) -> bool:
         if self.is_start and not line.startswith(self.literal):
@@ -125,8 +127,10 @@ def known_rules() -> Rules:
 
 
 def load_rules(*files: Path) -> Rules:
-    """Load the rules of several files, in order; raises `UsageError` for an invalid rule, or when no rule denies
-    anything: such a scan would always pass."""
+    """Load the rules of several files; of two that match a line, the first decides.
+
+    Raises `UsageError` for an invalid rule, or when no rule denies anything: such a scan would always pass.
+    """
     deny: list[Deny] = []
     allow: list[Allow] = []
     followed: list[tuple[str, str]] = []
@@ -159,6 +163,9 @@ def _deny(row: _DenyRow, path: Path) -> Deny:
         raise UsageError(
             f"{where}: once needs a pattern", hint="lines with the same match of the pattern are one fault"
         )
+    if row.message and (row.once or not row.trouble):
+        # It would decide about the WARN() or BUG() beside which it is printed.
+        raise UsageError(f"{where}: message with once or trouble = false would hide a report", hint="leave one out")
     literal = row.starts or row.contains
     return Deny(
         kind=row.kind,
@@ -171,6 +178,7 @@ def _deny(row: _DenyRow, path: Path) -> Deny:
         is_once=row.once,
         follows=row.follows,
         follows_process=row.follows_process,
+        is_users=path != known_splats_file(),
     )
 
 
