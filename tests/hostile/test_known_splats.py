@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from vmlab.errors import UsageError
 from vmlab.klog.log import LogRecord, parse_kmsg
 from vmlab.klog.rules import known_splats_file, load_rules
 from vmlab.klog.splat import find_splats, whole
@@ -62,3 +64,27 @@ def test_no_rule_of_a_project_hides_a_report_that_vmlab_knows(row: str, tmp_path
 
     assert [title for title in found if title in known] == known
     assert len(known) == 6
+
+
+@pytest.mark.parametrize("pattern", ["(a|aa)+$", "(?:a*)*b", "(a+){9}", r"[(](a|aa)+", r"\\(a|a)*"])
+def test_a_pattern_that_may_take_for_ever_is_refused(pattern: str, tmp_path: Path) -> None:
+    (tmp_path / "slow.toml").write_text(f"[[deny]]\nkind = 'slow'\ncontains = 'a'\npattern = '{pattern}'\n")
+
+    with pytest.raises(UsageError, match="repeats a group"):
+        load_rules(known_splats_file(), tmp_path / "slow.toml")
+
+
+@pytest.mark.parametrize("pattern", [r"\(a\)+", "[()*+]+", r"^mydrv \S+: (?:a|b)?: \d+", "[^]()]+", r"[\](]+"])
+def test_a_pattern_that_repeats_no_group_is_accepted(pattern: str, tmp_path: Path) -> None:
+    (tmp_path / "good.toml").write_text(f"[[deny]]\nkind = 'good'\ncontains = 'a'\npattern = '{pattern}'\n")
+
+    assert load_rules(known_splats_file(), tmp_path / "good.toml").deny[-1].kind == "good"
+
+
+def test_a_long_line_takes_a_pattern_no_time(tmp_path: Path) -> None:
+    (tmp_path / "slow.toml").write_text("[[deny]]\nkind = 'slow'\ncontains = 'a'\npattern = 'a+a+b'\n")
+    (rule,) = load_rules(tmp_path / "slow.toml").deny
+    start = time.monotonic()
+
+    assert not rule.fits("a" * 4096)
+    assert time.monotonic() - start < 3

@@ -15,6 +15,11 @@ from vmlab.decode import read_toml, structure
 from vmlab.errors import UsageError, nearest
 
 _FILE = "known-splats.toml"
+_LONGEST_LINE = 300
+"""Characters of a line that a user's pattern is matched with: a title is shorter, and some patterns take the square of
+them."""
+_ESCAPES_AND_SETS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+_REPEATED_GROUP = re.compile(r"\)[*+{]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,8 @@ class Deny:
     def fits(self, line: str) -> bool:
         if self.is_start and not line.startswith(self.literal):
             return False
-        return self.pattern is None or self.pattern.search(line) is not None
+        text = line[:_LONGEST_LINE] if self.is_users else line
+        return self.pattern is None or self.pattern.search(text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +165,12 @@ def _deny(row: _DenyRow, path: Path) -> Deny:
         pattern = re.compile(row.pattern) if row.pattern else None
     except re.error as error:
         raise UsageError(f"{where}: pattern {row.pattern!r} is not a regular expression", hint=str(error)) from None
+    is_users = path != known_splats_file()
+    if is_users and _REPEATED_GROUP.search(_ESCAPES_AND_SETS.sub("x", row.pattern)):
+        # re tries every way to divide a line among the repetitions: "(a|aa)+$" takes 8 s for 34 characters.
+        raise UsageError(
+            f"{where}: pattern {row.pattern!r} repeats a group", hint="repeat a character or a set: 'a+' or '[ab]+'"
+        )
     if row.once and pattern is None:
         raise UsageError(
             f"{where}: once needs a pattern", hint="lines with the same match of the pattern are one fault"
@@ -178,7 +190,7 @@ def _deny(row: _DenyRow, path: Path) -> Deny:
         is_once=row.once,
         follows=row.follows,
         follows_process=row.follows_process,
-        is_users=path != known_splats_file(),
+        is_users=is_users,
     )
 
 
