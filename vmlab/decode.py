@@ -10,8 +10,11 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
+import errno
+import os
 import re
 import reprlib
+import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -36,16 +39,63 @@ _SHOWN.maxstring = _SHOWN.maxother = _LONGEST
 _KIND = re.compile(r"Expected `([^`]+)`")
 
 
+_LARGEST_TOML_BYTES = 2**20
+_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
+_LONG_KEY = re.compile(rf"""(?<![\w"'-]){_PART}(?:\.[ \t]*+{_PART}){{32}}""")
+"""Pattern of a dotted key with more parts than any table has: tomllib's time for a key grows as the square of them."""
+_INTEGERS = range(-(2**63), 2**63)
+"""Integers of TOML 1.0. Python does not convert one of more than 4300 digits to text."""
+
+
+def read_regular_file(path: Path, *, largest_bytes: int) -> bytes:
+    """Return the content of a file; raises `OSError`, or `UsageError` if it is not a regular file or is too large."""
+    # Without O_NONBLOCK, opening a FIFO would wait for its writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(found.st_mode):
+            raise UsageError(f"cannot read {str(path)!r}: not a regular file")
+        if found.st_size > largest_bytes:
+            raise UsageError(
+                f"{str(path)!r} has {-(-found.st_size // 2**20)} MiB, expected at most {largest_bytes // 2**20} MiB"
+            )
+        return file.read(largest_bytes)
+
+
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read the tables of a TOML file; raises `UsageError` with file and line if it is missing or invalid."""
+    """Read the tables of a TOML file; raises `UsageError` with file and line if it is missing, invalid or too large."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = read_regular_file(path, largest_bytes=_LARGEST_TOML_BYTES).decode()
+        if (key := _LONG_KEY.search(text)) is not None:
+            raise ValueError(f"a key with too many dots: {key[0][:40]}…")
+        tables = tomllib.loads(text)
+        if (number := _too_large(tables)) is not None:
+            raise ValueError(f"an integer of {number.bit_length()} bits, expected at most 64")
+        return tables
     except FileNotFoundError:
         raise UsageError(f"no such file: {path}") from None
     except OSError as error:
         raise UsageError(f"cannot read {str(path)!r}: {error.strerror}", hint="expected a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise UsageError(f"{path}: not valid TOML: nested too deeply", hint="use fewer brackets") from None
+    except ValueError as error:
         raise UsageError(f"{path}: not valid TOML: {error}", hint="correct this line") from None
+
+
+def _too_large(tables: dict[str, Any]) -> int | None:
+    """Return an integer in decoded TOML that has more than 64 bits."""
+    values: list[Any] = [tables]
+    while values:
+        value = values.pop()
+        if isinstance(value, dict):
+            values += value.values()
+        elif isinstance(value, list):
+            values += value
+        elif isinstance(value, int) and value not in _INTEGERS:
+            return value
+    return None
 
 
 def structure(data: object, kind: type[T], *, where: str) -> T:

@@ -207,3 +207,5 @@ def test_a_report_that_is_allowed_is_in_the_result_file(inner: Inner) -> None:
     (row,) = inner.result()["targets"]
     (test,) = row["tests"].values()
     assert (test["outcome"], [splat["standing"] for splat in test["splats"]]) == ("passed", ["allowed"])
+    (told,) = [notice for notice in inner.result()["notices"] if notice.startswith("known splats of ")]
+    assert told == f"known splats of {rules} (--vmlab-known-splats): 1 kernel reports allowed"

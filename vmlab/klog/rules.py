@@ -15,6 +15,11 @@ from vmlab.decode import read_toml, structure
 from vmlab.errors import UsageError, nearest
 
 _FILE = "known-splats.toml"
+_LONGEST_LINE = 300
+"""Characters of a line that a user's pattern is matched with: a title is shorter, and some patterns take the square of
+them."""
+_ESCAPES_AND_SETS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+_REPEATED_GROUP = re.compile(r"\)[*+{]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +41,14 @@ class Deny:
     """Kinds of splats that it is a consequence of when it comes right after one; `*` is any."""
     follows_process: int | None = None
     """Process id of the splat that it is a consequence of; None for any process."""
+    is_users: bool = False
+    """True for a rule from a file of the user, which must not hide a splat that vmlab's rules recognize."""
 
     def fits(self, line: str) -> bool:
         if self.is_start and not line.startswith(self.literal):
             return False
-        return self.pattern is None or self.pattern.search(line) is not None
+        text = line[:_LONGEST_LINE] if self.is_users else line
+        return self.pattern is None or self.pattern.search(text) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +133,10 @@ def known_rules() -> Rules:
 
 
 def load_rules(*files: Path) -> Rules:
-    """Load the rules of several files, in order; raises `UsageError` for an invalid rule, or when no rule denies
-    anything: such a scan would always pass."""
+    """Load the rules of several files; of two that match a line, the first decides.
+
+    Raises `UsageError` for an invalid rule, or when no rule denies anything: such a scan would always pass.
+    """
     deny: list[Deny] = []
     allow: list[Allow] = []
     followed: list[tuple[str, str]] = []
@@ -155,10 +165,19 @@ def _deny(row: _DenyRow, path: Path) -> Deny:
         pattern = re.compile(row.pattern) if row.pattern else None
     except re.error as error:
         raise UsageError(f"{where}: pattern {row.pattern!r} is not a regular expression", hint=str(error)) from None
+    is_users = path != known_splats_file()
+    if is_users and _REPEATED_GROUP.search(_ESCAPES_AND_SETS.sub("x", row.pattern)):
+        # re tries every way to divide a line among the repetitions: "(a|aa)+$" takes 8 s for 34 characters.
+        raise UsageError(
+            f"{where}: pattern {row.pattern!r} repeats a group", hint="repeat a character or a set: 'a+' or '[ab]+'"
+        )
     if row.once and pattern is None:
         raise UsageError(
             f"{where}: once needs a pattern", hint="lines with the same match of the pattern are one fault"
         )
+    if row.message and (row.once or not row.trouble):
+        # It would decide about the WARN() or BUG() beside which it is printed.
+        raise UsageError(f"{where}: message with once or trouble = false would hide a report", hint="leave one out")
     literal = row.starts or row.contains
     return Deny(
         kind=row.kind,
@@ -171,6 +190,7 @@ def _deny(row: _DenyRow, path: Path) -> Deny:
         is_once=row.once,
         follows=row.follows,
         follows_process=row.follows_process,
+        is_users=is_users,
     )
 
 

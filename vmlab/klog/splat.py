@@ -223,7 +223,7 @@ def _has_trace(lines: Sequence[LogRecord], texts: Sequence[str], start: int, tit
         text = texts[position]
         if lines[position].time_s - lines[position - 1].time_s > _PAUSE_S or text.startswith("sysrq: "):
             return False
-        other = titles.get(position)
+        other = _other(titles, start, position)
         if other is not None and other.is_trouble:
             # The oops that follows a BUG has a number.
             return titles[start].kind != "WARNING" and _OOPS_NUMBER.search(text) is not None
@@ -231,6 +231,12 @@ def _has_trace(lines: Sequence[LogRecord], texts: Sequence[str], start: int, tit
         if len(callers) < 2 and _TRACE_BEGINS.match(text):
             return True
     return False
+
+
+def _other(titles: Mapping[int, Deny], start: int, position: int) -> Deny | None:
+    """Rule of another title below one at `start`. A user's rule does not cut a splat that vmlab's rules recognize."""
+    rule = titles.get(position)
+    return None if rule is not None and rule.is_users and not titles[start].is_users else rule
 
 
 def _cause(
@@ -280,6 +286,7 @@ def _end_of_report(lines: Sequence[LogRecord], texts: Sequence[str], start: int,
     """Index after the splat's last line: its end mark, or the last line before another splat, a pause or many ordinary
     lines."""
     has_trace = False
+    is_users = titles[start].is_users
     time_s = lines[start].time_s
     end = start + 1
     for position in range(end, min(len(lines), start + _LONGEST_RECORDS)):
@@ -287,13 +294,14 @@ def _end_of_report(lines: Sequence[LogRecord], texts: Sequence[str], start: int,
         if lines[position].time_s - time_s > _PAUSE_S or position - end >= _GAP_RECORDS:
             return end
         time_s = lines[position].time_s
-        other = titles.get(position)
+        other = _other(titles, start, position)
         if other is not None and other.needs_trace:
             # A line of another process between a splat's lines is not a splat, unless a trace follows it.
-            other = other if has_trace and _has_trace(lines, texts, position, titles) else None
+            other = other if (has_trace or is_users) and _has_trace(lines, texts, position, titles) else None
         if other is not None and other.is_trouble:
             is_message = other.is_message and titles[start].kind == "WARNING" and position - start <= _MESSAGE_RECORDS
-            if has_trace or not (is_message or other is titles[start] or _GOES_ON.search(text)):
+            is_vmlabs = is_users and not other.is_users
+            if has_trace or is_vmlabs or not (is_message or other is titles[start] or _GOES_ON.search(text)):
                 return max(start + 1, min(end, _beginning(texts, position)))
             end = position + 1
         elif "+0x" in text:

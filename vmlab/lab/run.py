@@ -39,9 +39,9 @@ class Run:
 
     @cached_property
     def rules(self) -> Rules:
-        """The rules that find splats in a kernel log: the user's, then vmlab's."""
+        """The rules that find splats in a kernel log: vmlab's, then the user's, which hide none of them."""
         own = self.settings.known_splats
-        return load_rules(own, known_splats_file()) if own is not None else known_rules()
+        return load_rules(known_splats_file(), own) if own is not None else known_rules()
 
     def qemu_version(self, architecture: Architecture) -> str:
         """Return the version of the QEMU for an architecture; raises `HostError` if it is missing."""

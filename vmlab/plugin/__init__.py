@@ -333,8 +333,10 @@ def _is_a_project(config: pytest.Config) -> bool:
     """True if the tested project has settings for vmlab, or the environment names targets or a module."""
     if "VMLAB_TARGET" in os.environ or "VMLAB_MODULE" in os.environ:
         return True
+    path = config.rootpath / "pyproject.toml"
     try:
-        return "[tool.vmlab]" in (config.rootpath / "pyproject.toml").read_text(encoding="utf-8")
+        # Neither a FIFO without a writer nor a link to a device ends a read.
+        return path.is_file() and "[tool.vmlab]" in path.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return False
 

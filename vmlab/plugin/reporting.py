@@ -28,7 +28,7 @@ from vmlab.report.files import write_result
 from vmlab.report.github import notices
 from vmlab.report.junit import keep_apart
 from vmlab.report.measured import measured_lines, shown_path
-from vmlab.report.model import SCHEMA, Outcome, RunResult, ShardFacts, TargetResult, TestResult
+from vmlab.report.model import SCHEMA, Outcome, RunResult, ShardFacts, Standing, TargetResult, TestResult
 from vmlab.report.terminal import render
 from vmlab.settings import without_password
 from vmlab.timing.series import Series
@@ -189,7 +189,7 @@ class Reporter:
                 for target in seen
             ),
             series=tuple(self._series),
-            notices=tuple(self._notices),
+            notices=(*self._notices, *self._known_splats()),
             source=self._source_digest(),
             shard=self._shard,
         )
@@ -197,6 +197,13 @@ class Reporter:
     def _lab_facts(self) -> dict[str, TargetFacts]:
         known = {testbed.target.id: testbed.facts for testbed in self._lab.testbeds}
         return {name: facts for name, facts in known.items() if facts is not None}
+
+    def _known_splats(self) -> list[str]:
+        """Return a line about the user's rules: who named the file, and the number of reports that entries allowed."""
+        path, origin = self._lab.settings.known_splats, self._lab.settings.origin["known_splats"]
+        splats = [splat for test in self._tests.values() for splat in test.splats]
+        allowed = sum(splat.standing is Standing.ALLOWED for splat in splats)
+        return [f"known splats of {path} ({origin}): {allowed} kernel reports allowed"] if path is not None else []
 
     def _source_digest(self) -> str:
         try:

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import stat
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from vmlab.decode import read_regular_file
 from vmlab.errors import UsageError
 
 LARGEST_BYTES = 128 * 2**20
@@ -28,7 +26,7 @@ def read_json(path: Path) -> Any:
     2 s.
     """
     try:
-        text = _read(path)
+        text = read_regular_file(path, largest_bytes=LARGEST_BYTES)
     except OSError as error:
         raise UsageError(f"cannot read {str(path)!r}: {error.strerror}") from None
     if not text.strip():
@@ -46,22 +44,6 @@ def read_json(path: Path) -> Any:
         raise UsageError(f"{str(path)!r} is damaged or not JSON: nested too deeply") from None
     except ValueError as error:
         raise UsageError(f"{str(path)!r} is damaged or not JSON: {error}") from None
-
-
-def _read(path: Path) -> bytes:
-    # Without O_NONBLOCK, opening a FIFO would wait for its writer.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if stat.S_ISDIR(found.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(found.st_mode):
-            raise UsageError(f"cannot read {str(path)!r}: not a regular file")
-        if found.st_size > LARGEST_BYTES:
-            raise UsageError(
-                f"{str(path)!r} has {found.st_size // 2**20} MiB, expected at most {LARGEST_BYTES // 2**20} MiB"
-            )
-        return file.read(LARGEST_BYTES)
 
 
 def _refuse(word: str) -> None:

@@ -60,7 +60,7 @@ def _judge(
 def _rules(tmp_path: Path, text: str) -> Rules:
     path = tmp_path / "mine.toml"
     path.write_text(text)
-    return load_rules(path, known_splats_file())
+    return load_rules(known_splats_file(), path)
 
 
 def test_a_quiet_kernel_lets_its_test_pass() -> None:
@@ -156,6 +156,7 @@ def test_an_entry_that_has_expired_allows_nothing_and_is_named(tmp_path: Path) -
         ('[[deny]]\nkind = "x"\nstarts = "x"\npattern = "("\n', "is not a regular expression"),
         ('[[deny]]\nkind = "x"\nstart = "x"\n', "unknown key"),
         ('[[deny]]\nkind = "x"\nstarts = "x"\nonce = true\n', "once needs a pattern"),
+        ('[[deny]]\nkind = "x"\nstarts = "x"\nmessage = true\ntrouble = false\n', "would hide a report"),
         ('[[deny]]\nkind = "x"\nstarts = "x"\nfollows = ["WARNNING"]\n', "did you mean 'WARNING'"),
     ],
 )
@@ -173,9 +174,9 @@ def test_rules_that_deny_nothing_are_refused(tmp_path: Path) -> None:
         load_rules(path)
 
 
-def test_a_users_own_rule_comes_before_vmlabs(tmp_path: Path) -> None:
+def test_a_users_own_rule_comes_after_vmlabs(tmp_path: Path) -> None:
     rules = _rules(tmp_path, '[[deny]]\nkind = "fibdrv says no"\nstarts = "fibdrv: refused"\n')
-    assert rules.deny[0].kind == "fibdrv says no"
+    assert rules.deny[-1].kind == "fibdrv says no"
 
 
 def test_none_of_vmlabs_own_entries_has_expired() -> None:
