@@ -63,7 +63,7 @@ def is_store(root: Path) -> bool:
         return True
     if not strange and next(root.glob("*/*"), None) is None:
         return False
-    why = f"it contains {strange[0]!r}" if strange else "vmlab made no file in it"
+    why = f"it contains {strange[0]!r}" if strange else "it has no file of the lab"
     raise HostError(
         f"{str(root)!r} is not a vmlab store: {why}",
         hint=f"choose another directory with --vmlab-store; to use it all the same, "
