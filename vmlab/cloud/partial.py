@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -19,10 +21,12 @@ from vmlab.errors import HostError
 from vmlab.store.place import folders
 from vmlab.store.store import Store
 from vmlab.system.files import remove_tree, replace_file
+from vmlab.system.private import read_json
 
 _DIRECTORY = "parts"
 _SPARE_MIB = 64
 """Space that a store needs beside the file itself: manifests, logs."""
+_ORIGIN_BYTES = 2**16
 
 
 class Part:
@@ -33,7 +37,7 @@ class Part:
         self._directory = store.directory(f"{_DIRECTORY}/{name}")
         self.path = self._directory / "data"
         self._origin = self._directory / "origin.json"
-        self._stream: BinaryIO = self.path.open("ab")
+        self._stream: BinaryIO = _opened(self.path)
         self.is_patched = self.size > 0
         """True if it came in more than one answer, possibly of different files."""
 
@@ -69,7 +73,7 @@ class Part:
         Only a strong tag guarantees the same bytes (RFC 9110, 8.8.1 and 13.1.5).
         """
         try:
-            known = json.loads(self._origin.read_text(encoding="utf-8"))
+            known = read_json(self._origin, limit_bytes=_ORIGIN_BYTES)
             return str(known["etag"]) if known["url"] == url else ""
         except (OSError, ValueError, KeyError, TypeError):
             return ""
@@ -97,6 +101,14 @@ class Part:
         self._origin.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self._directory.rmdir()
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Return a file opened for appending; anything else in its place, such as a link or a FIFO, is replaced."""
+    if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+        remove_tree(path)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    return os.fdopen(descriptor, "ab")
 
 
 def remove_parts(store: Store) -> Iterator[tuple[str, int]]:

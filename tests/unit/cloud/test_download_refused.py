@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 import shutil
 
 import publisher as faults
@@ -11,8 +13,8 @@ import pytest
 from publisher import checksum_list
 
 from unit.cloud.offers import LIST, NAME, PATH, Offered, qcow2, refusal
+from vmlab.cloud.partial import Part
 from vmlab.errors import HostError
-from vmlab.store.store import digest_of
 
 _OTHER = qcow2(seed=2)
 SIZE = len(qcow2())
@@ -129,15 +131,16 @@ def test_without_room_nothing_is_begun(made: Offered, monkeypatch: pytest.Monkey
     assert made.ranges == []
 
 
-def test_a_disk_that_fills_up_leaves_no_image(made: Offered) -> None:
-    inputs = {"algorithm": "sha256", "digest": made.lock.rows[made.image.id].digest}
-    part = made.store.directory(f"parts/cloud-image-{digest_of(inputs)}") / "data"
-    part.symlink_to("/dev/full")  # every write fails as on a full disk; full(4)
+def test_a_disk_that_fills_up_leaves_no_image(made: Offered, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Part, "append", refuse)
     with pytest.raises(HostError, match=r"no space left in '.*store': \d+ MiB free") as caught:
         made.fetch()
     assert len(str(caught.value).splitlines()) == 1
     assert not [path for path in made.left if not path.startswith("parts/")]
-    part.unlink()
+    monkeypatch.undo()
     assert made.fetch().file("disk").read_bytes() == made.content
 
 
