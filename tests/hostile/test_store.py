@@ -390,7 +390,7 @@ def test_a_read_only_store_is_read_and_a_write_is_one_line(
     assert len(ended.stderr.splitlines()) == status
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o277, 0o777])
 def test_a_store_is_its_users_alone_whatever_the_umask(store: Store, umask: int) -> None:
     before = os.umask(umask)
     try:
@@ -409,6 +409,23 @@ def test_a_store_is_its_users_alone_whatever_the_umask(store: Store, umask: int)
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
     if umask == 0o022:
         assert stat.S_IMODE(item.file("tools").stat().st_mode) == 0o755, "a build as another user could not enter it"
+
+
+@pytest.mark.parametrize("umask", [0o277, 0o777])
+def test_an_ordinary_user_can_use_what_was_made_under_an_odd_umask(users_store: Store, umask: int) -> None:
+    def fill(work: Path) -> Mapping[str, Any]:
+        (work / "disk").write_text("disk")
+        return {}
+
+    def attack() -> None:
+        os.umask(umask)
+        item = users_store.obtain("image", _INPUTS, fill)
+        keys = lab_keys(users_store)
+        users_store.verify(item)
+        assert lab_keys(users_store).digest == keys.digest
+        assert users_store.remove(item)
+
+    assert _as_ordinary_user(attack) == 0
 
 
 def test_a_link_in_a_keys_place_is_replaced(store: Store, tmp_path: Path) -> None:

@@ -84,7 +84,10 @@ def path(text: str) -> Path:
     """Parse a path and make it absolute, without access to the disk."""
     if not text:
         raise Invalid("must be a path")
-    found = Path(text).expanduser().absolute()
+    try:
+        found = Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise Invalid("must be a path; `~` must be followed by a user of this host, or by nothing") from None
     if not _is_possible(str(found)):
         raise Invalid(
             f"must be a path in UTF-8 of at most {_LONGEST_PATH} bytes, and at most {_LONGEST_NAME} for each name"

@@ -321,15 +321,14 @@ class Store:
         work = self._directory("tmp") / f"{name}.{os.getpid()}"
         for old in work.parent.glob(f"{name}.*"):
             remove_tree(old)
-        work.mkdir(mode=0o700)
-        return work
+        return self._directory(f"tmp/{work.name}")
 
     def _publish(
         self, kind: str, digest: str, inputs: Mapping[str, Any], facts: Mapping[str, Any], work: Path
     ) -> StoredObject:
         for path in work.iterdir():
             if path.is_file():
-                path.chmod(path.stat().st_mode & 0o700)
+                path.chmod(path.stat().st_mode & 0o700 | 0o600)
         sync(work)  # before the survey: a file's size on disk may be known only once it is written
         states = {path.name: tree_state(path) for path in work.iterdir() if path.is_dir()}
         manifest = {"schema": 1, "inputs": inputs, "facts": dict(facts), "created": time.time(), "files": survey(work)}

@@ -35,9 +35,12 @@ def open_lock(path: Path) -> int:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
             raise _not_a_file(path) from None
         raise disk_error(error, path.parent) from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
         raise _not_a_file(path)
+    if found.st_mode & 0o600 != 0o600 and found.st_uid == os.geteuid():
+        os.fchmod(descriptor, 0o600)  # made under an odd umask
     return descriptor
 
 

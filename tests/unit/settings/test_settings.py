@@ -110,6 +110,12 @@ def test_a_value_out_of_range_names_where_it_came_from(tmp_path: Path, name: str
     assert f"pyproject.toml: {name} must be " in _refusal(tmp_path, project=f'[tool.vmlab]\n{name} = "{text}"\n')
 
 
+def test_the_home_of_a_user_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    told = _refusal(tmp_path, options={"store": "~nosuch/x"})
+
+    assert told.startswith("--vmlab-store must be a path; `~` must be followed by a user of this host")
+
+
 @pytest.mark.parametrize(("name", "text"), [("cpus", "1"), ("cpus", "64"), ("memory_mib", "256"), ("patience", "0.1")])
 def test_the_ends_of_a_range_belong_to_it(tmp_path: Path, name: str, text: str) -> None:
     assert str(getattr(_load(tmp_path, options={name: text}), name)) == text
