@@ -28,6 +28,9 @@ _ESCAPE = re.compile(
     r"|\x1b[@-Z\\-~]"
 )
 _NOT_ASCII = re.compile(r"[^\n -~]+")
+# What GitHub's runner executes: "::" at a line's beginning, also after blanks, or "##[" anywhere (actions/runner,
+# src/Runner.Common/ActionCommand.cs).
+_WORKFLOW_COMMAND = re.compile(r"^[^\S\n]*:(?=:)|#(?=#\[)", re.MULTILINE)
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 _WORD_BREAKS = "\t\v\f\x85\u2028\u2029"
 _STAND_INS = {"→": "->", "…": "...", "✅": "ok", "❌": "failed", "×": "x", "’": "'", REPLACEMENT: "?"}
@@ -44,6 +47,11 @@ def printable_lines(text: str) -> str:
         return text
     lines = _COLOR.sub("", text).replace("\r\n", "\n").split("\n")
     return "\n".join("\t".join(map(printable, line.split("\t"))) for line in lines)
+
+
+def without_commands(text: str) -> str:
+    """Return a text in which GitHub's runner finds no workflow command: a space splits each, as in `: :error::`."""
+    return _WORKFLOW_COMMAND.sub(r"\g<0> ", text)
 
 
 def lines_of(text: str) -> list[str]:

@@ -220,6 +220,7 @@ MODULES: Mapping[str, tuple[str, ...] | str] = {
     "vmlab.module.symbol_reader": "an answer that only the lab reads, in ASCII JSON",
     "vmlab.plugin": "test_plugin_text.py",
     "vmlab.plugin.accounting": "test_plugin_text.py",
+    "vmlab.plugin.clean": "test_plugin_text.py",
     "vmlab.plugin.progress": "test_plugin_text.py",
     "vmlab.plugin.reporting": "test_plugin_text.py",
     "vmlab.plugin.session": "test_plugin_text.py",
