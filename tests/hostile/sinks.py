@@ -128,7 +128,7 @@ def _junit(text: str, _: Path) -> str:
 
     allowed = "".join(letter for letter in text if letter >= " " and not "\ud800" <= letter <= "\udfff")
     allowed = allowed.replace("\uffff", "")
-    fault = f"<failure message={quoteattr(allowed)}>{escape(allowed)}</failure>"
+    fault = f"<failure message={quoteattr(allowed)}>{escape(allowed)}</failure>{escape(allowed)}"
     case = f"<testcase name={quoteattr(allowed)}>{fault}</testcase>"
     return keep_apart(f"<testsuites><testsuite>{case}</testsuite></testsuites>")
 
