@@ -2,8 +2,9 @@
 """Make text printable: the output of a guest, a build, a publisher or another's file is hostile. Pure.
 
 Everything that the lab shows or writes for people passes one of these functions. A character is printable as
-`str.isprintable` has it: no C0 or C1 control, no DEL, no bidirectional or zero-width format character, no surrogate,
-no private or unassigned code point. Letters of any script, and emoji, are kept.
+`str.isprintable` has it, unless it is always invisible: no C0 or C1 control, no DEL, no bidirectional or zero-width
+format character, no surrogate, no filler, no private or unassigned code point. Letters of any script, and emoji, are
+kept, without the selectors of their variants.
 """
 
 from __future__ import annotations
@@ -28,22 +29,34 @@ _ESCAPE = re.compile(
     r"|\x1b[@-Z\\-~]"
 )
 _NOT_ASCII = re.compile(r"[^\n -~]+")
+# What GitHub's runner executes: "::" at a line's beginning, also after blanks, or "##[" anywhere (actions/runner,
+# src/Runner.Common/ActionCommand.cs).
+_WORKFLOW_COMMAND = re.compile(r"^[^\S\n]*:(?=:)|#(?=#\[)", re.MULTILINE)
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
+# Unicode's Default_Ignorable_Code_Point, as far as `str.isprintable` keeps it (DerivedCoreProperties.txt).
+_VARIANTS = "\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
+_VARIANT = re.compile(f"[{_VARIANTS}]")
+_INVISIBLE = re.compile(f"[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0{_VARIANTS}]")
 _WORD_BREAKS = "\t\v\f\x85\u2028\u2029"
 _STAND_INS = {"→": "->", "…": "...", "✅": "ok", "❌": "failed", "×": "x", "’": "'", REPLACEMENT: "?"}
 
 
 def printable(text: str) -> str:
     """Return a text on one line: each character that is not printable is replaced, line breaks and tabs too."""
-    return text if text.isprintable() else "".join(map(_shown, text))
+    return text if _is_printable(text) else "".join(map(_shown, text))
 
 
 def printable_lines(text: str) -> str:
     """Return a text whose lines are printable. Line breaks and tabs are kept, colours are removed."""
-    if text.isprintable():
+    if _is_printable(text):
         return text
     lines = _COLOR.sub("", text).replace("\r\n", "\n").split("\n")
     return "\n".join("\t".join(map(printable, line.split("\t"))) for line in lines)
+
+
+def without_commands(text: str) -> str:
+    """Return a text in which GitHub's runner finds no workflow command: a space splits each, as in `: :error::`."""
+    return _WORKFLOW_COMMAND.sub(r"\g<0> ", text)
 
 
 def lines_of(text: str) -> list[str]:
@@ -79,9 +92,15 @@ def encodable(text: str, encoding: str | None) -> str:
     return text.encode(known, errors=ERRORS).decode(known)
 
 
+def _is_printable(text: str) -> bool:
+    return text.isprintable() and (text.isascii() or not _INVISIBLE.search(text))
+
+
 def _shown(letter: str) -> str:
-    if letter.isprintable():
+    if _is_printable(letter):
         return letter
+    if _VARIANT.match(letter):
+        return ""
     # Spaces of other widths, such as the ideographic one.
     return " " if unicodedata.category(letter) == "Zs" else REPLACEMENT
 
@@ -93,7 +112,7 @@ def _last_written(line: str) -> str:
 
 def _visible(line: str) -> str:
     spaced = (" " if letter in _WORD_BREAKS else letter for letter in line)
-    return "".join(letter for letter in spaced if unicodedata.category(letter)[0] != "C").rstrip()
+    return _INVISIBLE.sub("", "".join(letter for letter in spaced if unicodedata.category(letter)[0] != "C")).rstrip()
 
 
 def _stand_in(error: UnicodeError) -> tuple[str, int]:

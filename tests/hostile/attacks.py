@@ -19,10 +19,12 @@ ATTACKS = {
     "zero width": "\u200b\u2060\ufeff\u00ad\u200d",
     "a lone surrogate": "\udc9b\ud800",
     "private, unassigned and no characters": "\ue000\U000e0080\U0010ffff\uffff",
+    "invisible letters and marks": "\u3164\u115f\u1160\uffa0\u17b4\u034f\ufe0f\u180b\U000e0100",
     "tags": "\U000e0041",
     "rich markup without its beginning": "[/red][/]",
     "rich markup": "[bold red on blue][link=file:///etc/passwd]x[/link]",
 }
+_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 PLAIN = "é 中文 🙂"
 """Ordinary text, which must be kept."""
 
@@ -39,4 +41,8 @@ def found_in(raw: str | bytes, *, colors: bool = False) -> list[str]:
     if colors:
         text = re.sub(r"\x1b\[(?:0|[1-9]|[39][0-7])(?:;(?:[1-9]|[39][0-7]))*m", "", text)
     kinds = ((letter, unicodedata.category(letter)) for letter in text if letter not in "\n\t")
-    return [f"U+{ord(letter):04X}" for letter, kind in kinds if kind[0] == "C" or kind in ("Zl", "Zp")]
+    return [
+        f"U+{ord(letter):04X}"
+        for letter, kind in kinds
+        if kind[0] == "C" or kind in ("Zl", "Zp") or _INVISIBLE.match(letter)
+    ]

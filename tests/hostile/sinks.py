@@ -128,7 +128,7 @@ def _junit(text: str, _: Path) -> str:
 
     allowed = "".join(letter for letter in text if letter >= " " and not "\ud800" <= letter <= "\udfff")
     allowed = allowed.replace("\uffff", "")
-    fault = f"<failure message={quoteattr(allowed)}>{escape(allowed)}</failure>"
+    fault = f"<failure message={quoteattr(allowed)}>{escape(allowed)}</failure>{escape(allowed)}"
     case = f"<testcase name={quoteattr(allowed)}>{fault}</testcase>"
     return keep_apart(f"<testsuites><testsuite>{case}</testsuite></testsuites>")
 
@@ -220,6 +220,7 @@ MODULES: Mapping[str, tuple[str, ...] | str] = {
     "vmlab.module.symbol_reader": "an answer that only the lab reads, in ASCII JSON",
     "vmlab.plugin": "test_plugin_text.py",
     "vmlab.plugin.accounting": "test_plugin_text.py",
+    "vmlab.plugin.clean": "test_plugin_text.py",
     "vmlab.plugin.progress": "test_plugin_text.py",
     "vmlab.plugin.reporting": "test_plugin_text.py",
     "vmlab.plugin.session": "test_plugin_text.py",

@@ -18,6 +18,7 @@ _TEXT = "".join(ATTACKS.values())
 _SPLAT = "fib_read+0x1b/0x40 [fibdrv]"
 _TESTS = f"""
     import logging
+    import warnings
     import pytest
 
     TEXT = {_TEXT!a}
@@ -26,6 +27,7 @@ _TESTS = f"""
         record_property("seen", TEXT)
         print("printed", TEXT)
         logging.getLogger().warning("logged %s", TEXT)
+        warnings.warn("warned " + TEXT)
         raise ValueError("raised " + TEXT)
 
     def test_compares(guest):
@@ -61,7 +63,19 @@ _TESTS = f"""
     def test_has_an_odd_id(guest, value):
         assert not value
 """
-_SAID = ("printed", "logged", "raised", "skipped", "noted", "failed", "detailed", "lost", "console", "unavailable")
+_SAID = (
+    "printed",
+    "logged",
+    "warned",
+    "raised",
+    "skipped",
+    "noted",
+    "failed",
+    "detailed",
+    "lost",
+    "console",
+    "unavailable",
+)
 
 
 @pytest.fixture
@@ -95,6 +109,46 @@ def test_a_guests_text_is_printable_in_every_output_of_a_run(
     assert found_in(results) == []
     assert [word for word in (*_SAID, "compared", "[fibdrv] said") if word not in text] == []
     assert {row["target"] for row in json.loads(results)["targets"]} == {"debian12-6.1"}
+
+
+_COMMANDS = """
+    import logging
+    import warnings
+
+    TEXT = "line\\n::error::a\\n \\t::add-mask::b\\nc ##[error]d"
+
+    def test_passes(guest, vmlab_lab):
+        print(TEXT)
+        vmlab_lab.context.notice("noted " + TEXT)
+
+    def test_fails(guest):
+        print(TEXT)
+        logging.getLogger().warning(TEXT)
+        warnings.warn(TEXT)
+        raise ValueError(TEXT)
+
+    def test_is_lost(guest):
+        from vmlab.errors import MachineLost
+        raise MachineLost("lost ##[error]x", detail=TEXT)
+"""
+
+
+@pytest.mark.parametrize("more", [(), ("-n", "1"), ("--tb=native",)], ids=str)
+def test_a_guests_text_is_no_command_to_githubs_runner(
+    more: Sequence[str], pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Inner(pytester).tests(commands=_COMMANDS)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+
+    wanted = ("--vmlab-target", "debian12-6.1", "-rA", "-p", "no:cacheprovider")
+    done = pytester.runpytest_subprocess(*wanted, *more)
+
+    lines = [*done.outlines, *done.errlines]
+    commands = {line.partition(" ")[0] for line in map(str.lstrip, lines) if line.startswith("::")}
+    assert commands == {"::notice"}
+    assert [line for line in lines if "##[" in line and not line.startswith("::notice")] == []
+    assert ": :error::a" in lines
+    assert "c # #[error]d" in lines
 
 
 def test_an_option_that_is_wrong_is_one_printable_line(pytester: pytest.Pytester) -> None:

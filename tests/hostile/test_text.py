@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import vmlab
+from vmlab.system import output
 
 from .attacks import ATTACKS, PLAIN, around, found_in
 from .sinks import MODULES, SHOWS_NO_TEXT, SINKS
@@ -102,3 +103,17 @@ def _is_printing(node: ast.AST) -> bool:
         # The lab's own UsageError is printable by itself; pytest's is not.
         return called == "pytest.UsageError" or called.rpartition(".")[2] in _PRINTING
     return False
+
+
+@pytest.mark.parametrize("text", ["::error::x", "a\n \t::add-mask::x", "a ##[error]x"])
+def test_no_line_of_the_command_is_one_to_githubs_runner(
+    text: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+
+    output.say(text)
+    output.warn(text)
+
+    lines = [line for stream in capfd.readouterr() for line in stream.splitlines()]
+    assert len(lines) >= 2
+    assert not [line for line in lines if line.lstrip().startswith("::") or "##[" in line]

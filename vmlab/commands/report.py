@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from vmlab.commands.command_line import CATALOGUE, CommandParser, Commands
 from vmlab.errors import UsageError
 from vmlab.settings import Settings
-from vmlab.system.output import say, say_json, warn, write
+from vmlab.system.output import inert, say, say_json, warn, write
 
 if TYPE_CHECKING:
     from vmlab.report.model import RunResult
@@ -83,7 +83,7 @@ def _annotate(chosen: argparse.Namespace, settings: Settings) -> int:
         module = _module_of(part.result.settings.get("module", ""), settings)
         directory = os.path.relpath(module, _checkout(module, os.environ.get("GITHUB_WORKSPACE", "")))
         for line in annotate(part.result, directory=directory):
-            say(line)
+            write(f"{line}\n")
     return 0
 
 
@@ -146,7 +146,7 @@ def _show(result: RunResult) -> None:
     from vmlab.report.terminal import render
 
     width, is_color = screen()
-    write(render(result, width=width, color=is_color))
+    write(inert(render(result, width=width, color=is_color)))
 
 
 @contextlib.contextmanager

@@ -45,7 +45,7 @@ def require_checked(findings: Findings) -> None:
     if findings.unchecked:
         raise GuestError(
             f"{findings.unchecked}: a report may be in the part that is missing",
-            hint="have the module print less in one test (pr_info_ratelimited), or enlarge the log (log_buf_len=16M)",
+            hint="have the module print less in one test, for example with pr_info_ratelimited()",
             detail="\n".join(findings.notes),
         )
 

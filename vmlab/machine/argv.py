@@ -186,9 +186,10 @@ def kernel_command_line(
     """Kernel command line with `parameters`; `root` holds the arguments that select the root file system.
 
     Only `parameters` affect how a module behaves. A panic halts the guest, so that its output stays on the console.
-    All sysrq keys are enabled: Debian's default mask (438) disables those that show where a guest hangs. The
-    console gets every message, whatever the log level (Ubuntu's hides warnings): it replaces an overwritten log. Under
-    TCG the stall detectors get longer timeouts, so that a slow host does not trigger them.
+    All sysrq keys are enabled: Debian's default mask (438) disables those that show where a guest hangs. The log holds
+    some 10,000 messages, eight times Debian's, and takes 5 MiB of memory. The console gets all messages, whatever the
+    log level (Ubuntu's hides warnings), because it replaces an overwritten log. Under TCG the stall detectors get
+    longer timeouts, so that a slow host does not trigger them.
     """
     patience = _TCG_PATIENCE if accelerator is Accelerator.TCG else ()
     return " ".join(
@@ -202,6 +203,7 @@ def kernel_command_line(
             "systemd.show_status=0",
             "sysrq_always_enabled",
             "ignore_loglevel",
+            "log_buf_len=1M",
             *patience,
             *parameters,
         )

@@ -197,8 +197,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def _start_accounting(config: pytest.Config) -> None:
+    from vmlab.plugin import clean
     from vmlab.plugin.accounting import Accounting
 
+    config.pluginmanager.register(clean, "vmlab-clean")
     config.pluginmanager.register(Accounting(session_of(config).expired_rules()), "vmlab-accounting")
 
 

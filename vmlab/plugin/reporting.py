@@ -20,7 +20,7 @@ from vmlab.lab.facts import TargetFacts
 from vmlab.lab.lab import Lab
 from vmlab.plugin.account import account_on
 from vmlab.plugin.again import RERUN
-from vmlab.plugin.clean import clean_line, shown_by
+from vmlab.plugin.clean import clean_line, command_line, shown_by
 from vmlab.plugin.node_ids import short_name, target_of, target_pattern
 from vmlab.plugin.unfinished import Unfinished
 from vmlab.report.console import LOG_WIDTH
@@ -158,7 +158,7 @@ class Reporter:
             writer.write_line(clean_line(writer.config, line))
         if os.environ.get("GITHUB_ACTIONS") == "true":
             for line in notices(result.notices):
-                writer.write_line(clean_line(writer.config, line))
+                writer.write_line(command_line(writer.config, line))
         try:
             path = write_result(result, self._lab.settings.report)
             writer.write_line(clean_line(writer.config, f"results: {path}"))

@@ -25,6 +25,7 @@ def keep_apart(text: str) -> str:
         return text
     for element in root.iter():
         element.text = printable_lines(element.text) if element.text is not None else None
+        element.tail = printable_lines(element.tail) if element.tail is not None else None
         element.attrib.update({name: printable_lines(value) for name, value in element.attrib.items()})
     for suite in root.iter("testsuite"):
         none = [case for case in suite.findall("testcase") if _is_no_test(case)]

@@ -27,6 +27,9 @@ _HEADINGS = (
 )
 _MARKS = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 
+_LINKS = re.compile(r":(?=//)|www(?=\.)|@", re.IGNORECASE)
+"""Beginnings of what GitHub links without marks: addresses, and names of users. A backslash does not stop these."""
+
 
 def summary(result: RunResult) -> str:
     """Return missing parts, a table with a row per target, the reasons of faults, and notices. Pure."""
@@ -72,5 +75,5 @@ def _fenced(lines: Sequence[str]) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Escape the characters that have a meaning in Markdown."""
-    return _MARKS.sub(r"\\\1", printable(text))
+    """Escape the characters that have a meaning in Markdown, and split what would become a link."""
+    return _LINKS.sub(r"\g<0><!-- -->", _MARKS.sub(r"\\\1", printable(text)))

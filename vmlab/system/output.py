@@ -10,7 +10,7 @@ import sys
 from typing import Any, TextIO
 
 from vmlab.errors import HostError
-from vmlab.text import ERRORS, ascii_json, printable, printable_lines
+from vmlab.text import ERRORS, ascii_json, printable, printable_lines, without_commands
 
 _CLEAR_LINE = "\r\x1b[K"
 
@@ -34,9 +34,14 @@ def prepare() -> None:
             stream.reconfigure(errors=ERRORS)
 
 
+def inert(text: str) -> str:
+    """Return a text that gives no command to what reads the output: on GitHub's runners, lines of a guest would."""
+    return without_commands(text) if os.environ.get("GITHUB_ACTIONS") == "true" else text
+
+
 def say(text: str) -> None:
     """Print text to standard output, made printable; it may have several lines."""
-    write(f"{printable_lines(text)}\n")
+    write(f"{inert(printable_lines(text))}\n")
 
 
 def say_json(value: object) -> None:
@@ -77,12 +82,12 @@ def discard_unwritten() -> None:
 
 def warn(text: str) -> None:
     """Print text to standard error, made printable; a closed standard error is ignored."""
-    _write_error(f"{printable_lines(text)}\n")
+    _write_error(f"{inert(printable_lines(text))}\n")
 
 
 def show_step(text: str) -> None:
     """Show a step of the lab's progress on standard error: on a terminal it replaces the one before."""
-    line = printable(text)
+    line = inert(printable(text))
     _write_error(f"{_CLEAR_LINE}{line}" if is_terminal(sys.stderr) else f"{line}\n")
 
 

@@ -28,7 +28,7 @@ from vmlab.machine.argv import (
 
 _COMMAND_LINE = (
     "root=/dev/vda rw console=ttyS0 panic=0 net.ifnames=0 fsck.mode=skip systemd.show_status=0 sysrq_always_enabled"
-    " ignore_loglevel"
+    " ignore_loglevel log_buf_len=1M"
 )
 _PATIENCE = (
     " watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=180 sysctl.kernel.hung_task_timeout_secs=600"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from vmlab.report.markdown import MOST_BYTES, summary
@@ -60,6 +61,14 @@ def test_text_cannot_leave_its_place() -> None:
     fences = [line for line in text.splitlines() if line.startswith("`````")]
     assert len(fences) == 2
     assert not any(line.startswith("# heading") for line in text.splitlines())
+
+
+def test_text_becomes_no_link_and_names_nobody() -> None:
+    text = summary(run(row(), notices=("https://evil.example WWW.evil.example a@evil.example @octocat",)))
+
+    (line,) = [line for line in text.splitlines() if line.startswith("- ")]
+    assert not re.search(r"://|www\.|@\w", line, re.IGNORECASE)
+    assert re.sub("<!-- -->", "", line).startswith("- https://evil.example WWW.evil")
 
 
 def test_a_summary_that_would_be_refused_is_cut_to_its_table() -> None:

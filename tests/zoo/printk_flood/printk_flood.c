@@ -9,7 +9,7 @@ static noinline void printk_flood_print(void)
 {
 	int i;
 
-	for (i = 0; i < 20000; i++)
+	for (i = 0; i < 40000; i++)
 		pr_info("line %d\n", i);
 }
 
