@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -168,3 +170,28 @@ def test_a_file_that_is_swapped_after_it_was_hashed_is_not_used(
 
     with pytest.raises(UsageError, match=r"src/fib\.c' (is|changed)"):
         source.read("src/fib.c")
+
+
+def test_a_tree_of_very_many_files_is_refused(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmlab.module.source.MOST_FILES", 50)
+    for number in range(100):
+        (tree / f"{number}.h").touch()
+
+    with pytest.raises(UsageError, match="must be at most 50 files"):
+        read_source(tree)
+
+
+def test_a_very_deep_tree_is_read_or_refused(tree: Path) -> None:
+    deepest = os.open(tree, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("dddd", dir_fd=deepest)
+        below = os.open("dddd", os.O_RDONLY, dir_fd=deepest)
+        os.close(deepest)
+        deepest = below
+    os.close(deepest)
+
+    # pathlib of Python 3.13 leaves out what it cannot list.
+    with contextlib.suppress(UsageError):
+        read_source(tree)
+
+    subprocess.run(["rm", "-rf", str(tree / "dddd")], check=True)

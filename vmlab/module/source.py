@@ -7,8 +7,9 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from vmlab.errors import UsageError
@@ -23,6 +24,8 @@ _THIN_ARCHIVE = b"!<thin>"
 _ELF = b"\x7fELF"
 _SKIPPED_FOLDERS = frozenset({".git", "__pycache__", ".tmp_versions", ".venv", ".nox"})
 LARGEST_MIB = 64
+MOST_FILES = 20_000
+"""Large modules outside of the kernel have a few thousand files; these are read in seconds."""
 # make splits words at blanks and interprets `:`, `=`, `#`, `$`, `%` and wildcards. Kbuild passes paths to `-Wp,`, which
 # splits at commas, and to a shell.
 _UNSAFE = re.compile(r"^-|[^\w.+@~^-]")
@@ -37,8 +40,8 @@ class Source:
 
     directory: Path
     files: tuple[str, ...]
-    sums: tuple[str, ...]
-    """SHA-256 of each file's executable bits and content."""
+    sums: Mapping[str, str]
+    """SHA-256 by file of its executable bits and content."""
     digest: str
 
     @property
@@ -54,7 +57,7 @@ class Source:
     def read(self, file: str) -> tuple[bytes, os.stat_result]:
         """Return the content and the status of a file of it. Raises `UsageError` if it is not what was hashed."""
         content, status = _read(self.directory, file, largest_bytes=LARGEST_MIB * 2**20)
-        if _sum(content, status.st_mode) != self.sums[self.files.index(file)]:
+        if _sum(content, status.st_mode) != self.sums[file]:
             raise UsageError(f"{str(self.directory / file)!r} changed while it was used", hint="run the command again")
         return content, status
 
@@ -80,7 +83,19 @@ def read_source(directory: Path) -> Source:
             f"{str(directory)!r} has neither a Kbuild file nor a Makefile",
             hint="create a Kbuild file with `obj-m := NAME.o`",
         )
-    return _gather(directory, [path for path in sorted(directory.rglob("*")) if _is_source(path, directory)])
+    return _gather(directory, list(islice(_sources(directory), MOST_FILES + 1)))
+
+
+def _sources(directory: Path) -> Iterator[Path]:
+    try:
+        found = sorted(directory.rglob("*"))
+    except (OSError, RecursionError) as error:
+        why = error.strerror if isinstance(error, OSError) else "its directories are nested too deeply"
+        raise UsageError(
+            f"the module directory {str(directory)!r} cannot be listed: {why}",
+            hint="use --vmlab-module DIR with the module's directory",
+        ) from None
+    return (path for path in found if _is_source(path, directory))
 
 
 def read_files(directory: Path, files: Sequence[str]) -> Source:
@@ -103,21 +118,27 @@ def read_programs(directory: Path) -> Source:
 
 
 def _gather(directory: Path, files: Sequence[Path]) -> Source:
+    if len(files) > MOST_FILES:
+        raise UsageError(
+            f"a module's sources must be at most {MOST_FILES} files, got more in {str(directory)!r}",
+            hint="use --vmlab-module DIR with the module's directory",
+        )
     size = sum(path.stat().st_size for path in files)
     names = [_name(path, directory) for path in files]
-    digest, sums, rest = hashlib.sha256(), [], LARGEST_MIB * 2**20
+    digest, rest = hashlib.sha256(), LARGEST_MIB * 2**20
+    sums: dict[str, str] = {}
     for name in names if size <= rest else ():
         content, status = _read(directory, name, largest_bytes=LARGEST_MIB * 2**20)
         digest.update(f"{name}\0{status.st_mode & 0o111}\0{len(content)}\0".encode())
         digest.update(content)
-        sums.append(_sum(content, status.st_mode))
+        sums[name] = _sum(content, status.st_mode)
         rest -= len(content)
     if size > LARGEST_MIB * 2**20 or rest < 0:
         raise UsageError(
             f"a module's sources must be at most {LARGEST_MIB} MiB, got {size // 2**20} MiB in {str(directory)!r}",
             hint="use --vmlab-module DIR with the module's directory",
         )
-    return Source(directory=directory, files=tuple(names), sums=tuple(sums), digest=digest.hexdigest())
+    return Source(directory=directory, files=tuple(names), sums=sums, digest=digest.hexdigest())
 
 
 def _name(path: Path, directory: Path) -> str:

@@ -202,4 +202,4 @@ def test_a_whole_kernel_tree_is_not_taken_for_a_module(tree: Path, monkeypatch: 
 )
 def test_a_line_is_placed_in_the_tree_where_one_files_path_ends_so(source: str, place: str) -> None:
     files = ("main.c", "old/main.c", "src/read.c", "src/fast/add.c", "src/slow/add.c")
-    assert Source(directory=Path("/gauge"), files=files, sums=(), digest="").place(source) == place
+    assert Source(directory=Path("/gauge"), files=files, sums={}, digest="").place(source) == place
