@@ -49,6 +49,56 @@ isolate() {
 	export PYTHONSAFEPATH=1 PYTHONNOUSERSITE=1
 }
 
+# Usage: leave_checkout. vmlab reads the pyproject.toml of the directory that it starts in. Paths stay those of the
+# checkout.
+leave_checkout() {
+	local name
+	for name in INPUT_MODULE INPUT_CATALOGUE INPUT_LOCK INPUT_KNOWN_SPLATS INPUT_DURATIONS INPUT_STORE STATE_STORE STATE_PYTHON; do
+		case "$name=${!name:-}" in
+		*= | *=/* | *='~'*) ;;
+		STATE_PYTHON=*/* | INPUT_* | STATE_STORE=*) printf -v "$name" '%s/%s' "${GITHUB_WORKSPACE:?}" "${!name}" ;;
+		esac
+	done
+	trusted=()
+	if [ -n "${INPUT_CATALOGUE:-}" ]; then trusted+=(--vmlab-catalogue="$INPUT_CATALOGUE"); fi
+	if [ -n "${INPUT_LOCK:-}" ]; then trusted+=(--vmlab-lock="$INPUT_LOCK"); fi
+	cd "${RUNNER_TEMP:?}"
+}
+
+# Usage: is_inside PATH.
+is_inside() {
+	[[ "$1/" == "$GITHUB_WORKSPACE"/* || "$1/" == "$(realpath -m -- "$GITHUB_WORKSPACE")"/* ]]
+}
+
+# Usage: is_of COMMIT PATH. True if the repository that contains a path of the checkout has this commit checked out.
+is_of() {
+	local place="$2"
+	while [ ! -e "$place/.git" ] && is_inside "${place%/*}"; do place="${place%/*}"; done
+	[ "$(git -c safe.directory='*' -C "$place" rev-parse HEAD 2>/dev/null)" = "$1" ]
+}
+
+# What decides which images and which kernel reports are trusted must not be the pull request's own. Only the commit
+# that it is to be merged into is certain: a pull request may choose the commit of a submodule.
+require_trusted_files() {
+	case "${GITHUB_EVENT_NAME:-}" in
+	pull_request | pull_request_target) ;;
+	*) return 0 ;;
+	esac
+	local input name path base
+	base=$("$STATE_PYTHON" -I -c 'import json, sys; print(json.load(open(sys.argv[1]))["pull_request"]["base"]["sha"])' \
+		"${GITHUB_EVENT_PATH:?}")
+	for input in catalogue lock known-splats; do
+		name="${input//-/_}" name="INPUT_${name^^}"
+		if [ -z "${!name:-}" ]; then continue; fi
+		for path in "$(realpath -ms -- "${!name}")" "$(realpath -m -- "${!name}")"; do
+			if is_inside "$path" && ! is_of "$base" "$path"; then
+				# shellcheck disable=SC2016 # an expression of the workflow
+				fail "$input: in a pull request, the pull request could change this file. Add a second actions/checkout with "'ref: ${{ github.event.pull_request.base.sha }} and path: base, and name the file in base/'
+			fi
+		done
+	done
+}
+
 # Select an interpreter that has vmlab: the input `python`, or that of a new environment.
 prepare_python() {
 	local python="${INPUT_PYTHON:-}"
@@ -99,11 +149,6 @@ open_user_namespaces() {
 	fi
 }
 
-# The files that decide which images are trusted: they are inputs, since the checkout's pyproject.toml may not name them.
-trusted=()
-if [ -n "${INPUT_CATALOGUE:-}" ]; then trusted+=(--vmlab-catalogue="$INPUT_CATALOGUE"); fi
-if [ -n "${INPUT_LOCK:-}" ]; then trusted+=(--vmlab-lock="$INPUT_LOCK"); fi
-
 # The cache key of a job's images: the architecture, and a digest of their targets, recipes and locked files, including
 # those of the user's catalogue.
 cache_prefix() {
@@ -129,6 +174,9 @@ prepare() {
 	open_kvm
 	require_kvm
 	open_user_namespaces
+	output artifact "$(run_name)"
+	leave_checkout
+	require_trusted_files
 	"$STATE_PYTHON" -I -m vmlab setup --vmlab-target="$INPUT_TARGETS" "${trusted[@]}"
 	prefix=$(cache_prefix)
 	output report "$place/report"
@@ -137,11 +185,11 @@ prepare() {
 	output cache-prefix "$prefix"
 	# The week is part of the key, so that the package index is read once a week.
 	output cache-key "$prefix$(date -u +%G-%V)"
-	output artifact "$(run_name)"
 }
 
 images() {
 	require_minutes
+	leave_checkout
 	local status=0
 	local -a chosen=(--vmlab-target="$INPUT_TARGETS" --vmlab-store="$STATE_STORE" "${trusted[@]}")
 	# The cache held an earlier week's images. Without a refresh, this week's cache would start with old images, and
@@ -169,9 +217,17 @@ run() {
 	# The workflow decides these, not the checkout's pyproject.toml: what a guest reaches, and whether it outlives the job.
 	export VMLAB_NETWORK="${VMLAB_NETWORK:-no}" VMLAB_KEEP="${VMLAB_KEEP:-no}"
 	local status=0
-	# The lab's own tests: no conftest.py, no pytest configuration of the checkout; its [tool.vmlab] counts.
+	leave_checkout
+	if is_inside "$INPUT_MODULE" && ! is_inside "$(realpath -m -- "$INPUT_MODULE")"; then
+		fail "module: a link leads out of the checkout: $INPUT_MODULE"
+	fi
+	if [ -n "${INPUT_KNOWN_SPLATS:-}" ]; then trusted+=(--vmlab-known-splats="$INPUT_KNOWN_SPLATS"); fi
+	# The lab's own tests: no conftest.py, no pytest configuration and no [tool.vmlab] of the checkout.
+	local root="${STATE_REPORT%/*}"
 	local -a python=("$STATE_PYTHON" -I) tests=(--noconftest -c /dev/null --pyargs -- vmlab.plugin.smoke)
 	if [ -n "${INPUT_TESTS:-}" ]; then
+		cd "$GITHUB_WORKSPACE"
+		root="$GITHUB_WORKSPACE"
 		# pytest with workers would not report a missing path: each worker would collect nothing.
 		[ -e "$GITHUB_WORKSPACE/${INPUT_TESTS%%::*}" ] || [ -e "${INPUT_TESTS%%::*}" ] ||
 			fail "tests: no such file or directory: $INPUT_TESTS"
@@ -179,8 +235,7 @@ run() {
 	else
 		isolate
 	fi
-	cd "${GITHUB_WORKSPACE:?}"
-	limited "${python[@]}" -m pytest -n auto -p no:cacheprovider --rootdir="$GITHUB_WORKSPACE" \
+	limited "${python[@]}" -m pytest -n auto -p no:cacheprovider --rootdir="$root" \
 		--junitxml="$STATE_REPORT/junit.xml" --vmlab-report="$STATE_REPORT" --vmlab-store="$STATE_STORE" \
 		--vmlab-module="$INPUT_MODULE" --vmlab-target="$INPUT_TARGETS" --vmlab-accel="$INPUT_ACCEL" \
 		--vmlab-shard="${INPUT_SHARD:-}" --vmlab-durations="${INPUT_DURATIONS:-}" "${trusted[@]}" \
@@ -190,7 +245,7 @@ run() {
 }
 
 report() {
-	cd "${GITHUB_WORKSPACE:?}"
+	leave_checkout
 	if [ ! -f "$STATE_REPORT/results.json" ]; then
 		fail 'the run wrote no results: see the log of the step before'
 	fi

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -94,12 +96,89 @@ def test_a_checkout_gives_its_guests_no_network_and_keeps_none(runner: Runner, t
     assert "network=no keep=no" in runner.logs["run"]
 
 
-@pytest.mark.parametrize("key", ["store", "lock"])
-def test_a_checkout_does_not_choose_the_store_or_the_lock(key: str, runner: Runner, tmp_path: Path) -> None:
+def test_no_setting_of_a_checkout_counts_for_vmlabs_own_tests(runner: Runner, tmp_path: Path) -> None:
     python = environment_with_vmlab(tmp_path / "venv")
-    (runner.workspace / "pyproject.toml").write_text(f'[tool.vmlab]\n{key} = "evil"\n')
+    wrapper = tmp_path / "python"
+    wrapper.write_text(
+        f'#!/bin/sh\ncase "$*" in *" images key"*) ;; *" images "*) exit 0 ;;\n'
+        f'*" pytest "*) echo "in $PWD: $*"; exit 0 ;; esac\nexec "{python}" "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    (runner.workspace / "pyproject.toml").write_text('[tool.vmlab]\nstore = "evil"\nknown_splats = "evil"\n')
 
-    assert runner.run(until="prepare", targets="debian12-6.1", accel="tcg", python=str(python)) == "failure"
+    runner.run(ROOT / "action.yml", until="run", targets="debian12-6.1", accel="tcg", python=str(wrapper), store="own")
 
-    (line,) = [line for line in runner.logs["prepare"].splitlines() if line.startswith("vmlab: ")]
-    assert f"[tool.vmlab] {key}: a project may not set this" in line
+    (told,) = [line for line in runner.logs["run"].splitlines() if line.startswith("in ")]
+    assert runner.outcomes["prepare"] == "success", runner.logs
+    assert f"in {runner.home}/temp: " in told
+    assert f"--rootdir={runner.home}/temp/" in told
+    assert f"--vmlab-store={runner.workspace}/own" in told
+    assert "--vmlab-known-splats" not in told
+
+
+def _git(directory: Path, *words: str) -> str:
+    name = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main")
+    done = subprocess.run(["git", *name, *words], cwd=directory, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def pull_request(runner: Runner) -> Runner:
+    """The runner, for a pull request whose base is checked out in base/."""
+    base = runner.workspace / "base"
+    base.mkdir()
+    (base / "own.toml").write_text("")
+    _git(base, "init")
+    _git(base, "add", ".")
+    _git(base, "commit", "-m", "base")
+    (runner.workspace / "own.toml").write_text("")
+    _git(runner.workspace, "init")
+    _git(runner.workspace, "add", "own.toml")
+    _git(runner.workspace, "commit", "-m", "the pull request")
+    event = runner.home / "event.json"
+    event.write_text(json.dumps({"pull_request": {"base": {"sha": _git(base, "rev-parse", "HEAD")}}}))
+    runner.environment |= {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(event)}
+    return runner
+
+
+@pytest.mark.parametrize("name", ["lock", "catalogue", "known_splats"])
+@pytest.mark.parametrize("path", ["own.toml", "./new/../own.toml", "missing.toml", "base/link.toml", "out.toml"])
+def test_a_pull_request_does_not_choose_what_is_trusted(
+    name: str, path: str, pull_request: Runner, tmp_path: Path
+) -> None:
+    python = environment_with_vmlab(tmp_path / "venv")
+    (pull_request.workspace / "base" / "link.toml").symlink_to("../own.toml")
+    (pull_request.workspace / "out.toml").symlink_to("/etc/hosts")
+
+    inputs = {"targets": "debian12-6.1", "accel": "tcg", "python": str(python), name: path}
+    assert pull_request.run(until="prepare", **inputs) == "failure"
+
+    (line,) = [line for line in pull_request.logs["prepare"].splitlines() if line.startswith("::error")]
+    assert f"{name.replace('_', '-')}: in a pull request, the pull request could change this file" in line
+    assert "ref: ${{ github.event.pull_request.base.sha }} and path: base" in line
+
+
+@pytest.mark.parametrize(("event", "lock"), [("pull_request", "base/own.toml"), ("push", "own.toml")])
+def test_the_lock_of_the_base_or_of_a_push_is_read(event: str, lock: str, pull_request: Runner, tmp_path: Path) -> None:
+    python = environment_with_vmlab(tmp_path / "venv")
+    pull_request.environment["GITHUB_EVENT_NAME"] = event
+
+    inputs = {"targets": "debian12-6.1", "accel": "tcg", "python": str(python), "lock": lock}
+    assert pull_request.run(until="prepare", **inputs) == "success", pull_request.logs
+
+
+def test_a_module_that_is_a_link_out_of_the_checkout_is_refused(runner: Runner, tmp_path: Path) -> None:
+    python = environment_with_vmlab(tmp_path / "venv")
+    wrapper = tmp_path / "python"
+    wrapper.write_text(
+        f'#!/bin/sh\ncase "$*" in *" images key"*) ;; *" images "*) exit 0 ;;\n'
+        f'*" pytest "*) echo "was run"; exit 0 ;; esac\nexec "{python}" "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    (tmp_path / "private").mkdir()
+    (runner.workspace / "src").symlink_to(tmp_path / "private")
+
+    runner.run(until="run", module="src", targets="debian12-6.1", accel="tcg", python=str(wrapper))
+
+    assert "::error title=vmlab::module: a link leads out of the checkout" in runner.logs["run"]
+    assert "was run" not in runner.logs["run"]
