@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vmlab.cloud.partial import Part
+from vmlab.errors import HostError
 from vmlab.store.store import Store
 
 _NAME = "cloud-image-0123456789abcdef0123"
@@ -28,7 +29,7 @@ def victim(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["link", "FIFO", "directory"])
-def test_what_is_not_a_file_in_a_parts_place_is_replaced(store: Store, victim: Path, kind: str) -> None:
+def test_what_is_not_a_file_in_a_parts_place_is_refused(store: Store, victim: Path, kind: str) -> None:
     makers: dict[str, Callable[[Path], object]] = {
         "link": lambda path: path.symlink_to(victim),
         "FIFO": os.mkfifo,
@@ -37,11 +38,9 @@ def test_what_is_not_a_file_in_a_parts_place_is_replaced(store: Store, victim: P
     data = store.directory(f"parts/{_NAME}") / "data"
     makers[kind](data)
 
-    with Part(store, _NAME) as part:
-        assert (part.size, part.is_patched) == (0, False)
-        part.append(b"new")
+    with pytest.raises(HostError, match="is not a regular file with one name"):
+        Part(store, _NAME)
 
-    assert data.read_bytes() == b"new"
     assert victim.read_text() == "precious"
 
 
