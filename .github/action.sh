@@ -53,7 +53,7 @@ isolate() {
 # checkout.
 leave_checkout() {
 	local name
-	for name in INPUT_MODULE INPUT_CATALOGUE INPUT_LOCK INPUT_KNOWN_SPLATS INPUT_DURATIONS INPUT_STORE STATE_STORE STATE_PYTHON; do
+	for name in INPUT_{MODULE,CATALOGUE,LOCK,KNOWN_SPLATS,DURATIONS,STORE} STATE_{STORE,PYTHON}; do
 		case "$name=${!name:-}" in
 		*= | *=/* | *='~'*) ;;
 		STATE_PYTHON=*/* | INPUT_* | STATE_STORE=*) printf -v "$name" '%s/%s' "${GITHUB_WORKSPACE:?}" "${!name}" ;;

@@ -151,7 +151,7 @@ def test_a_pull_request_does_not_choose_what_is_trusted(
     (pull_request.workspace / "out.toml").symlink_to("/etc/hosts")
 
     inputs = {"targets": "debian12-6.1", "accel": "tcg", "python": str(python), name: path}
-    assert pull_request.run(until="prepare", **inputs) == "failure"
+    assert pull_request.run(ROOT / "action.yml", until="prepare", **inputs) == "failure"
 
     (line,) = [line for line in pull_request.logs["prepare"].splitlines() if line.startswith("::error")]
     assert f"{name.replace('_', '-')}: in a pull request, the pull request could change this file" in line
@@ -164,7 +164,7 @@ def test_the_lock_of_the_base_or_of_a_push_is_read(event: str, lock: str, pull_r
     pull_request.environment["GITHUB_EVENT_NAME"] = event
 
     inputs = {"targets": "debian12-6.1", "accel": "tcg", "python": str(python), "lock": lock}
-    assert pull_request.run(until="prepare", **inputs) == "success", pull_request.logs
+    assert pull_request.run(ROOT / "action.yml", until="prepare", **inputs) == "success", pull_request.logs
 
 
 def test_a_module_that_is_a_link_out_of_the_checkout_is_refused(runner: Runner, tmp_path: Path) -> None:

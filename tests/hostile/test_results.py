@@ -208,3 +208,29 @@ def test_durations_that_are_none_are_one_line(value: str, tmp_path: Path, capsys
         read_durations(tmp_path / "durations.json")
 
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("command", ["merge", "summary", "annotate", "outputs"])
+def test_folders_in_each_other_are_refused_in_a_line(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Not deeper: with 1500 pytest could not remove them.
+    Path(tmp_path, "deep", *["d"] * 200).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["report", command, "deep"]) == 2
+
+    assert capsys.readouterr().err.startswith("vmlab: 'deep' has more than 100 folders in each other")
+
+
+def test_a_series_of_many_sizes_is_listed_in_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = json.loads(json.dumps(_GOOD))
+    _point(data)
+    data["series"][0]["points"] = [{"n": number, "samples": [1.0, 2.0]} for number in range(20_000)]
+    (tmp_path / "results.json").write_text(json.dumps(data))
+    start = time.monotonic()
+
+    assert main(["series", str(tmp_path / "results.json")]) == 0
+
+    assert time.monotonic() - start < 15
+    assert "and 19000 more sizes: --pyperf OUT writes all" in capsys.readouterr().out

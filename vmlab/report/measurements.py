@@ -20,6 +20,8 @@ from vmlab.timing.statistics import quartiles
 
 _WIDEST_PLOT = 100
 _PLOT_ROWS = 16
+_MOST_ROWS = 1000
+"""Maximum of rows in a table: each takes rich a millisecond."""
 
 
 def print_series(document: SeriesDocument) -> None:
@@ -27,16 +29,20 @@ def print_series(document: SeriesDocument) -> None:
     table = Grid()
     table.column("series", "target", "counts")
     table.column("n", "cost", "quartiles", "samples", is_right=True, is_whole=True)
+    points = sum(len(row.points) for row in document.series)
+    left = _MOST_ROWS
     for row in document.series:
         head = (row.name, row.target, unit_words(row.source, row.unit))
-        for point in row.points:
+        shown, left = row.points[:left], max(0, left - len(row.points))
+        for point in shown:
             spread = quartiles(point.samples)
             middle = f"{figure(spread.low)} to {figure(spread.high)}"
             cells = (*head, str(point.n), figure(cost(row, point)), middle, str(len(point.samples)))
             table.row(*cells)
             head = ("", "", "")
     host = "; ".join(document.host.values()) or "an unknown host"
-    show(table, (f"measured {document.date} by vmlab {document.vmlab} on {host}",))
+    more = [(f"and {points - _MOST_ROWS} more sizes: --pyperf OUT writes all",)] if points > _MOST_ROWS else []
+    show(table, *more, (f"measured {document.date} by vmlab {document.vmlab} on {host}",))
 
 
 def export_pyperf(document: SeriesDocument, path: Path) -> None:

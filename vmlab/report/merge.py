@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from vmlab.text import printable
 
 _MOST_BYTES = 2 * LARGEST_BYTES
 """Largest size of all files of one merge, which are in memory together."""
+_DEEPEST = 100
+"""Maximum depth of folders with result files: artifacts are a few deep."""
 _SHOWN = 200
 _MOST_LINES = 20
 """Maximum number of lines about the missing shards of one run; more are counted in one line."""
@@ -39,7 +42,7 @@ def read_parts(places: Iterable[Path]) -> list[Part]:
     """
     files: dict[Path, None] = {}
     for place in places:
-        found = sorted(place.rglob(RESULT_FILE)) if place.is_dir() else [place]
+        found = sorted(_files_below(place)) if place.is_dir() else [place]
         if not found:
             raise UsageError(f"no {RESULT_FILE} in {str(place)!r}", hint="name the --vmlab-report directories of runs")
         # Unlike Path.resolve(), realpath() does not fail for a loop of links; opening the file reports that.
@@ -51,6 +54,21 @@ def read_parts(places: Iterable[Path]) -> list[Part]:
             hint="merge fewer of them at a time",
         )
     return [Part(path=path, result=read_result(path)) for path in files]
+
+
+def _files_below(place: Path) -> Iterator[Path]:
+    """Yield the result files of a directory, not through links; raises `UsageError` if it is too deep."""
+    folders = [(str(place), 0)]
+    while folders:
+        folder, depth = folders.pop()
+        if depth > _DEEPEST:
+            raise UsageError(f"{str(place)!r} has more than {_DEEPEST} folders in each other", hint="name those below")
+        with contextlib.suppress(PermissionError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append((entry.path, depth + 1))
+                if entry.name == RESULT_FILE:
+                    yield Path(entry.path)
 
 
 def merge(parts: Sequence[Part], *, targets: Iterable[str] = ()) -> RunResult:

@@ -92,11 +92,16 @@ def _parsed(setting: Setting, text: str, origin: str, value: str) -> Any:
     try:
         return setting.parse(value)
     except Invalid as error:
-        where = f"{origin}: {setting.name}" if origin == _PROJECT else origin
-        raise UsageError(f"{where} {error}, got {without_password(text)!r}", hint=error.hint) from None
+        where = {_PROJECT: f"{origin}: {setting.name}", "default": f"the default of {setting.option}"}.get(
+            origin, origin
+        )
+        hint = f"use {setting.option}, or change {_SOURCES}" if origin == "default" else error.hint
+        raise UsageError(f"{where} {error}, got {without_password(text)!r}", hint=hint) from None
 
 
 _PROJECT = "pyproject.toml"
+_SOURCES = "XDG_CACHE_HOME, HOME or the working directory"
+"""Sources of the paths among the defaults."""
 
 
 def _from_project(directory: Path) -> dict[str, tuple[str, str]]:

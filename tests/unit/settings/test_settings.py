@@ -179,3 +179,16 @@ def test_an_empty_variable_is_one_that_was_not_given(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["store", "report", "module"])
 def test_an_empty_path_is_refused(tmp_path: Path, name: str) -> None:
     assert "must be a path" in _refusal(tmp_path, options={name: ""})
+
+
+def test_a_default_that_is_no_path_names_its_option(tmp_path: Path) -> None:
+    said = _refusal(tmp_path / "\udcff")
+
+    assert "the default of --vmlab-module must be a path in UTF-8" in said
+    assert "use --vmlab-module, or change XDG_CACHE_HOME, HOME or the working directory" in said
+
+
+def test_an_empty_option_goes_before_the_file_of_a_project(tmp_path: Path) -> None:
+    settings = _load(tmp_path, options={"known_splats": ""}, project='[tool.vmlab]\nknown_splats = "mine.toml"\n')
+
+    assert settings.known_splats is None
