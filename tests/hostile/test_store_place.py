@@ -124,7 +124,7 @@ def test_what_the_lab_did_not_make_is_told_and_left(
 
     assert path.exists()
     told = capsys.readouterr().out
-    assert told.count(f"unknown  {str(path)!r} is not the lab's") == 4
+    assert told.count(f"unknown  {str(path)!r}: not made by vmlab") == 4
     assert not whole.path.exists()
 
 

@@ -60,7 +60,7 @@ def verify(store: Store, targets: Sequence[Target], *, say: Say) -> bool:
 
 def _tell_strangers(store: Store, say: Say) -> None:
     for path in strangers(store.root):
-        say(f"unknown  {str(path)!r} is not the lab's, and is left alone")
+        say(f"unknown  {str(path)!r}: not made by vmlab, and left alone")
 
 
 def prune(lab: Lab, targets: Sequence[Target], *, is_all: bool, is_damaged_only: bool, say: Say) -> None:

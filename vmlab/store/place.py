@@ -36,10 +36,11 @@ _SIGNS = ("locks/*.lock", "objects/*/*/manifest.json", "notes/*.json", "keys/*.p
 def require_directory(root: Path) -> None:
     """Raise `HostError` when a store's path is something else than a directory that this user can enter. It may be
     missing."""
-    if is_directory(root):
-        what = "" if os.access(root, os.X_OK) else "not a directory that you can enter"
-    elif not os.path.lexists(root):
+    # In this order: another process may make it meanwhile.
+    if not os.path.lexists(root):
         what = ""
+    elif is_directory(root):
+        what = "" if os.access(root, os.X_OK) else "not a directory that you can enter"
     else:
         what = f"a link to {str(root.readlink())!r}, which does not exist" if root.is_symlink() else "not a directory"
     if what:
@@ -58,12 +59,15 @@ def is_store(root: Path) -> bool:
         raise HostError(message, hint="choose another directory with --vmlab-store") from None
     if MARKER in names:
         return True
+    # No look into what another process makes meanwhile: the marker comes before anything else.
+    if not names:
+        return False
     strange = sorted(names - _NAMES - {"lost+found"})
     if not strange and any(next(root.glob(sign), None) for sign in _SIGNS):
         return True
     if not strange and next(root.glob("*/*"), None) is None:
         return False
-    why = f"it contains {strange[0]!r}" if strange else "it has no file of the lab"
+    why = f"it contains {strange[0]!r}" if strange else "no file in it was made by vmlab"
     raise HostError(
         f"{str(root)!r} is not a vmlab store: {why}",
         hint=f"choose another directory with --vmlab-store; to use it all the same, "
