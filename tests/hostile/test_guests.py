@@ -37,12 +37,3 @@ def test_a_sparse_file_of_64_gib_is_neither_read_nor_copied(guest: Guest, tmp_pa
     guest.succeed("echo content >/tmp/small")
     guest.get("/tmp/small", tmp_path / "copy")
     assert (tmp_path / "copy").read_text() == "content\n"
-
-
-@pytest.mark.expect_splat("Hello from the test")
-def test_a_report_before_lines_that_overwrite_it_is_found_on_the_console(guest: Guest) -> None:
-    # The log has 1 MiB, and only the console still has the report afterwards.
-    guest.as_root(
-        "echo '<4>BUG: KASAN: Hello from the test' >/dev/kmsg; "
-        "i=0; while [ $i -lt 2000 ]; do printf '%0900d\\n' $i; i=$((i + 1)); done >/dev/kmsg"
-    )

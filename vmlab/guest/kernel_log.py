@@ -69,10 +69,6 @@ class KernelLog:
         """True if a record's text is exactly that of a mark, which has a nonce."""
         return record.text in self._marks
 
-    def time_s(self, position: int) -> float:
-        """Time of a record that was read; 0 if it was not."""
-        return self._records[position].time_s if position in self._records else 0.0
-
     @property
     def newest(self) -> int:
         """Newest sequence number that was read; -1 when there is none."""

@@ -14,7 +14,7 @@ from dataclasses import replace
 from vmlab.errors import MachineLost, VmlabError, hides_frames
 from vmlab.guest.guest import Guest
 from vmlab.klog.findings import Findings, Witness
-from vmlab.klog.log import LogRecord, console_times, lost_before, parse_console
+from vmlab.klog.log import LogRecord, lost_before, parse_console
 from vmlab.klog.splat import Splat, find_splats, whole
 from vmlab.machine.console import Part
 
@@ -28,8 +28,6 @@ _AWAIT_UNLOAD = (
     "[ $i -lt {times} ] || exit 1; i=$((i + 1)); sleep 0.2; done"
 )
 _UNLOAD_LOOK_S = 0.2
-_EARLIER_BYTES = 1 << 20
-"""Console text before a period that is read for records between the last read of the log and the period's mark."""
 
 
 class KernelWatch:
@@ -92,7 +90,6 @@ class KernelWatch:
             return self._by_console(MachineLost(f"the kernel log cannot be read: {error.message}"))
         # Counted before the mark is looked for: a module can print the mark again, after a hole.
         missing = lost_before(read, first=self._after + 1) if self._after >= 0 else 0
-        replaced = self._only_on_console(read) if missing else 0
         notes = self._find_beginning(read)
         read = [record for record in read if record.sequence > self._after]
         cut = _cut(self._guest.log.left_out, "the kernel log")
@@ -105,14 +102,13 @@ class KernelWatch:
         # A mark is a program's record. The kernel's are never dropped, whatever they say.
         records = [record for record in read if record.facility == 0 or not self._guest.log.is_mark(record)]
         splats = find_splats(records, self._guest.rules)
-        unchecked = ""
-        if replaced < missing:
-            unchecked = f"{missing} records of the kernel log are missing, and the console has {replaced} of them"
+        # The console does not make up for them: a module can keep lines off it.
+        unchecked = f"{missing} records of the kernel log are missing" if missing else ""
         if notes:
             said = self._console_part()
             splats = _joined(splats, find_splats(self._records(said), self._guest.rules))
             notes += filter(None, [_cut(said.left_out, "the console")])
-            if said.left_out and (cut or missing) and not unchecked:
+            if said.left_out and cut and not unchecked:
                 unchecked = "parts of the kernel log and of the console were left out, because there were too many"
         found = self._findings(splats, records, Witness.LOG, notes=tuple(notes), cut=cut, unchecked=unchecked)
         # The next `end` continues from here.
@@ -165,16 +161,6 @@ class KernelWatch:
 
     def _console_part(self) -> Part:
         return self._guest.console.part(after=self._console_after, until=self._guest.evidence_end)
-
-    def _only_on_console(self, read: Sequence[LogRecord]) -> int:
-        """Number of records since `_after` that the console has and the log has not. They are told apart by their
-        times, since a record of several lines has one: a module cannot make up for lines that it kept off the console.
-        """
-        start_s = self._guest.log.time_s(self._after)
-        start = max(0, self._console_after - _EARLIER_BYTES)
-        said = self._guest.console.text(after=start, until=self._guest.evidence_end)
-        times = {time_s for time_s in console_times(said) if start_s < time_s <= read[-1].time_s}
-        return len(times.difference(record.time_s for record in read))
 
     def _records(self, said: Part) -> list[LogRecord]:
         return [record for record in parse_console(said.text) if not self._guest.log.is_mark(record)]

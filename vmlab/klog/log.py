@@ -126,12 +126,6 @@ def parse_console(text: str) -> list[LogRecord]:
     return records
 
 
-def console_times(text: str) -> set[float]:
-    """Return the times of the records in a console's text: the first stamp of each line, since a record's own text may
-    contain others. A record of several lines has one time, which the kernel prints on each."""
-    return {float(match["time_s"]) for line in text.split("\n") if (match := _STAMP.search(line))}
-
-
 def _later_stamp(line: str, start: int, time_s: float) -> re.Match[str] | None:
     if line.find("[", start) < 0:
         return None
