@@ -131,7 +131,7 @@ def test_a_mirror_with_anything_but_an_address_is_refused(url: str, tmp_path: Pa
 @pytest.mark.parametrize(
     "url",
     [
-        "http://m.invalid:3142/deb.debian.org/debian/",
+        "http://m.invalid:3142/mirror.invalid/debian/",
         "https://m.invalid/d,https://s.invalid/s",
         "file:///srv/d",
         _MIRROR,
