@@ -35,6 +35,17 @@ def runner(tmp_path: Path) -> Runner:
     return made
 
 
+def _interpreter(tmp_path: Path, *, run: str = "") -> str:
+    """An interpreter that has vmlab and builds no image; in the place of pytest it does `run`, if that is given."""
+    python, wrapper = environment_with_vmlab(tmp_path / "venv"), tmp_path / "python"
+    instead = f'*" pytest "*) {run}; exit 0 ;;' if run else ""
+    wrapper.write_text(
+        f'#!/bin/sh\ncase "$*" in *" images key"*) ;; *" images "*) exit 0 ;; {instead} esac\nexec "{python}" "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    return str(wrapper)
+
+
 def _started(runner: Runner) -> str:
     pwned = runner.home / "pwned"
     return pwned.read_text() if pwned.exists() else ""
@@ -51,15 +62,10 @@ def _started(runner: Runner) -> str:
 def test_no_file_of_a_checkout_is_run_in_place_of_vmlab_pytest_or_python(
     options: str, words: str, runner: Runner, tmp_path: Path
 ) -> None:
-    python = environment_with_vmlab(tmp_path / "venv")
-    wrapper = tmp_path / "python"
-    wrapper.write_text(
-        f'#!/bin/sh\ncase "$*" in *" images key"*) ;; *" images "*) exit 0 ;; esac\nexec "{python}" "$@"\n'
-    )
-    wrapper.chmod(0o755)
+    python = _interpreter(tmp_path)
     runner.environment["PYTEST_ADDOPTS"] = options
 
-    runner.run(ROOT / "action.yml", targets="debian12-6.1", accel="tcg", python=str(wrapper), cache="false")
+    runner.run(ROOT / "action.yml", targets="debian12-6.1", accel="tcg", python=python, cache="false")
 
     assert _started(runner) == ""
     assert words in runner.logs["run"]
@@ -82,31 +88,19 @@ def test_no_file_of_a_checkout_is_run_while_an_environment_is_made(runner: Runne
 
 
 def test_a_checkout_gives_its_guests_no_network_and_keeps_none(runner: Runner, tmp_path: Path) -> None:
-    python = environment_with_vmlab(tmp_path / "venv")
-    wrapper = tmp_path / "python"
-    wrapper.write_text(
-        f'#!/bin/sh\ncase "$*" in *" images key"*) ;; *" images "*) exit 0 ;;\n'
-        f'*" pytest "*) echo "network=$VMLAB_NETWORK keep=$VMLAB_KEEP"; exit 0 ;; esac\nexec "{python}" "$@"\n'
-    )
-    wrapper.chmod(0o755)
+    python = _interpreter(tmp_path, run='echo "network=$VMLAB_NETWORK keep=$VMLAB_KEEP"')
     (runner.workspace / "pyproject.toml").write_text("[tool.vmlab]\nnetwork = true\nkeep = true\n")
 
-    runner.run(ROOT / "action.yml", targets="debian12-6.1", accel="tcg", python=str(wrapper), cache="false")
+    runner.run(ROOT / "action.yml", targets="debian12-6.1", accel="tcg", python=python, cache="false")
 
     assert "network=no keep=no" in runner.logs["run"]
 
 
 def test_no_setting_of_a_checkout_counts_for_vmlabs_own_tests(runner: Runner, tmp_path: Path) -> None:
-    python = environment_with_vmlab(tmp_path / "venv")
-    wrapper = tmp_path / "python"
-    wrapper.write_text(
-        f'#!/bin/sh\ncase "$*" in *" images key"*) ;; *" images "*) exit 0 ;;\n'
-        f'*" pytest "*) echo "in $PWD: $*"; exit 0 ;; esac\nexec "{python}" "$@"\n'
-    )
-    wrapper.chmod(0o755)
+    python = _interpreter(tmp_path, run='echo "in $PWD: $*"')
     (runner.workspace / "pyproject.toml").write_text('[tool.vmlab]\nstore = "evil"\nknown_splats = "evil"\n')
 
-    runner.run(ROOT / "action.yml", until="run", targets="debian12-6.1", accel="tcg", python=str(wrapper), store="own")
+    runner.run(ROOT / "action.yml", until="run", targets="debian12-6.1", accel="tcg", python=python, store="own")
 
     (told,) = [line for line in runner.logs["run"].splitlines() if line.startswith("in ")]
     assert runner.outcomes["prepare"] == "success", runner.logs
@@ -168,17 +162,11 @@ def test_the_lock_of_the_base_or_of_a_push_is_read(event: str, lock: str, pull_r
 
 
 def test_a_module_that_is_a_link_out_of_the_checkout_is_refused(runner: Runner, tmp_path: Path) -> None:
-    python = environment_with_vmlab(tmp_path / "venv")
-    wrapper = tmp_path / "python"
-    wrapper.write_text(
-        f'#!/bin/sh\ncase "$*" in *" images key"*) ;; *" images "*) exit 0 ;;\n'
-        f'*" pytest "*) echo "was run"; exit 0 ;; esac\nexec "{python}" "$@"\n'
-    )
-    wrapper.chmod(0o755)
+    python = _interpreter(tmp_path, run='echo "was run"')
     (tmp_path / "private").mkdir()
     (runner.workspace / "src").symlink_to(tmp_path / "private")
 
-    runner.run(until="run", module="src", targets="debian12-6.1", accel="tcg", python=str(wrapper))
+    runner.run(until="run", module="src", targets="debian12-6.1", accel="tcg", python=python)
 
     assert "::error title=vmlab::module: a link leads out of the checkout" in runner.logs["run"]
     assert "was run" not in runner.logs["run"]

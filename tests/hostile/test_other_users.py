@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 import signal
@@ -376,18 +374,8 @@ def test_a_link_beside_a_record_is_not_written_through(tmp_path: Path) -> None:
     assert (tmp_path / "machine.json").read_text() == "new"
 
 
-def test_scratch_directories_work_where_a_directory_cannot_be_locked(
-    parent: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flock = fcntl.flock
-
-    def as_on_nfs(descriptor: int, how: int) -> None:
-        if how & fcntl.LOCK_EX and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        flock(descriptor, how)
-
-    monkeypatch.setattr(fcntl, "flock", as_on_nfs)
-
+@pytest.mark.usefixtures("locks_as_on_nfs")
+def test_scratch_directories_work_where_a_directory_cannot_be_locked(parent: Path) -> None:
     with ScratchDirectory(needed_mib=1, what="a test") as directory:
         assert scratch.is_locked(directory)
         with alone(timeout_s=1), room_for(1, timeout_s=0):
