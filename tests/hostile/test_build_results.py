@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a build on the host hands over, and what it makes of the sources: regular files below one directory."""
+"""Results and sources of a build on the host: only regular files below one directory are taken."""
 
 from __future__ import annotations
 

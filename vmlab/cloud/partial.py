@@ -22,7 +22,7 @@ from vmlab.errors import HostError
 from vmlab.store.place import folders
 from vmlab.store.store import Store
 from vmlab.system.files import disk_error, remove_tree, replace_file
-from vmlab.system.private import read_json
+from vmlab.system.private import read_small_json
 
 _DIRECTORY = "parts"
 _MOST_ORIGIN_BYTES = 2**16
@@ -75,7 +75,7 @@ class Part:
         Only a strong tag guarantees the same bytes (RFC 9110, 8.8.1 and 13.1.5).
         """
         try:
-            known = read_json(self._origin, limit_bytes=_MOST_ORIGIN_BYTES)
+            known = read_small_json(self._origin, limit_bytes=_MOST_ORIGIN_BYTES)
             return str(known["etag"]) if known["url"] == url else ""
         except (OSError, ValueError, KeyError, TypeError):
             return ""

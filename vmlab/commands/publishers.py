@@ -14,7 +14,7 @@ from vmlab.context import Say, silent
 from vmlab.errors import AssetError, UsageError
 from vmlab.settings import Settings
 
-_ACCEPT = "`vmlab setup --vmlab-target TARGET` installs both, and --unchecked locks the file without"
+_ACCEPT = "`vmlab setup --vmlab-target TARGET` installs what this distribution has; --unchecked locks it all the same"
 
 
 def chosen_images(matrix: Matrix, words: Iterable[str]) -> tuple[CloudImage, ...]:

@@ -103,13 +103,11 @@ class KernelWatch:
         records = [record for record in read if record.facility == 0 or not self._guest.log.is_mark(record)]
         splats = find_splats(records, self._guest.rules)
         # The console does not make up for them: a module can keep lines off it.
-        unchecked = f"{missing} records of the kernel log are missing" if missing else ""
+        unchecked = f"{missing} records of the kernel log are missing" if missing else cut
         if notes:
             said = self._console_part()
             splats = _joined(splats, find_splats(self._records(said), self._guest.rules))
             notes += filter(None, [_cut(said.left_out, "the console")])
-            if said.left_out and cut and not unchecked:
-                unchecked = "parts of the kernel log and of the console were left out, because there were too many"
         found = self._findings(splats, records, Witness.LOG, notes=tuple(notes), cut=cut, unchecked=unchecked)
         # The next `end` continues from here.
         self._after = self._guest.log.newest

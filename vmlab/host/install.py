@@ -111,7 +111,7 @@ REQUIREMENTS = (
     ),
 )
 _KEYS_REASON = "lets `vmlab images lock` check publishers' signatures"
-# Packages of publishers' keys, by the beginning of a key file's path; Debian and Ubuntu have both.
+# Packages of publishers' keys, by the beginning of a key file's path. Ubuntu and Debian 13 have both, Debian 12 none.
 _KEY_PACKAGES = {
     "/usr/share/keyrings/ubuntu-": "ubuntu-keyring",
     "/usr/share/distribution-gpg-keys/": "distribution-gpg-keys",
@@ -196,7 +196,9 @@ def _add_options(say: Callable[[str], None], keyrings: Iterable[Sequence[str]]) 
             _apt([*prefix, "apt-get", "update", "-q"])
             _apt([*prefix, *install_command([row]).split()])
         except HostError as error:
-            say(f"{row.package} is not installed: it {row.reason} ({error.hint or error.message})")
+            # apt-get ends its output with the reason.
+            why = error.detail.strip().rpartition("\n")[2] or error.hint or error.message
+            say(f"{row.package} is not installed: it {row.reason} ({why})")
 
 
 def lacks_subordinate_ids() -> bool:

@@ -22,7 +22,7 @@ from vmlab.errors import HostError, MachineLost, VmlabError
 from vmlab.host.facts import available_memory_mib
 from vmlab.system.files import replace_file
 from vmlab.system.lock import open_lock, take
-from vmlab.system.private import is_private_directory, read_json
+from vmlab.system.private import is_private_directory, read_small_json
 from vmlab.system.process import ProcessIdentity
 from vmlab.system.scratch import (
     is_abandoned,
@@ -73,7 +73,7 @@ def machines() -> Iterator[tuple[Path, MachineRecord]]:
             continue
         # The owner may be removing its record at this moment.
         with contextlib.suppress(OSError, ValueError, VmlabError):
-            row = read_json(directory / _RECORD, limit_bytes=_RECORD_BYTES, must_be_own=True)
+            row = read_small_json(directory / _RECORD, limit_bytes=_RECORD_BYTES, must_be_own=True)
             yield directory, structure(row, MachineRecord, where=str(directory))
 
 

@@ -14,7 +14,7 @@ from vmlab.decode import structure
 from vmlab.errors import AssetError, UsageError
 from vmlab.store.seal import disk_bytes, first_difference
 from vmlab.store.trees import ProvedTrees
-from vmlab.system.private import read_json
+from vmlab.system.private import read_small_json
 
 MANIFEST = "manifest.json"
 _MANIFEST_BYTES = 4 * 2**20
@@ -131,7 +131,7 @@ def _read_manifest(path: Path, *, is_shared: bool) -> tuple[_Manifest, dict[str,
     try:
         if path.is_symlink() and not is_shared:
             raise ValueError("it is below a link")
-        raw = read_json(path / MANIFEST, limit_bytes=_MANIFEST_BYTES)
+        raw = read_small_json(path / MANIFEST, limit_bytes=_MANIFEST_BYTES)
         manifest = structure(raw, _Manifest, where="it")
         _require_sound(manifest, path.name)
     except (OSError, ValueError, UsageError, RecursionError) as error:

@@ -30,7 +30,7 @@ from vmlab.store.seal import survey, sync
 from vmlab.store.trees import ProvedTrees, tree_state
 from vmlab.system.files import disk_error, is_file, remove_tree, replace_file
 from vmlab.system.lock import open_lock, take, try_take
-from vmlab.system.private import read_json
+from vmlab.system.private import read_small_json
 
 __tracebackhide__ = hides_frames
 
@@ -284,10 +284,10 @@ class Store:
         """
         if self.shared is not None:
             with contextlib.suppress(OSError, ValueError):
-                return read_json(self.shared / "notes" / f"{name}.json", limit_bytes=_NOTE_BYTES), 0.0
+                return read_small_json(self.shared / "notes" / f"{name}.json", limit_bytes=_NOTE_BYTES), 0.0
         path = self.root / "notes" / f"{name}.json"
         try:
-            return read_json(path, limit_bytes=_NOTE_BYTES), max(0.0, time.time() - path.stat().st_mtime)
+            return read_small_json(path, limit_bytes=_NOTE_BYTES), max(0.0, time.time() - path.stat().st_mtime)
         except (OSError, ValueError):
             return None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from vmlab.errors import HostError
 from vmlab.store.place import make_directory
 from vmlab.system.files import replace_file
-from vmlab.system.private import read_json
+from vmlab.system.private import read_small_json
 
 _NOTE_BYTES = 2**20
 
@@ -72,7 +72,7 @@ class ProvedTrees:
 
     def _read(self) -> dict[str, str]:
         try:
-            found = read_json(self._path, limit_bytes=_NOTE_BYTES)
+            found = read_small_json(self._path, limit_bytes=_NOTE_BYTES)
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}

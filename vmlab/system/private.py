@@ -58,7 +58,7 @@ def is_private_directory(path: Path) -> bool:
         return False
 
 
-def read_json(path: Path, *, limit_bytes: int, must_be_own: bool = False) -> Any:
+def read_small_json(path: Path, *, limit_bytes: int, must_be_own: bool = False) -> Any:
     """Return the value in a small JSON file, as `read_small` reads it; raises `ValueError` for deep nesting too."""
     raw = read_small(path, limit_bytes=limit_bytes, must_be_own=must_be_own)
     try:

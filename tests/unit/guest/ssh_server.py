@@ -120,7 +120,7 @@ def _execute(channel: paramiko.Channel, command: str) -> None:
 
 
 def _pump(stream: Any, send: Any) -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, EOFError):
         while block := stream.read1(32768):
             send(block)
 

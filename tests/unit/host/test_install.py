@@ -23,6 +23,8 @@ class Host:
         self.sudo_works = False
         self.emulates = False
         self.registers = True
+        self.lacks = ""
+        """A package that the package manager does not have."""
 
     def runs_programs_of(self, architecture: Architecture) -> bool:
         return architecture is native_architecture() or self.emulates
@@ -34,6 +36,9 @@ class Host:
         self.ran.append(" ".join(argv))
         if argv[:2] == ["sudo", "-n"] and not self.sudo_works:
             return Finished(argv=tuple(argv), status=1, output="sudo: a password is required")
+        if self.lacks and argv[-1] == self.lacks:
+            output = f"Reading package lists...\nE: Package '{self.lacks}' has no installation candidate\n"
+            return Finished(argv=tuple(argv), status=100, output=output)
         if "install" in argv:
             self.programs |= {row.name for row in install.REQUIREMENTS if row.package in argv}
         if "binfmt_misc" in argv[-1]:
@@ -195,3 +200,14 @@ def test_a_publishers_key_is_installed_with_the_program_that_uses_it(
     install.set_up(lambda _: None, [Architecture.AMD64], keyrings=[missing, (str(there), missing[0]), ()])
     installed = [line.rpartition(" ")[2] for line in host.ran if " install " in line]
     assert installed == ["gpgv", "distribution-gpg-keys"]
+
+
+def test_an_option_that_the_package_manager_lacks_is_told_with_its_reason(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _be(monkeypatch, 0)
+    host.programs |= _COMPLETE
+    host.lacks = "distribution-gpg-keys"
+    said: list[str] = []
+    install.set_up(said.append, [Architecture.AMD64], keyrings=[("/usr/share/distribution-gpg-keys/none/KEY",)])
+    assert said[-1].endswith("(E: Package 'distribution-gpg-keys' has no installation candidate)")

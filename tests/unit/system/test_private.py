@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vmlab.errors import HostError
-from vmlab.system.private import is_own_directory, is_private_directory, private_directory, read_json, user_named
+from vmlab.system.private import is_own_directory, is_private_directory, private_directory, read_small_json, user_named
 
 
 def test_a_directory_is_made_once_and_gets_its_mode_back(tmp_path: Path) -> None:
@@ -39,9 +39,9 @@ def test_a_file_of_exactly_the_limit_is_read(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     path.write_text('{"a": 1}')
 
-    assert read_json(path, limit_bytes=8) == {"a": 1}
+    assert read_small_json(path, limit_bytes=8) == {"a": 1}
     with pytest.raises(ValueError, match="larger than 7 bytes"):
-        read_json(path, limit_bytes=7)
+        read_small_json(path, limit_bytes=7)
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
@@ -50,9 +50,9 @@ def test_a_record_that_others_can_write_is_not_believed(tmp_path: Path, mode: in
     path.write_text("1")
     path.chmod(mode)
 
-    assert read_json(path, limit_bytes=8) == 1
+    assert read_small_json(path, limit_bytes=8) == 1
     with pytest.raises(ValueError, match=f"a file of .* with mode {mode:04o}"):
-        read_json(path, limit_bytes=8, must_be_own=True)
+        read_small_json(path, limit_bytes=8, must_be_own=True)
 
 
 def test_a_user_has_a_name_or_a_number() -> None:
