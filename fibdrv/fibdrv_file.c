@@ -6,7 +6,7 @@
 #include <linux/uaccess.h>
 
 #include "fibdrv_file.h"
-#include "port.h"
+#include "arith/port.h"
 
 /**
  * fibdrv_open() - Open the device: any number of times, by anyone.

@@ -8,7 +8,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
-#include "record.h"
+#include "arith/record.h"
 #include "uapi/fibdrv.h"
 
 #define FIBDRV_FORMATS 3

@@ -13,7 +13,7 @@
 #include <linux/module.h>
 
 #include "compat.h"
-#include "fib.h"
+#include "arith/fib.h"
 #include "fibdrv_faults.h"
 #include "fibdrv_file.h"
 

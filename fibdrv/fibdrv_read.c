@@ -36,8 +36,8 @@
 
 #include "fibdrv_file.h"
 #include "fibdrv_trace.h"
-#include "port.h"
-#include "record.h"
+#include "arith/port.h"
+#include "arith/record.h"
 
 /* Between two pieces of a copy others may run, and a signal may end it. */
 #define COPY_BYTES SZ_1M

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../bn.h"
-#include "../bn_thresholds.h"
-#include "../bn_tune.h"
-#include "../limb.h"
-#include "../ntt.h"
-#include "../row.h"
+#include "../arith/bn.h"
+#include "../arith/bn_thresholds.h"
+#include "../arith/bn_tune.h"
+#include "../arith/limb.h"
+#include "../arith/ntt.h"
+#include "../arith/row.h"
 
 #define NEVER	((size_t)1 << 40)
 #define TUNED	((struct bn_thresholds)BN_TUNED)

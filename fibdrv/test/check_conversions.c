@@ -2,7 +2,7 @@
 /* Middles of products, inverses, and digits. */
 #include "check.h"
 #include "port_user.h"
-#include "../radix.h"
+#include "../arith/radix.h"
 
 static void check_middle(size_t bn, size_t an, size_t threshold)
 {

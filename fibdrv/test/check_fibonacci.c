@@ -2,8 +2,8 @@
 /* Numbers, neighbours and texts, and each failure there can be on the way. */
 #include "check.h"
 #include "port_user.h"
-#include "../fib.h"
-#include "../radix.h"
+#include "../arith/fib.h"
+#include "../arith/radix.h"
 
 #define LAST	3000
 

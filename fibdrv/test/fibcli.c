@@ -25,8 +25,8 @@
 #include <stdlib.h>
 
 #include "port_user.h"
-#include "../fib.h"
-#include "../radix.h"
+#include "../arith/fib.h"
+#include "../arith/radix.h"
 
 static const char *format;
 

@@ -5,11 +5,11 @@
  * their digits again.
  */
 #include "fuzz.h"
-#include "../bn.h"
-#include "../bn_thresholds.h"
-#include "../bn_tune.h"
-#include "../ntt.h"
-#include "../radix.h"
+#include "../arith/bn.h"
+#include "../arith/bn_thresholds.h"
+#include "../arith/bn_tune.h"
+#include "../arith/ntt.h"
+#include "../arith/radix.h"
 
 #define CHUNKS_MAX	700
 

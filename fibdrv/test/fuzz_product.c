@@ -4,11 +4,11 @@
  * adx, and two numbers, whose product and square must be the plain ones.
  */
 #include "fuzz.h"
-#include "../bn.h"
-#include "../bn_thresholds.h"
-#include "../bn_tune.h"
-#include "../ntt.h"
-#include "../row.h"
+#include "../arith/bn.h"
+#include "../arith/bn_thresholds.h"
+#include "../arith/bn_tune.h"
+#include "../arith/ntt.h"
+#include "../arith/row.h"
 
 #define LIMBS_MAX	400
 

@@ -9,7 +9,7 @@
 #include "fuzz.h"
 #include "port_user.h"
 #include "../fibdrv_file.h"
-#include "../fib.h"
+#include "../arith/fib.h"
 
 #define MAX_N		700
 #define LIMBS		(MAX_N / 64 + 2)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /* What the processor can do, in user space. */
-#include "../port.h"
+#include "../arith/port.h"
 
 bool port_adx;
 

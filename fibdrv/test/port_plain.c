@@ -2,7 +2,7 @@
 /* User-space memory for measurements: nothing but what a C library does. */
 #include <stdlib.h>
 
-#include "../port.h"
+#include "../arith/port.h"
 
 /*
  * Zero it, as a kernel with init_on_alloc does, and with the same instruction:

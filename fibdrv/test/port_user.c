@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "port_user.h"
-#include "../port.h"
+#include "../arith/port.h"
 
 struct port_faults port_faults;
 

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #include "port_user.h"
-#include "../record.h"
+#include "../arith/record.h"
 
 static int read_once(struct record_sequence *sequence, unsigned long long n,
 		     unsigned int format, size_t limit)

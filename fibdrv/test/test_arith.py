@@ -85,8 +85,9 @@ def spread(limit: int, count: int) -> list[int]:
 
 def check_constants(driver: Path) -> str:
     """The three primes of ntt.c, and what is written there of each, from the primes alone; and that of radix.c."""
-    source = (driver / "ntt.c").read_text(encoding="utf-8")
-    if f"CHUNK_RECIPROCAL\t{(2**128 - 1) // 10**19 - 2**64:#x}ULL\n" not in (driver / "radix.c").read_text("utf-8"):
+    source = (driver / "arith/ntt.c").read_text(encoding="utf-8")
+    radix = (driver / "arith/radix.c").read_text(encoding="utf-8")
+    if f"CHUNK_RECIPROCAL\t{(2**128 - 1) // 10**19 - 2**64:#x}ULL\n" not in radix:
         sys.exit("wrong: the reciprocal of 10^19")
     stated = {
         name: [int(value, 16) for value in re.findall(rf"{name}\s*= 0x(\w+)ULL", source)]

@@ -5,16 +5,16 @@
  */
 #pragma GCC push_options
 #pragma GCC target("general-regs-only")
-#include "../bn.c"
-#include "../bn_base.c"
-#include "../bn_inverse.c"
-#include "../bn_mul.c"
-#include "../bn_toom3.c"
-#include "../fib.c"
-#include "../fib_pair.c"
-#include "../ntt.c"
-#include "../ntt_transform.c"
-#include "../radix.c"
+#include "../arith/bn.c"
+#include "../arith/bn_base.c"
+#include "../arith/bn_inverse.c"
+#include "../arith/bn_mul.c"
+#include "../arith/bn_toom3.c"
+#include "../arith/fib.c"
+#include "../arith/fib_pair.c"
+#include "../arith/ntt.c"
+#include "../arith/ntt_transform.c"
+#include "../arith/radix.c"
 #include "port_cpu.c"
 #include "port_plain.c"
 #pragma GCC pop_options

@@ -36,7 +36,7 @@ _ARM64_TARGET = "debian12-6.1-arm64"
 _FORKS = 10
 _TRIALS = 20
 _SQUARING = "\terr = bn_square(product, fk, d->size, d->work);\n\tif (!err)"
-"""Start of each round of the loop that computes F(n), in fib.c."""
+"""Start of each round of the loop that computes F(n), in arith/fib.c."""
 _SQUARING_ROUNDS = 2
 """Number of those rounds for F(1000): from F(125) to F(500)."""
 _CHANGE = 0.005
@@ -98,7 +98,7 @@ def _variant(directory: Path, name: str, nops: int) -> Path:
     """fibdrv under the same name, with `nops` more instructions in each round of its loop."""
     copy = directory / name / "fibdrv"
     shutil.copytree(ROOT / "fibdrv", copy)
-    source = copy / "fib.c"
+    source = copy / "arith/fib.c"
     text = source.read_text(encoding="utf-8")
     extra = f'asm volatile(".rept {nops}\\n\\tnop\\n\\t.endr");' if nops else f"/* {name} */"
     if text.count(_SQUARING) != 1:

@@ -73,7 +73,7 @@ def _run(command: Sequence[str], work: Path) -> None:
 
 
 def _reports(work: Path) -> list[dict[str, object]]:
-    sources = [DRIVER / name for name in ARITHMETIC] + [DRIVER / "test" / name for name in CHECKS]
+    sources = [DRIVER / "arith" / name for name in ARITHMETIC] + [DRIVER / "test" / name for name in CHECKS]
     for source in sources:
         _run(["gcc", *FLAGS, "-c", str(source)], work)
     _run(["gcc", "--coverage", "-o", "check_arith", *(f"{source.stem}.o" for source in sources)], work)

@@ -40,7 +40,7 @@ def test_a_patch_that_does_not_apply_any_more_is_an_error(tmp_path: Path) -> Non
     patch = tmp_path / "gone.patch"
     patch.write_text(
         "A line that is not there.\nKilled-by: make check-record\n"
-        "--- a/fibdrv/record.c\n+++ b/fibdrv/record.c\n@@ -1,2 +1,1 @@\n-nothing like it\n-at all\n+or so\n"
+        "--- a/fibdrv/arith/record.c\n+++ b/fibdrv/arith/record.c\n@@ -1,2 +1,1 @@\n-nothing like it\n-at all\n+or so\n"
     )
     with pytest.raises(BadMutant, match=r"gone\.patch does not apply any more"):
         make_mutant(read_mutant(patch), tmp_path / "copy")

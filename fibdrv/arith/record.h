@@ -7,7 +7,7 @@
 #define FIBDRV_RECORD_H
 
 #include "fib.h"
-#include "uapi/fibdrv.h"
+#include "../uapi/fibdrv.h"
 
 /* The bytes of the record of F(n). */
 size_t record_size(u64 n, u32 format);

@@ -13,7 +13,7 @@
 #include <asm/cpufeature.h>
 #endif
 
-#include "fibdrv_faults.h"
+#include "../fibdrv_faults.h"
 
 /* NULL for -ENOMEM, never a killed process; charged to the caller's cgroup. */
 void *port_alloc(size_t count, size_t size);

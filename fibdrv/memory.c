@@ -6,7 +6,7 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
-#include "port.h"
+#include "arith/port.h"
 
 /*
  * Charged to the caller's cgroup. Plain GFP_KERNEL_ACCOUNT would sooner wake
