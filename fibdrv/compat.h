@@ -11,6 +11,7 @@
 #define FIBDRV_COMPAT_H
 
 #include <linux/device.h>
+#include <linux/fs.h>
 #include <linux/version.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 10, 0)
@@ -51,6 +52,19 @@ static inline struct class *compat_class_create(const char *name)
 #define compat_devnode_device const struct device
 #else
 #define compat_devnode_device struct device
+#endif
+
+/*
+ * Negative offsets are asked for in the file operations since v6.12, commit
+ * 641bb4394f40 ("fs: move FMODE_UNSIGNED_OFFSET to fop_flags"), and before that
+ * in each open file.
+ */
+#ifdef FOP_UNSIGNED_OFFSET
+#define COMPAT_UNSIGNED_OFFSET	.fop_flags = FOP_UNSIGNED_OFFSET,
+#define COMPAT_UNSIGNED_MODE	0
+#else
+#define COMPAT_UNSIGNED_OFFSET
+#define COMPAT_UNSIGNED_MODE	FMODE_UNSIGNED_OFFSET
 #endif
 
 #endif /* FIBDRV_COMPAT_H */

@@ -4,9 +4,8 @@
  * whose records are the Fibonacci numbers.
  *
  * From top to bottom: open and release, read and lseek, write and poll, ioctl,
- * and at the end init and exit. The numbers come from arith/record.h, and their
- * memory from memory.c. The contract that a program sees is in README.md, the
- * reasons for it in docs/fibdrv.md.
+ * and at the end init and exit. A number is computed and copied to the reader by
+ * give_record.c. README.md tells what a program sees, docs/fibdrv.md why.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -15,29 +14,38 @@
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/init.h>
-#include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/overflow.h>
 #include <linux/poll.h>
-#include <linux/sizes.h>
+#include <linux/seq_file.h>
 #include <linux/spinlock.h>
 #include <linux/uaccess.h>
+#include <linux/wait.h>
 
 #include "arith/port.h"
 #include "compat.h"
 #include "fibdrv_faults.h"
-#include "make_record.h"
+#include "give_record.h"
+#include "keep.h"
 #include "parameters.h"
 
 #define FIBDRV_VERSION	"1.0.0"
 #define FIBDRV_CLASS	"fibdrv"
 #define FIBDRV_NODE	"fibonacci"
 
+/*
+ * What f_pos and read()'s *ppos always are. The position is kept elsewhere, and
+ * no pread() can have a negative offset: see docs/fibdrv.md.
+ */
+#define AT_POSITION	LLONG_MIN
+
 /* An open file. The format is read once per call, and needs no lock. */
 struct fibdrv_file {
-	struct mutex position_lock;	/* over the position and the sequence */
-	struct record_sequence sequence;	/* kept from one read() to the next */
+	struct mutex position_lock;	/* over position and kept */
+	wait_queue_head_t position_free;	/* where poll() waits for the lock */
+	loff_t position;		/* an index */
+	struct kept kept;		/* from one read() to the next */
 	u32 format;			/* an enum fibdrv_format_id */
 	spinlock_t stats_lock;		/* over stats, and only to copy them */
 	struct fibdrv_stats stats;	/* of the last successful read */
@@ -55,11 +63,12 @@ static int fibdrv_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 	memset(ff, 0, sizeof(*ff));
 	mutex_init(&ff->position_lock);
+	init_waitqueue_head(&ff->position_free);
 	spin_lock_init(&ff->stats_lock);
 	ff->format = default_format;
 	file->private_data = ff;
-	/* A NULL ppos tells read() from pread(): see docs/fibdrv.md. */
-	file->f_mode |= FMODE_STREAM;
+	file->f_pos = AT_POSITION;
+	file->f_mode |= COMPAT_UNSIGNED_MODE;
 	return 0;
 }
 
@@ -68,7 +77,7 @@ static int fibdrv_release(struct inode *inode, struct file *file)
 {
 	struct fibdrv_file *ff = file->private_data;
 
-	fib_pair_free(&ff->sequence.pair);
+	keep_nothing(&ff->kept);
 	mutex_destroy(&ff->position_lock);
 	port_free(ff);
 	return 0;
@@ -76,56 +85,45 @@ static int fibdrv_release(struct inode *inode, struct file *file)
 
 /* --- read and lseek --- */
 
-/* Between two pieces of a copy others may run, and a signal may end it. */
-#define COPY_BYTES SZ_1M
-
-static int copy_record(char __user *buf, const struct record *record,
-		       struct fibdrv_stats *stats)
-{
-	const u64 begun = ktime_get_ns();
-	size_t done, part;
-	int err;
-
-	for (done = 0; done < record->size; done += part) {
-		part = min_t(size_t, record->size - done, COPY_BYTES);
-		if (copy_to_user(buf + done, record->bytes + done, part))
-			return -EFAULT;
-		err = port_poll();
-		if (err)
-			return err;
-	}
-	stats->copy_ns = ktime_get_ns() - begun;
-	return 0;
-}
-
-/* Copy F(n) to the caller: all of a read but for the position. */
-static ssize_t read_record(struct fibdrv_file *ff,
-			   struct record_sequence *sequence,
+/* Give F(n) to the reader: all of a read but for the position. */
+static ssize_t read_record(struct fibdrv_file *ff, struct kept *kept,
 			   char __user *buf, size_t count, u64 n)
 {
-	struct record record = {
+	struct fibdrv_stats stats = {
 		.index = n,
 		.format = READ_ONCE(ff->format),
 	};
-	struct fibdrv_stats stats;
 	int err;
 
 	/* The index first: for pread()'s up to 2^63 - 1 the size would wrap. */
 	if (n > max_n || !count)
 		return 0;
-	if (count < record_size(n, record.format))
+	if (count < record_size(n, stats.format))
 		return -ERANGE;
 
-	err = make_record(&record, sequence, keep_kib * SZ_1K, &stats);
-	if (!err)
-		err = copy_record(buf, &record, &stats);
-	record_free(&record);
+	err = give_record(buf, kept, &stats);
 	if (err)
 		return err;
 	spin_lock(&ff->stats_lock);
 	ff->stats = stats;
 	spin_unlock(&ff->stats_lock);
-	return record.size;
+	return stats.bytes;
+}
+
+/* An O_NONBLOCK file does not wait while another call computes. */
+static int lock_position(struct file *file)
+{
+	struct fibdrv_file *ff = file->private_data;
+
+	if (file->f_flags & O_NONBLOCK)
+		return mutex_trylock(&ff->position_lock) ? 0 : -EAGAIN;
+	return mutex_lock_killable(&ff->position_lock) ? -EINTR : 0;
+}
+
+static void unlock_position(struct fibdrv_file *ff)
+{
+	mutex_unlock(&ff->position_lock);
+	wake_up_poll(&ff->position_free, EPOLLIN | EPOLLRDNORM);
 }
 
 /**
@@ -133,15 +131,14 @@ static ssize_t read_record(struct fibdrv_file *ff,
  * @file: the open file.
  * @buf: where the record goes.
  * @count: the room there.
- * @ppos: the index, for pread(); NULL, for read(), means the file position.
+ * @ppos: the index, for pread(); AT_POSITION for read().
  *
  * One call gives one whole record, in the file's format. read() moves the
  * position by one, and only when the record has been copied.
  *
  * Return: the record's bytes, or 0 past the last index or for a @count of 0.
  * -ERANGE if @count is too small, -EFAULT for a bad buffer, -ENOMEM, -EINTR if
- * the task is being killed, -EAGAIN for read() on an O_NONBLOCK file while
- * another call holds the position.
+ * the task is being killed; for read(), -EAGAIN as in lock_position().
  */
 static ssize_t fibdrv_read(struct file *file, char __user *buf, size_t count,
 			   loff_t *ppos)
@@ -149,48 +146,42 @@ static ssize_t fibdrv_read(struct file *file, char __user *buf, size_t count,
 	struct fibdrv_file *ff = file->private_data;
 	ssize_t ret;
 
-	if (ppos) {
-		/* preadv() takes the next record for its next buffer. */
+	if (*ppos != AT_POSITION) {
+		/* Only io_uring passes other negative ones. */
+		if (*ppos < 0)
+			return -EINVAL;
 		ret = read_record(ff, NULL, buf, count, *ppos);
+		/* preadv() takes the next record for its next buffer. */
 		if (ret > 0)
 			(*ppos)++;
 		return ret;
 	}
 
-	if (file->f_flags & O_NONBLOCK) {
-		if (!mutex_trylock(&ff->position_lock))
-			return -EAGAIN;
-	} else if (mutex_lock_killable(&ff->position_lock)) {
-		return -EINTR;
-	}
-	ret = read_record(ff, &ff->sequence, buf, count, file->f_pos);
+	ret = lock_position(file);
+	if (ret)
+		return ret;
+	ret = read_record(ff, &ff->kept, buf, count, ff->position);
+	keep_account(&ff->kept);
 	if (ret > 0)
-		file->f_pos++;
-	mutex_unlock(&ff->position_lock);
+		ff->position++;
+	unlock_position(ff);
 	return ret;
 }
 
-/**
- * fibdrv_llseek() - Move the file position.
- * @file: the open file.
- * @offset: an index, or a distance in records.
- * @whence: SEEK_SET, SEEK_CUR, or SEEK_END, which is one past the last index.
- *
- * Return: the new position. -EINVAL, and the position unchanged, for another
- * @whence and for a position below 0 or beyond one past the last index; -EINTR
- * if the task was killed while a read() held the position.
- */
+/* In records. The end is one past the last index, and nothing is beyond it. */
 static loff_t fibdrv_llseek(struct file *file, loff_t offset, int whence)
 {
 	struct fibdrv_file *ff = file->private_data;
 	const loff_t end = (loff_t)max_n + 1;
 	loff_t base = 0, position;
+	int err;
 
-	if (mutex_lock_killable(&ff->position_lock))
-		return -EINTR;
+	err = lock_position(file);
+	if (err)
+		return err;
 
 	if (whence == SEEK_CUR)
-		base = file->f_pos;
+		base = ff->position;
 	else if (whence == SEEK_END)
 		base = end;
 
@@ -199,9 +190,9 @@ static loff_t fibdrv_llseek(struct file *file, loff_t offset, int whence)
 	    position < 0 || position > end)
 		position = -EINVAL;
 	else
-		file->f_pos = position;
+		ff->position = position;
 
-	mutex_unlock(&ff->position_lock);
+	unlock_position(ff);
 	return position;
 }
 
@@ -214,10 +205,23 @@ static ssize_t fibdrv_write(struct file *file, const char __user *buf,
 	return count;
 }
 
-/* A number is always there to be read: it only takes a while. */
+/* Readable while no read() is computing: another one would have to wait. */
 static __poll_t fibdrv_poll(struct file *file, struct poll_table_struct *wait)
 {
+	struct fibdrv_file *ff = file->private_data;
+
+	poll_wait(file, &ff->position_free, wait);
+	if (mutex_is_locked(&ff->position_lock))
+		return EPOLLOUT | EPOLLWRNORM;
 	return EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM;
+}
+
+/* The position in /proc/PID/fdinfo/FD, whose "pos:" is AT_POSITION. */
+static void fibdrv_show_fdinfo(struct seq_file *seq, struct file *file)
+{
+	struct fibdrv_file *ff = file->private_data;
+
+	seq_printf(seq, "index:\t%lld\n", READ_ONCE(ff->position));
 }
 
 /* --- ioctl: see uapi/fibdrv.h --- */
@@ -289,6 +293,8 @@ static const struct file_operations fibdrv_fops = {
 	.write		= fibdrv_write,
 	.llseek		= fibdrv_llseek,
 	.poll		= fibdrv_poll,
+	.show_fdinfo	= fibdrv_show_fdinfo,
+	COMPAT_UNSIGNED_OFFSET
 	.unlocked_ioctl	= fibdrv_ioctl,
 	/* The structures are the same for 32-bit programs. */
 	.compat_ioctl	= compat_ptr_ioctl,

@@ -9,7 +9,8 @@
 #include "parameters.h"
 #include "uapi/fibdrv.h"
 
-#define KEEP_KIB_MAX	(64 * 1024)
+#define KEEP_KIB_MAX		(64 * 1024)
+#define KEEP_TOTAL_KIB_MAX	(1024 * 1024)
 
 unsigned long max_n = 10000000;
 module_param(max_n, ulong, 0444);
@@ -19,6 +20,11 @@ unsigned int keep_kib = 256;
 module_param(keep_kib, uint, 0444);
 MODULE_PARM_DESC(keep_kib,
 		 "KiB that an open file may keep for a reader that reads on, 0 to 65536 (default 256)");
+
+unsigned int keep_total_kib = 16384;
+module_param(keep_total_kib, uint, 0444);
+MODULE_PARM_DESC(keep_total_kib,
+		 "KiB that all open files together may keep, 0 to 1048576 (default 16384)");
 
 static char *format = "decimal";
 module_param(format, charp, 0444);
@@ -49,6 +55,9 @@ int check_parameters(void)
 	err = check("max_n", max_n, 1, FIB_INDEX_MAX);
 	if (!err)
 		err = check("keep_kib", keep_kib, 0, KEEP_KIB_MAX);
+	if (!err)
+		err = check("keep_total_kib", keep_total_kib, 0,
+			    KEEP_TOTAL_KIB_MAX);
 	if (err)
 		return err;
 	for (; default_format < FORMAT_COUNT; default_format++)

@@ -9,6 +9,7 @@
 
 extern unsigned long max_n;
 extern unsigned int keep_kib;
+extern unsigned int keep_total_kib;
 extern u32 default_format;
 
 /* The name of a format, as the parameter "format" takes it. */

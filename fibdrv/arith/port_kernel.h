@@ -4,6 +4,7 @@
 #define FIBDRV_PORT_KERNEL_H
 
 #include <linux/errno.h>
+#include <linux/freezer.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/string.h>
@@ -15,9 +16,15 @@
 
 #include "../fibdrv_faults.h"
 
-/* NULL for -ENOMEM, never a killed process; charged to the caller's cgroup. */
+/* NULL for want of memory, or where port_poll() asks to give up. */
 void *port_alloc(size_t count, size_t size);
 void port_free(const void *memory);
+
+/* The machine or the task's cgroup is being frozen, and the task was told. */
+static inline bool port_freezing(void)
+{
+	return signal_pending(current) && freezing(current);
+}
 
 /**
  * port_poll() - Let others run, and say whether to give up.
@@ -25,13 +32,14 @@ void port_free(const void *memory);
  * Called from inside every long computation, at most some hundred thousand
  * limb products apart.
  *
- * Return: 0 to go on, -EINTR once the task is being killed. Other signals
- * wait for the result: a half-computed number is worth nothing to a handler.
+ * Return: 0 to go on, -EINTR once the task is being killed or frozen. Other
+ * signals wait for the result: a half-computed number is worth nothing to a
+ * handler.
  */
 static inline int port_poll(void)
 {
 	cond_resched();
-	return fatal_signal_pending(current) ? -EINTR : 0;
+	return fatal_signal_pending(current) || port_freezing() ? -EINTR : 0;
 }
 
 /*

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * Fuzzes the read path, fibdrv_main.c itself, with the kernel faked around it:
- * the input is calls on one open file, by read, pread and lseek, with buffers
- * that are too short or partly unmapped, killed waits, allocations and polls
- * that fail. Each must give what ../README.md says, and leave the position
- * where it says.
+ * the input is calls on one open file, by read, pread, lseek and poll, with
+ * buffers that are too short or partly unmapped, killed waits, allocations that
+ * fail, and tasks that are killed or frozen in the midst. Each must give what
+ * ../README.md says, and leave the position where it says.
  */
 #include "fuzz.h"
 #include "port_user.h"
@@ -16,6 +16,7 @@
 
 unsigned long max_n = MAX_N;
 unsigned int keep_kib = 64;
+unsigned int keep_total_kib = 64;
 u32 default_format = FIBDRV_FORMAT_DECIMAL;
 const char * const format_names[FORMAT_COUNT] = { "decimal", "hex", "binary" };
 
@@ -29,6 +30,9 @@ static u64 value[MAX_N + 1][LIMBS];
 /* What the call at hand is to meet with. */
 static struct {
 	bool wait_is_killed;
+	bool may_stop;
+	bool stopped;			/* a poll told the task to give up */
+	bool frozen;			/* and why: else it is killed */
 	size_t mapped;			/* bytes of the buffer that are there */
 	char bytes[RECORD_MAX];
 	size_t copied;
@@ -52,6 +56,17 @@ void mutex_unlock(struct mutex *mutex)
 {
 	FUZZ_DEMAND(mutex->held);
 	mutex->held = 0;
+}
+
+bool fatal_signal_pending(void *task)
+{
+	user.stopped |= user.may_stop && !port_faults.interrupt;
+	return user.stopped && !user.frozen;
+}
+
+bool port_freezing(void)
+{
+	return user.stopped && user.frozen;
 }
 
 unsigned long copy_to_user(void *to, const void *from, unsigned long count)
@@ -133,12 +148,12 @@ static void check_read(struct file *file, struct fuzz_input *in, u32 how)
 	struct fibdrv_file *ff = file->private_data;
 	const struct fibdrv_stats before = ff->stats;
 	const bool positioned = how & 1;
-	const loff_t start = file->f_pos;
-	loff_t offset = (loff_t)take_index(in);
+	const loff_t start = ff->position;
+	const int wakes = ff->position_free.wakes;
+	loff_t offset = (loff_t)take_index(in), at_position = AT_POSITION;
 	const u64 n = positioned ? (u64)offset : (u64)start;
 	const size_t count = fuzz_take(in, 2) % (RECORD_MAX + 1);
 	char record[RECORD_MAX];
-	bool may_fail;
 	size_t size = 0;
 	ssize_t got;
 
@@ -149,14 +164,21 @@ static void check_read(struct file *file, struct fuzz_input *in, u32 how)
 	port_faults.fail_alloc = how & 32 ? 1 + fuzz_take(in, 1) % 6 : 0;
 	port_faults.interrupt = how & 64 ? 1 + fuzz_take(in, 1) % 4 : 0;
 	port_faults.failed = false;
-	may_fail = port_faults.interrupt;
+	user.may_stop = port_faults.interrupt;
+	user.stopped = false;
+	user.frozen = how & 128;
 	memset(user.bytes, 0x5a, sizeof(user.bytes));
 
-	got = fibdrv_read(file, user.bytes, count, positioned ? &offset : NULL);
-	may_fail &= !port_faults.interrupt;
+	got = fibdrv_read(file, user.bytes, count,
+			  positioned ? &offset : &at_position);
+	user.stopped = user.may_stop && !port_faults.interrupt;
 	port_faults.fail_alloc = 0;
 	port_faults.interrupt = 0;
 	FUZZ_DEMAND(!ff->position_lock.held && !ff->stats_lock.held);
+	FUZZ_DEMAND(at_position == AT_POSITION && file->f_pos == AT_POSITION);
+	/* Whoever waits for the lock in poll() is woken when it is free. */
+	FUZZ_DEMAND(ff->position_free.wakes ==
+		    wakes + !(positioned || user.wait_is_killed));
 
 	if (!positioned && user.wait_is_killed) {
 		FUZZ_DEMAND(got == (how & 16 ? -EAGAIN : -EINTR));
@@ -168,8 +190,9 @@ static void check_read(struct file *file, struct fuzz_input *in, u32 how)
 			FUZZ_DEMAND(got == -ERANGE);
 		else if (got == -ENOMEM)
 			FUZZ_DEMAND(port_faults.failed);
-		else if (got == -EINTR)
-			FUZZ_DEMAND(may_fail);
+		else if (got == -EINTR || got == -ERESTARTNOINTR)
+			FUZZ_DEMAND(user.stopped &&
+				    user.frozen == (got != -EINTR));
 		else if (user.mapped < size)
 			FUZZ_DEMAND(got == -EFAULT);
 		else
@@ -178,22 +201,23 @@ static void check_read(struct file *file, struct fuzz_input *in, u32 how)
 
 	/* Nothing is copied before a failure but what a bad buffer takes. */
 	if (got <= 0) {
-		FUZZ_DEMAND(!user.copied || got == -EFAULT || got == -EINTR);
+		FUZZ_DEMAND(!user.copied || got == -EFAULT || user.stopped);
 		FUZZ_DEMAND(!memcmp(&before, &ff->stats, sizeof(before)));
-		FUZZ_DEMAND(file->f_pos == start);
+		FUZZ_DEMAND(ff->position == start);
 		FUZZ_DEMAND(!positioned || offset == (loff_t)n);
 		return;
 	}
 	FUZZ_DEMAND(user.copied == size && !memcmp(user.bytes, record, size));
 	FUZZ_DEMAND(size == RECORD_MAX || user.bytes[size] == 0x5a);
-	FUZZ_DEMAND(file->f_pos == (positioned ? start : start + 1));
+	FUZZ_DEMAND(ff->position == (positioned ? start : start + 1));
 	FUZZ_DEMAND(!positioned || offset == (loff_t)n + 1);
 	FUZZ_DEMAND(ff->stats.index == n && ff->stats.bytes == size);
 }
 
 static void check_seek(struct file *file, struct fuzz_input *in, u32 how)
 {
-	const loff_t start = file->f_pos;
+	struct fibdrv_file *ff = file->private_data;
+	const loff_t start = ff->position;
 	const int whence = (int)fuzz_take(in, 1) % 6 - 1;
 	loff_t offset = (loff_t)fuzz_take(in, how & 1 ? 8 : 2);
 	__int128 wanted = offset;
@@ -207,37 +231,41 @@ static void check_seek(struct file *file, struct fuzz_input *in, u32 how)
 	else if (whence == SEEK_END)
 		wanted += MAX_N + 1;
 	user.wait_is_killed = (how & 12) == 12;
+	file->f_flags = how & 16 ? O_NONBLOCK : 0;
 	got = fibdrv_llseek(file, offset, whence);
 	if (user.wait_is_killed)
-		FUZZ_DEMAND(got == -EINTR);
+		FUZZ_DEMAND(got == (how & 16 ? -EAGAIN : -EINTR));
 	else if (whence < SEEK_SET || whence > SEEK_END || wanted < 0 ||
 		 wanted > MAX_N + 1)
 		FUZZ_DEMAND(got == -EINVAL);
 	else
 		FUZZ_DEMAND(got == (loff_t)wanted);
-	FUZZ_DEMAND(file->f_pos == (got < 0 ? start : got));
+	FUZZ_DEMAND(ff->position == (got < 0 ? start : got));
 }
 
 int fuzz_one(const unsigned char *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
-	struct fibdrv_file ff = { .format = FIBDRV_FORMAT_DECIMAL };
-	struct file file = { .private_data = &ff };
+	struct file file = { .f_flags = 0 };
+	struct fibdrv_file *ff;
 
 	if (!value[1][0])
 		fill_values();
 	keep_kib = fuzz_take(&in, 1) & 1 ? 64 : 0;
+	FUZZ_DEMAND(!fibdrv_open(NULL, &file));
+	ff = file.private_data;
 	while (in.size) {
 		const u32 call = (u32)fuzz_take(&in, 1), how = (u32)fuzz_take(&in, 1);
 
 		if (call % 8 == 0)
-			ff.format = how % FORMAT_COUNT;
+			ff->format = how % FORMAT_COUNT;
 		else if (call % 8 == 1)
 			check_seek(&file, &in, how);
 		else
 			check_read(&file, &in, how);
+		FUZZ_DEMAND(fibdrv_poll(&file, NULL) & EPOLLIN);
 	}
-	fib_pair_free(&ff.sequence.pair);
+	fibdrv_release(NULL, &file);
 	FUZZ_DEMAND(!port_faults.allocated);
 	return 0;
 }

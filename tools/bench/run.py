@@ -14,6 +14,7 @@ import comparison
 import explain
 import fetch
 import forks
+import kernel_memory
 import matrix
 import reading
 import scale
@@ -37,6 +38,7 @@ LIMITS: tuple[Limit, ...] = (
     *timing.LIMITS,
     *explain.LIMITS,
     *reading.LIMITS,
+    *kernel_memory.LIMITS,
     *arithmetic.LIMITS,
     *virtme.LIMITS,
 )

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * As much of a kernel as fibdrv_main.c and make_record.c want, in user space,
- * for fuzz_read.c: every other header in this directory includes this one. The
- * calls that matter there are declared here and defined in fuzz_read.c; what
- * only a loaded module needs does nothing.
+ * As much of a kernel as fibdrv_main.c, give_record.c and keep.c want, in user
+ * space, for fuzz_read.c: every other header in this directory includes this
+ * one. The calls that matter there are declared here and defined in fuzz_read.c;
+ * what only a loaded module needs does nothing.
  */
 #ifndef FIBDRV_TEST_KERNEL_FAKE_H
 #define FIBDRV_TEST_KERNEL_FAKE_H
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -37,7 +38,12 @@ static inline size_t smaller(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* --- locks --- */
+static inline long max(long a, long b)
+{
+	return a > b ? a : b;
+}
+
+/* --- locks, waiting and signals --- */
 
 struct mutex {
 	int held;
@@ -49,6 +55,25 @@ int mutex_trylock(struct mutex *mutex);
 void mutex_unlock(struct mutex *mutex);
 #define mutex_init(mutex) ((mutex)->held = 0)
 #define mutex_destroy(mutex) ((void)(mutex))
+#define mutex_is_locked(mutex) ((mutex)->held)
+
+typedef struct { long value; } atomic_long_t;
+
+#define atomic_long_read(counter) ((counter)->value)
+#define atomic_long_add_return(change, counter) ((counter)->value += (change))
+#define atomic_long_sub(change, counter) ((counter)->value -= (change))
+
+/* How often somebody who waits was woken. */
+typedef struct { int wakes; } wait_queue_head_t;
+
+#define init_waitqueue_head(queue) ((queue)->wakes = 0)
+#define wake_up_poll(queue, events) ((queue)->wakes++)
+#define poll_wait(file, queue, wait) ((void)(queue))
+
+#define ERESTARTNOINTR 513
+#define current NULL
+bool fatal_signal_pending(void *task);
+bool port_freezing(void);
 
 struct fake_spinlock {
 	int held;
@@ -69,7 +94,7 @@ static inline void spin_unlock(spinlock_t *lock)
 
 /* --- files --- */
 
-#define FMODE_STREAM 1
+#define FMODE_UNSIGNED_OFFSET 0x2000
 
 struct file {
 	void *private_data;
@@ -80,6 +105,7 @@ struct file {
 
 struct inode;
 struct poll_table_struct;
+struct seq_file;
 typedef unsigned int __poll_t;
 typedef unsigned short umode_t;
 
@@ -93,6 +119,7 @@ struct file_operations {
 			 loff_t *ppos);
 	loff_t (*llseek)(struct file *file, loff_t offset, int whence);
 	__poll_t (*poll)(struct file *file, struct poll_table_struct *wait);
+	void (*show_fdinfo)(struct seq_file *seq, struct file *file);
 	long (*unlocked_ioctl)(struct file *file, unsigned int request,
 			       unsigned long argument);
 	long (*compat_ioctl)(struct file *file, unsigned int request,
@@ -100,6 +127,7 @@ struct file_operations {
 };
 
 #define compat_ptr_ioctl NULL
+#define seq_printf(seq, format, value) ((void)(seq), (void)(value))
 
 /* Give how many bytes could not be copied, as the kernel's do. */
 unsigned long copy_to_user(void *to, const void *from, unsigned long count);
