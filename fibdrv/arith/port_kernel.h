@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* The kernel's half of port.h; its memory is in fibdrv_memory.c. */
+/* The kernel's half of port.h; its memory is in ../memory.c. */
 #ifndef FIBDRV_PORT_KERNEL_H
 #define FIBDRV_PORT_KERNEL_H
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * Fuzzes the read path, fibdrv_read.c itself, with the kernel faked around it:
+ * Fuzzes the read path, fibdrv_main.c itself, with the kernel faked around it:
  * the input is calls on one open file, by read, pread and lseek, with buffers
  * that are too short or partly unmapped, killed waits, allocations and polls
  * that fail. Each must give what ../README.md says, and leave the position
@@ -8,16 +8,21 @@
  */
 #include "fuzz.h"
 #include "port_user.h"
-#include "../fibdrv_file.h"
-#include "../arith/fib.h"
+#include "../fibdrv_main.c"
 
 #define MAX_N		700
 #define LIMBS		(MAX_N / 64 + 2)
 #define RECORD_MAX	512
 
-unsigned long fibdrv_max_n = MAX_N;
-unsigned int fibdrv_keep_kib = 64;
-u32 fibdrv_default_format = FIBDRV_FORMAT_DECIMAL;
+unsigned long max_n = MAX_N;
+unsigned int keep_kib = 64;
+u32 default_format = FIBDRV_FORMAT_DECIMAL;
+const char * const format_names[FORMAT_COUNT] = { "decimal", "hex", "binary" };
+
+int check_parameters(void)
+{
+	return 0;
+}
 
 static u64 value[MAX_N + 1][LIMBS];
 
@@ -59,6 +64,11 @@ unsigned long copy_to_user(void *to, const void *from, unsigned long count)
 	memcpy(to, from, part);
 	user.copied = at + part;
 	return count - part;
+}
+
+unsigned long copy_from_user(void *to, const void *from, unsigned long count)
+{
+	return count;
 }
 
 static void fill_values(void)
@@ -146,7 +156,7 @@ static void check_read(struct file *file, struct fuzz_input *in, u32 how)
 	may_fail &= !port_faults.interrupt;
 	port_faults.fail_alloc = 0;
 	port_faults.interrupt = 0;
-	FUZZ_DEMAND(!ff->position.held && !ff->stats_lock.held);
+	FUZZ_DEMAND(!ff->position_lock.held && !ff->stats_lock.held);
 
 	if (!positioned && user.wait_is_killed) {
 		FUZZ_DEMAND(got == (how & 16 ? -EAGAIN : -EINTR));
@@ -216,12 +226,12 @@ int fuzz_one(const unsigned char *data, size_t size)
 
 	if (!value[1][0])
 		fill_values();
-	fibdrv_keep_kib = fuzz_take(&in, 1) & 1 ? 64 : 0;
+	keep_kib = fuzz_take(&in, 1) & 1 ? 64 : 0;
 	while (in.size) {
 		const u32 call = (u32)fuzz_take(&in, 1), how = (u32)fuzz_take(&in, 1);
 
 		if (call % 8 == 0)
-			ff.format = how % FIBDRV_FORMATS;
+			ff.format = how % FORMAT_COUNT;
 		else if (call % 8 == 1)
 			check_seek(&file, &in, how);
 		else

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Source lines from a module's debug information: from `fib_read+0x1b` to `fibdrv_read.c:42`."""
+"""Source lines from a module's debug information: from `fib_read+0x1b` to `fibdrv_main.c:42`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Symbols:
         return ()
 
     def source_of(self, function: str, offset: int) -> str:
-        """Innermost line in the module's files, `fibdrv_read.c:42`, else in the kernel's; empty when unknown."""
+        """Innermost line in the module's files, `fibdrv_main.c:42`, else in the kernel's; empty when unknown."""
         return Frame(function=function, offset=offset, size=0, lines=self.lines_of(function, offset)).source
 
     def _read(self, data: bytes) -> None:

@@ -34,7 +34,7 @@ def test_every_source_of_the_arithmetic_is_tested_in_user_space_and_built_into_t
 
 
 def test_the_manual_and_the_readme_name_every_parameter_ioctl_and_error() -> None:
-    parameters = set(re.findall(r"^module_param(?:_named)?\((\w+),", _text("fibdrv_main.c"), re.MULTILINE))
+    parameters = set(re.findall(r"^module_param\((\w+),", _text("parameters.c"), re.MULTILINE))
     requests = set(re.findall(r"\b(FIBDRV_IOC_(?!MAGIC)\w+)", _text("uapi/fibdrv.h")))
     code = "".join(path.read_text(encoding="utf-8") for path in DRIVER.rglob("*.c") if "test" not in path.parts)
     errors = set(re.findall(r"-(E[A-Z]{3,})\b", code))
