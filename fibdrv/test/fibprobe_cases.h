@@ -53,6 +53,9 @@ static unsigned char *make_buffer(enum buffer_kind kind, size_t *page)
 
 enum operation { READ, PREAD, LSEEK, IOCTL, WRITE, POLL, OPEN_WRITE };
 
+/* Cut to 32 bits, or taken as signed, each of these would be an index. */
+#define INDEX_31	((1LL << 31) + 7)
+#define INDEX_32	((1LL << 32) + 7)
 #define INDEX_61	((1LL << 61) - 2)
 #define INDEX_63	LLONG_MAX
 /* An offset that counts from the end; no other case is anywhere near. */
@@ -60,7 +63,12 @@ enum operation { READ, PREAD, LSEEK, IOCTL, WRITE, POLL, OPEN_WRITE };
 
 static struct fibdrv_size size_flags = { .index = 1, .flags = 1 };
 static struct fibdrv_size size_reserved = { .index = 1, .reserved = 1 };
-static struct fibdrv_size size_61 = { .index = (1ULL << 61) - 2 };
+static struct fibdrv_size size_31 = { .index = INDEX_31 };
+static struct fibdrv_size size_32 = { .index = INDEX_32 };
+static struct fibdrv_size size_61 = { .index = INDEX_61 };
+static struct fibdrv_size size_63 = { .index = 1ULL << 63 };
+static struct fibdrv_size size_63_7 = { .index = (1ULL << 63) + 7 };
+static struct fibdrv_size size_64 = { .index = ~0ULL };
 static struct fibdrv_format format_bad = { .format = 3 };
 static struct fibdrv_format format_flags = { .flags = 1 };
 
@@ -103,6 +111,8 @@ static const struct edge_case {
 	{ "pread-negative", PREAD, .offset = -1, .count = 64 },
 	{ "pread-end", PREAD, .offset = END(0), .count = 64 },
 	{ "pread-past-end", PREAD, .offset = END(1), .count = 64 },
+	{ "pread-2^31+7", PREAD, .offset = INDEX_31, .count = 64 },
+	{ "pread-2^32+7", PREAD, .offset = INDEX_32, .count = 64 },
 	{ "pread-2^61-2", PREAD, .offset = INDEX_61, .count = 64 },
 	{ "pread-2^63-1", PREAD, .offset = INDEX_63, .count = 64 },
 	{ "pread-2^63-1-count-0", PREAD, .offset = INDEX_63, .count = 0 },
@@ -110,16 +120,22 @@ static const struct edge_case {
 	{ "lseek-set-end", LSEEK, .offset = END(0), .argument = SEEK_SET },
 	{ "lseek-set-past-end", LSEEK, .offset = END(1), .argument = SEEK_SET },
 	{ "lseek-set-negative", LSEEK, .offset = -1, .argument = SEEK_SET },
+	{ "lseek-set-2^31+7", LSEEK, .offset = INDEX_31, .argument = SEEK_SET },
+	{ "lseek-set-2^32+7", LSEEK, .offset = INDEX_32, .argument = SEEK_SET },
 	{ "lseek-set-2^61-2", LSEEK, .offset = INDEX_61, .argument = SEEK_SET },
 	{ "lseek-set-2^63-1", LSEEK, .offset = INDEX_63, .argument = SEEK_SET },
 	{ "lseek-cur-0", LSEEK, .offset = 0, .argument = SEEK_CUR },
 	{ "lseek-cur-1", LSEEK, .offset = 1, .argument = SEEK_CUR },
 	{ "lseek-cur-back", LSEEK, .offset = -CASE_POSITION, .argument = SEEK_CUR },
 	{ "lseek-cur-below-0", LSEEK, .offset = -CASE_POSITION - 1, .argument = SEEK_CUR },
+	{ "lseek-cur-2^31+7", LSEEK, .offset = INDEX_31, .argument = SEEK_CUR },
+	{ "lseek-cur-2^32+7", LSEEK, .offset = INDEX_32, .argument = SEEK_CUR },
+	{ "lseek-cur-back-2^32", LSEEK, .offset = 7 - (1LL << 32), .argument = SEEK_CUR },
 	{ "lseek-cur-2^63-1", LSEEK, .offset = INDEX_63, .argument = SEEK_CUR },
 	{ "lseek-end-0", LSEEK, .offset = 0, .argument = SEEK_END },
 	{ "lseek-end-back", LSEEK, .offset = -1, .argument = SEEK_END },
 	{ "lseek-end-past", LSEEK, .offset = 1, .argument = SEEK_END },
+	{ "lseek-end-back-2^32", LSEEK, .offset = -(1LL << 32) - 7, .argument = SEEK_END },
 	{ "lseek-end-2^63-1", LSEEK, .offset = INDEX_63, .argument = SEEK_END },
 	{ "lseek-data", LSEEK, .offset = 0, .argument = SEEK_DATA },
 	{ "lseek-hole", LSEEK, .offset = 0, .argument = SEEK_HOLE },
@@ -134,7 +150,12 @@ static const struct edge_case {
 	{ "ioctl-format-flags", IOCTL, .offset = FIBDRV_IOC_FORMAT, .pointer = &format_flags },
 	{ "ioctl-size-flags", IOCTL, .offset = FIBDRV_IOC_SIZE, .pointer = &size_flags },
 	{ "ioctl-size-reserved", IOCTL, .offset = FIBDRV_IOC_SIZE, .pointer = &size_reserved },
+	{ "ioctl-size-2^31+7", IOCTL, .offset = FIBDRV_IOC_SIZE, .pointer = &size_31 },
+	{ "ioctl-size-2^32+7", IOCTL, .offset = FIBDRV_IOC_SIZE, .pointer = &size_32 },
 	{ "ioctl-size-2^61-2", IOCTL, .offset = FIBDRV_IOC_SIZE, .pointer = &size_61 },
+	{ "ioctl-size-2^63", IOCTL, .offset = FIBDRV_IOC_SIZE, .pointer = &size_63 },
+	{ "ioctl-size-2^63+7", IOCTL, .offset = FIBDRV_IOC_SIZE, .pointer = &size_63_7 },
+	{ "ioctl-size-2^64-1", IOCTL, .offset = FIBDRV_IOC_SIZE, .pointer = &size_64 },
 	{ "write-readonly-file", WRITE, .count = 9, .argument = O_RDONLY },
 	{ "write", WRITE, .count = 9, .argument = O_RDWR },
 	{ "write-count-0", WRITE, .count = 0, .argument = O_RDWR },

@@ -32,6 +32,8 @@ static const char usage[] =
 "           every call with nonsense of all kinds; load with max_n=20000\n"
 "       fibstress hammer DEVICE\n"
 "           opens, reads and closes it until it is killed, there or not\n"
+"       fibstress never DEVICE\n"
+"           opens it until it is killed, which must never succeed\n"
 "       fibstress cycles DEVICE INDEX ROUNDS\n"
 "           opens it, reads on from F(INDEX) three times, and closes it\n"
 "       fibstress faults DEVICE FAIL FORMAT FIRST LAST\n"
@@ -46,7 +48,14 @@ static const char usage[] =
 "       fibstress nonblock DEVICE INDEX\n"
 "           a process may not wait for it: EAGAIN\n"
 "       fibstress others DEVICE INDEX\n"
-"           meanwhile pread there, and read on another open file, wait for nobody\n";
+"           meanwhile pread there, and read on another open file, wait for nobody\n"
+"       fibstress interrupt|seeker|preader DEVICE INDEX\n"
+"           meanwhile a signal with a handler does not end the wait of a process;\n"
+"           one that waits in lseek is killed; pread with O_NONBLOCK does not wait\n"
+"       fibstress seek|format DEVICE INDEX\n"
+"           lseek, and another format, while F(INDEX) is computed there\n"
+"       fibstress formats DEVICE INDEX ROUNDS\n"
+"           F(INDEX) is whole while a thread changes the format all the time\n";
 
 /* F(0) to F(LAST) and their lengths, newline included, by addition. */
 #define LAST 1000
@@ -319,6 +328,7 @@ static int command_cycles(const char *device, unsigned long n,
 #include "fibstress_fuzz.h"
 #include "fibstress_faults.h"
 #include "fibstress_signals.h"
+#include "fibstress_turns.h"
 
 int main(int argc, char **argv)
 {
@@ -334,6 +344,8 @@ int main(int argc, char **argv)
 				    number(argv[5]));
 	if (argc == 3 && !strcmp(argv[1], "hammer"))
 		hammer(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "never"))
+		never(argv[2]);
 	if (argc == 5 && !strcmp(argv[1], "cycles"))
 		return command_cycles(argv[2], number(argv[3]), number(argv[4]));
 	if (argc == 7 && !strcmp(argv[1], "faults"))
@@ -347,6 +359,18 @@ int main(int argc, char **argv)
 		return command_waiter(argv[2], number(argv[3]), NULL);
 	if (argc == 4 && !strcmp(argv[1], "others"))
 		return command_waiter(argv[2], number(argv[3]), read_others);
+	if (argc == 4 && !strcmp(argv[1], "interrupt"))
+		return command_waiter(argv[2], number(argv[3]), interrupt_waiter);
+	if (argc == 4 && !strcmp(argv[1], "seeker"))
+		return command_waiter(argv[2], number(argv[3]), kill_seeker);
+	if (argc == 4 && !strcmp(argv[1], "preader"))
+		return command_waiter(argv[2], number(argv[3]), pread_nonblocking);
+	if (argc == 4 && !strcmp(argv[1], "seek"))
+		return command_seek(argv[2], number(argv[3]));
+	if (argc == 4 && !strcmp(argv[1], "format"))
+		return command_format(argv[2], number(argv[3]));
+	if (argc == 5 && !strcmp(argv[1], "formats"))
+		return command_formats(argv[2], number(argv[3]), number(argv[4]));
 	die_usage();
 	return 0;
 }

@@ -206,7 +206,7 @@ static int command_waiter(const char *device, unsigned long n,
 	kill(computing, SIGKILL);
 	waitpid(computing, &status, 0);
 	if (lseek(fd, 0, SEEK_CUR) != (off_t)n)
-		wrong("the position moved");
+		wrong("the position moved to %lld", (long long)lseek(fd, 0, SEEK_CUR));
 	printf("ok: waiter us %llu\n", (unsigned long long)took);
 	return 0;
 }

@@ -37,9 +37,36 @@ def test_a_reader_that_waits_for_its_turn_can_be_killed(shared_guest: Guest, pro
     stress(shared_guest, program("test/fibstress.c"), "waiter", LAST)
 
 
+def test_a_signal_with_a_handler_does_not_end_the_wait(shared_guest: Guest, program: Program) -> None:
+    stress(shared_guest, program("test/fibstress.c"), "interrupt", LAST)
+
+
+def test_an_lseek_that_waits_for_its_turn_can_be_killed(shared_guest: Guest, program: Program) -> None:
+    stress(shared_guest, program("test/fibstress.c"), "seeker", LAST)
+
+
+def test_a_nonblocking_pread_waits_for_nobody(shared_guest: Guest, program: Program) -> None:
+    stress(shared_guest, program("test/fibstress.c"), "preader", LAST)
+
+
 def test_a_nonblocking_read_does_not_wait_for_its_turn(shared_guest: Guest, program: Program) -> None:
     stress(shared_guest, program("test/fibstress.c"), "nonblock", LAST)
 
 
 def test_pread_and_other_open_files_wait_for_nobody(shared_guest: Guest, program: Program) -> None:
     stress(shared_guest, program("test/fibstress.c"), "others", LAST)
+
+
+# --- during a read of the same open file
+
+
+def test_lseek_by_a_distance_counts_from_the_end_of_the_read(shared_guest: Guest, program: Program) -> None:
+    stress(shared_guest, program("test/fibstress.c"), "seek", 3_000_000)
+
+
+def test_another_format_holds_from_the_next_read_on(shared_guest: Guest, program: Program) -> None:
+    stress(shared_guest, program("test/fibstress.c"), "format", 3_000_000)
+
+
+def test_records_are_whole_while_the_format_changes_all_the_time(shared_guest: Guest, program: Program) -> None:
+    stress(shared_guest, program("test/fibstress.c"), "formats", 900, 2_000)
