@@ -43,7 +43,7 @@ static int fibdrv_release(struct inode *inode, struct file *file)
 {
 	struct fibdrv_file *ff = file->private_data;
 
-	fib_pair_free(&ff->sequence.pair);
+	record_free(NULL, &ff->sequence);
 	mutex_destroy(&ff->position);
 	port_free(ff);
 	return 0;

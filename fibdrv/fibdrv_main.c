@@ -13,7 +13,7 @@
 #include <linux/module.h>
 
 #include "compat.h"
-#include "arith/fib.h"
+#include "arith/record.h"
 #include "fibdrv_faults.h"
 #include "fibdrv_file.h"
 

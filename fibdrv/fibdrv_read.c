@@ -119,7 +119,7 @@ static ssize_t read_record(struct fibdrv_file *ff,
 	if (!err)
 		err = copy_record(buf, &record);
 	time_ns[3] = ktime_get_ns();
-	record_free(&record);
+	record_free(&record, NULL);
 	if (err)
 		return err;
 	store_stats(ff, &record, time_ns);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* The kernel's half of port.h; its memory is in fibdrv_memory.c. */
+/* The kernel's half of port.h; its memory is in memory.c. */
 #ifndef FIBDRV_PORT_KERNEL_H
 #define FIBDRV_PORT_KERNEL_H
 
+#include <linux/bug.h>
 #include <linux/errno.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -20,12 +21,11 @@ void *port_alloc(size_t count, size_t size);
 void port_free(const void *memory);
 
 /**
- * port_poll() - Let others run, and say whether to give up.
+ * port_poll() - Let others run, and look for a fatal signal.
  *
- * Called from inside every long computation, at most some hundred thousand
- * limb products apart.
+ * Every long loop calls it, at most some hundred thousand limb products apart.
  *
- * Return: 0 to go on, -EINTR once the task is being killed. Other signals
+ * Return: 0 to continue, -EINTR once the task is being killed. Other signals
  * wait for the result: a half-computed number is worth nothing to a handler.
  */
 static inline int port_poll(void)
@@ -35,9 +35,9 @@ static inline int port_poll(void)
 }
 
 /*
- * Whether there are mulx (BMI2) and adcx, adox (ADX). The kernel patches the
- * answer into the code when it loads the module, like any alternative, so
- * asking costs no load, no branch to be predicted and no indirect call.
+ * True if the processor has mulx (BMI2) and adcx, adox (ADX). The kernel patches
+ * the answer into the code when it loads the module, like any alternative: no
+ * load, no branch to predict and no indirect call.
  */
 #ifdef CONFIG_X86_64
 #define port_has_adx() \

@@ -9,7 +9,6 @@
 #include "fuzz.h"
 #include "port_user.h"
 #include "../fibdrv_file.h"
-#include "../arith/fib.h"
 
 #define MAX_N		700
 #define LIMBS		(MAX_N / 64 + 2)
@@ -227,7 +226,7 @@ int fuzz_one(const unsigned char *data, size_t size)
 		else
 			check_read(&file, &in, how);
 	}
-	fib_pair_free(&ff.sequence.pair);
+	record_free(NULL, &ff.sequence);
 	FUZZ_DEMAND(!port_faults.allocated);
 	return 0;
 }
