@@ -74,7 +74,7 @@ int give_record(char __user *buf, struct kept *kept,
 	if (!err)
 		err = copy(buf, &record);
 	time_ns[3] = ktime_get_ns();
-	record_free(&record);
+	record_free(&record, NULL);
 	if (err)
 		return reader_error(err);
 	stats->limbs = record.limbs;

@@ -13,13 +13,6 @@ static long total_limit(void)
 	return keep_total_kib * (long)SZ_1K;
 }
 
-static size_t held_bytes(const struct kept *kept)
-{
-	const struct fib_pair *pair = &kept->sequence.pair;
-
-	return pair->memory ? 2 * pair->room * sizeof(u64) : 0;
-}
-
 size_t keep_limit(const struct kept *kept)
 {
 	long rest = total_limit() - atomic_long_read(&kept_bytes);
@@ -34,7 +27,7 @@ size_t keep_limit(const struct kept *kept)
  */
 void keep_account(struct kept *kept)
 {
-	const size_t held = held_bytes(kept);
+	const size_t held = kept->sequence.bytes;
 	const long change = (long)held - (long)kept->accounted;
 
 	if (!change)
@@ -47,7 +40,7 @@ void keep_account(struct kept *kept)
 
 void keep_nothing(struct kept *kept)
 {
-	fib_pair_free(&kept->sequence.pair);
+	record_free(NULL, &kept->sequence);
 	atomic_long_sub(kept->accounted, &kept_bytes);
 	kept->accounted = 0;
 }

@@ -83,7 +83,7 @@ size_t bn_middle_work(size_t an, size_t bn);
  * @n: at least 2.
  * @work: bn_inverse_work(@n) limbs.
  *
- * Gives B^2n / d - B^n for B = 2^64, rounded down or up to 3 less.
+ * Computes B^2n / d - B^n for B = 2^64, rounded down, or up to 3 less.
  *
  * Return: 0, or -EINTR when port_poll() asked to give up.
  */

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
- * F(n) by doubling. From the pair F(k), F(k - 1) two squarings give
+ * F(n) by doubling. Two squarings lead from the pair F(k), F(k - 1) to
  *
  *	F(2k - 1) = F(k)^2 + F(k - 1)^2
  *	F(2k + 1) = 4 F(k)^2 - F(k - 1)^2 + 2 (-1)^k
  *	F(2k)     = F(2k + 1) - F(2k - 1)
  *
- * and the next bit of n, from the top, chooses the pair to go on with. Where one
- * number is asked for, the last bit is a single product:
+ * and the next bit of n, from the top, selects the pair to continue with. If one
+ * number is wanted, the last bit takes a single product:
  *
  *	F(2k)     = F(k) (F(k) + 2 F(k - 1))
  *	F(2k + 1) = (2 F(k) + F(k - 1)) (2 F(k) - F(k - 1)) + 2 (-1)^k
@@ -46,64 +46,35 @@ static const u64 one_limb[FIB_INDEX_ONE_LIMB + 1] = {
 	12200160415121876738ULL,
 };
 
-/* Logarithms of the golden ratio and of the root of 5, times 2^96. */
-#define FIXED_POINT 96
-#define FIXED(high, low) ((__uint128_t)(high) << 64 | (low))
-#define LOG2_PHI	FIXED(0x00b1b9d68aULL, 0x8e53425de48fc742ULL)
-#define LOG2_ROOT5	FIXED(0x012934f097ULL, 0x9a3715fc9257edfeULL)
-#define LOG10_PHI	FIXED(0x00358036c8ULL, 0x2451b7f365d3db23ULL)
-#define LOG10_ROOT5	FIXED(0x005977d95eULL, 0xc10c0219dc1da994ULL)
+/* Working memory of up to so many words is on the stack. */
+#define STACK_WORDS	36
 
 /*
- * F(n) is phi^n / sqrt(5), rounded, so its length in a base is the logarithm of
- * that, rounded down, and one. The truncated constants err by less than
- * 10^9 * 2^-96, and no F(n) in range is that near to a power of 2 or 10, but for
- * the first ones: F(3) is 2, and its quotient is below.
+ * The state of a computation: F(k) and F(k - 1) with @size limbs each.
+ *
+ * @size follows from k, never from the limbs. So even a wrong number could not
+ * make a loop longer, or reach beyond the memory that was planned for n.
  */
-u64 fib_bits(u64 n)
-{
-	if (n < 4)
-		return n < 3 ? n != 0 : 2;
-	return (u64)((n * LOG2_PHI - LOG2_ROOT5) >> FIXED_POINT) + 1;
-}
-
-u64 fib_digits(u64 n)
-{
-	if (n < 3)
-		return 1;
-	return (u64)((n * LOG10_PHI - LOG10_ROOT5) >> FIXED_POINT) + 1;
-}
-
-size_t fib_room(u64 n)
-{
-	/* Doubling leaves up to two leading zero limbs before they are cut. */
-	return fib_bits(n) / LIMB_BITS + 4;
-}
-
-/* Up to so many words of working memory, are on the stack. */
-#define FEW_WORDS	48
-
-/* The state of a computation: F(k) and F(k - 1) with @size limbs each. */
 struct doubling {
 	u64 *fk;
 	u64 *fk1;
 	size_t size;
-	bool odd;		/* k is: the sign of (-1)^k */
+	bool is_odd;		/* k is: the sign of (-1)^k */
 	u64 *product;		/* twice as long as fk */
 	u64 *work;
 };
 
 /* a += 2 (-1)^k; there is always room for it. */
-static void add_sign(u64 *a, size_t n, bool odd)
+static void add_sign(u64 *a, size_t n, bool is_odd)
 {
-	if (odd)
+	if (is_odd)
 		bn_sub_limb(a, n, 2);
 	else
 		bn_add_limb(a, n, 2);
 }
 
-/* From k to 2k, or to 2k + 1 if @bit. */
-static int double_pair(struct doubling *d, bool bit)
+/* To @k, from half of it. */
+static int double_pair(struct doubling *d, u64 k)
 {
 	const size_t n = 2 * d->size;
 	u64 *fk = d->fk, *fk1 = d->fk1, *product = d->product;
@@ -119,25 +90,24 @@ static int double_pair(struct doubling *d, bool bit)
 	product[n] = bn_shift_left(product, product, n, 2);
 	fk[n] = 0;
 	bn_sub(fk, product, fk, n + 1);
-	add_sign(fk, n + 1, d->odd);			/* F(2k + 1) */
-	if (bit)
+	add_sign(fk, n + 1, d->is_odd);			/* F(2k + 1) */
+	d->is_odd = k & 1;
+	if (d->is_odd)
 		bn_sub(fk1, fk, fk1, n + 1);		/* F(2k) */
 	else
 		bn_sub(fk, fk, fk1, n + 1);		/* F(2k) */
-
-	d->size = bn_trim(fk, n + 1);
-	d->odd = bit;
+	d->size = fib_limbs(k);
 	return 0;
 }
 
-/* From k to the one number F(2k), or F(2k + 1) if @bit, in d->product. */
-static int finish(struct doubling *d, bool bit)
+/* From k to the one number F(2k), or F(2k + 1) if @is_odd, in d->product. */
+static int double_to_number(struct doubling *d, bool is_odd)
 {
 	size_t n = d->size;
 	u64 *fk = d->fk, *fk1 = d->fk1, *product = d->product;
 	int err;
 
-	if (bit) {
+	if (is_odd) {
 		product[n] = bn_shift_left(product, fk, n, 1);
 		fk1[n] = 0;
 		bn_add(fk, product, fk1, n + 1);
@@ -147,16 +117,19 @@ static int finish(struct doubling *d, bool bit)
 		fk[n] = 0;
 		fk1[n] += bn_add(fk1, fk1, fk, n);
 	}
+	product[2 * n] = 0;
 	n += (fk[n] | fk1[n]) != 0;
 	err = bn_mul(product, fk, fk1, n, d->work);
-	d->size = 2 * n;
-	if (!err && bit)
-		add_sign(product, 2 * n, d->odd);
+	if (!err && is_odd)
+		add_sign(product, 2 * n, d->is_odd);
 	return err;
 }
 
-/* The pair at the first k, of up to two limbs; gives how many bits are left. */
-static unsigned int start(struct doubling *d, u64 n)
+/*
+ * The pair F(k), F(k - 1) for the upper bits k of n, from the table and at most
+ * one doubling in 128 bits. Returns the number of bits of n that are left.
+ */
+static unsigned int first_pair(struct doubling *d, u64 n)
 {
 	__uint128_t fk, fk1;
 	unsigned int bits = 0;
@@ -184,13 +157,12 @@ static unsigned int start(struct doubling *d, u64 n)
 	d->fk1[0] = (u64)fk1;
 	d->fk1[1] = (u64)(fk1 >> LIMB_BITS);
 	d->size = d->fk[1] ? 2 : 1;
-	d->odd = n & 1;
+	d->is_odd = n & 1;
 	return bits;
 }
 
 /* The number in @product, which has room for it; @memory is for the rest. */
-static int compute(struct fib_number *number, u64 n, u64 *product, u64 *memory,
-		   size_t half)
+static int compute_number(u64 *product, u64 n, u64 *memory, size_t half)
 {
 	struct doubling d = {
 		.fk = memory,
@@ -198,52 +170,50 @@ static int compute(struct fib_number *number, u64 n, u64 *product, u64 *memory,
 		.product = product,
 		.work = memory + 2 * half,
 	};
-	unsigned int bits = start(&d, n);
+	unsigned int bits = first_pair(&d, n);
 	int err = 0;
 
-	if (!bits)
+	if (!bits) {
 		memcpy(product, d.fk, 2 * sizeof(*product));
-	for (; bits > 1 && !err; bits--)
-		err = double_pair(&d, n >> (bits - 1) & 1);
-	if (bits && !err)
-		err = finish(&d, n & 1);
-	if (!err) {
-		number->limb = product;
-		number->count = bits ? bn_trim(product, d.size) : d.size;
+		return 0;
 	}
-	return err;
+	while (bits > 1 && !err)
+		err = double_pair(&d, n >> --bits);
+	return err ? err : double_to_number(&d, n & 1);
 }
 
-int fib_compute(struct fib_number *number, u64 n)
+int fib_compute(u64 **number, u64 n)
 {
 	const size_t half = fib_room(n / 2);
 	const size_t words = 2 * half + bn_mul_work(half);
-	u64 few[FEW_WORDS], *memory = few, *product;
+	u64 few[STACK_WORDS], *memory = few, *product;
 	size_t room = 2 * half;
 	int err;
 
-	/* The chunks of a short number are no more than its limbs and one. */
-	if (words > FEW_WORDS && room < radix_room(fib_digits(n)))
+	/* The chunks of a short number are at most its limbs and one. */
+	if (words > STACK_WORDS && room < radix_room(fib_digits(n)))
 		room = radix_room(fib_digits(n));
 	product = port_alloc(room, sizeof(u64));
 	if (!product)
 		return -ENOMEM;
-	if (words > FEW_WORDS) {
+	if (words > STACK_WORDS) {
 		memory = port_alloc(words, sizeof(u64));
 		if (!memory) {
 			port_free(product);
 			return -ENOMEM;
 		}
 	}
-	err = compute(number, n, product, memory, half);
+	err = compute_number(product, n, memory, half);
 	if (memory != few)
 		port_free(memory);
 	if (err)
 		port_free(product);
+	else
+		*number = product;
 	return err;
 }
 
-int fib_compute_pair(u64 *now, u64 *before, size_t *count, u64 n)
+int fib_compute_pair(u64 *now, u64 *before, u64 n)
 {
 	const size_t half = fib_room(n / 2);
 	struct doubling d = { .fk = now, .fk1 = before };
@@ -254,9 +224,9 @@ int fib_compute_pair(u64 *now, u64 *before, size_t *count, u64 n)
 	if (!d.product)
 		return -ENOMEM;
 	d.work = d.product + 2 * half;
-	for (bits = start(&d, n); bits && !err; bits--)
-		err = double_pair(&d, n >> (bits - 1) & 1);
+	bits = first_pair(&d, n);
+	while (bits && !err)
+		err = double_pair(&d, n >> --bits);
 	port_free(d.product);
-	*count = d.size;
 	return err;
 }

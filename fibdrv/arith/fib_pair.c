@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * Two neighbours, kept so that the next one costs an addition: in base 2^64, or
- * in base 10^19, where writing it down in decimal costs no conversion either.
+ * in base 10^19, whose digits need no conversion either.
  */
-#include "fib.h"
+#include "fib_pair.h"
 #include "bn.h"
-#include "limb.h"
+#include "fib.h"
 #include "radix.h"
 
-/* Words for each number: some more than it has, so as to grow now and then. */
+/* Words for each number: a few more than it has, so that it seldom moves. */
 static size_t pair_room(u64 n, enum fib_base base)
 {
 	size_t words = fib_room(n), step = 8;
@@ -22,56 +22,65 @@ static size_t pair_room(u64 n, enum fib_base base)
 
 size_t fib_pair_bytes(u64 n, enum fib_base base)
 {
-	return 2 * pair_room(n, base) * sizeof(u64);
+	return sizeof(struct fib_pair) + 2 * pair_room(n, base) * sizeof(u64);
 }
 
-void fib_pair_free(struct fib_pair *pair)
+/* A pair without its numbers; NULL without memory. */
+static struct fib_pair *allocate_pair(u64 n, enum fib_base base)
 {
-	port_free(pair->memory);
-	memset(pair, 0, sizeof(*pair));
-}
+	const size_t bytes = fib_pair_bytes(n, base);
+	struct fib_pair *pair = port_alloc(bytes, 1);
 
-int fib_pair_start(struct fib_pair *pair, u64 n, enum fib_base base)
-{
-	const size_t digits = fib_digits(n);
-	size_t before;
-	int err;
-
-	fib_pair_free(pair);
-	pair->room = pair_room(n, base);
-	pair->memory = port_alloc(2 * pair->room, sizeof(u64));
-	if (!pair->memory) {
-		pair->room = 0;
-		return -ENOMEM;
-	}
+	if (!pair)
+		return NULL;
 	pair->index = n;
 	pair->base = base;
-	pair->now = pair->memory;
-	pair->before = pair->memory + pair->room;
+	pair->room = pair_room(n, base);
+	pair->bytes = bytes;
+	pair->now = pair->word;
+	pair->before = pair->word + pair->room;
+	return pair;
+}
 
-	err = fib_compute_pair(pair->now, pair->before, &pair->count, n);
-	if (err || base == FIB_LIMBS)
-		goto done;
-	/* F(0) has no limb without its leading zeros. */
-	before = bn_trim(pair->before, pair->count);
-	err = radix_chunks(pair->now, pair->count, digits);
+static int convert_pair(struct fib_pair *pair)
+{
+	const size_t digits = fib_digits(pair->index);
+	const size_t before = bn_trim(pair->before, pair->count);
+	int err = radix_chunks(pair->now, pair->count, digits);
+
+	/* Without its leading zeros, F(0) would have no limb. */
 	if (!err)
 		err = radix_chunks(pair->before, before ? before : 1, digits);
 	pair->count = radix_chunk_count(digits);
-done:
-	if (err)
-		fib_pair_free(pair);
 	return err;
 }
 
-/* r = a + b in base 10^19, r being a or b; gives the carry. */
+int fib_pair_compute(struct fib_pair **pair, u64 n, enum fib_base base)
+{
+	struct fib_pair *made = allocate_pair(n, base);
+	int err;
+
+	if (!made)
+		return -ENOMEM;
+	made->count = fib_limbs(n);
+	err = fib_compute_pair(made->now, made->before, n);
+	if (!err && base == FIB_CHUNKS)
+		err = convert_pair(made);
+	if (err)
+		port_free(made);
+	else
+		*pair = made;
+	return err;
+}
+
+/* r = a + b in base 10^19, r being a or b; returns the carry. */
 static u64 add_chunks(u64 *r, const u64 *a, const u64 *b, size_t n)
 {
 	u64 carry = 0;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		/* Neither the sum's overflow nor a branch: they are chance. */
+		/* No sum that overflows, and no branch that depends on digits. */
 		u64 room = RADIX_CHUNK - b[i], sum = a[i] + carry;
 
 		carry = sum >= room;
@@ -80,48 +89,48 @@ static u64 add_chunks(u64 *r, const u64 *a, const u64 *b, size_t n)
 	return carry;
 }
 
-/* A longer home for both numbers. */
-static int move_pair(struct fib_pair *pair)
+/* Move a full pair to memory that has room for the next index. */
+static int grow_pair(struct fib_pair **pair)
 {
-	const size_t room = pair_room(pair->index + 1, pair->base);
-	u64 *memory = port_alloc(2 * room, sizeof(u64));
+	const struct fib_pair *old = *pair;
+	struct fib_pair *larger = allocate_pair(old->index + 1, old->base);
 
-	if (!memory)
+	if (!larger)
 		return -ENOMEM;
-	memcpy(memory, pair->now, pair->count * sizeof(u64));
-	memcpy(memory + room, pair->before, pair->count * sizeof(u64));
-	port_free(pair->memory);
-	pair->memory = memory;
-	pair->now = memory;
-	pair->before = memory + room;
-	pair->room = room;
+	larger->index = old->index;
+	larger->count = old->count;
+	memcpy(larger->now, old->now, old->count * sizeof(u64));
+	memcpy(larger->before, old->before, old->count * sizeof(u64));
+	port_free(old);
+	*pair = larger;
 	return 0;
 }
 
-int fib_pair_next(struct fib_pair *pair)
+int fib_pair_next(struct fib_pair **pair)
 {
-	const size_t n = pair->count;
-	u64 *next = pair->before;
-	u64 carry;
+	struct fib_pair *p = *pair;
+	const size_t n = p->count;
+	u64 *next, carry;
 
-	if (n == pair->room) {
-		int err = move_pair(pair);
+	if (n == p->room) {
+		int err = grow_pair(pair);
 
 		if (err)
 			return err;
-		next = pair->before;
+		p = *pair;
 	}
-	if (pair->base == FIB_LIMBS)
-		carry = bn_add(next, next, pair->now, n);
+	next = p->before;
+	if (p->base == FIB_LIMBS)
+		carry = bn_add(next, next, p->now, n);
 	else
-		carry = add_chunks(next, next, pair->now, n);
+		carry = add_chunks(next, next, p->now, n);
 	if (carry) {
 		next[n] = carry;
-		pair->now[n] = 0;
-		pair->count = n + 1;
+		p->now[n] = 0;
+		p->count = n + 1;
 	}
-	pair->before = pair->now;
-	pair->now = next;
-	pair->index++;
+	p->before = p->now;
+	p->now = next;
+	p->index++;
 	return 0;
 }

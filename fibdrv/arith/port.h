@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * What the arithmetic needs from its surroundings: types, memory, a place to
- * yield, and what the processor can do. The kernel's half is port_kernel.h; the
- * user-space half is test/port_user.c, whose allocator, poll and processor can
- * be told to fail.
+ * yield, warnings, and the processor's features. The kernel's half is
+ * port_kernel.h and memory.c; the user-space half is test/port_user.c, where
+ * tests make allocations and polls fail, or test/port_plain.c, for measurements.
  */
 #ifndef FIBDRV_PORT_H
 #define FIBDRV_PORT_H
@@ -30,7 +30,12 @@ void *port_alloc(size_t count, size_t size);
 void port_free(const void *memory);
 int port_poll(void);
 
-/* Set at the start, from CPUID; a test may clear it. */
+/* As the kernel's: true if the condition is, and then a warning. */
+#define WARN_ON_ONCE(condition) \
+	(__builtin_expect(!!(condition), 0) && port_warn())
+bool port_warn(void);
+
+/* Set at program start, from CPUID; a test may clear it. */
 extern bool port_adx;
 #define port_has_adx() port_adx
 

@@ -3,6 +3,7 @@
 #ifndef FIBDRV_PORT_KERNEL_H
 #define FIBDRV_PORT_KERNEL_H
 
+#include <linux/bug.h>
 #include <linux/errno.h>
 #include <linux/freezer.h>
 #include <linux/sched.h>
@@ -27,12 +28,11 @@ static inline bool port_freezing(void)
 }
 
 /**
- * port_poll() - Let others run, and say whether to give up.
+ * port_poll() - Let others run, and look for a fatal signal.
  *
- * Called from inside every long computation, at most some hundred thousand
- * limb products apart.
+ * Every long loop calls it, at most some hundred thousand limb products apart.
  *
- * Return: 0 to go on, -EINTR once the task is being killed or frozen. Other
+ * Return: 0 to continue, -EINTR once the task is being killed or frozen. Other
  * signals wait for the result: a half-computed number is worth nothing to a
  * handler.
  */
@@ -43,9 +43,9 @@ static inline int port_poll(void)
 }
 
 /*
- * Whether there are mulx (BMI2) and adcx, adox (ADX). The kernel patches the
- * answer into the code when it loads the module, like any alternative, so
- * asking costs no load, no branch to be predicted and no indirect call.
+ * True if the processor has mulx (BMI2) and adcx, adox (ADX). The kernel patches
+ * the answer into the code when it loads the module, like any alternative: no
+ * load, no branch to predict and no indirect call.
  */
 #ifdef CONFIG_X86_64
 #define port_has_adx() \

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * From an index to the bytes that a reader gets, and what is kept for a reader
- * that goes on to the next index.
+ * that continues with the next index.
  *
- * A number is computed as a whole until two neighbours were read: who reads
- * here and there pays nothing for those who read on. Then the pair of them is
- * kept, in the base that the format is written in, so that neither the number
- * nor its conversion is done anew.
+ * A number is computed as a whole until two neighbours were read, so random
+ * reads pay nothing for sequential ones. From then on the pair of neighbours is
+ * kept in the base of the format: neither the next number nor its digits are
+ * computed from the beginning.
  */
 #include "record.h"
+#include "fib.h"
+#include "fib_pair.h"
 #include "radix.h"
 
-#define BITS_PER_LIMB	64
 #define BITS_PER_HEX	4
 #define BITS_PER_BYTE	8
 
-static u64 units(u64 n, unsigned int bits_per_unit)
+static size_t units(u64 n, unsigned int bits_per_unit)
 {
 	u64 bits = fib_bits(n);
 
-	/* F(0) is one zero. A power of two, so nothing divides by it. */
+	/* F(0) is one zero. */
 	if (!bits)
 		bits = 1;
 	return (bits + bits_per_unit - 1) / bits_per_unit;
@@ -37,40 +38,50 @@ size_t record_size(u64 n, u32 format)
 	}
 }
 
-/* Have the sequence stand at n, if it is one and may; else leave it. */
-static int go_on(struct record *record, struct record_sequence *sequence,
-		 size_t limit)
+static void forget_pair(struct record_sequence *sequence)
+{
+	port_free(sequence->pair);
+	sequence->pair = NULL;
+	sequence->bytes = 0;
+}
+
+/*
+ * Move the sequence's pair to F(n), or compute a pair if n follows the index
+ * before. record->word stays NULL if neither applies, or without the memory.
+ */
+static int compute_by_pair(struct record *record,
+			   struct record_sequence *sequence, size_t limit)
 {
 	const u64 n = record->index;
 	const enum fib_base base = record->format == FIBDRV_FORMAT_DECIMAL ?
 				   FIB_CHUNKS : FIB_LIMBS;
-	struct fib_pair *pair = &sequence->pair;
-	int err;
+	bool has_pair;
+	int err = 0;
 
 	/* F(0) has no number before it. */
-	if (!n || fib_pair_bytes(n, base) > limit) {
-		fib_pair_free(pair);
+	if (!n || fib_pair_bytes(n, base) > limit || sequence->bytes > limit) {
+		forget_pair(sequence);
 		return 0;
 	}
-	if (pair->memory && pair->base == base && pair->index == n) {
+	has_pair = sequence->pair && sequence->pair->base == base;
+	if (has_pair && sequence->pair->index == n) {
 		record->flags = FIBDRV_STATS_KEPT;
-		record->pair = pair;
-		return 0;
-	}
-	if (pair->memory && pair->base == base && pair->index + 1 == n) {
-		err = fib_pair_next(pair);
-		if (err)
-			return err;
+	} else if (has_pair && sequence->pair->index + 1 == n) {
 		record->flags = FIBDRV_STATS_SUM;
-		record->pair = pair;
+		err = fib_pair_next(&sequence->pair);
+	} else if (sequence->expected == n) {
+		forget_pair(sequence);
+		err = fib_pair_compute(&sequence->pair, n, base);
+	} else {
 		return 0;
 	}
-	if (n != sequence->expected)
-		return 0;
-	err = fib_pair_start(pair, n, base);
-	if (err)
-		return err;
-	record->pair = pair;
+	if (err) {
+		record->flags = 0;
+		forget_pair(sequence);
+		return err == -ENOMEM ? 0 : err;
+	}
+	sequence->bytes = sequence->pair->bytes;
+	record->word = sequence->pair->now;
 	return 0;
 }
 
@@ -80,57 +91,63 @@ int record_compute(struct record *record, struct record_sequence *sequence,
 	int err;
 
 	record->size = record_size(record->index, record->format);
-	record->limbs = units(record->index, BITS_PER_LIMB);
+	record->limbs = fib_limbs(record->index);
 	if (sequence) {
-		err = go_on(record, sequence, limit);
+		err = compute_by_pair(record, sequence, limit);
 		if (err)
 			return err;
 		sequence->expected = record->index + 1;
+		if (record->word)
+			return 0;
 	}
-	if (record->pair)
-		return 0;
-	return fib_compute(&record->number, record->index);
+	err = fib_compute(&record->number, record->index);
+	record->word = record->number;
+	return err;
 }
 
 int record_format(struct record *record)
 {
-	u64 *word = record->pair ? record->pair->now : record->number.limb;
 	const size_t digits = record->size - 1;
 	int err = 0;
 
 	if (record->format == FIBDRV_FORMAT_BINARY) {
-		/* Little-endian limbs are the record, but for their padding. */
-		record->bytes = word;
+		/* The record is the little-endian limbs without their padding. */
+		record->bytes = record->word;
 		return 0;
 	}
 
-	/* A pair is in chunks already. */
-	if (record->format == FIBDRV_FORMAT_DECIMAL && !record->pair)
-		err = radix_chunks(word, record->number.count, digits);
+	/* A pair consists of chunks already. */
+	if (record->format == FIBDRV_FORMAT_DECIMAL && record->number)
+		err = radix_chunks(record->number, record->limbs, digits);
 	if (err)
 		return err;
 	record->text = port_alloc(record->size, 1);
 	if (!record->text)
 		return -ENOMEM;
 	if (record->format == FIBDRV_FORMAT_DECIMAL)
-		err = radix_decimal(record->text, digits, word);
+		err = radix_decimal(record->text, digits, record->word);
 	else
-		err = radix_hex(record->text, digits, word, record->limbs);
+		err = radix_hex(record->text, digits, record->word,
+				record->limbs);
 	if (err)
 		return err;
 	record->text[digits] = '\n';
 	record->bytes = record->text;
 
-	/* It is held twice for no longer than that. */
-	port_free(record->number.limb);
-	record->number.limb = NULL;
+	/* From here on the text is enough. */
+	port_free(record->number);
+	record->number = NULL;
 	return 0;
 }
 
-void record_free(struct record *record)
+void record_free(struct record *record, struct record_sequence *sequence)
 {
-	port_free(record->number.limb);
-	port_free(record->text);
-	record->number.limb = NULL;
-	record->text = NULL;
+	if (record) {
+		port_free(record->number);
+		port_free(record->text);
+		record->number = NULL;
+		record->text = NULL;
+	}
+	if (sequence)
+		forget_pair(sequence);
 }

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "whole.h"
+#include "../arith/record.h"
 
 #define ROUNDS		40
 #define COUNTED_ROUNDS	8
@@ -82,17 +83,17 @@ static void load_gmp(void)
 static void own(u64 n, bool decimal)
 {
 	size_t digits = fib_digits(n);
-	struct fib_number number;
+	u64 *number;
 
 	if (fib_compute(&number, n))
 		fail("no memory");
 	if (decimal) {
-		if (radix_chunks(number.limb, number.count, digits))
+		if (radix_chunks(number, fib_limbs(n), digits))
 			fail("no memory");
-		radix_decimal(text, digits, number.limb);
+		radix_decimal(text, digits, number);
 		text[digits] = 0;
 	}
-	port_free(number.limb);
+	port_free(number);
 }
 
 static void of_gmp(u64 n, bool decimal)

@@ -26,6 +26,7 @@
 
 #include "port_user.h"
 #include "../arith/fib.h"
+#include "../arith/fib_pair.h"
 #include "../arith/radix.h"
 
 static const char *format;
@@ -77,22 +78,22 @@ static void print_result(u64 n, int err, const char *text, size_t size)
 static void compute_once(u64 n, bool peak)
 {
 	size_t size = text_size(n), computing;
-	struct fib_number f;
 	char *text = NULL;
+	u64 *number;
 	int err;
 
 	port_faults.peak = port_faults.bytes;
-	err = fib_compute(&f, n);
+	err = fib_compute(&number, n);
 	computing = port_faults.peak;
 	if (!err) {
 		if (!strcmp(format, "decimal"))
-			err = radix_chunks(f.limb, f.count, size);
+			err = radix_chunks(number, fib_limbs(n), size);
 		if (!err) {
 			text = allocate_text(size);
-			err = text ? write_text(text, size, f.limb, f.count) :
+			err = text ? write_text(text, size, number, fib_limbs(n)) :
 				     -ENOMEM;
 		}
-		port_free(f.limb);
+		port_free(number);
 	}
 	if (peak)
 		printf("%llu\t%llu\t%zu\t%zu\t%zu\n", n, (fib_bits(n) + 7) / 8,
@@ -104,24 +105,23 @@ static void compute_once(u64 n, bool peak)
 
 static int go_onward(u64 n, u64 count)
 {
-	struct fib_pair pair = { 0 };
-	int err = fib_pair_start(&pair, n, strcmp(format, "decimal") ?
-					   FIB_LIMBS : FIB_CHUNKS);
+	struct fib_pair *pair = NULL;
+	int err = fib_pair_compute(&pair, n, strcmp(format, "decimal") ?
+					     FIB_LIMBS : FIB_CHUNKS);
 
 	while (!err && count--) {
-		size_t size = text_size(pair.index);
+		size_t size = text_size(pair->index);
 		char *text = allocate_text(size);
 
-		if (2 * pair.room * sizeof(u64) >
-		    fib_pair_bytes(pair.index, pair.base))
+		if (pair->bytes > fib_pair_bytes(pair->index, pair->base))
 			abort();
-		err = write_text(text, size, pair.now, pair.count);
-		print_result(pair.index, err, text, size);
+		err = write_text(text, size, pair->now, pair->count);
+		print_result(pair->index, err, text, size);
 		port_free(text);
 		if (!err)
 			err = fib_pair_next(&pair);
 	}
-	fib_pair_free(&pair);
+	port_free(pair);
 	return err;
 }
 

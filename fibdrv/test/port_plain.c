@@ -38,3 +38,8 @@ int port_poll(void)
 {
 	return 0;
 }
+
+bool port_warn(void)
+{
+	abort();
+}

@@ -44,3 +44,9 @@ int port_poll(void)
 {
 	return port_faults.interrupt && !--port_faults.interrupt ? -EINTR : 0;
 }
+
+bool port_warn(void)
+{
+	port_faults.warnings++;
+	return true;
+}

@@ -10,6 +10,7 @@ struct port_faults {
 	unsigned long fail_alloc;	/* this allocation from now fails; 0: none */
 	unsigned long interrupt;	/* this poll from now says -EINTR; 0: none */
 	bool failed;			/* an allocation was made to */
+	unsigned long warnings;		/* of WARN_ON_ONCE() */
 	long allocated;			/* allocations not yet freed */
 	size_t bytes;			/* what they take */
 	size_t peak;			/* the most that they took */

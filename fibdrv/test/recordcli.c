@@ -28,11 +28,9 @@ static int read_once(struct record_sequence *sequence, unsigned long long n,
 	err = record_compute(&record, sequence, limit);
 	if (!err)
 		err = record_format(&record);
-	printf("%llu\t%u\t%zu\t", n, record.flags,
-	       sequence->pair.memory ?
-	       2 * sequence->pair.room * sizeof(u64) : 0);
+	printf("%llu\t%u\t%zu\t", n, record.flags, sequence->bytes);
 	if (err) {
-		puts(err == -ENOMEM ? "ENOMEM" : "EINTR");
+		puts(err == -ENOMEM ? "ENOMEM" : err == -EINTR ? "EINTR" : "EIO");
 	} else {
 		if (record.size != record_size(n, format))
 			abort();
@@ -41,7 +39,7 @@ static int read_once(struct record_sequence *sequence, unsigned long long n,
 			printf("%02x", byte[i]);
 		putchar('\n');
 	}
-	record_free(&record);
+	record_free(&record, NULL);
 	return err;
 }
 
@@ -66,7 +64,7 @@ int main(int argc, char **argv)
 		if (read_once(&sequence, n, format, limit))
 			read_once(&sequence, n, format, limit);
 	}
-	fib_pair_free(&sequence.pair);
+	record_free(NULL, &sequence);
 	if (port_faults.allocated)
 		abort();
 	return 0;
