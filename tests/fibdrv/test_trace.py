@@ -45,7 +45,7 @@ def test_a_read_is_traced_from_begin_to_end(guest: Guest) -> None:
     guest.as_root("rmmod fibdrv")
 
 
-@pytest.mark.usefixtures("loaded_module")
+@pytest.mark.usefixtures("loaded_module", "one_processor")
 def test_a_computation_that_is_killed_ends_with_its_error(guest: Guest, program: Program) -> None:
     last = END - 1
     seen = _traced(guest, f"{program('test/fibstress.c')} signal {DEVICE} KILL {last}")
@@ -53,7 +53,7 @@ def test_a_computation_that_is_killed_ends_with_its_error(guest: Guest, program:
     assert seen == [("begin", str(last), "format=0"), ("end", str(last), "limbs=108476 flags=0x0 error=-4")]
 
 
-@pytest.mark.usefixtures("loaded_module")
+@pytest.mark.usefixtures("loaded_module", "one_processor")
 def test_a_computation_without_memory_ends_with_its_error(guest: Guest, program: Program) -> None:
     last = END - 1
     make_cgroup(guest, "3M")
