@@ -14,6 +14,19 @@
 /* Between two pieces of a copy others may run, and a signal may end it. */
 #define COPY_BYTES SZ_1M
 
+/*
+ * An allocation fails, and port_poll() gives -EINTR, for a task that is being
+ * killed or frozen. That has to be told from a lack of memory.
+ */
+static int reader_error(int err)
+{
+	if (err != -EINTR && err != -ENOMEM)
+		return err;
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	return err == -EINTR || port_freezing() ? -ERESTARTNOINTR : err;
+}
+
 static int compute(struct record *record, struct kept *kept)
 {
 	int err;
@@ -22,7 +35,7 @@ static int compute(struct record *record, struct kept *kept)
 	err = record_compute(record, kept ? &kept->sequence : NULL,
 			     kept ? keep_limit(kept) : 0);
 	trace_fibdrv_compute_end(record->index, record->limbs, record->flags,
-				 err);
+				 reader_error(err));
 	return err;
 }
 
@@ -40,19 +53,6 @@ static int copy(char __user *buf, const struct record *record)
 			return err;
 	}
 	return 0;
-}
-
-/*
- * An allocation fails, and port_poll() gives -EINTR, for a task that is being
- * killed or frozen. That has to be told from a lack of memory.
- */
-static int reader_error(int err)
-{
-	if (err != -EINTR && err != -ENOMEM)
-		return err;
-	if (fatal_signal_pending(current))
-		return -EINTR;
-	return err == -EINTR || port_freezing() ? -ERESTARTNOINTR : err;
 }
 
 int give_record(char __user *buf, struct kept *kept,
