@@ -43,8 +43,9 @@ static int copy(char __user *buf, const struct record *record)
 }
 
 /*
- * An allocation fails, and port_poll() gives -EINTR, for a task that is being
- * killed or frozen. That has to be told from a lack of memory.
+ * For a task that is being killed or frozen port_poll() gives -EINTR, and memory
+ * is refused. Where it was for the freezer, or may have been, the kernel calls
+ * read() again: once, as it takes the signal that is pending.
  */
 static int reader_error(int err)
 {
@@ -52,7 +53,7 @@ static int reader_error(int err)
 		return err;
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	return err == -EINTR || port_freezing() ? -ERESTARTNOINTR : err;
+	return signal_pending(current) ? -ERESTARTNOINTR : err;
 }
 
 int give_record(char __user *buf, struct kept *kept,
