@@ -15,8 +15,9 @@
 #define COPY_BYTES SZ_1M
 
 /*
- * An allocation fails, and port_poll() gives -EINTR, for a task that is being
- * killed or frozen. That has to be told from a lack of memory.
+ * For a task that is being killed or frozen port_poll() gives -EINTR, and memory
+ * is refused. Where it was for the freezer, or may have been, the kernel calls
+ * read() again: once, as it takes the signal that is pending.
  */
 static int reader_error(int err)
 {
@@ -24,7 +25,7 @@ static int reader_error(int err)
 		return err;
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	return err == -EINTR || port_freezing() ? -ERESTARTNOINTR : err;
+	return signal_pending(current) ? -ERESTARTNOINTR : err;
 }
 
 static int compute(struct record *record, struct kept *kept)

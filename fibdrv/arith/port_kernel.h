@@ -21,12 +21,6 @@
 void *port_alloc(size_t count, size_t size);
 void port_free(const void *memory);
 
-/* The machine or the task's cgroup is being frozen, and the task was told. */
-static inline bool port_freezing(void)
-{
-	return signal_pending(current) && freezing(current);
-}
-
 /**
  * port_poll() - Let others run, and look for a fatal signal.
  *
@@ -39,7 +33,10 @@ static inline bool port_freezing(void)
 static inline int port_poll(void)
 {
 	cond_resched();
-	return fatal_signal_pending(current) || port_freezing() ? -EINTR : 0;
+	if (!signal_pending(current))
+		return 0;
+	/* The freezer wakes a task as a signal does: see give_record.c. */
+	return fatal_signal_pending(current) || freezing(current) ? -EINTR : 0;
 }
 
 /*

@@ -30,8 +30,7 @@ static u64 value[MAX_N + 1][LIMBS];
 /* What the call at hand is to meet with. */
 static struct {
 	bool wait_is_killed;
-	bool may_stop;
-	bool stopped;			/* a poll told the task to give up */
+	bool may_stop;			/* a poll will tell the task to give up */
 	bool frozen;			/* and why: else it is killed */
 	size_t mapped;			/* bytes of the buffer that are there */
 	char bytes[RECORD_MAX];
@@ -58,15 +57,14 @@ void mutex_unlock(struct mutex *mutex)
 	mutex->held = 0;
 }
 
-bool fatal_signal_pending(void *task)
+bool signal_pending(void *task)
 {
-	user.stopped |= user.may_stop && !port_faults.interrupt;
-	return user.stopped && !user.frozen;
+	return user.may_stop && !port_faults.interrupt;
 }
 
-bool port_freezing(void)
+bool fatal_signal_pending(void *task)
 {
-	return user.stopped && user.frozen;
+	return signal_pending(task) && !user.frozen;
 }
 
 unsigned long copy_to_user(void *to, const void *from, unsigned long count)
@@ -154,6 +152,7 @@ static void check_read(struct file *file, struct fuzz_input *in, u32 how)
 	const u64 n = positioned ? (u64)offset : (u64)start;
 	const size_t count = fuzz_take(in, 2) % (RECORD_MAX + 1);
 	char record[RECORD_MAX];
+	bool stopped;
 	size_t size = 0;
 	ssize_t got;
 
@@ -165,13 +164,12 @@ static void check_read(struct file *file, struct fuzz_input *in, u32 how)
 	port_faults.interrupt = how & 64 ? 1 + fuzz_take(in, 1) % 4 : 0;
 	port_faults.failed = false;
 	user.may_stop = port_faults.interrupt;
-	user.stopped = false;
 	user.frozen = how & 128;
 	memset(user.bytes, 0x5a, sizeof(user.bytes));
 
 	got = fibdrv_read(file, user.bytes, count,
 			  positioned ? &offset : &at_position);
-	user.stopped = user.may_stop && !port_faults.interrupt;
+	stopped = signal_pending(current);
 	port_faults.fail_alloc = 0;
 	port_faults.interrupt = 0;
 	FUZZ_DEMAND(!ff->position_lock.held && !ff->stats_lock.held);
@@ -191,7 +189,7 @@ static void check_read(struct file *file, struct fuzz_input *in, u32 how)
 		else if (got == -ENOMEM)
 			FUZZ_DEMAND(port_faults.failed);
 		else if (got == -EINTR || got == -ERESTARTNOINTR)
-			FUZZ_DEMAND(user.stopped &&
+			FUZZ_DEMAND(stopped &&
 				    user.frozen == (got != -EINTR));
 		else if (user.mapped < size)
 			FUZZ_DEMAND(got == -EFAULT);
@@ -201,7 +199,7 @@ static void check_read(struct file *file, struct fuzz_input *in, u32 how)
 
 	/* Nothing is copied before a failure but what a bad buffer takes. */
 	if (got <= 0) {
-		FUZZ_DEMAND(!user.copied || got == -EFAULT || user.stopped);
+		FUZZ_DEMAND(!user.copied || got == -EFAULT || stopped);
 		FUZZ_DEMAND(!memcmp(&before, &ff->stats, sizeof(before)));
 		FUZZ_DEMAND(ff->position == start);
 		FUZZ_DEMAND(!positioned || offset == (loff_t)n);

@@ -23,7 +23,8 @@ def test_compiler_is_the_version_that_built_the_kernel(module: Built) -> None:
 def test_module_says_what_it_is(module: Built) -> None:
     assert module.info.name == "fibdrv"
     assert module.info.license == "Dual MIT/GPL"
-    assert module.info.parameters == {"max_n": "ulong", "format": "charp", "keep_kib": "uint"}
+    kept = {"keep_kib": "uint", "keep_total_kib": "uint"}
+    assert module.info.parameters == {"max_n": "ulong", "format": "charp"} | kept
 
 
 def test_module_is_built_for_the_guests_kernel(shared_guest: Guest, module: Built) -> None:

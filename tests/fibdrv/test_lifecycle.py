@@ -52,6 +52,9 @@ def test_loading_twice_is_refused(shared_guest: Guest, unloaded_module: str) -> 
         pytest.param("max_n=many", "`many' invalid for parameter `max_n'", id="max_n-text"),
         pytest.param("keep_kib=65537", "keep_kib is 65537, but must be 0 to 65536", id="keep_kib-large"),
         pytest.param("keep_kib=few", "`few' invalid for parameter `keep_kib'", id="keep_kib-text"),
+        pytest.param(
+            "keep_total_kib=1048577", "keep_total_kib is 1048577, but must be 0 to 1048576", id="keep_total_kib-large"
+        ),
         pytest.param("format=nonsense", "format is 'nonsense', but must be decimal, hex or binary", id="format"),
     ],
 )

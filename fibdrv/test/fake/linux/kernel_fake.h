@@ -73,7 +73,7 @@ typedef struct { int wakes; } wait_queue_head_t;
 #define ERESTARTNOINTR 513
 #define current NULL
 bool fatal_signal_pending(void *task);
-bool port_freezing(void);
+bool signal_pending(void *task);
 
 struct fake_spinlock {
 	int held;
