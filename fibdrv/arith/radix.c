@@ -143,11 +143,12 @@ static int compute_powers(struct radix *rx, u64 *memory, u64 *temporary)
 }
 
 /*
- * Up to so much is the quotient too small: bn_inverse() is up to 4 less than the
- * exact inverse, leaving out the lower bits of the dividend counts for 2, and
- * those of the product for 1, and 7 itself is not reached.
+ * The most by which a quotient is too small: less than 2 for the lower bits of
+ * the dividend, less than 1 for those of the product, and less than 2^-28 for
+ * the inverse. That may be 4 too small, but the dividend leaves free its upper
+ * bits as D does, more than 30 of them.
  */
-#define QUOTIENT_ERROR_MAX	6
+#define QUOTIENT_ERROR_MAX	3
 
 /*
  * Subtract @power from the rest while it is not smaller, and count these in
