@@ -105,10 +105,24 @@ static void interrupt_each(size_t n)
 	free(work);
 }
 
+/* More limbs than the digits can have. */
+static void check_impossible_length(void)
+{
+	const size_t digits = 5 * RADIX_CHUNK_DIGITS;
+	u64 *a = number(6);
+
+	port_faults.warnings = 0;
+	DEMAND(radix_chunks(a, 6, digits) == -EIO && port_faults.warnings == 1,
+	       "6 limbs for 5 chunks");
+	port_faults.warnings = 0;
+	free(a);
+}
+
 void check_conversions(void)
 {
 	size_t n, i;
 
+	check_impossible_length();
 	set_thresholds(30, 90, NEVER);
 	bn_thresholds.middle_ntt = NEVER;
 	interrupt_each(1200);

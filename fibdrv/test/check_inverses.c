@@ -12,7 +12,7 @@
 #include "../arith/radix.h"
 
 /* A loop that never ends is ended after this time. */
-#define WATCHDOG_S	120
+#define WATCHDOG_S	30
 
 int __real_bn_inverse(u64 *v, const u64 *d, size_t n, u64 *work);
 int __wrap_bn_inverse(u64 *v, const u64 *d, size_t n, u64 *work);

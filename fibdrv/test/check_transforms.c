@@ -104,10 +104,22 @@ static void check_round_trip(const struct ntt_prime *prime, const u64 *roots,
 	free(before);
 }
 
+/* A long table is filled with pauses. */
+static void interrupt_roots(void)
+{
+	const struct ntt_plan plan = make_plan(15, NTT_BLOCK_MIN);
+	u64 *roots = limbs(ntt_roots(&plan));
+
+	port_faults.interrupt = 1;
+	DEMAND(ntt_fill_roots(ntt_primes, &plan, roots) == -EINTR, "no poll");
+	free(roots);
+}
+
 void check_transform_bounds(void)
 {
 	size_t i, block;
 
+	interrupt_roots();
 	for (i = 0; i < NTT_PRIMES; i++) {
 		const struct ntt_prime *prime = &ntt_primes[i];
 
