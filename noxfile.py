@@ -114,9 +114,11 @@ def arithmetic(session: nox.Session) -> None:
     """fibdrv's arithmetic in depth: against Python and GMP, coverage, fuzzers; options after `--` go to make."""
     session.install("gmpy2")  # GMP's numbers
     compiled = "fibdrv/test/build/fibcli"
-    session.run("make", "-C", "fibdrv", "test/build/fibcli", "test/build/check_arith", external=True)
+    programs = [f"test/build/{name}" for name in ("fibcli", "check_arith", "check_large")]
+    session.run("make", "-C", "fibdrv", *programs, external=True)
     session.run("python", "fibdrv/test/test_arith.py", "--exhaustive", compiled)
     session.run("fibdrv/test/build/check_arith", "40", external=True)
+    session.run("fibdrv/test/build/check_large", "--every", external=True)
     session.run("python", "tools/driver/coverage.py")
     session.run("make", "-C", "fibdrv", "fuzz", *session.posargs, external=True)
 

@@ -143,27 +143,28 @@ static int compute_powers(struct radix *rx, u64 *memory, u64 *temporary)
 }
 
 /*
- * Up to so much is the quotient too small: bn_inverse() is up to 4 less than the
- * exact inverse, leaving out the lower bits of the dividend counts for 2, and
- * those of the product for 1, and 7 itself is not reached.
+ * The most by which a quotient is too small: less than 2 for the lower bits of
+ * the dividend, less than 1 for those of the product, and less than 2^-28 for
+ * the inverse. That may be 4 too small, but the dividend leaves free its upper
+ * bits as D does, more than 30 of them.
  */
-#define QUOTIENT_ERROR_MAX	6
+#define QUOTIENT_ERROR_MAX	3
 
 /*
- * Subtract @power from the rest while it is not smaller, and count these in
- * the quotient. Both have @n limbs; @top is the rest's limb above them. A rest
- * that needs more subtractions than mathematics allows is an error, not a loop
- * of 2^64 turns that no signal ends.
+ * Subtract @power from the rest while it is not smaller, and count that in the
+ * quotient; rest and power have n limbs. A rest that takes more than
+ * mathematics allows, or that is negative, which looks like a huge one, is an
+ * error, not a loop of 2^31 turns that no signal ends.
  */
-static int correct_quotient(u64 *rest, u64 top, const u64 *power, size_t n,
+static int correct_quotient(u64 *rest, const u64 *power, size_t n,
 			    u64 *quotient, size_t quotient_n)
 {
 	unsigned int i;
 
-	for (i = 0; top || bn_compare(rest, power, n) >= 0; i++) {
+	for (i = 0; bn_compare(rest, power, n) >= 0; i++) {
 		if (WARN_ON_ONCE(i == QUOTIENT_ERROR_MAX))
 			return -EIO;
-		top -= bn_sub(rest, rest, power, n);
+		bn_sub(rest, rest, power, n);
 		bn_add_limb(quotient, quotient_n, 1);
 	}
 	return 0;
@@ -178,7 +179,6 @@ static int divide_number(struct radix *rx, u64 *a)
 	u64 *inverse = rx->work, *x = inverse + n, *product = x + n;
 	u64 *rest = product + 2 * n;
 	size_t half;
-	u64 top;
 	int err;
 
 	bn_shift_up(x, n, power, n - zeros, shift + zeros * LIMB_BITS);
@@ -190,15 +190,13 @@ static int divide_number(struct radix *rx, u64 *a)
 	err = bn_mul(product, x, inverse, n, rest);
 	if (err)
 		return err;
-	/* The quotient replaces the upper half; the rest reaches into its first limb. */
-	top = a[n];
+	/* The quotient replaces the upper half, and the rest the lower one. */
 	bn_add(a + n, x, product + n, n);
 	err = bn_mul(product, a + n, power, n - zeros, rest);
 	if (err)
 		return err;
-	top -= product[n - zeros] + a[2 * n - zeros] * power[0];
-	top -= bn_sub(a + zeros, a + zeros, product, n - zeros);
-	err = correct_quotient(a + zeros, top, power, n - zeros, a + n, n);
+	bn_sub(a + zeros, a + zeros, product, n - zeros);
+	err = correct_quotient(a + zeros, power, n - zeros, a + n, n);
 	if (err)
 		return err;
 

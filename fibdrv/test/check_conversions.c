@@ -30,31 +30,6 @@ static void check_middle(size_t bn, size_t an, size_t threshold)
 	free(more);
 }
 
-/* B^2n - d V, where V is the inverse, is at least 0 and at most 4 d. */
-static void check_inverse(size_t n)
-{
-	u64 *d = number(n), *v = limbs(n), *work = limbs(bn_inverse_work(n));
-	u64 *product = limbs(2 * n + 1), *limit = limbs(n + 1);
-
-	bn_thresholds = TUNED;
-	d[n - 1] |= 1ULL << 63;
-	d[0] |= 1;
-	DEMAND(!bn_inverse(v, d, n, work), "inverse");
-	multiply_plainly(product, d, v, n);
-	product[2 * n] = bn_add(product + n, product + n, d, n);
-	DEMAND(!product[2 * n], "inverse of %zu is too large", n);
-	bn_negate(product, 2 * n);
-	limit[n] = bn_shift_left(limit, d, n, 2);
-	DEMAND(bn_trim(product, 2 * n) <= n + 1 &&
-	       bn_compare(product, limit, n + 1) <= 0,
-	       "inverse of %zu is too small", n);
-	free(d);
-	free(v);
-	free(work);
-	free(product);
-	free(limit);
-}
-
 /* Chunks by chance, often all nines or all zeros: where digits are decided. */
 static void fill_chunks(u64 *chunk, size_t n)
 {
@@ -130,10 +105,24 @@ static void interrupt_each(size_t n)
 	free(work);
 }
 
+/* More limbs than the digits can have. */
+static void check_impossible_length(void)
+{
+	const size_t digits = 5 * RADIX_CHUNK_DIGITS;
+	u64 *a = number(6);
+
+	port_faults.warnings = 0;
+	DEMAND(radix_chunks(a, 6, digits) == -EIO && port_faults.warnings == 1,
+	       "6 limbs for 5 chunks");
+	port_faults.warnings = 0;
+	free(a);
+}
+
 void check_conversions(void)
 {
 	size_t n, i;
 
+	check_impossible_length();
 	set_thresholds(30, 90, NEVER);
 	bn_thresholds.middle_ntt = NEVER;
 	interrupt_each(1200);
@@ -153,6 +142,7 @@ void check_conversions(void)
 		bn_thresholds.middle_ntt = i & 2 ? NTT_MIN : NEVER;
 		bn_thresholds.radix_leaf = 32;
 		bn_thresholds.radix_split = 64;
+		check_quotients(150);
 		for (n = 1; n <= 200; n += 1 + any() % 4)
 			check_radix(n);
 		check_radix(1 + any() % 2000);

@@ -64,7 +64,7 @@ static void check_linear(size_t n)
 }
 
 /* Modulo a prime below 2^64, from the top. */
-static u64 residue(const u64 *a, size_t n, u64 prime)
+u64 residue(const u64 *a, size_t n, u64 prime)
 {
 	u64 rest = 0;
 

@@ -2,13 +2,17 @@
 /*
  * What the driver's arithmetic costs in user space, beside GMP:
  *
- *	fibbench [--clock cpu | elapsed | instructions] [--own] [--zeroed] WHAT N...
+ *	fibbench [--clock cpu | elapsed | instructions] [--own] [--zeroed]
+ *		 [--without toom3 | ntt] WHAT N...
  *
- * WHAT is fib, the number alone, or decimal, with its text. For each N it prints
+ * WHAT is fib, the number alone, or decimal, with its text, or next: the text of
+ * F(N) by a kept pair, which has no equivalent in GMP. For each N it prints
  * a line "WHAT <tab> N <tab> cost <tab> GMP's cost", or without the latter with
  * --own. The cost is in nanoseconds of the processor's time, unless told otherwise:
  * in nanoseconds of elapsed time, which are instructions in a guest under QEMU's
  * -icount, or in instructions, as the processor counts them for user space.
+ *
+ * With --without an algorithm is not used: built with -DBN_THRESHOLDS_VARY only.
  *
  * With --zeroed the driver's memory is zeroed when it is allocated, as that of
  * Debian's kernels is.
@@ -35,6 +39,14 @@
 #define COUNTED_ROUNDS	8
 #define ENOUGH_NS	300000
 #define DIGITS_MAX	3000000
+#define NEVER		((size_t)1 << 40)
+/* Where a transform is as fast as Karatsuba's algorithm, on amd64. */
+#define NTT_BEFORE_TOOM3	1400
+
+#ifdef BN_THRESHOLDS_VARY
+#include "../arith/bn_tune.h"
+struct bn_thresholds bn_thresholds = BN_TUNED;
+#endif
 
 /* <gmp.h>, as far as it is wanted: a development package less. */
 struct gmp_number {
@@ -96,6 +108,26 @@ static void own(u64 n, bool decimal)
 	port_free(number);
 }
 
+static struct fib_pair *pair;
+
+static void start_pair(u64 n)
+{
+	port_free(pair);
+	pair = NULL;
+	if (fib_pair_compute(&pair, n, FIB_CHUNKS))
+		fail("no memory");
+}
+
+/* The text of F(n), from the pair before it, or of the next one. */
+static void own_next(u64 n, bool decimal)
+{
+	(void)n;
+	if (fib_pair_next(&pair))
+		fail("no memory");
+	if (decimal)
+		radix_decimal(text, fib_digits(pair->index), pair->now);
+}
+
 static void of_gmp(u64 n, bool decimal)
 {
 	gmp.fib(&gmp_number, n);
@@ -143,8 +175,9 @@ static double cost(void (*run)(u64, bool), u64 n, bool decimal, long times)
 	return (double)(took - nothing()) / (double)times;
 }
 
-static void bench(u64 n, bool decimal)
+static void bench(const char *what, u64 n)
 {
+	const bool decimal = strcmp(what, "fib"), is_next = !strcmp(what, "next");
 	const bool counted = clock_id != CLOCK_THREAD_CPUTIME_ID || counter >= 0;
 	double least[2] = { 1e18, 1e18 };
 	long times[2] = { 1, 1 };
@@ -152,9 +185,12 @@ static void bench(u64 n, bool decimal)
 
 	for (round = 0; round < (counted ? COUNTED_ROUNDS : ROUNDS); round++) {
 		for (who = 0; who < (gmp.fib ? 2 : 1); who++) {
-			void (*run)(u64, bool) = who ? of_gmp : own;
-			double took = cost(run, n, decimal, times[who]);
+			void (*run)(u64, bool) = who ? of_gmp : is_next ? own_next : own;
+			double took;
 
+			if (is_next)
+				start_pair(n - 1);
+			took = cost(run, n, decimal, times[who]);
 			while (!counted && took * (double)times[who] < ENOUGH_NS) {
 				times[who] *= 2;
 				took = cost(run, n, decimal, times[who]);
@@ -163,11 +199,13 @@ static void bench(u64 n, bool decimal)
 				least[who] = took;
 		}
 	}
-	printf("%s\t%llu\t%.1f", decimal ? "decimal" : "fib", n, least[0]);
+	printf("%s\t%llu\t%.1f", what, n, least[0]);
 	if (gmp.fib)
 		printf("\t%.1f", least[1]);
 	putchar('\n');
 	fflush(stdout);
+	port_free(pair);
+	pair = NULL;
 }
 
 static void count_instructions(void)
@@ -184,9 +222,39 @@ static void count_instructions(void)
 		fail("no counter of instructions");
 }
 
+static bool leave_out(const char *algorithm)
+{
+#ifdef BN_THRESHOLDS_VARY
+	struct bn_thresholds *t = &bn_thresholds;
+
+	if (!strcmp(algorithm, "toom3")) {
+		t->mul_toom3 = NTT_BEFORE_TOOM3;
+		t->square_toom3 = NTT_BEFORE_TOOM3;
+		t->mul_ntt = NTT_BEFORE_TOOM3;
+		t->square_ntt = NTT_BEFORE_TOOM3;
+		return true;
+	}
+	if (!strcmp(algorithm, "ntt")) {
+		t->mul_ntt = NEVER;
+		t->square_ntt = NEVER;
+		t->middle_ntt = NEVER;
+		return true;
+	}
+#else
+	(void)algorithm;
+#endif
+	return false;
+}
+
+static bool is_kind(const char *what)
+{
+	return !strcmp(what, "fib") || !strcmp(what, "decimal") || !strcmp(what, "next");
+}
+
 int main(int argc, char **argv)
 {
-	bool decimal, with_gmp = true;
+	bool with_gmp = true;
+	const char *what;
 	int i = 1;
 
 	for (; i < argc && argv[i][0] == '-'; i++) {
@@ -196,6 +264,10 @@ int main(int argc, char **argv)
 			with_gmp = false;
 		} else if (!strcmp(argv[i], "--zeroed")) {
 			port_zeroed = true;
+		} else if (!strcmp(argv[i], "--without")) {
+			if (!leave_out(value))
+				break;
+			i++;
 		} else if (!strcmp(argv[i], "--clock")) {
 			if (!strcmp(value, "instructions"))
 				count_instructions();
@@ -208,23 +280,25 @@ int main(int argc, char **argv)
 			break;
 		}
 	}
-	if (i + 1 >= argc || (strcmp(argv[i], "fib") && strcmp(argv[i], "decimal"))) {
-		fputs("usage: fibbench [--clock cpu | elapsed | instructions]\n"
-		      "                [--own] [--zeroed] fib | decimal N...\n", stderr);
+	if (i + 1 >= argc || !is_kind(argv[i])) {
+		fputs("usage: fibbench [--clock cpu | elapsed | instructions] [--own] [--zeroed]\n"
+		      "                [--without toom3 | ntt] fib | decimal | next N...\n", stderr);
 		return 2;
 	}
-	decimal = !strcmp(argv[i], "decimal");
+	what = argv[i];
 	text = malloc(DIGITS_MAX);
 	if (!text)
 		fail("no memory");
-	if (with_gmp)
+	if (with_gmp && strcmp(what, "next"))
 		load_gmp();
 	while (++i < argc) {
 		u64 n = strtoull(argv[i], NULL, 10);
 
-		if (n > FIB_INDEX_MAX || (decimal && fib_digits(n) >= DIGITS_MAX))
+		if (n > FIB_INDEX_MAX || (strcmp(what, "fib") && fib_digits(n) >= DIGITS_MAX))
 			fail("such numbers are too large");
-		bench(n, decimal);
+		if (n < 2 && !strcmp(what, "next"))
+			fail("there is no pair before F(2)");
+		bench(what, n);
 	}
 	return 0;
 }

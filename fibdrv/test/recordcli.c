@@ -9,13 +9,17 @@
  * one after the other, as one open file would. For each it prints "index <tab>
  * flags <tab> bytes kept <tab> record in hex digits, or the name of the error".
  * With a fault ordered, the K-th allocation or poll of the whole run fails, and
- * a failed read is tried again at once. It aborts if memory was lost.
+ * a failed read is tried again at once; the status is 3 if there is no K-th one.
+ * It aborts if memory was lost.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "port_user.h"
 #include "../arith/record.h"
+
+/* The status if the ordered fault did not happen. */
+#define NOT_REACHED	3
 
 static int read_once(struct record_sequence *sequence, unsigned long long n,
 		     unsigned int format, size_t limit)
@@ -67,5 +71,5 @@ int main(int argc, char **argv)
 	record_free(NULL, &sequence);
 	if (port_faults.allocated)
 		abort();
-	return 0;
+	return port_faults.fail_alloc || port_faults.interrupt ? NOT_REACHED : 0;
 }

@@ -19,13 +19,14 @@ from pathlib import Path
 
 DRIVER = Path(__file__).parents[2] / "fibdrv"
 ARITHMETIC = (
-    *("fib.c", "fib_pair.c", "radix.c", "bn.c", "bn_base.c", "bn_mul.c", "bn_toom3.c", "bn_inverse.c"),
-    *("ntt.c", "ntt_transform.c"),
+    *("fib.c", "fib_length.c", "fib_pair.c", "radix.c", "radix_text.c"),
+    *("bn.c", "bn_base.c", "bn_mul.c", "bn_toom3.c", "bn_inverse.c"),
+    *("ntt.c", "ntt_pieces.c", "ntt_transform.c", "ntt_pointwise.c"),
 )
-HEADERS = ("limb.h", "row.h", "row_amd64.h", "row_arm64.h", "bn_mul.h", "ntt_prime.h", "radix.h")
+HEADERS = ("limb.h", "row.h", "row_amd64.h", "row_arm64.h", "bn_mul.h", "ntt_prime.h", "ntt_transform.h", "radix.h")
 CHECKS = (
-    *("check_arith.c", "check_products.c", "check_conversions.c", "check_fibonacci.c"),
-    *("port_user.c", "port_cpu.c"),
+    *("check_arith.c", "check_common.c", "check_products.c", "check_transforms.c", "check_inverses.c"),
+    *("check_conversions.c", "check_fibonacci.c", "port_user.c", "port_cpu.c"),
 )
 FLAGS = ("-std=gnu11", "-O0", "--coverage", "-DBN_THRESHOLDS_VARY")
 LEAST_LINES = 100.0
@@ -76,7 +77,8 @@ def _reports(work: Path) -> list[dict[str, object]]:
     sources = [DRIVER / "arith" / name for name in ARITHMETIC] + [DRIVER / "test" / name for name in CHECKS]
     for source in sources:
         _run(["gcc", *FLAGS, "-c", str(source)], work)
-    _run(["gcc", "--coverage", "-o", "check_arith", *(f"{source.stem}.o" for source in sources)], work)
+    link = ["gcc", "--coverage", "-Wl,--wrap=bn_inverse", "-o", "check_arith"]
+    _run([*link, *(f"{source.stem}.o" for source in sources)], work)
     _run(["./check_arith", "2"], work)
     objects = [f"{Path(name).stem}.o" for name in ARITHMETIC]
     command = ["gcov", "--branch-probabilities", "--json-format", "--stdout", *objects]
