@@ -32,7 +32,7 @@ _COMMAND_LINE = (
 )
 _PATIENCE = (
     " watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=180 sysctl.kernel.hung_task_timeout_secs=600"
-    " workqueue.watchdog_thresh=180"
+    " workqueue.watchdog_thresh=180 norandmaps"
 )
 
 
