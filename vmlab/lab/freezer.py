@@ -40,7 +40,7 @@ __tracebackhide__ = hides_frames
 _DISK_MIB = 512
 """Space for a frozen guest's disk: an estimate of what a boot and a module's build write, not a measurement."""
 _SESSION = "pgrep -f '^sshd(-session)?: .*@' >/dev/null"
-_REVISION = 2
+_REVISION = 3
 """Raised when the preparation of a guest before the freeze changes, so that older snapshots are not used."""
 
 
@@ -176,6 +176,8 @@ class Freezer:
             self._context.progress(f"{target.id}: freezing the {cargo.stage} guest")
             running.guest.log_out()
             _await_logout(running.guest)
+            # What is still in the page cache would be written again by every fork.
+            running.guest.as_root("sync")
             mark = make_mark(running.guest)
             freeze(running.machine.monitor, files.state)
         require_backing(files.disk, image.disk)

@@ -218,10 +218,11 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
 
     The serial port is a `pipe`, because a `file` backend has an input only since QEMU 8.2, and some serial ports
     (arm64's) cannot change their backend at run time. Its log is the console: unlike the pipe's files, a log may be an
-    inherited descriptor. Monitor and line use inherited sockets,
-    because a socket path is limited to 107 bytes. Port 0 lets QEMU pick the forwarded port, so that machines do not
-    race for one; `restrict` does not affect it (qemu-options.hx). The generation identifier, if the board has it,
-    differs in each process and tells a kernel that it was forked. Debian's cloud kernels 6.12 and newer support it.
+    inherited descriptor. Monitor and line use inherited sockets, because a socket path is limited to 107 bytes. Port 0
+    lets QEMU pick the forwarded port, so that machines do not race for one; `restrict` does not affect it
+    (qemu-options.hx). A resumed guest does not announce its address to a network that QEMU resumes too: its network
+    manager would take that for a change. The generation identifier, if the board has it, differs in each process and
+    tells a kernel that it was forked. Debian's cloud kernels 6.12 and newer support it.
     """
     return [
         *_base(spec, wiring.memory),
@@ -232,7 +233,7 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
         *("-blockdev", json.dumps(_chain(wiring.layers))),
         *("-device", f"virtio-blk-pci,drive=disk{'' if spec.kernel else ',bootindex=0'}"),
         *("-netdev", f"user,id=net,restrict={'off' if wiring.has_network else 'on'},hostfwd=tcp:127.0.0.1:0-:22"),
-        *("-device", f"virtio-net-pci,netdev=net,mac={MAC_ADDRESS},romfile="),
+        *("-device", f"virtio-net-pci,netdev=net,mac={MAC_ADDRESS},romfile=,guest_announce=off"),
         *("-device", "virtio-rng-pci"),
         *spec.board.generation,
         *("-chardev", f"socket,id=line,fd={wiring.line_fd}", "-device", "virtio-serial-pci"),

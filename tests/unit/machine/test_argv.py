@@ -87,7 +87,7 @@ _DEVICES = [
     "-blockdev", _DISK,
     "-device", "virtio-blk-pci,drive=disk",
     "-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22",
-    "-device", "virtio-net-pci,netdev=net,mac=52:54:00:76:6d:6c,romfile=",
+    "-device", "virtio-net-pci,netdev=net,mac=52:54:00:76:6d:6c,romfile=,guest_announce=off",
     "-device", "virtio-rng-pci",
     "-device", "vmgenid,guid=auto",
     "-chardev", "socket,id=line,fd=8", "-device", "virtio-serial-pci",
