@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from vmlab.guest.fork_check import ForkUnproved
 from vmlab.guest.guest import Guest
+from vmlab.guest.helper import start_helper
 from vmlab.guest.root_shell import LineTransport, start_line
 from vmlab.guest.ssh import SshTransport, connect
 from vmlab.guest.ssh_login import Address
@@ -81,6 +82,7 @@ def root_opener(machine: Machine, limits: Limits, *, has_root_shell: bool) -> Ca
                 # The guest may still be booting, so use the boot's timeout again.
                 with contextlib.closing(reach(machine, limits.boot_s, limits, user="root")) as root:
                     start_line(root, LINE_NAME, timeout_s=limits.command_s)
+                LineTransport(machine.line).run(start_helper(), timeout_s=limits.command_s)
             return LineTransport(machine.line)
         return reach(machine, limits.connect_s, limits, user="root")
 

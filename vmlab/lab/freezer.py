@@ -41,7 +41,7 @@ __tracebackhide__ = hides_frames
 _DISK_MIB = 512
 """Space for a frozen guest's disk: an estimate of what a boot and a module's build write, not a measurement."""
 _SESSIONS = "$(pgrep -fc '^sshd(-session)?: .*@')"
-_REVISION = 4
+_REVISION = 5
 """Raised when the preparation of a guest before the freeze changes, so that older snapshots are not used."""
 
 
