@@ -17,6 +17,7 @@ import forks
 import matrix
 import reading
 import scale
+import stages
 import timing
 import trouble
 import virtme
@@ -30,6 +31,7 @@ LIMITS: tuple[Limit, ...] = (
     *matrix.LIMITS,
     *fetch.LIMITS,
     *forks.LIMITS,
+    *stages.LIMITS,
     *classifier.LIMITS,
     *comparison.LIMITS,
     *trouble.LIMITS,

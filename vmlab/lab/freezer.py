@@ -75,7 +75,7 @@ class Cargo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Facts:
+class SnapshotFacts:
     """Facts stored with a snapshot."""
 
     target: str
@@ -145,7 +145,7 @@ class Freezer:
     @contextlib.contextmanager
     def resume(self, snapshot: StoredObject, *, has_network: bool = False) -> Iterator[Running]:
         """Yield a fork of a snapshot; raises the same errors as `Machines.resume`."""
-        files, facts = SnapshotFiles(directory=snapshot.path), _facts_of(snapshot)
+        files, facts = SnapshotFiles(directory=snapshot.path), facts_of(snapshot)
         origin = files.for_forks(self._rig.image.disk)
         with (
             self._context.store.hold(snapshot.path),
@@ -166,7 +166,7 @@ class Freezer:
                 session = None
             else:
                 before = self.obtain(_before(cargo))
-                facts = _facts_of(before)
+                facts = facts_of(before)
                 boot_s, session = facts.boot_s, facts.session
                 with self._context.store.hold(before.path):
                     files.copy_from(SnapshotFiles(directory=before.path), base=image.disk)
@@ -188,7 +188,7 @@ class Freezer:
         require_backing(files.disk, image.disk)
         files.seal(os.path.relpath(image.disk, final))
         name = " ".join(filter(None, (target.id, cargo.stage, cargo.source.name if cargo.source else "")))
-        made = _Facts(
+        made = SnapshotFacts(
             target=target.id,
             name=name,
             stage=cargo.stage,
@@ -223,8 +223,8 @@ def _before(cargo: Cargo) -> Cargo:
     return Cargo() if stage is Stage.READY else replace(cargo, stage=stage)
 
 
-def _facts_of(snapshot: StoredObject) -> _Facts:
-    return structure(snapshot.facts, _Facts, where=f"snapshot {snapshot.digest}")
+def facts_of(snapshot: StoredObject) -> SnapshotFacts:
+    return structure(snapshot.facts, SnapshotFacts, where=f"snapshot {snapshot.digest}")
 
 
 def _await_logout(guest: Guest, *, others: int) -> None:
