@@ -22,7 +22,8 @@ CONSOLE_NAME = "console"
 LINE_NAME = "org.vmlab.line"
 """Virtio port that `guest/root_shell.py` uses; udev links it in /dev/virtio-ports."""
 SESSION_NAME = "org.vmlab.ssh"
-"""Virtio port of the SSH connection that forks continue (`guest/ssh_session.py`)."""
+"""Virtio port of the SSH connection that forks continue (`guest/ssh_session.py`). Its device has no event indexes: with
+them a single lost notification blocks a queue for ever, without them the next message moves the lost one too."""
 STRICT_PARAMETERS = ("init_on_alloc=0", "slub_debug=FZPU")
 """Kernel parameters of a strict boot. Memory is not zeroed on allocation, unlike in Debian's kernels. SLUB checks every
 object: sanity, red zones, poison, and user tracking (Documentation/mm/slub.rst)."""
@@ -239,7 +240,7 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
         *("-device", f"virtio-net-pci,netdev=net,mac={MAC_ADDRESS},romfile=,guest_announce=off"),
         *("-device", "virtio-rng-pci"),
         *spec.board.generation,
-        *("-chardev", f"socket,id=line,fd={wiring.line_fd}", "-device", "virtio-serial-pci"),
+        *("-chardev", f"socket,id=line,fd={wiring.line_fd}", "-device", "virtio-serial-pci,event_idx=off"),
         *("-device", f"virtserialport,chardev=line,name={LINE_NAME}"),
         *("-chardev", f"socket,id=session,fd={wiring.session_fd}"),
         *("-device", f"virtserialport,chardev=session,name={SESSION_NAME}"),

@@ -91,7 +91,7 @@ _DEVICES = [
     "-device", "virtio-net-pci,netdev=net,mac=52:54:00:76:6d:6c,romfile=,guest_announce=off",
     "-device", "virtio-rng-pci",
     "-device", "vmgenid,guid=auto",
-    "-chardev", "socket,id=line,fd=8", "-device", "virtio-serial-pci",
+    "-chardev", "socket,id=line,fd=8", "-device", "virtio-serial-pci,event_idx=off",
     "-device", "virtserialport,chardev=line,name=org.vmlab.line",
     "-chardev", "socket,id=session,fd=9",
     "-device", "virtserialport,chardev=session,name=org.vmlab.ssh",
