@@ -99,8 +99,9 @@ class FakeTransport:
         return completed(command, stdout=answer)
 
     def _use_log(self, command: str) -> str:
-        if command.startswith("echo "):
-            self.say(shlex.split(command)[1].removeprefix("<6>"), prefix=14)
+        for word in shlex.split(command):
+            if word.startswith("<6>"):
+                self.say(word.removeprefix("<6>"), prefix=14)
         is_read = "dd " in command or "cat " in command
         return "\n".join([str(self.taint), *(self.kernel_log if is_read else ())]) + "\n"
 

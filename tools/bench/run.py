@@ -18,6 +18,7 @@ import kernel_memory
 import matrix
 import reading
 import scale
+import stages
 import timing
 import trouble
 import virtme
@@ -31,6 +32,7 @@ LIMITS: tuple[Limit, ...] = (
     *matrix.LIMITS,
     *fetch.LIMITS,
     *forks.LIMITS,
+    *stages.LIMITS,
     *classifier.LIMITS,
     *comparison.LIMITS,
     *trouble.LIMITS,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Check of a fork: one command in the guest, compared with a mark that was made before the freeze.
+"""Check of a fork: one request in the guest, compared with a mark that was made before the freeze.
 
 The fork must have the mark, the same boot id and a clock that continues. The check also gives it the host's clock and
 a fresh random seed.
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from vmlab.errors import GuestError, MachineLost, VmlabError, hides_frames
 from vmlab.guest.guest import Guest
+from vmlab.guest.helper import request
 
 __tracebackhide__ = hides_frames
 
@@ -84,19 +85,28 @@ def prove_fork(guest: Guest, mark: Mark, *, has_real_time: bool = True, now: Cal
     """Set a fork's clock, seed its random pool, and check that it continues the frozen guest.
 
     Without real time, as under `-icount sleep=off`, an idle guest's clock may be ahead of the host's by any amount.
-    Raises `ForkUnproved` with the first failed check, `MachineLost` when the guest is gone. Costs three commands, or
-    two if the kernel reseeds itself because of the virtual machine generation identifier (since 5.18, with
-    CONFIG_VMGENID).
+    Raises `ForkUnproved` with the first failed check, `MachineLost` when the guest is gone. Costs a request of the
+    helper. Without it, three commands, or two if the kernel reseeds itself because of the virtual machine generation
+    identifier (since 5.18, with CONFIG_VMGENID).
     """
     text = ""
     try:
         before, started = now(), time.monotonic()
-        text = guest.as_root(f"{_LOOK}; date -s @{before:.3f} >/dev/null; echo time $(date +%s.%N)")
+        text = guest.as_root(
+            request(
+                "prove",
+                f"{before:.6f} {secrets.token_hex(_SEED_BYTES)}",
+                otherwise=f"{_LOOK}; date -s @{before:.3f} >/dev/null; echo time $(date +%s.%N)",
+            )
+        )
         took_s = time.monotonic() - started
         if abs(now() - before - took_s) > _CLOCK_S:
             raise ForkUnproved("the host's clock was stepped while it was copied to a fork")
-        _judge(_parse(text), mark, asked=before, latest_s=took_s if has_real_time else math.inf)
-        has_reseeded = any(_FORKED in record.text for record in guest.log.after(mark.log_position))
+        seen = _parse(text)
+        _judge(seen, mark, asked=before, latest_s=took_s if has_real_time else math.inf)
+        has_reseeded = seen.get("seed") == "fed" or any(
+            _FORKED in record.text for record in guest.log.after(mark.log_position)
+        )
     except (KeyError, ValueError) as error:
         raise ForkUnproved(f"cannot parse a fork's answer: {error}", detail=text) from None
     except GuestError as error:

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable
 
 from vmlab.errors import GuestError, hides_frames
+from vmlab.guest.helper import request
 from vmlab.guest.root_shell import KERNEL_LOG_FD
 from vmlab.guest.transport import Completed
 from vmlab.klog.log import LogRecord, parse_kmsg
@@ -16,7 +17,7 @@ __tracebackhide__ = hides_frames
 
 # read(2) returns one record, and blocks after the last unless the file is non-blocking. If the next record was
 # overwritten, it fails once with EPIPE, so the program is restarted (Documentation/ABI/testing/dev-kmsg). A start takes
-# 15 to 30 ms under TCG: the line keeps the log open, and one program reads the taint and the new records.
+# 15 to 30 ms under TCG: the line keeps the log open. Its helper reads the taint and the new records, else one program.
 MOST_RECORDS = 50_000
 """Maximum of records kept from earlier reads: a default log buffer of the kernel holds some thousands. A guest that
 serves many tests would fill the memory, and each read sorts them."""
@@ -62,8 +63,8 @@ class KernelLog:
         return [self._records[number] for number in sorted(self._records) if number > position]
 
     def write(self, text: str) -> None:
-        """Write a mark to the log without reading it; costs one short command."""
-        self._as_root(self._writing(text))
+        """Write a mark to the log without reading it; costs a request of the helper."""
+        self._as_root(request("write", text, otherwise=self._writing(text)))
 
     def is_mark(self, record: LogRecord) -> bool:
         """True if a record's text is exactly that of a mark, which has a nonce."""
@@ -75,7 +76,8 @@ class KernelLog:
         return max(self._records, default=-1 if self._start is None else self._start)
 
     def _look(self, command: str, mark: str = "") -> None:
-        done = self._as_root(f"{self._writing(mark) if mark else ''}{command}")
+        by_programs = f"{self._writing(mark) if mark else ''}{command}"
+        done = self._as_root(request("read", mark, otherwise=by_programs) if command is _READ_ON else by_programs)
         taint, _, text = done.stdout.partition("\n")
         if not _TAINT_VALUE.fullmatch(taint):
             raise GuestError(f"the kernel log cannot be read: its taint value is {taint[:40]!r}")
@@ -89,5 +91,5 @@ class KernelLog:
 
     def _writing(self, mark: str) -> str:
         self._marks.add(mark)
-        # Writes to /dev/kmsg are rate-limited per open file (printk.c, devkmsg_write); this opens it each time.
+        # Writes are rate-limited per open file (printk.c, devkmsg_write); this opens it each time.
         return f"echo {shlex.quote(f'<6>{mark}')} >/dev/kmsg; "

@@ -15,6 +15,7 @@ import socket
 import time
 from collections.abc import Iterator
 
+from vmlab.guest.helper import CALL
 from vmlab.guest.transport import MOST_OUTPUT_BYTES, Commands, CommandTooSlow, Completed, TransportLost
 from vmlab.system.excerpt import Excerpt
 
@@ -134,9 +135,12 @@ def _sections(pieces: Iterator[bytes], nonce: str) -> Iterator[tuple[Excerpt, by
 
 
 def framed(command: str, nonce: str) -> str:
-    """Wrap a command in a subshell, so that neither `exit` nor a syntax error ends the line; stderr goes to a file."""
+    """Wrap a command in a subshell, so that neither `exit` nor a syntax error ends the line; stderr goes to a file. A
+    request of the helper needs none."""
+    quoted = f"eval {shlex.quote(command)}"
+    shell = f"{{ {quoted}; }}" if command.startswith(CALL) else f"({_KILLABLE}; {quoted})"
     errors = f"if [ -s {ERRORS} ]; then cat {ERRORS}; fi"
     return (
-        f"echo '{nonce} <'; ({_KILLABLE}; eval {shlex.quote(command)}) </dev/null 2>{ERRORS}; "
+        f"echo '{nonce} <'; {shell} </dev/null 2>{ERRORS}; "
         f"printf '\\n%s %d\\n' {nonce} $?; {errors}; printf '\\n%s >\\n' {nonce}\n"
     )

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from vmlab.decode import structure, unstructure
-from vmlab.errors import AssetError, HostError, hides_frames
-from vmlab.guest.connect import await_booted
+from vmlab.errors import AssetError, HostError, MachineLost, hides_frames
+from vmlab.guest.connect import await_booted, open_session
 from vmlab.guest.fork_check import ForkUnproved, Mark, make_mark
 from vmlab.guest.guest import Guest
+from vmlab.guest.ssh_session import Session
 from vmlab.host.accelerator import Accelerator
 from vmlab.host.facts import processor_model
 from vmlab.host.kvm import kvm_parameters
@@ -39,8 +40,8 @@ __tracebackhide__ = hides_frames
 
 _DISK_MIB = 512
 """Space for a frozen guest's disk: an estimate of what a boot and a module's build write, not a measurement."""
-_SESSION = "pgrep -f '^sshd(-session)?: .*@' >/dev/null"
-_REVISION = 2
+_SESSIONS = "$(pgrep -fc '^sshd(-session)?: .*@')"
+_REVISION = 5
 """Raised when the preparation of a guest before the freeze changes, so that older snapshots are not used."""
 
 
@@ -74,7 +75,7 @@ class Cargo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Facts:
+class SnapshotFacts:
     """Facts stored with a snapshot."""
 
     target: str
@@ -83,6 +84,8 @@ class _Facts:
     release: str
     boot_s: float
     mark: Mark
+    session: Session | None = None
+    """SSH session that waits in the guest; None if there is none, so that each fork must log in."""
 
 
 class Freezer:
@@ -142,12 +145,11 @@ class Freezer:
     @contextlib.contextmanager
     def resume(self, snapshot: StoredObject, *, has_network: bool = False) -> Iterator[Running]:
         """Yield a fork of a snapshot; raises the same errors as `Machines.resume`."""
-        files = SnapshotFiles(directory=snapshot.path)
+        files, facts = SnapshotFiles(directory=snapshot.path), facts_of(snapshot)
+        origin = files.for_forks(self._rig.image.disk)
         with (
             self._context.store.hold(snapshot.path),
-            self._machines.resume(
-                files.for_forks(self._rig.image.disk), _facts_of(snapshot).mark, has_network=has_network
-            ) as running,
+            self._machines.resume(origin, facts.mark, session=facts.session, has_network=has_network) as running,
         ):
             self._rig.learn_fork(running.start_s)
             yield running
@@ -161,10 +163,11 @@ class Freezer:
                 boot_s = running.start_s
                 # Freeze an idle guest: wait for boot jobs to finish.
                 await_booted(running.guest)
+                session = None
             else:
                 before = self.obtain(_before(cargo))
-                facts = _facts_of(before)
-                boot_s = facts.boot_s
+                facts = facts_of(before)
+                boot_s, session = facts.boot_s, facts.session
                 with self._context.store.hold(before.path):
                     files.copy_from(SnapshotFiles(directory=before.path), base=image.disk)
                 try:
@@ -175,14 +178,34 @@ class Freezer:
                 cargo.bring(running.guest)
             self._context.progress(f"{target.id}: freezing the {cargo.stage} guest")
             running.guest.log_out()
-            _await_logout(running.guest)
+            _await_logout(running.guest, others=0 if session is None else 1)
+            if cargo.stage is Stage.READY:
+                session = self._begin_session(running)
+            # What is still in the page cache would be written again by every fork.
+            running.guest.as_root("sync")
             mark = make_mark(running.guest)
             freeze(running.machine.monitor, files.state)
         require_backing(files.disk, image.disk)
         files.seal(os.path.relpath(image.disk, final))
         name = " ".join(filter(None, (target.id, cargo.stage, cargo.source.name if cargo.source else "")))
-        made = _Facts(target=target.id, name=name, stage=cargo.stage, release=image.release, boot_s=boot_s, mark=mark)
+        made = SnapshotFacts(
+            target=target.id,
+            name=name,
+            stage=cargo.stage,
+            release=image.release,
+            boot_s=boot_s,
+            mark=mark,
+            session=session,
+        )
         return dict(unstructure(made))
+
+    def _begin_session(self, running: Running) -> Session | None:
+        """Begin the SSH session of a snapshot; a failure is a notice."""
+        try:
+            return open_session(running.machine, running.guest)
+        except MachineLost as error:
+            self._context.tell(self._rig.target.id, "every fork logs in, which takes longer", error.message)
+            return None
 
     def _require_room(self, directory: Path) -> None:
         """Raise `HostError` if the disk could fill up: QEMU would die without a message when a guest uses memory."""
@@ -200,11 +223,11 @@ def _before(cargo: Cargo) -> Cargo:
     return Cargo() if stage is Stage.READY else replace(cargo, stage=stage)
 
 
-def _facts_of(snapshot: StoredObject) -> _Facts:
-    return structure(snapshot.facts, _Facts, where=f"snapshot {snapshot.digest}")
+def facts_of(snapshot: StoredObject) -> SnapshotFacts:
+    return structure(snapshot.facts, SnapshotFacts, where=f"snapshot {snapshot.digest}")
 
 
-def _await_logout(guest: Guest) -> None:
-    """Wait until no SSH session is left: in a fork its connection would be gone."""
+def _await_logout(guest: Guest, *, others: int) -> None:
+    """Wait until no SSH session is left but `others`: in a fork its connection would be gone."""
     tries = round(10 * guest.limits.connect_s)
-    guest.as_root(f"i=0; while {_SESSION} && [ $i -lt {tries} ]; do i=$((i + 1)); sleep 0.1; done")
+    guest.as_root(f"i=0; while [ {_SESSIONS} -gt {others} ] && [ $i -lt {tries} ]; do i=$((i + 1)); sleep 0.1; done")

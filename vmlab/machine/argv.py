@@ -21,6 +21,9 @@ MAC_ADDRESS = "52:54:00:76:6d:6c"
 CONSOLE_NAME = "console"
 LINE_NAME = "org.vmlab.line"
 """Virtio port that `guest/root_shell.py` uses; udev links it in /dev/virtio-ports."""
+SESSION_NAME = "org.vmlab.ssh"
+"""Virtio port of the SSH connection that forks continue (`guest/ssh_session.py`). Its device has no event indexes: with
+them a single lost notification blocks a queue for ever, without them the next message moves the lost one too."""
 STRICT_PARAMETERS = ("init_on_alloc=0", "slub_debug=FZPU")
 """Kernel parameters of a strict boot. Memory is not zeroed on allocation, unlike in Debian's kernels. SLUB checks every
 object: sanity, red zones, poison, and user tracking (Documentation/mm/slub.rst)."""
@@ -40,6 +43,9 @@ _TCG_PATIENCE = (
     "sysctl.kernel.hung_task_timeout_secs=600",
     "workqueue.watchdog_thresh=180",
 )
+_FIXED_ADDRESSES = "norandmaps"
+"""Kernel parameter: every process has its libraries, stack and heap at the same addresses. With random ones QEMU 7.2
+translates the code of a program anew at each start: 10,000 blocks for `cat` over SSH, in place of 100 (`info jit`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +110,7 @@ class Wiring:
     """File that the guest's output is appended to."""
     monitor_fd: int
     line_fd: int
+    session_fd: int
     memory: Memory | None = None
     is_incoming: bool = False
     """True to wait for a device state instead of powering on."""
@@ -189,9 +196,9 @@ def kernel_command_line(
     All sysrq keys are enabled: Debian's default mask (438) disables those that show where a guest hangs. The log holds
     some 10,000 messages, eight times Debian's, and takes 5 MiB of memory. The console gets all messages, whatever the
     log level (Ubuntu's hides warnings), because it replaces an overwritten log. Under TCG the stall detectors get
-    longer timeouts, so that a slow host does not trigger them.
+    longer timeouts, so that a slow host does not trigger them, and the addresses of programs are not random.
     """
-    patience = _TCG_PATIENCE if accelerator is Accelerator.TCG else ()
+    emulated = (*_TCG_PATIENCE, _FIXED_ADDRESSES) if accelerator is Accelerator.TCG else ()
     return " ".join(
         (
             root,
@@ -204,7 +211,7 @@ def kernel_command_line(
             "sysrq_always_enabled",
             "ignore_loglevel",
             "log_buf_len=1M",
-            *patience,
+            *emulated,
             *parameters,
         )
     )
@@ -215,10 +222,11 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
 
     The serial port is a `pipe`, because a `file` backend has an input only since QEMU 8.2, and some serial ports
     (arm64's) cannot change their backend at run time. Its log is the console: unlike the pipe's files, a log may be an
-    inherited descriptor. Monitor and line use inherited sockets,
-    because a socket path is limited to 107 bytes. Port 0 lets QEMU pick the forwarded port, so that machines do not
-    race for one; `restrict` does not affect it (qemu-options.hx). The generation identifier, if the board has it,
-    differs in each process and tells a kernel that it was forked. Debian's cloud kernels 6.12 and newer support it.
+    inherited descriptor. Monitor, line and session use inherited sockets, because a socket path is limited to 107
+    bytes. Port 0 lets QEMU pick the forwarded port, so that machines do not race for one; `restrict` does not affect it
+    (qemu-options.hx). A resumed guest does not announce its address to a network that QEMU resumes too: its network
+    manager would take that for a change. The generation identifier, if the board has it, differs in each process and
+    tells a kernel that it was forked. Debian's cloud kernels 6.12 and newer support it.
     """
     return [
         *_base(spec, wiring.memory),
@@ -229,11 +237,13 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
         *("-blockdev", json.dumps(_chain(wiring.layers))),
         *("-device", f"virtio-blk-pci,drive=disk{'' if spec.kernel else ',bootindex=0'}"),
         *("-netdev", f"user,id=net,restrict={'off' if wiring.has_network else 'on'},hostfwd=tcp:127.0.0.1:0-:22"),
-        *("-device", f"virtio-net-pci,netdev=net,mac={MAC_ADDRESS},romfile="),
+        *("-device", f"virtio-net-pci,netdev=net,mac={MAC_ADDRESS},romfile=,guest_announce=off"),
         *("-device", "virtio-rng-pci"),
         *spec.board.generation,
-        *("-chardev", f"socket,id=line,fd={wiring.line_fd}", "-device", "virtio-serial-pci"),
+        *("-chardev", f"socket,id=line,fd={wiring.line_fd}", "-device", "virtio-serial-pci,event_idx=off"),
         *("-device", f"virtserialport,chardev=line,name={LINE_NAME}"),
+        *("-chardev", f"socket,id=session,fd={wiring.session_fd}"),
+        *("-device", f"virtserialport,chardev=session,name={SESSION_NAME}"),
         *(("-incoming", "defer") if wiring.is_incoming else ()),
         *(word for disk in wiring.extra for word in _extra_disk(disk)),
     ]
@@ -248,10 +258,10 @@ def guest_visible_words(spec: MachineSpec) -> list[str]:
     kernel = dataclasses.replace(spec.kernel, file=nowhere, initrd=nowhere) if spec.kernel else None
     bare = dataclasses.replace(spec, kernel=kernel)
     memory = Memory(file=nowhere, is_shared=False)
-    return qemu_argv(
-        bare,
-        Wiring(layers=(nowhere,), serial=nowhere, console=nowhere, monitor_fd=0, line_fd=0, memory=memory),
+    wiring = Wiring(
+        layers=(nowhere,), serial=nowhere, console=nowhere, monitor_fd=0, line_fd=0, session_fd=0, memory=memory
     )
+    return qemu_argv(bare, wiring)
 
 
 def with_names(spec: MachineSpec, names: Names) -> MachineSpec:

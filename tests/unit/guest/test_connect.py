@@ -45,9 +45,10 @@ def _machine(directory: Path) -> Machine:
 
 
 def test_root_of_a_boot_has_as_long_as_the_boot_and_later_ones_as_a_connection(
-    tmp_path: Path, connected: list[dict[str, Any]]
+    tmp_path: Path, connected: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = _machine(tmp_path)
+    monkeypatch.setattr(reach, "LineTransport", lambda _: FakeTransport())
     machine.line = object()  # type: ignore[assignment]
     open_root = reach.root_opener(machine, _LIMITS, has_root_shell=False)
 

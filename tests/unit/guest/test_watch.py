@@ -29,7 +29,9 @@ class _Kernel:
         self.unloading = 0
         """Number of looks that still see a module being unloaded."""
         self.on_unload = ""
-        self.transport = FakeTransport({"echo": self._shell, "export": self._shell, "i=0;": self._await_unload})
+        self.transport = FakeTransport(
+            {"vmlab_ask": self._shell, "echo": self._shell, "export": self._shell, "i=0;": self._await_unload}
+        )
         self.say("Linux version 6.1.0-56-cloud-amd64")
 
     def guest(self) -> Guest:
@@ -45,8 +47,9 @@ class _Kernel:
         del self.lines[:-kept]
 
     def _shell(self, command: str) -> str:
-        if command.startswith("echo '<6>") and self.takes_marks:
-            self.say(shlex.split(command)[1].removeprefix("<6>"), prefix=14)
+        for word in shlex.split(command):
+            if word.startswith("<6>") and self.takes_marks:
+                self.say(word.removeprefix("<6>"), prefix=14)
         if "LC_ALL" in command:
             return "\n".join([str(self.taint), *self.lines]) + "\n"
         return command.removeprefix("echo ")

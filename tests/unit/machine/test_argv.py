@@ -32,7 +32,7 @@ _COMMAND_LINE = (
 )
 _PATIENCE = (
     " watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=180 sysctl.kernel.hung_task_timeout_secs=600"
-    " workqueue.watchdog_thresh=180"
+    " workqueue.watchdog_thresh=180 norandmaps"
 )
 
 
@@ -66,6 +66,7 @@ def _wiring(*, memory: Memory | None = None, is_incoming: bool = False) -> Wirin
         console=Path("/report/console.log"),
         monitor_fd=7,
         line_fd=8,
+        session_fd=9,
         memory=memory,
         is_incoming=is_incoming,
     )
@@ -87,11 +88,13 @@ _DEVICES = [
     "-blockdev", _DISK,
     "-device", "virtio-blk-pci,drive=disk",
     "-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22",
-    "-device", "virtio-net-pci,netdev=net,mac=52:54:00:76:6d:6c,romfile=",
+    "-device", "virtio-net-pci,netdev=net,mac=52:54:00:76:6d:6c,romfile=,guest_announce=off",
     "-device", "virtio-rng-pci",
     "-device", "vmgenid,guid=auto",
-    "-chardev", "socket,id=line,fd=8", "-device", "virtio-serial-pci",
+    "-chardev", "socket,id=line,fd=8", "-device", "virtio-serial-pci,event_idx=off",
     "-device", "virtserialport,chardev=line,name=org.vmlab.line",
+    "-chardev", "socket,id=session,fd=9",
+    "-device", "virtserialport,chardev=session,name=org.vmlab.ssh",
 ]
 # fmt: on
 
@@ -227,6 +230,7 @@ def test_a_comma_in_a_path_does_not_end_the_option() -> None:
         console=Path("/a,b/console"),
         monitor_fd=3,
         line_fd=4,
+        session_fd=5,
         memory=Memory(file=Path("/a,b/ram"), is_shared=False),
     )
     argv = qemu_argv(_spec(Accelerator.TCG), wiring)
