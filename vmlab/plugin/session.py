@@ -334,7 +334,7 @@ class GuestSession:
 def _head_summary(reason: str, report: pytest.TestReport) -> None:
     """Put the kernel's report at the start of a test's line in pytest's short summary."""
     crash = getattr(report.longrepr, "reprcrash", None)
-    if reason and crash is not None:
+    if reason and crash is not None and not crash.message.startswith(reason):
         crash.message = f"{reason}; {crash.message}"
 
 
