@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from vmlab.errors import CommandHung
+from vmlab.errors import CommandHung, KernelTrouble
 from vmlab.guest.trouble import as_error, shown
 from vmlab.klog.call_trace import Frame, Line
 from vmlab.klog.log import LogRecord
@@ -34,6 +34,7 @@ def test_a_hang_that_the_kernel_reported_too_begins_with_the_command() -> None:
     assert first == "'insmod answer.ko' took longer than 240 s; the guest still answers at answer.c:42"
     assert rest[0] == "kernel: soft lockup (and 1 more)"
     assert rest[-1] == "probes: sysrq w"
+    assert isinstance(error, KernelTrouble)
     assert error.source == "answer.c:42"
 
 
