@@ -62,6 +62,25 @@ def test_a_failed_test_tells_what_the_kernel_said_meanwhile(inner: Inner) -> Non
     assert row["tests"]["test_wrong"]["reason"].startswith("kernel: WARNING: CPU: 0")
 
 
+def test_the_kernels_line_comes_before_the_command_that_it_ended(inner: Inner) -> None:
+    inner.tests(
+        all="""
+        def test_killed(guest):
+            guest.succeed("splat")
+            guest.succeed("echo false")
+        """
+    )
+    result = inner.run()
+    first = next(line for line in result.stdout.lines if line.startswith("E  "))
+    assert _WARNING in first
+    assert "; 'echo false' ended with status 1" in first
+    assert result.stdout.str().count("and then") == 0
+    (summary,) = [line for line in result.stdout.lines if line.startswith("FAILED ")]
+    assert summary.count("WARNING: CPU: 0") <= 1
+    (row,) = inner.result()["targets"]
+    assert row["tests"]["test_killed"]["reason"].startswith("kernel: WARNING: CPU: 0")
+
+
 def test_a_report_that_the_ring_lost_is_found_on_the_console(inner: Inner) -> None:
     inner.tests(all="def test_flood(guest):\n    guest.succeed('flood')\n")
     result = inner.run()

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from vmlab.errors import UsageError, nearest
 from vmlab.settings import SETTINGS, Settings
+
+_NO_VALUE = re.compile(r"argument (--\S+): expected one argument")
 
 Act = Callable[[argparse.Namespace, Settings], int]
 """Function that runs a command; returns the exit status."""
@@ -50,6 +53,12 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         name = _name(self)
+        missing = _NO_VALUE.match(message)
+        if missing:
+            option = missing[1].split("/")[0]
+            raise UsageError(
+                f"{option} needs {self._option_string_actions[option].metavar}", hint=f"see `{self.prog} --help`"
+            )
         raise UsageError(f"{name}: {message}" if name else message, hint=f"see `{self.prog} --help`")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

@@ -7,7 +7,8 @@ import argparse
 import contextlib
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from vmlab.settings import Settings
 from vmlab.system.output import inert, say, say_json, warn, write
 
 if TYPE_CHECKING:
+    from vmlab.report.merge import Part
     from vmlab.report.model import RunResult
 
 
@@ -31,7 +33,7 @@ def add_commands(commands: Commands) -> None:
         settings=(*read, *CATALOGUE),
     )
     _places(merge)
-    merge.add_argument("--out", type=Path, metavar="DIR", help="the directory to write")
+    merge.add_argument("--out", type=Path, metavar="DIR", help="the directory to write (default: --vmlab-report)")
     _places(report.add("summary", _summary, "print results as Markdown", settings=read))
     annotate = report.add("annotate", _annotate, "print annotations for GitHub Actions", settings=(*read, "module"))
     _places(annotate)
@@ -48,14 +50,21 @@ def _places(parser: CommandParser) -> None:
 
 
 def _merge(chosen: argparse.Namespace, settings: Settings) -> int:
+    from vmlab.machine.registry import kept_machines
     from vmlab.report.files import write_result
+    from vmlab.report.kept import without_ended
     from vmlab.report.measured import measured_lines, shown_path
     from vmlab.report.merge import merge, read_parts
 
     if not chosen.places:
         raise UsageError("nothing to merge", hint="name the --vmlab-report directories of the runs")
     with _without_collector():
-        result = merge(read_parts(chosen.places), targets=_demanded(settings))
+        parts = read_parts(chosen.places)
+        if chosen.out is None:
+            _require_merged(settings.report, parts)
+        result = merge(parts, targets=_demanded(settings))
+        kept = [record.name for record in kept_machines()]
+        result = replace(result, notices=without_ended(result.notices, kept=kept))
         path = write_result(result, chosen.out or settings.report)
     _show(result)
     for line in measured_lines(result.series, report=shown_path(path.parent.absolute())):
@@ -64,6 +73,18 @@ def _merge(chosen: argparse.Namespace, settings: Settings) -> int:
     for line in result.missing:
         warn(f"vmlab: {line}")
     return result.status
+
+
+def _require_merged(report: Path, parts: Sequence[Part]) -> None:
+    """Raise `UsageError` if the default report directory has results that are not part of the merge."""
+    from vmlab.report.files import RESULT_FILE
+
+    path = report / RESULT_FILE
+    if path.exists() and Path(os.path.realpath(path)) not in {part.path for part in parts}:
+        raise UsageError(
+            f"{str(path)!r} has other results, which a merge would replace",
+            hint="name another directory: --out DIR",
+        )
 
 
 def _summary(chosen: argparse.Namespace, settings: Settings) -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,15 @@ from vmlab.commands.command_line import BUILDS, GUESTS, Commands
 from vmlab.commands.open_lab import open_lab
 from vmlab.errors import HostError, MachineLost, UsageError, nearest
 from vmlab.settings import Settings
-from vmlab.system.output import warn
+from vmlab.system.output import is_terminal, warn
 
 if TYPE_CHECKING:
     from vmlab.lab.lab import Lab
 
 _CONNECT_S = 60.0
+_LONGEST_SCRIPT_BYTES = 100_000
+"""Largest script from standard input: the guest's shell gets it as one argument, of at most 128 KiB (MAX_ARG_STRLEN in
+the kernel's include/uapi/linux/binfmts.h)."""
 
 
 def add_commands(commands: Commands) -> None:
@@ -56,6 +60,8 @@ def add_commands(commands: Commands) -> None:
 def _shell(chosen: argparse.Namespace, settings: Settings) -> int:
     # Python 3.11 keeps the leading --; later versions drop it.
     command = " ".join(chosen.words[1:] if chosen.words[:1] == ["--"] else chosen.words)
+    if chosen.loaded is not None:
+        settings = _with_module(settings, chosen.loaded)
     if chosen.name.startswith("kept-"):
         if hasattr(chosen, "vmlab_network"):
             raise UsageError(
@@ -63,15 +69,49 @@ def _shell(chosen: argparse.Namespace, settings: Settings) -> int:
                 hint=f"vmlab shell {chosen.name}",
             )
         return into_kept(open_lab(settings), chosen.name, command)
-    if chosen.loaded is not None:
-        settings = dataclasses.replace(settings, module=Path(chosen.loaded).absolute())
     return into_target(
         open_lab(settings), chosen.name, command, is_loaded=chosen.loaded is not None, is_booted=chosen.booted
     )
 
 
+def _with_module(settings: Settings, text: str) -> Settings:
+    """Return the settings with the directory of `--loaded` as the module; raises `UsageError` if it is none."""
+    directory = Path(text).absolute()
+    if not directory.is_dir():
+        if directory.exists():
+            raise UsageError(f"--loaded {text!r} is a file, expected the module's directory", hint="use --loaded DIR")
+        hint = nearest(directory.name, _directories_beside(directory))
+        raise UsageError(f"--loaded {text!r}: no such directory", hint=hint if "?" in hint else "use --loaded DIR")
+    return dataclasses.replace(settings, module=directory, origin={**settings.origin, "module": "--loaded"})
+
+
+def _directories_beside(path: Path) -> list[str]:
+    with contextlib.suppress(OSError):
+        return [each.name for each in path.parent.iterdir() if each.is_dir()]
+    return []
+
+
+def _script() -> str:
+    """Return the commands on a standard input that is not a terminal, read to its end; empty for a terminal.
+
+    A terminal session would wait for ever for the end of such an input: the guest's shell reads a terminal of its own.
+    """
+    if sys.stdin is None:
+        return ":"
+    if is_terminal(sys.stdin):
+        return ""
+    script = sys.stdin.buffer.read(_LONGEST_SCRIPT_BYTES + 1)
+    if len(script) > _LONGEST_SCRIPT_BYTES:
+        raise UsageError(
+            f"the commands on standard input must have at most {_LONGEST_SCRIPT_BYTES} bytes, got more",
+            hint="copy the script into a guest with guest.put in a test",
+        )
+    return script.decode("utf-8", errors="replace").strip() or ":"
+
+
 def into_target(lab: Lab, name: str, command: str, *, is_loaded: bool, is_booted: bool) -> int:
-    """Run a shell, or one command, in a new guest of a target; returns its exit status.
+    """Run a shell, or one command, in a new guest of a target; returns its exit status. Without a `command`, a standard
+    input that is not a terminal is the command.
 
     Costs a fork, and a boot the first time; with `is_booted` always a boot; with `is_loaded` also the module's build.
     """
@@ -82,6 +122,7 @@ def into_target(lab: Lab, name: str, command: str, *, is_loaded: bool, is_booted
         raise UsageError(f"{name!r} names {len(targets)} targets", hint="name exactly one")
     if is_loaded:
         _ = lab.source  # report a wrong directory before an image is made
+    command = command or _script()
     testbed = lab.testbed(targets[0])
     stage = Stage.LOADED if is_loaded else Stage.READY
     with testbed.booted(stage) if is_booted else testbed.fork(stage) as running:
@@ -104,6 +145,7 @@ def into_kept(lab: Lab, name: str, command: str) -> int:
     keys = known_keys(lab.store)
     if keys is None:
         raise HostError(f"the SSH keys of {name} are not in this store", hint="set --vmlab-store")
+    command = command or _script()
     console = Console(Path(record.console))
 
     def require_alive() -> None:

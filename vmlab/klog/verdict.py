@@ -138,7 +138,9 @@ def source_of(splats: Sequence[Splat]) -> str:
 
 
 def taint_line(findings: Findings) -> str:
-    """Names of the taint bits after a test, for its report."""
+    """Names of the taint bits after a test, for its report; unknown if the kernel log could not be read."""
+    if findings.lost is not None:
+        return f"unknown: {findings.lost.message}"
     return ", ".join(names_of(findings.taint_after)) or "none"
 
 

@@ -17,9 +17,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Protocol
 
-from vmlab.errors import BuildError, HostError, hides_frames
+from vmlab.errors import BuildError, CommandHung, HostError, hides_frames
 from vmlab.guest.guest import Guest
 from vmlab.image.image import BUILD_DIRECTORY, Image
+from vmlab.module.build_limits import reached_limit
 from vmlab.module.sandbox import (
     ENVIRONMENT,
     MEMORY_MIB,
@@ -45,6 +46,10 @@ __tracebackhide__ = hides_frames
 
 LARGEST_RESULT_MIB = 384
 """Largest file that is taken out of a build: six times the largest sources, for debug information."""
+_MORE_TIME = "if it needs more time, use --vmlab-patience N, which multiplies every timeout"
+_IN_A_GUEST = "if it needs more, use --vmlab-build guest, where only the guest's memory and disk limit it"
+_SHOWN_LINES = 25
+_LAST_CHARACTERS = 300
 _SANDBOX_PROCESSES = 8
 """Room for the sandbox's own processes, which are counted with the build's."""
 
@@ -113,7 +118,7 @@ class HostPlace:
                 raise BuildError(f"the source {file!r} cannot be written for the build: {error.strerror}") from None
 
     def run(self, command: str, *, timeout_s: float) -> Outcome:
-        """Run a shell command. Raises `BuildError` when it exceeds the timeout, the memory or the processes."""
+        """Run a shell command. Raises `BuildError` when it exceeds the timeout or a limit, which the error names."""
         self._filter.seek(0)  # the earlier command has read it to its end
         confinement = Confinement(
             sandbox=self.sandbox,
@@ -129,11 +134,15 @@ class HostPlace:
         # The kernel may have stopped it between two checks.
         stopped = ended.stopped or self._excess(Usage(processes=0, memory_mib=0))
         if stopped:
+            last = _last_line(ended.output)
             raise BuildError(
-                f"a build command {stopped} and was stopped: {_shortened(command)}",
-                hint="if it is right to, use --vmlab-build guest",
-                detail="\n".join(ended.output.splitlines()[-25:]),
+                f"the build {stopped} and was stopped{f' after the output {last!r}' if last else ''}",
+                hint=_MORE_TIME if ended.is_over_time else _IN_A_GUEST,
+                detail=f"$ {command}\n{_end_of(ended.output)}",
             )
+        reached = reached_limit(ended.output, self._stage.room(), self._limits) if ended.status != 0 else ""
+        if reached:
+            raise BuildError(f"the build reached {reached}", hint=_IN_A_GUEST, detail=_end_of(ended.output))
         return Outcome(status=ended.status, output=ended.output)
 
     def get(self, name: str, local: Path) -> None:
@@ -176,7 +185,11 @@ class GuestPlace:
 
     def run(self, command: str, *, timeout_s: float) -> Outcome:
         inner = shlex.quote(f"cd {BUILD_DIRECTORY} && {command}")
-        done = self._guest.run(f"env -i {shlex.join(ENVIRONMENT)} sh -c {inner} 2>&1", timeout_s=timeout_s)
+        try:
+            done = self._guest.run(f"env -i {shlex.join(ENVIRONMENT)} sh -c {inner} 2>&1", timeout_s=timeout_s)
+        except CommandHung as hung:
+            hung.hint = _MORE_TIME
+            raise
         return Outcome(status=done.status, output=done.stdout)
 
     def get(self, name: str, local: Path) -> None:
@@ -277,5 +290,10 @@ def _no_result(name: str, why: str) -> BuildError:
     return BuildError(f"the build's result {name!r} {why}", hint="the build must create it as a regular file")
 
 
-def _shortened(command: str) -> str:
-    return command if len(command) <= 60 else f"{command[:60]}…"
+def _end_of(output: str) -> str:
+    return "\n".join(output.splitlines()[-_SHOWN_LINES:])
+
+
+def _last_line(output: str) -> str:
+    lines = [line.strip() for line in output[-_LAST_CHARACTERS:].splitlines() if line.strip()]
+    return lines[-1] if lines else ""

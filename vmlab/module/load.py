@@ -67,14 +67,14 @@ def insert(guest: Guest, built: Built, parameters: Mapping[str, object] | None =
     except (MachineLost, GuestError) as error:
         failure = error
     findings = watch.end()
+    if isinstance(failure, CommandHung):
+        locate_hang(failure, ConfinedSymbols(built.ko, root=built.directory), built.info.name)
     today = datetime.date.today()
     judgement = judge(findings, expected=(), rules=guest.rules, release=guest.release, today=today)
     if judgement.trouble:
         splats = with_sources(judgement.trouble, ConfinedSymbols(built.ko, root=built.directory), built.info.name)
         raise as_error(judgement.reason, splats, failure, guest=guest) from failure
     require_checked(findings)
-    if isinstance(failure, CommandHung):
-        locate_hang(failure, ConfinedSymbols(built.ko, root=built.directory), built.info.name)
     if failure is not None:
         raise failure
     if done is not None and not done.ok:

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from vmlab.errors import HostError
+from vmlab.module.build_limits import Room
 from vmlab.module.sandbox import DISK_MIB, FILES, STAGE, Identity, maps
 from vmlab.system.process import end, run
 
@@ -72,6 +73,11 @@ class Stage:
     @property
     def pid(self) -> int:
         return self._child.pid
+
+    def room(self) -> Room:
+        """Return the size of the build's file system, and if it can have more files."""
+        status = os.fstatvfs(self.directory)
+        return Room(space_mib=status.f_blocks * status.f_frsize // 2**20, has_inodes=status.f_ffree > 0)
 
     def close(self) -> None:
         """End the stage, with all files in it; safe to call again."""

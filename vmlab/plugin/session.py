@@ -41,6 +41,7 @@ from vmlab.plugin.shared import GivenUp, SharedGuest
 from vmlab.plugin.watch import ItemWatch
 from vmlab.report.durations import read_durations
 from vmlab.report.files import remove_result
+from vmlab.report.kept import kept_notice
 from vmlab.report.model import Outcome, ShardFacts
 from vmlab.settings import SETTINGS, load_settings
 from vmlab.timing.series import Series
@@ -299,7 +300,7 @@ class GuestSession:
                 self._notice(f"{item.name}: its guest was not kept: {error.message}; console: {machine.console.path}")
                 continue
             self.mark_dirty(item, "it was kept", guest)
-            self._notice(f"{item.name} failed, and its guest was kept: vmlab shell {record.name}")
+            self._notice(kept_notice(item.name, record.name))
 
     def _with_target(self, account: Account, target: Target, item: pytest.Item, report: pytest.TestReport) -> Account:
         """The account with the known facts about the target that the test ran on."""
@@ -333,7 +334,7 @@ class GuestSession:
 def _head_summary(reason: str, report: pytest.TestReport) -> None:
     """Put the kernel's report at the start of a test's line in pytest's short summary."""
     crash = getattr(report.longrepr, "reprcrash", None)
-    if reason and crash is not None:
+    if reason and crash is not None and not crash.message.startswith(reason):
         crash.message = f"{reason}; {crash.message}"
 
 

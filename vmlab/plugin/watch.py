@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from vmlab.errors import CommandHung, EmulatorFault, MachineLost, hides_frames
-from vmlab.guest.trouble import as_error, require_checked
+from vmlab.errors import CommandHung, EmulatorFault, GuestError, KernelTrouble, MachineLost, hides_frames
+from vmlab.guest.trouble import as_error, require_checked, shown
 from vmlab.guest.watch import KernelWatch
 from vmlab.klog.findings import Findings
-from vmlab.klog.splat import Splat, describe
+from vmlab.klog.splat import Splat
 from vmlab.klog.verdict import Judgement, judge, source_of, taint_line
 from vmlab.lab.lab import Lab
 from vmlab.lab.machines import Running
@@ -99,9 +99,15 @@ class ItemWatch:
         # An emulator fault replaces any failure of the test.
         if isinstance(error, MachineLost | pytest.skip.Exception) or isinstance(trouble, EmulatorFault):
             raise trouble from error
-        error.add_note(judgement.reason)
+        if isinstance(error, GuestError) and not isinstance(error, CommandHung):
+            # The kernel's report is the cause: "ended with status 137: Killed" is its consequence.
+            error.message = f"{trouble.message}; {error.message}"
+        else:
+            error.add_note(judgement.reason)
 
-    def _told(self, findings: Findings, judgement: Judgement, error: BaseException | None = None) -> Exception:
+    def _told(
+        self, findings: Findings, judgement: Judgement, error: BaseException | None = None
+    ) -> KernelTrouble | EmulatorFault:
         """Return the error for the kernel reports, and record them unless the fault is the emulator's."""
         splats = self._resolved(judgement.trouble)
         trouble = as_error(judgement.reason, splats, error, guest=self.running.guest)
@@ -149,7 +155,7 @@ class ItemWatch:
         self.has_reported = True
         splats = self._resolved(judgement.trouble)
         facts = [*findings.notes, *judgement.expired, f"taint: {taint_line(findings)}"]
-        body = "\n\n".join(filter(None, ("" if is_told else describe(splats), _before(findings, splats))))
+        body = "\n\n".join(filter(None, ("" if is_told else shown(splats), _before(findings, splats))))
         if body:
             self.item.add_report_section("call", str(findings.witness), body)
         self.item.add_report_section("call", "about the kernel", "\n".join(facts))

@@ -32,6 +32,8 @@ class Watched:
     output: str
     stopped: str
     """Reason for which it was stopped; empty if it ended by itself."""
+    is_over_time: bool = False
+    """True if the reason is the timeout."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,22 +83,20 @@ def run_watched(
     program = find_program(argv[0])
     if program is None:
         raise HostError(f"program not found: {argv[0]!r}", hint="run `vmlab setup` to install the required packages")
-    output, stopped = BoundedOutput(), ""
+    output, stopped, is_over_time = BoundedOutput(), "", False
     with _start([program, *argv[1:]], pass_fds) as child:
         reader = threading.Thread(target=_drain, args=(child, output), daemon=True)
         reader.start()
         deadline = time.monotonic() + timeout_s
         try:
             while not stopped and not _has_ended(child, reader):
-                if time.monotonic() > deadline:
-                    stopped = f"took longer than {timeout_s:.0f} s"
-                else:
-                    stopped = check(usage_of(child.pid))
+                is_over_time = time.monotonic() > deadline
+                stopped = f"took longer than {timeout_s:.0f} s" if is_over_time else check(usage_of(child.pid))
         finally:
             # SIGKILL at once: nothing in there has anything to save.
             end(child, grace_s=0)
             reader.join(5)
-    return Watched(status=child.returncode, output=output.text(), stopped=stopped)
+    return Watched(status=child.returncode, output=output.text(), stopped=stopped, is_over_time=is_over_time)
 
 
 def _has_ended(child: subprocess.Popen[bytes], reader: threading.Thread) -> bool:

@@ -77,6 +77,7 @@ def test_a_guests_command_keeps_its_options(
 ) -> None:
     asked: list[tuple[object, ...]] = []
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "m").mkdir()
     monkeypatch.setattr(
         shell,
         "into_target",
@@ -125,7 +126,8 @@ def test_a_shell_takes_no_command(head: list[str]) -> None:
     [
         (["shell"], "shell: the following arguments are required: TARGET (see `vmlab shell --help`)"),
         (["shell", "--loaded", "m"], "shell: the following arguments are required: TARGET (see `vmlab shell --help`)"),
-        (["shell", "x", "--loaded"], "shell: argument --loaded: expected one argument (see `vmlab shell --help`)"),
+        (["shell", "x", "--loaded"], "--loaded needs DIR (see `vmlab shell --help`)"),
+        (["shell", "x", "--vmlab-cpus"], "--vmlab-cpus needs N (see `vmlab shell --help`)"),
         (["shell", "x", "--loadd", "m"], "shell has no option --loadd (did you mean '--loaded'? see `vmlab "),
         (["shell", "x", "--load", "m"], "shell has no option --load (did you mean '--loaded'? see `vmlab "),
         (["doctor", "all"], "doctor does not take 'all' (see `vmlab doctor --help`)"),

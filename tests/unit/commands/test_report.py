@@ -14,6 +14,7 @@ from unit.report.results import facts, row, run
 from unit.timing.measures import series
 from vmlab.commands import main as cli
 from vmlab.report.files import read_result, write_result
+from vmlab.report.kept import kept_notice
 from vmlab.report.model import LOST_STATUS, Outcome, ShardFacts
 from vmlab.report.schema import result_schema
 
@@ -62,6 +63,43 @@ def test_merge_prints_the_figures_that_were_recorded(capsys: pytest.CaptureFixtu
     shown = capsys.readouterr().out.splitlines()
     assert shown[-3].startswith("debian12-6.1: fib, ns (clock) per operation: 5 at n=")
     assert shown[-2] == "figures: vmlab series all, vmlab plot all"
+
+
+def test_merge_replaces_no_results_that_it_did_not_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    _write("one", "debian12-6.1")
+    _write("build/vmlab", "debian13-6.12")
+    before = Path("build/vmlab/results.json").read_bytes()
+
+    assert cli.main(["report", "merge", "one"]) == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(
+        "build/vmlab/results.json' has other results, which a merge would replace (name another directory: --out DIR)"
+    )
+    assert str(tmp_path) in line
+    assert Path("build/vmlab/results.json").read_bytes() == before
+
+
+def test_merge_writes_to_the_report_directory_if_that_has_no_other_results(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _write("one", "debian12-6.1")
+
+    assert cli.main(["report", "merge", "one"]) == 0
+    assert cli.main(["report", "merge", "build/vmlab"]) == 0
+
+    assert capsys.readouterr().err == ""
+    assert read_result(Path("build/vmlab/results.json")).targets[0].target == "debian12-6.1"
+
+
+def test_merge_does_not_advertise_a_guest_that_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
+    told = (kept_notice("test_x", "kept-1"), "another notice")
+    write_result(replace(run(row(_GOOD, known=facts())), notices=told), Path("one"))
+
+    assert cli.main(["report", "merge", "one", "--out", "all"]) == 0
+
+    assert "kept-1" not in capsys.readouterr().out
+    assert read_result(Path("all/results.json")).notices == ("another notice",)
 
 
 def test_merge_says_which_shard_is_missing_and_keeps_the_rest(capsys: pytest.CaptureFixture[str]) -> None:

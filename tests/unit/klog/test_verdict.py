@@ -17,7 +17,7 @@ from vmlab.klog.findings import Findings, Witness
 from vmlab.klog.log import LogRecord
 from vmlab.klog.rules import Rules, known_rules, known_splats_file, load_rules
 from vmlab.klog.splat import Splat
-from vmlab.klog.verdict import Judgement, judge
+from vmlab.klog.verdict import Judgement, judge, taint_line
 
 _TODAY = datetime.date(2026, 11, 24)
 _WARNING = "WARNING: CPU: 0 PID: 94 at mm/slub.c:42 fib_read+0x1b/0x40 [fibdrv]"
@@ -210,6 +210,13 @@ def test_a_kernel_that_cannot_be_asked_is_not_said_to_lack_an_announced_taint() 
         expected_taints=("forced module",),
     )
     assert judgement.missing == ()
+
+
+def test_the_taint_is_unknown_if_the_log_could_not_be_read() -> None:
+    lost = MachineLost("the guest hangs")
+
+    assert taint_line(dataclasses.replace(_findings(), lost=lost)) == "unknown: the guest hangs"
+    assert taint_line(_findings()) == "none"
 
 
 def test_the_error_of_a_report_begins_with_the_modules_line() -> None:
