@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from vmlab.errors import UsageError
+from vmlab.settings import NOTHING_STATED, ModuleSettings
 from vmlab.system.beneath import NotTaken, kind_of, read_beneath
 
 # By-products of earlier builds in the user's tree are not sources: the digest must not depend on them.
@@ -30,7 +31,8 @@ MOST_FILES = 20_000
 # splits at commas, and to a shell.
 _UNSAFE = re.compile(r"^-|[^\w.+@~^-]")
 _ONLY_FILES = "only regular files, and links to files in the directory, can be sources"
-_TAKEN = frozenset({"", ".names", "source.tar"})
+_BUILD_FILES = frozenset({"Kbuild", "Makefile", "makefile", "GNUmakefile", "dkms.conf", "dkms.conf.in"})
+_TAKEN = frozenset({"", ".names", ".vmlab", "source.tar"})
 """Invalid names: the empty one, and those of the lab's files beside the sources."""
 
 
@@ -43,6 +45,12 @@ class Source:
     sums: Mapping[str, str]
     """SHA-256 by file of its executable bits and content."""
     digest: str
+    within: str = "."
+    """Directory that the user named, relative to this one."""
+    stated: ModuleSettings = NOTHING_STATED
+    """The tree, as its user describes it."""
+    module: str = ""
+    """Name of the module that is tested, if the user named one."""
 
     @property
     def name(self) -> str:
@@ -78,12 +86,13 @@ def read_source(directory: Path) -> Source:
     """Read the sources in a directory; raises `UsageError` when it has neither a Kbuild file nor a Makefile."""
     if not directory.is_dir():
         raise UsageError(f"module directory {str(directory)!r} does not exist", hint="use --vmlab-module DIR")
-    if not any((directory / name).is_file() for name in ("Kbuild", "Makefile")):
+    found = list(islice(_sources(directory), MOST_FILES + 1))
+    if not any(path.name in _BUILD_FILES for path in found):
         raise UsageError(
             f"{str(directory)!r} has neither a Kbuild file nor a Makefile",
             hint="create a Kbuild file with `obj-m := NAME.o`",
         )
-    return _gather(directory, list(islice(_sources(directory), MOST_FILES + 1)))
+    return _gather(directory, found)
 
 
 def _sources(directory: Path) -> Iterator[Path]:

@@ -338,7 +338,9 @@ def _is_a_project(config: pytest.Config) -> bool:
     path = config.rootpath / "pyproject.toml"
     try:
         # Neither a FIFO without a writer nor a link to a device ends a read.
-        return path.is_file() and "[tool.vmlab]" in path.read_text(encoding="utf-8")
+        return (config.rootpath / "vmlab.toml").is_file() or (
+            path.is_file() and "[tool.vmlab]" in path.read_text(encoding="utf-8")
+        )
     except (OSError, ValueError):
         return False
 
