@@ -8,7 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -51,6 +51,8 @@ class Source:
     """The tree, as its user describes it."""
     module: str = ""
     """Name of the module that is tested, if the user named one."""
+    added: Mapping[str, Path] = field(default_factory=dict)
+    """Files of the host that are copied into the tree, by their name in it."""
 
     @property
     def name(self) -> str:
@@ -62,9 +64,24 @@ class Source:
         name = _UNSAFE.sub("_", self.name)
         return f"module_{name.strip('.')}" if name in _TAKEN else name
 
+    @property
+    def firmware(self) -> dict[str, Path]:
+        """Firmware that the description names and that the tree has, by its name for the kernel: the file lies at that
+        name in the tree, or below `firmware/`."""
+        found = {}
+        for name in self.stated.firmware:
+            file = next((each for each in (name, f"firmware/{name}") if each in self.sums), None)
+            if file is not None:
+                found[name] = self.added.get(file, self.directory / file)
+        return found
+
     def read(self, file: str) -> tuple[bytes, os.stat_result]:
         """Return the content and the status of a file of it. Raises `UsageError` if it is not what was hashed."""
-        content, status = _read(self.directory, file, largest_bytes=LARGEST_MIB * 2**20)
+        place = self.added.get(file)
+        if place is None:
+            content, status = _read(self.directory, file, largest_bytes=LARGEST_MIB * 2**20)
+        else:
+            content, status = _read(place.parent, place.name, largest_bytes=LARGEST_MIB * 2**20)
         if _sum(content, status.st_mode) != self.sums[file]:
             raise UsageError(f"{str(self.directory / file)!r} changed while it was used", hint="run the command again")
         return content, status
@@ -110,6 +127,18 @@ def _sources(directory: Path) -> Iterator[Path]:
 def read_files(directory: Path, files: Sequence[str]) -> Source:
     """Read the given files of a directory, named relative to it; raises as `read_source`."""
     return _gather(directory, [directory / file for file in files])
+
+
+def with_added(source: Source, added: Mapping[str, Path]) -> Source:
+    """Return the sources with files of the host added or replaced; raises `UsageError` for one that is not a regular
+    file."""
+    sums, digest = dict(source.sums), hashlib.sha256(source.digest.encode())
+    for name, path in sorted(added.items()):
+        content, status = _read(path.parent, path.name, largest_bytes=LARGEST_MIB * 2**20)
+        sums[name] = _sum(content, status.st_mode)
+        digest.update(f"{name}\0{sums[name]}\0".encode())
+    files = tuple(sorted({*source.files, *added}))
+    return replace(source, files=files, sums=sums, digest=digest.hexdigest(), added=dict(added)) if added else source
 
 
 def none_named(default: Path) -> UsageError:

@@ -18,7 +18,7 @@ from vmlab.module.tree.wrapper import Call, Generated, WrapperReading, read_wrap
 from vmlab.settings import ModuleSettings
 
 _CONF = ("dkms.conf", "dkms.conf.in")
-_MOST_NAMED = 20
+ABOVE_THE_TREE = "above the tree that is copied: state it: tree = '..' in vmlab.toml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,7 @@ def describe(
     make = _make(stated, calls)
     plain = {name: fact.value for name, fact in make.items()}
     modules: list[Module] = []
+    outside: list[str] = []
     for call in calls:
         if call.directory in told.modules:
             modules += told.modules[call.directory]
@@ -63,6 +64,7 @@ def describe(
         reading = read_kbuild(tree, call.directory, make=plain, kernel=kernel)
         modules += reading.modules
         unclear += reading.uncertain
+        outside += reading.outside
     modules = _merged(modules, dkms.modules if dkms else [], is_sure=not unclear)
     sources = [file for module in modules for file in module.sources]
     declared, firmware = declared_in(tree, dict.fromkeys(sources or tree.source.files))
@@ -81,7 +83,7 @@ def describe(
         needs=_facts(stated, "needs"),
         patches=tuple(dkms.patches) if dkms else (),
         restrictions=tuple(dkms.restrictions) if dkms else (),
-        notes=_notes(dkms, wrapper, make),
+        notes=(*_notes(dkms, wrapper, make), *(f"{line}: is {ABOVE_THE_TREE}" for line in outside)),
         unclear=tuple(dict.fromkeys(unclear)),
     )
 

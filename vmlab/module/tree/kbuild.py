@@ -17,6 +17,7 @@ _OBJECTS = re.compile(r"(?:obj|subdir)-(?:m|y|\$\((?P<option>CONFIG_\w+)\))")
 _PARTS = re.compile(
     r"(?!(?:cc|as|ld|rust)flags-|(?:always|extra|hostprogs|userprogs|lib|clean|obj|subdir|subdir-ccflags)-)\S+-(?:objs|y|m)"
 )
+_ABOVE = re.compile(r"(?:\$[({](?:src|obj|M|PWD|CURDIR|KBUILD_EXTMOD)[)}]/|[=\s]|-I\s*)((?:\.\./?)+(?:/\.\.)*)")
 _SOURCES = (".c", ".S", ".rs")
 _MOST_DIRECTORIES = 200
 SOME_RELEASE = f"{UNKNOWN}release"
@@ -59,6 +60,7 @@ def read_kbuild(
         seen.add(current)
         made = read_lists(tree, current, make=make, kernel=kernel)
         reading.uncertain += made.uncertain
+        reading.outside += _outside(tree, current)
         found, below = _objects(tree, current, made, condition)
         reading.modules += found
         waiting += below
@@ -83,6 +85,18 @@ def read_lists(tree: TreeFiles, directory: str, *, make: Mapping[str, str], kern
     reader = MakefileReader(scope, read=tree.text, is_list=_is_asked, place=tree.place)
     path = tree.kbuild_file(directory)
     return reader.file(path) if path else reader.made
+
+
+def _outside(tree: TreeFiles, directory: str) -> list[str]:
+    """Return the lines of a Kbuild file that name files above the tree."""
+    depth = 0 if directory == "." else directory.count("/") + 1
+    path = tree.kbuild_file(directory)
+    lines = enumerate((tree.text(path) or "").splitlines(), start=1) if path else ()
+    return [
+        f"{tree.place(path)}:{number}: {line.strip()[:200]}"
+        for number, line in lines
+        if (found := _ABOVE.search(line[:1000])) is not None and found[1].count("..") > depth
+    ]
 
 
 def _is_asked(name: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vmlab.decode import read_toml
 from vmlab.errors import UsageError
-from vmlab.module.source import Source, read_source
+from vmlab.module.source import Source, read_source, with_added
 from vmlab.module.tree.describe import describe
 from vmlab.module.tree.description import Description
 from vmlab.module.tree.files import TreeFiles
@@ -35,6 +35,7 @@ def read_module(directory: Path, *, name: str = "", project: ModuleSettings = NO
     tree = tree_of(directory, stated)
     source = read_source(tree)
     within = directory.resolve().relative_to(tree.resolve()).as_posix()
+    source = with_added(source, added_files(stated))
     found = dataclasses.replace(source, within=within, stated=stated, module=name)
     require_named(found, described(found))
     return found
@@ -64,6 +65,35 @@ def stated_for(directory: Path, project: ModuleSettings) -> ModuleSettings:
     return project if inside else NOTHING_STATED
 
 
+def added_files(stated: ModuleSettings) -> dict[str, Path]:
+    """Return the files that the description adds to the tree; raises `UsageError` for one outside of its project."""
+    if stated.file is None:
+        return {}
+    folder, found = stated.file.parent, {}
+    for name, text in stated.files.items():
+        path = (folder / text).resolve()
+        if Path(text).is_absolute() or not path.is_relative_to(top_of(folder)) or not path.is_file():
+            raise UsageError(
+                f"{stated.origin('files')}.{name} must be a file in the project, given relative to {stated.file.name}, "
+                f"got {text!r}",
+                hint="download it, or copy it there",
+            )
+        found[name] = path
+    return found
+
+
+def needed_directories(stated: ModuleSettings) -> list[Path]:
+    """Return the directories of the other modules that a description needs."""
+    folder = stated.file.parent if stated.file is not None else Path()
+    return [(folder / text).resolve() for text in stated.needs]
+
+
+def top_of(folder: Path) -> Path:
+    """Return the top of the git repository that contains a directory; without one, the directory itself."""
+    above = [*_upwards(folder)]
+    return next((each for each in above if (each / ".git").exists()), folder).resolve()
+
+
 def tree_of(directory: Path, stated: ModuleSettings) -> Path:
     """Return the directory that is copied for a build of a module in a directory."""
     if not stated.tree or stated.file is None:
@@ -76,8 +106,7 @@ def tree_of(directory: Path, stated: ModuleSettings) -> Path:
             f"{where} must be a directory that contains {str(directory)!r}, got {stated.tree!r}",
             hint="give it relative to the file",
         )
-    top = [*_upwards(stated.file.parent)][-1].resolve()
-    if not tree.is_relative_to(top):
+    if not tree.is_relative_to(top_of(stated.file.parent)):
         raise UsageError(
             f"{where} must be in the repository or in the file's directory, got {str(tree)!r}",
             hint=f"move {stated.file.name} there",
