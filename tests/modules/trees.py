@@ -27,6 +27,7 @@ class Tree:
     parameters: tuple[str, ...] = ()
     firmware: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     unclear: str = ""
     """Beginning of the line that a shell or make must be asked about; empty if the files tell all."""
     builds: str = ""

@@ -12,6 +12,7 @@ from vmlab.errors import BuildError, HostError, UsageError, hides_frames
 from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.limits import Limits
 from vmlab.image.debug_symbols import obtain_vmlinux
+from vmlab.image.extra_packages import with_packages
 from vmlab.image.image import Image
 from vmlab.lab.facts import TargetFacts
 from vmlab.lab.freezer import Cargo, Freezer, Stage
@@ -29,7 +30,7 @@ from vmlab.module.steps import kernel_facts
 from vmlab.module.tree.confined import describe_confined
 from vmlab.module.tree.description import Description
 from vmlab.module.tree.files import TreeFiles
-from vmlab.module.tree.locate import needed_directories, read_module
+from vmlab.module.tree.locate import described, needed_directories, read_module
 from vmlab.settings import BuildPlace
 from vmlab.system.once import Once
 from vmlab.timing.series import TimingSource
@@ -174,18 +175,18 @@ class Testbed:
 
     def build_tree(self, source: Source, *, above: frozenset[Path] = frozenset()) -> BuiltTree:
         """Build the modules of a tree, and before it those of the trees that it needs; raises as `built`."""
-        where = self.build_place
+        where, image = self.build_place, self.build_image(source)
         needs = [self._need(source, directory, above) for directory in needed_directories(source.stated)]
         with contextlib.ExitStack() as stack:
 
             def begin() -> Place:
                 # Called only if the build is not in the store.
                 self.run.context.progress(f"{self.target.id}: building {source.name} ({where})")
-                return stack.enter_context(self.place())
+                return stack.enter_context(self.place(image))
 
             return build_tree(
                 source,
-                self.image,
+                image,
                 begin,
                 where,
                 self.run.store,
@@ -199,9 +200,23 @@ class Testbed:
 
         Raises `UsageError` and `BuildError` as a build does, before it compiles. Costs a fork if that place is a guest.
         """
-        with self.place() as place:
+        with self.place(self.build_image(source)) as place:
             place.put_tree(source, source.build_name)
             return describe_confined(TreeFiles(source), kernel_facts(self.image), place, name=source.build_name)
+
+    def build_image(self, source: Source) -> Image:
+        """Return the image with the tool root for a tree's build: the packages that its description names are added.
+
+        Costs a minute and network the first time. Raises `HostError` if modules are built in the guest, or if the
+        target is not made from packages.
+        """
+        names = [fact.value for fact in described(source, is_strict=False).packages]
+        if names and self.build_place is BuildPlace.GUEST:
+            raise HostError(
+                f"the packages {', '.join(names)} cannot be installed for a build in the guest, which has no network",
+                hint="use --vmlab-build host",
+            )
+        return with_packages(self.target.stock, self.image, names, self.run.context)
 
     def _need(self, source: Source, directory: Path, above: frozenset[Path]) -> Need:
         """Build a tree that another one needs."""
@@ -260,13 +275,16 @@ class Testbed:
         return Sandbox.OWN
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[Place]:
-        """Yield the target's compiler: on the host, or in a fork without a network if the build place is a guest."""
+    def place(self, image: Image | None = None) -> Iterator[Place]:
+        """Yield the target's compiler: on the host, or in a fork without a network if the build place is a guest.
+
+        `image` is one with another tool root, the default the target's own.
+        """
         with contextlib.ExitStack() as stack:
             if self.build_place is BuildPlace.GUEST:
                 place: Place = GuestPlace(stack.enter_context(self.fork(has_network=False)).guest)
             else:
-                place = HostPlace(self.image, sandbox=self._sandbox.made)
+                place = HostPlace(image or self.image, sandbox=self._sandbox.made)
             yield stack.enter_context(contextlib.closing(place))
 
     def vmlinux(self) -> Path:

@@ -104,7 +104,7 @@ def read_source(directory: Path) -> Source:
     if not directory.is_dir():
         raise UsageError(f"module directory {str(directory)!r} does not exist", hint="use --vmlab-module DIR")
     found = list(islice(_sources(directory), MOST_FILES + 1))
-    if not any(path.name in _BUILD_FILES for path in found):
+    if len(found) <= MOST_FILES and not any(path.name in _BUILD_FILES for path in found):
         raise UsageError(
             f"{str(directory)!r} has neither a Kbuild file nor a Makefile",
             hint="create a Kbuild file with `obj-m := NAME.o`",

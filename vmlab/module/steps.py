@@ -79,6 +79,11 @@ def prepare(description: Description, source: Source, kernel: KernelFacts, place
 
     Raises `BuildError` if one fails.
     """
+    if description.patches:
+        # patch(1) gives a file the owner of the old one, who has no number in the namespaces of a build.
+        name = shlex.quote(source.build_name)
+        own = f"cp -a --no-preserve=ownership {name} .vmlab-own && rm -rf {name} && mv .vmlab-own {name}"
+        place.run(own, timeout_s=timeout_s)
     log = [_patch(each, source, kernel, place, timeout_s=timeout_s) for each in description.patches]
     variables = dkms_variables(kernel.release, kernel.machine)
     setting = " ".join(f"{name}={shlex.quote(text)}" for name, text in variables.items())

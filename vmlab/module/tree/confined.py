@@ -84,14 +84,14 @@ def describe_confined(tree: TreeFiles, kernel: KernelFacts, place: Place, *, nam
     source = tree.source
     matches = _matcher(place)
     told = Told(matches=matches)
-    first = describe(tree, source.stated, within=source.within, kernel=kernel, told=told)
+    first = describe(tree, source.stated, within=source.within, kernel=kernel, told=told, is_strict=False)
     if not first.unclear:
         return first
     told = Told(dkms=_ask_dkms(tree, kernel, place, name), matches=matches)
-    second = describe(tree, source.stated, within=source.within, kernel=kernel, told=told)
+    second = describe(tree, source.stated, within=source.within, kernel=kernel, told=told, is_strict=False)
     calls = None if source.stated.source or not second.unclear else _ask_make(tree, place, kernel, name)
     told = Told(dkms=told.dkms, calls=calls or None, matches=matches)
-    third = describe(tree, source.stated, within=source.within, kernel=kernel, told=told)
+    third = describe(tree, source.stated, within=source.within, kernel=kernel, told=told, is_strict=False)
     make = {key: fact.value for key, fact in third.make.items()}
     modules = {
         fact.value: found
@@ -100,7 +100,7 @@ def describe_confined(tree: TreeFiles, kernel: KernelFacts, place: Place, *, nam
         and (found := _ask_kbuild(tree, place, kernel, fact.value, make)) is not None
     }
     told = Told(dkms=told.dkms, calls=told.calls, modules=modules, matches=matches)
-    return describe(tree, source.stated, within=source.within, kernel=kernel, told=told)
+    return describe(tree, source.stated, within=source.within, kernel=kernel, told=told, is_strict=False)
 
 
 def _matcher(place: Place) -> Matches:

@@ -39,18 +39,19 @@ def describe(
     within: str = ".",
     kernel: KernelFacts | None = None,
     told: Told | None = None,
+    is_strict: bool = True,
 ) -> Description:
     """Describe a tree, for one kernel if it is given.
 
     `within` is the directory that the user named, relative to the tree. `told` replaces what the tree's files leave
     unclear. Raises `UsageError` if there is no module, if it is not clear which directory has it, or for a dkms.conf
-    with a quote that is not closed.
+    with a quote that is not closed. Unless it `is_strict`, a directory in which no module is found is left to Kbuild.
     """
     told = told or Told()
     unclear: list[str] = []
     dkms = _read_dkms(tree, within, kernel, told, unclear)
     wrapper = _read_wrappers(tree, within, dkms, told)
-    calls = _calls(tree, within, stated, wrapper, dkms)
+    calls = _calls(tree, within, stated, wrapper, dkms, is_strict=is_strict)
     # A call that is not clear does not matter where the directory itself is clear.
     unclear += [] if calls and (stated.source or wrapper.calls) else wrapper.uncertain
     make = _make(stated, calls)
@@ -144,7 +145,13 @@ def _covers(directory: str, within: str) -> bool:
 
 
 def _calls(
-    tree: TreeFiles, within: str, stated: ModuleSettings, wrapper: WrapperReading, dkms: DkmsFacts | None
+    tree: TreeFiles,
+    within: str,
+    stated: ModuleSettings,
+    wrapper: WrapperReading,
+    dkms: DkmsFacts | None,
+    *,
+    is_strict: bool,
 ) -> list[Call]:
     if stated.source:
         known = {call.directory: call for call in wrapper.calls}
@@ -163,7 +170,8 @@ def _calls(
         named = [Call(directory=each, variables={}, origin="dkms.conf") for each in places if tree.kbuild_file(each)]
         if named:
             return named
-    return _search(tree, within, is_open=bool(wrapper.uncertain) or (dkms is None and bool(dkms_file(tree, within))))
+    is_open = not is_strict or bool(wrapper.uncertain) or (dkms is None and bool(dkms_file(tree, within)))
+    return _search(tree, within, is_open=is_open)
 
 
 def _has_objects(tree: TreeFiles, directory: str) -> bool:

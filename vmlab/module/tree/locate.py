@@ -41,9 +41,9 @@ def read_module(directory: Path, *, name: str = "", project: ModuleSettings = NO
     return found
 
 
-def described(source: Source) -> Description:
+def described(source: Source, *, is_strict: bool = True) -> Description:
     """Describe a tree that was read, without a kernel; raises as `describe`."""
-    return describe(TreeFiles(source), source.stated, within=source.within)
+    return describe(TreeFiles(source), source.stated, within=source.within, is_strict=is_strict)
 
 
 def require_named(source: Source, description: Description) -> None:

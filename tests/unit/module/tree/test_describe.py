@@ -29,6 +29,7 @@ def test_a_tree_is_described_as_its_table_says(tree: Tree) -> None:
     assert [parameter.name for parameter in found.declared] == list(tree.parameters)
     assert [fact.value for fact in found.firmware] == list(tree.firmware)
     assert [fact.value for fact in found.needs] == list(tree.needs)
+    assert [fact.value for fact in found.packages] == list(tree.packages)
     assert {module.condition for module in found.modules} == {tree.condition}
     assert found.unclear == ()
 
