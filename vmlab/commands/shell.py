@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from vmlab.commands.command_line import BUILDS, GUESTS, Commands
 from vmlab.commands.open_lab import open_lab
 from vmlab.errors import HostError, MachineLost, UsageError, nearest
-from vmlab.settings import Settings
+from vmlab.settings import Settings, split_module
 from vmlab.system.output import warn
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def add_commands(commands: Commands) -> None:
         settings=("catalogue", *(name for name in BUILDS if name != "module"), *GUESTS),
         is_mixed=False,
     )
-    shell.usage = "vmlab shell TARGET [--loaded DIR] [--booted] [--network] [SETTING ...] [--] [COMMAND ...]"
+    shell.usage = "vmlab shell TARGET [--loaded DIR[:NAME]] [--booted] [--network] [SETTING ...] [--] [COMMAND ...]"
     shell.add_argument("name", metavar="TARGET", help="a target, or the name of a kept guest: kept-4711")
-    shell.add_argument("--loaded", metavar="DIR", help="build the module in this directory and load it")
+    shell.add_argument("--loaded", metavar="DIR[:NAME]", help="build the module in this directory and load it")
     shell.add_argument("--booted", action="store_true", help="boot a guest instead of forking one")
     shell.add_argument(
         "--network",
@@ -64,7 +64,8 @@ def _shell(chosen: argparse.Namespace, settings: Settings) -> int:
             )
         return into_kept(open_lab(settings), chosen.name, command)
     if chosen.loaded is not None:
-        settings = dataclasses.replace(settings, module=Path(chosen.loaded).absolute())
+        directory, name = split_module(chosen.loaded)
+        settings = dataclasses.replace(settings, module=Path(directory).absolute(), module_name=name)
     return into_target(
         open_lab(settings), chosen.name, command, is_loaded=chosen.loaded is not None, is_booted=chosen.booted
     )

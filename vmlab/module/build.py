@@ -34,12 +34,12 @@ from vmlab.module.compiler import (
 )
 from vmlab.module.failure import build_failure, program_failure
 from vmlab.module.inspect import inspect_module, require_fit
-from vmlab.module.needs import Need, put_needs, take_symvers
-from vmlab.module.source import Source
+from vmlab.module.needs import Need, put_needs, symvers_of, take_symvers
+from vmlab.module.source import UNSAFE_NAME, Source
 from vmlab.module.steps import kernel_facts, prepare, require_allowed, why_empty
 from vmlab.module.tree.confined import describe_confined
 from vmlab.module.tree.describe import ABOVE_THE_TREE
-from vmlab.module.tree.description import Description
+from vmlab.module.tree.description import Description, Fact
 from vmlab.module.tree.files import TreeFiles
 from vmlab.settings import BuildPlace, CompilerPolicy, ModuleSettings
 from vmlab.store.store import Store, StoredObject
@@ -197,12 +197,11 @@ def _build(
     log = prepare(description, source, kernel, place, timeout_s=timeout_s)
     output = ""
     for number, directory in enumerate(description.sources):
+        _require_plain_directory(directory)
         name = posixpath.normpath(f"{source.build_name}/{directory.value}")
-        before = [
-            f"{BUILD_DIRECTORY}/{source.build_name}/{d.value}/Module.symvers" for d in description.sources[:number]
-        ]
+        exported = [*symbols, *symvers_of(source, description.sources[:number])]
         variables = {key: fact.value for key, fact in description.make.items()}
-        variables |= {"KBUILD_EXTRA_SYMBOLS": " ".join([*symbols, *before])} if symbols or before else {}
+        variables |= {"KBUILD_EXTRA_SYMBOLS": " ".join(exported)} if exported else {}
         # Some Kbuild files name their headers by $(PWD), the directory in which a user types `make`.
         where = f"cd {shlex.quote(name)} && "
         command = f"{where}{make_command(name, image.release, compiler, found, variables=variables)}"
@@ -233,6 +232,15 @@ def _build(
         warnings=_warnings(output),
         duration_s=duration_s,
     )
+
+
+def _require_plain_directory(directory: Fact[str]) -> None:
+    """Raise `BuildError` for a directory that make would take for several words."""
+    if UNSAFE_NAME.search(directory.value.replace("/", "")):
+        raise BuildError(
+            f"Kbuild cannot be called for a directory of this name: {directory.value!r} ({directory.origin})",
+            hint="rename it: letters, digits, `-`, `_` and `.`",
+        )
 
 
 def _hint_of(description: Description, message: str) -> str:

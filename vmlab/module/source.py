@@ -29,7 +29,7 @@ MOST_FILES = 20_000
 """Large modules outside of the kernel have a few thousand files; these are read in seconds."""
 # make splits words at blanks and interprets `:`, `=`, `#`, `$`, `%` and wildcards. Kbuild passes paths to `-Wp,`, which
 # splits at commas, and to a shell.
-_UNSAFE = re.compile(r"^-|[^\w.+@~^-]")
+UNSAFE_NAME = re.compile(r"^-|[^\w.+@~^-]")
 _ONLY_FILES = "only regular files, and links to files in the directory, can be sources"
 _BUILD_FILES = frozenset({"Kbuild", "Makefile", "makefile", "GNUmakefile", "dkms.conf", "dkms.conf.in"})
 _TAKEN = frozenset({"", ".names", ".vmlab", "source.tar"})
@@ -61,7 +61,7 @@ class Source:
     @property
     def build_name(self) -> str:
         """Name of the directory's copy for the build: the directory's name, changed only if make cannot handle it."""
-        name = _UNSAFE.sub("_", self.name)
+        name = UNSAFE_NAME.sub("_", self.name)
         return f"module_{name.strip('.')}" if name in _TAKEN else name
 
     @property

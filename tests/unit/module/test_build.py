@@ -372,3 +372,25 @@ def test_the_warnings_of_a_build_are_bounded(source: Source, store: Store) -> No
 
     assert len(warnings) == 1000
     assert max(map(len, warnings)) <= 500
+
+
+def test_a_directory_that_make_would_take_for_two_words_is_refused(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "fib" / "my src").mkdir(parents=True)
+    (tmp_path / "fib" / "my src" / "Kbuild").write_text("obj-m := fib.o\n")
+
+    with pytest.raises(BuildError, match="Kbuild cannot be called for a directory of this name: 'my src'"):
+        _build(read_source(tmp_path / "fib"), FakePlace(), store)
+
+
+def test_each_directory_gets_the_trees_variables_and_the_symbols_of_those_before(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "fib").mkdir()
+    call = "\tmake -C /x M=$(PWD)/{} EXTRA='-DA -DB'\n"
+    (tmp_path / "fib" / "Makefile").write_text(f"all:\n{call.format('a')}{call.format('b')}")
+    place = FakePlace(listing="fib/a/a.ko\0fib/b/fib.ko\0")
+
+    built = _build(read_source(tmp_path / "fib"), place, store)
+
+    first, second = (command for command in place.commands if " make " in command)
+    assert "M=/build/fib/a CC=gcc-12 EXTRA='-DA -DB' modules" in first
+    assert "KBUILD_EXTRA_SYMBOLS=/build/fib/a/Module.symvers modules" in second
+    assert (built.info.name, built.guest_path) == ("fib", "/build/fib/b/fib.ko")
