@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from vmlab.decode import read_toml
+from vmlab.decode import read_regular_file, read_toml
 from vmlab.errors import UsageError
 from vmlab.module.source import Source, read_source, with_added
 from vmlab.module.tree.describe import describe
@@ -18,6 +20,7 @@ from vmlab.settings.module import module_settings
 
 OWN_FILE = "vmlab.toml"
 _CONF = ("dkms.conf", "dkms.conf.in")
+_LARGEST_BYTES = 1 << 20
 _HIGHEST = 4
 """Number of directories above the user's that are looked at: src/linux/drivers/x/ is the deepest place seen."""
 
@@ -97,8 +100,7 @@ def top_of(folder: Path) -> Path:
 def tree_of(directory: Path, stated: ModuleSettings) -> Path:
     """Return the directory that is copied for a build of a module in a directory."""
     if not stated.tree or stated.file is None:
-        above = (folder for folder in _upwards(directory) if any((folder / name).is_file() for name in _CONF))
-        return next(above, directory)
+        return next((folder for folder in _upwards(directory) if _packages(folder, directory)), directory)
     tree = (stated.file.parent / stated.tree).resolve()
     where = stated.origin("tree")
     if not tree.is_dir() or not directory.resolve().is_relative_to(tree):
@@ -112,6 +114,23 @@ def tree_of(directory: Path, stated: ModuleSettings) -> Path:
             hint=f"move {stated.file.name} there",
         )
     return tree
+
+
+def _packages(folder: Path, directory: Path) -> bool:
+    """True if a directory has a dkms.conf that is for another one: it, or the Makefile beside it, names that one or the
+    first directory on the way to it."""
+    if not any((folder / name).is_file() for name in _CONF):
+        return False
+    inner = directory.absolute().relative_to(folder.absolute())
+    if not inner.parts:
+        return True
+    word = re.compile(rf"(?<![\w.-]){re.escape(inner.parts[0])}(?![\w.-])")
+    for name in (*_CONF, "Makefile", "Kbuild"):
+        with contextlib.suppress(OSError, UsageError):
+            content = read_regular_file(folder / name, largest_bytes=_LARGEST_BYTES)
+            if word.search(content.decode("utf-8", errors="replace")):
+                return True
+    return False
 
 
 def _upwards(directory: Path) -> Iterator[Path]:

@@ -60,6 +60,16 @@ def test_the_directory_of_the_sources_finds_the_dkms_conf_above_it() -> None:
     assert [fact.value for fact in described(source).sources] == ["src"]
 
 
+def test_a_dkms_conf_above_that_is_for_another_directory_is_not_the_tree(tmp_path: Path) -> None:
+    conf = "PACKAGE_NAME=fib\nBUILT_MODULE_LOCATION=src\n"
+    files = {"dkms.conf": conf, "src/a/Kbuild": "obj-m := a.o\n", "tests/b/Kbuild": "obj-m := b.o\n"}
+    repository = write_tree(tmp_path, files)
+    (repository / ".git").mkdir()
+
+    assert read_module(repository / "src" / "a").directory == repository
+    assert read_module(repository / "tests" / "b").directory == repository / "tests" / "b"
+
+
 def test_a_dkms_conf_that_a_package_installs_is_relative_to_the_tree(tmp_path: Path) -> None:
     conf = 'PACKAGE_NAME=fib\nMAKE="make driver"\nBUILT_MODULE_NAME=fib\nBUILT_MODULE_LOCATION=driver\n'
     files = {
