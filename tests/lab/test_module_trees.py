@@ -6,8 +6,12 @@ tests/modules/modules.toml has what is expected of each.
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 from modules.trees import Tree, known_trees
+from unit.module.tree.trees import write_tree
 
 from vmlab.errors import BuildError, GuestError
 from vmlab.guest.guest import Guest
@@ -95,3 +99,14 @@ def test_parameters_reach_the_module(shared_guest: Guest, vmlab_testbed: Testbed
     remove_with_needs(shared_guest, built)
 
     assert value == "two words\n"
+
+
+def test_firmware_of_the_tree_reaches_the_guest(guest: Guest, vmlab_testbed: Testbed, tmp_path: Path) -> None:
+    (tree,) = (tree for tree in _TREES if tree.name == "firmware")
+    shutil.copytree(tree.directory, tmp_path / "firmware")
+    write_tree(tmp_path / "firmware", {"vmlab.toml": 'firmware = "vmlab/none.bin"\n', "firmware/vmlab/none.bin": "x"})
+    (built,) = vmlab_testbed.build_tree(read_module(tmp_path / "firmware"))
+
+    insert(guest, built)
+
+    assert is_loaded(guest, "firmware")

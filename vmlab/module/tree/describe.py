@@ -18,7 +18,7 @@ from vmlab.module.tree.wrapper import Call, Generated, WrapperReading, read_wrap
 from vmlab.settings import ModuleSettings
 
 _CONF = ("dkms.conf", "dkms.conf.in")
-ABOVE_THE_TREE = "above the tree that is copied: state it: tree = '..' in vmlab.toml"
+ABOVE_THE_TREE = "names a directory above the tree that is copied; state it: tree = '..' in vmlab.toml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ def describe(
         needs=_facts(stated, "needs"),
         patches=tuple(dkms.patches) if dkms else (),
         restrictions=tuple(dkms.restrictions) if dkms else (),
-        notes=(*_notes(dkms, wrapper, make), *(f"{line}: is {ABOVE_THE_TREE}" for line in outside)),
+        notes=(*_notes(dkms, wrapper, make), *(f"{line} {ABOVE_THE_TREE}" for line in outside)),
         unclear=tuple(dict.fromkeys(unclear)),
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vmlab.errors import UsageError
 from vmlab.module.source import Source
+from vmlab.module.tree.describe import ABOVE_THE_TREE
 from vmlab.module.tree.description import Description
 
 _HEAD = """\
@@ -61,6 +62,8 @@ def starter_files(directory: Path, source: Source, description: Description) -> 
 
 def _settings(description: Description) -> str:
     lines = [_HEAD]
+    if any(note.endswith(ABOVE_THE_TREE) for note in description.notes):
+        lines.append('# tree = ".."  # a Kbuild file names a directory above this one: vmlab describe has its line')
     sources = [fact.value for fact in description.sources]
     lines.append(f"# source = {_text(sources if len(sources) > 1 else sources[0])}")
     lines += [f"# prepare = {_text([fact.value for fact in description.prepare])}"] if description.prepare else []

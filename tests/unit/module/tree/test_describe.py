@@ -83,6 +83,16 @@ def test_a_dkms_conf_that_a_package_installs_is_relative_to_the_tree(tmp_path: P
     assert [(module.location, module.name) for module in found.modules] == [("driver", "fib")]
 
 
+def test_a_directory_above_the_tree_is_noted_with_its_line(tmp_path: Path) -> None:
+    text = "obj-m := a.o\nEXTRA_CFLAGS += -I$(PWD)/../include\n"
+
+    (note,) = describe(tree_of(tmp_path, {"Makefile": text}), ModuleSettings()).notes
+    below = describe(tree_of(tmp_path, {"Makefile": "", "b/Makefile": text}), ModuleSettings())
+
+    assert note.startswith("Makefile:2: EXTRA_CFLAGS += -I$(PWD)/../include names a directory above the tree")
+    assert below.notes == ()
+
+
 def test_settings_take_precedence_over_the_files(tmp_path: Path) -> None:
     files = {
         "Makefile": "all: a.h\n\tmake -C /x M=$(PWD)/a A=1 B=1\na.h:\n\tfalse\n",
@@ -143,6 +153,20 @@ def test_a_stated_tree_must_contain_the_module_and_lie_in_the_repository(tmp_pat
         write_tree(repository / "a", {"vmlab.toml": f'tree = "{wrong}"\n'})
         with pytest.raises(UsageError, match="tree must be"):
             read_module(repository / "a")
+
+
+def test_a_stated_file_is_a_source_under_its_name_in_the_tree(tmp_path: Path) -> None:
+    files = {"m/Kbuild": "obj-m := a.o\n", "m/vmlab.toml": 'files = { "src/blob.o_shipped" = "../blob.o" }\n'}
+    write_tree(tmp_path, {**files, "blob.o": "one"})
+    (tmp_path / ".git").mkdir()
+
+    first = read_module(tmp_path / "m")
+    content, _ = first.read("src/blob.o_shipped")
+    (tmp_path / "blob.o").write_text("two")
+    second = read_module(tmp_path / "m")
+
+    assert content == b"one"
+    assert first.digest != second.digest
 
 
 def test_a_vmlab_toml_above_the_module_describes_it(tmp_path: Path) -> None:
