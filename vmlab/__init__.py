@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from vmlab.guest.guest import Guest as Guest
     from vmlab.guest.transport import Completed as Completed
     from vmlab.lab.testbed import Testbed as Testbed
-    from vmlab.module.build import Built as Built
+    from vmlab.module.built import Built as Built
+    from vmlab.module.built import BuiltTree as BuiltTree
     from vmlab.module.load import insert as insert
     from vmlab.module.load import is_loaded as is_loaded
     from vmlab.module.load import remove as remove
+    from vmlab.module.load import remove_with_needs as remove_with_needs
     from vmlab.timing.operation import Command as Command
     from vmlab.timing.operation import Ioctl as Ioctl
     from vmlab.timing.operation import Loop as Loop
@@ -57,8 +59,8 @@ _HOMES = {
     "vmlab.guest.guest": ("Guest",),
     "vmlab.guest.transport": ("Completed",),
     "vmlab.lab.testbed": ("Testbed",),
-    "vmlab.module.build": ("Built",),
-    "vmlab.module.load": ("insert", "is_loaded", "remove"),
+    "vmlab.module.built": ("Built", "BuiltTree"),
+    "vmlab.module.load": ("insert", "is_loaded", "remove", "remove_with_needs"),
     "vmlab.timing.operation": ("Command", "Ioctl", "Loop", "Read", "SeekRead", "SystemCall", "Write"),
     "vmlab.timing.series": ("Series", "TimingSource"),
     "vmlab.timing.stopwatch": ("Measurement", "Stopwatch"),

@@ -98,6 +98,7 @@ def test_each_test_has_a_guest_of_its_own(inner: Inner) -> None:
         ("guest", "forked ready"),
         ("guest, module", "forked built"),
         ("guest, loaded_module", "forked loaded"),
+        ("guest, modules", "forked built"),
         ("shared_guest", "forked ready"),
         ("shared_guest, loaded_module", "forked loaded"),
         ("booted_guest, module", "booted"),
@@ -116,6 +117,10 @@ def test_a_guest_starts_from_the_latest_snapshot_that_its_fixtures_ask_for(
             return None
 
         @pytest.fixture
+        def modules():
+            return None
+
+        @pytest.fixture
         def loaded_module(module):
             return None
 
@@ -124,6 +129,46 @@ def test_a_guest_starts_from_the_latest_snapshot_that_its_fixtures_ask_for(
         """
     )
     inner.run().assert_outcomes(passed=1)
+
+
+def test_a_test_with_parameters_loads_the_module_itself(inner: Inner) -> None:
+    inner.tests(
+        all="""
+        import pytest
+
+        @pytest.fixture
+        def loaded_module():
+            return None
+
+        @pytest.mark.module_parameters(limit=3)
+        def test_start(guest, loaded_module):
+            assert guest.succeed("start") == "forked built"
+        """
+    )
+
+    inner.run().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(("name", "outcome"), [("limit", "passed"), ("limt", "errors")])
+def test_a_parameter_that_the_module_lacks_is_an_error(inner: Inner, name: str, outcome: str) -> None:
+    inner.tests(
+        all=f"""
+        import pytest
+        from types import SimpleNamespace
+        from vmlab.plugin.fixtures import parameters_of
+
+        @pytest.fixture
+        def parameters(request):
+            info = SimpleNamespace(name="fib", parameters={{"limit": "int"}})
+            return parameters_of(request.node, SimpleNamespace(info=info))
+
+        @pytest.mark.module_parameters({name}=3)
+        def test_parameters(guest, parameters):
+            assert parameters == {{"limit": 3}}
+        """
+    )
+
+    inner.run().assert_outcomes(**{outcome: 1})
 
 
 def test_any_guest_is_a_booted_one_and_then_a_forked_one(inner: Inner) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from vmlab import (
     Built,
+    BuiltTree,
     Command,
     CommandHung,
     Completed,
@@ -86,6 +87,8 @@ def test_a_testbed_gives_guests(vmlab_testbed: Testbed) -> None:
     with vmlab_testbed.fork() as running:
         assert_type(running.guest, Guest)
     assert_type(vmlab_testbed.built(), Built)
+    assert_type(vmlab_testbed.built_tree(), BuiltTree)
+    assert_type(vmlab_testbed.built_tree()["fib"], Built)
 
 
 class Answering(FakeTransport):

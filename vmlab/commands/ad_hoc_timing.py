@@ -14,7 +14,7 @@ from vmlab.lab.freezer import Stage
 from vmlab.lab.interleaved import time_both
 from vmlab.lab.lab import Lab
 from vmlab.lab.timed import fork_timed, require_possible
-from vmlab.module.source import read_source
+from vmlab.module.tree.locate import read_module
 from vmlab.report.comparison import STATUS, print_comparison
 from vmlab.report.measurements import print_series
 from vmlab.timing.compare import Rules
@@ -64,7 +64,8 @@ def time_against(lab: Lab, before: Path, question: Question, rules: Rules, *, ou
     at = parse_operation(question.operation)
     modules = (before, lab.settings.module)
     for module in modules:
-        read_source(module)  # report a wrong directory before anything is built for the other
+        # Report a wrong directory before anything is built for the other.
+        read_module(module, project=lab.settings.stated)
     require_possible(lab.settings, lab.targets)
     both = [time_both(lab, modules, target, question.operation, at, question.sizes) for target in lab.targets]
     documents = [new_document(side) for side in zip(*both, strict=True)]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from vmlab.commands.command_line import BUILDS, GUESTS, Commands
 from vmlab.commands.open_lab import open_lab
 from vmlab.errors import HostError, MachineLost, UsageError, nearest
-from vmlab.settings import Settings
+from vmlab.settings import Settings, split_module
 from vmlab.system.output import is_terminal, warn
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ def add_commands(commands: Commands) -> None:
         settings=("catalogue", *(name for name in BUILDS if name != "module"), *GUESTS),
         is_mixed=False,
     )
-    shell.usage = "vmlab shell TARGET [--loaded DIR] [--booted] [--network] [SETTING ...] [--] [COMMAND ...]"
+    shell.usage = "vmlab shell TARGET [--loaded DIR[:NAME]] [--booted] [--network] [SETTING ...] [--] [COMMAND ...]"
     shell.add_argument("name", metavar="TARGET", help="a target, or the name of a kept guest: kept-4711")
-    shell.add_argument("--loaded", metavar="DIR", help="build the module in this directory and load it")
+    shell.add_argument("--loaded", metavar="DIR[:NAME]", help="build the module in this directory and load it")
     shell.add_argument("--booted", action="store_true", help="boot a guest instead of forking one")
     shell.add_argument(
         "--network",
@@ -76,13 +76,15 @@ def _shell(chosen: argparse.Namespace, settings: Settings) -> int:
 
 def _with_module(settings: Settings, text: str) -> Settings:
     """Return the settings with the directory of `--loaded` as the module; raises `UsageError` if it is none."""
-    directory = Path(text).absolute()
+    path, name = split_module(text)
+    directory = Path(path).absolute()
     if not directory.is_dir():
         if directory.exists():
             raise UsageError(f"--loaded {text!r} is a file, expected the module's directory", hint="use --loaded DIR")
         hint = nearest(directory.name, _directories_beside(directory))
         raise UsageError(f"--loaded {text!r}: no such directory", hint=hint if "?" in hint else "use --loaded DIR")
-    return dataclasses.replace(settings, module=directory, origin={**settings.origin, "module": "--loaded"})
+    origin = {**settings.origin, "module": "--loaded"}
+    return dataclasses.replace(settings, module=directory, module_name=name, origin=origin)
 
 
 def _directories_beside(path: Path) -> list[str]:

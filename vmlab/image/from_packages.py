@@ -60,6 +60,12 @@ def obtain_image(target: Target, context: Context) -> Image:
     return stored_image(target, stored)
 
 
+def base_of(target: Target, context: Context) -> StoredObject:
+    """Return the base root file system of the target's suite, from the store or built now (minutes, network)."""
+    recipe = load_recipe(target.suite.distribution)
+    return _obtain_base(target, recipe, base_inputs(target, recipe, resolve(target, recipe, context)), context)
+
+
 def base_inputs(target: Target, recipe: Recipe, resolution: Resolution) -> Mapping[str, Any]:
     return {
         "codename": target.suite.codename,

@@ -43,6 +43,8 @@ class Image:
     """root= arguments for the kernel command line."""
     cloud_image: str = ""
     """Name and digest of the publisher's image; empty if the image was built from packages."""
+    tools_digest: str = ""
+    """Digest of the tool root, if packages were added to it."""
     compiler: str = ""
     """First line of its compiler's `--version`, if a guest was asked during provisioning."""
 

@@ -116,7 +116,7 @@ class Freezer:
             "processor": processor_model(),
             "host_kernel": platform.release() if is_kvm else "",
             "kvm": dict(kvm_parameters()) if is_kvm else {},
-            "module": cargo.built.sha256 if cargo.built else "",
+            "module": cargo.built.fingerprint if cargo.built else "",
             "source": cargo.source.digest if cargo.source else "",
         }
 

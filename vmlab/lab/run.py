@@ -12,7 +12,8 @@ from vmlab.context import Context
 from vmlab.host.accelerator import qemu_version
 from vmlab.klog.rules import Rules, known_rules, known_splats_file, load_rules
 from vmlab.machine.accelerators import Accelerators
-from vmlab.module.source import Source, none_named, read_source
+from vmlab.module.source import Source, none_named
+from vmlab.module.tree.locate import read_module
 
 
 class Run:
@@ -32,10 +33,11 @@ class Run:
 
     @cached_property
     def source(self) -> Source:
-        """The module's sources; raises `UsageError` if there are none, or no module was named."""
-        if self.settings.origin["module"] == "default" and not self.settings.module.is_dir():
-            raise none_named(self.settings.module)
-        return read_source(self.settings.module)
+        """The sources of the module's tree; raises `UsageError` if there are none, or no module was named."""
+        settings = self.settings
+        if settings.origin["module"] == "default" and not settings.module.is_dir():
+            raise none_named(settings.module)
+        return read_module(settings.module, name=settings.module_name, project=settings.stated)
 
     @cached_property
     def rules(self) -> Rules:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vmlab.catalogue.target import Target
-from vmlab.errors import BuildError, HostError, hides_frames
+from vmlab.errors import BuildError, HostError, UsageError, hides_frames
 from vmlab.host.accelerator import Accelerator, Verdict
 from vmlab.host.limits import Limits
 from vmlab.image.debug_symbols import obtain_vmlinux
+from vmlab.image.extra_packages import with_packages
 from vmlab.image.image import Image
 from vmlab.lab.facts import TargetFacts
 from vmlab.lab.freezer import Cargo, Freezer, Stage
@@ -19,10 +20,17 @@ from vmlab.lab.machines import Machines, Running
 from vmlab.lab.rig import Rig
 from vmlab.lab.run import Run
 from vmlab.lab.snapshots import Snapshots
-from vmlab.module.build import Built, build_module, compile_program
+from vmlab.module.build import build_tree, compile_program
 from vmlab.module.build_root import GuestPlace, HostPlace, Place, default_sandbox, require_host_place
+from vmlab.module.built import Built, BuiltTree
+from vmlab.module.needs import Need
 from vmlab.module.sandbox import Sandbox
 from vmlab.module.source import Source
+from vmlab.module.steps import kernel_facts
+from vmlab.module.tree.confined import describe_confined
+from vmlab.module.tree.description import Description
+from vmlab.module.tree.files import TreeFiles
+from vmlab.module.tree.locate import described, needed_directories, read_module
 from vmlab.settings import BuildPlace
 from vmlab.system.once import Once
 from vmlab.timing.series import TimingSource
@@ -59,7 +67,7 @@ class Testbed:
         """Timing sources that were found not to count here."""
         self.losses: list[str] = []
         """Reasons for which the target's latest tests in a row lost their machines."""
-        self._built = Once[Built](BuildError)
+        self._built = Once[BuiltTree](BuildError)
         self._sandbox = Once[Sandbox](HostError)
 
     @property
@@ -131,44 +139,92 @@ class Testbed:
         """Return the cargo of a stage; builds the module for it. Raises `BuildError`, again at every later call."""
         if stage is Stage.READY:
             return Cargo()
-        return Cargo(stage=stage, source=self.run.source, built=self.built())
+        # Any module of the tree stands for it until one is loaded.
+        built = self.built() if stage is Stage.LOADED else self.built_already or self.built_tree().modules[-1]
+        return Cargo(stage=stage, source=self.run.source, built=built)
 
     def built(self) -> Built:
         """Return the module built for the target, built once per run or cached; costs a fork if built in a guest.
 
-        Raises `BuildError` if it does not compile or does not fit the kernel, again at every later call.
+        Raises `BuildError` if it does not compile or does not fit the kernel, again at every later call, and if the
+        tree makes several modules and none of them was named.
         """
+        return self.built_tree().chosen(self.run.source)
+
+    def built_tree(self) -> BuiltTree:
+        """Return all modules of the tree; raises and costs as `built`."""
         return self._built.obtain(self._build_own)
 
-    def _build_own(self) -> Built:
-        built = self.build(self.run.source)
-        self.rig.learn_build(built)
-        return built
+    def _build_own(self) -> BuiltTree:
+        tree = self.build_tree(self.run.source)
+        self.rig.learn_build(tree.modules[-1])
+        return tree
 
     @property
     def built_already(self) -> Built | None:
-        """The module that this run built for the target; None if it did not."""
-        return self._built.made
+        """The module that this run built for the target; None if it did not, or if none was named of several."""
+        made = self._built.made
+        try:
+            return made.chosen(self.run.source) if made is not None else None
+        except BuildError:
+            return None
 
     def build(self, source: Source) -> Built:
         """Build a module for the target from given sources, or take it from the cache; raises as `built`."""
-        where = self.build_place
+        return self.build_tree(source).chosen(source)
+
+    def build_tree(self, source: Source, *, above: frozenset[Path] = frozenset()) -> BuiltTree:
+        """Build the modules of a tree, and before it those of the trees that it needs; raises as `built`."""
+        where, image = self.build_place, self.build_image(source)
+        needs = [self._need(source, directory, above) for directory in needed_directories(source.stated)]
         with contextlib.ExitStack() as stack:
 
             def begin() -> Place:
                 # Called only if the build is not in the store.
                 self.run.context.progress(f"{self.target.id}: building {source.name} ({where})")
-                return stack.enter_context(self.place())
+                return stack.enter_context(self.place(image))
 
-            return build_module(
+            return build_tree(
                 source,
-                self.image,
+                image,
                 begin,
                 where,
                 self.run.store,
                 policy=self.run.settings.compiler,
                 timeout_s=self.limits.build_s,
+                needs=needs,
             )
+
+    def describe(self, source: Source) -> Description:
+        """Describe a tree for the target's kernel; what its files leave unclear is asked where modules are built.
+
+        Raises `UsageError` and `BuildError` as a build does, before it compiles. Costs a fork if that place is a guest.
+        """
+        with self.place(self.build_image(source)) as place:
+            place.put_tree(source, source.build_name)
+            return describe_confined(TreeFiles(source), kernel_facts(self.image), place, name=source.build_name)
+
+    def build_image(self, source: Source) -> Image:
+        """Return the image with the tool root for a tree's build: the packages that its description names are added.
+
+        Costs a minute and network the first time. Raises `HostError` if modules are built in the guest, or if the
+        target is not made from packages.
+        """
+        names = [fact.value for fact in described(source, is_strict=False).packages]
+        if names and self.build_place is BuildPlace.GUEST:
+            raise HostError(
+                f"the packages {', '.join(names)} cannot be installed for a build in the guest, which has no network",
+                hint="use --vmlab-build host",
+            )
+        return with_packages(self.target.stock, self.image, names, self.run.context)
+
+    def _need(self, source: Source, directory: Path, above: frozenset[Path]) -> Need:
+        """Build a tree that another one needs."""
+        own = source.directory.resolve()
+        if directory.resolve() in above | {own}:
+            raise UsageError(f"{str(directory)!r} needs itself", hint="remove it from `needs`")
+        found = read_module(directory)
+        return Need(source=found, tree=self.build_tree(found, above=above | {own}))
 
     def program(self, main: str, *, tree: Source | None = None) -> Path:
         """Compile a C program of the module's sources, or of `tree`, for the target's user space; the result is cached.
@@ -219,13 +275,16 @@ class Testbed:
         return Sandbox.OWN
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[Place]:
-        """Yield the target's compiler: on the host, or in a fork without a network if the build place is a guest."""
+    def place(self, image: Image | None = None) -> Iterator[Place]:
+        """Yield the target's compiler: on the host, or in a fork without a network if the build place is a guest.
+
+        `image` is one with another tool root, the default the target's own.
+        """
         with contextlib.ExitStack() as stack:
             if self.build_place is BuildPlace.GUEST:
                 place: Place = GuestPlace(stack.enter_context(self.fork(has_network=False)).guest)
             else:
-                place = HostPlace(self.image, sandbox=self._sandbox.made)
+                place = HostPlace(image or self.image, sandbox=self._sandbox.made)
             yield stack.enter_context(contextlib.closing(place))
 
     def vmlinux(self) -> Path:

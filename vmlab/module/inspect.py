@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,8 @@ _MACHINES = {Architecture.AMD64: "EM_X86_64", Architecture.ARM64: "EM_AARCH64"}
 _NAME = re.compile(r"\w{1,55}", re.ASCII)
 """KBUILD_MODNAME is a C identifier (scripts/Makefile.lib), and MODULE_NAME_LEN is 56 (include/linux/moduleparam.h). The
 name becomes a word in a root shell of the guest."""
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][\w-]{0,54}", re.ASCII)
+_MOST_NAMES = 200
 _LONGEST_SHOWN = 80
 
 
@@ -41,6 +43,18 @@ class ModuleInfo:
     """Architecture of its code, as named in elf.h: `EM_AARCH64`."""
     compilers: tuple[str, ...]
     """Compilers of all linked objects, as in `.comment`: `GCC: (Debian 12.2.0-14) 12.2.0`."""
+    depends: tuple[str, ...] = ()
+    """Modules whose symbols it uses, as modpost found them."""
+    softdeps: tuple[str, ...] = ()
+    """Modules that MODULE_SOFTDEP("pre: …") wants loaded before (modprobe.d(5))."""
+    firmware: tuple[str, ...] = ()
+    """Files that MODULE_FIRMWARE() names."""
+
+    @property
+    def loaded_before(self) -> tuple[str, ...]:
+        """Modules that are loaded before it, with underscores."""
+        names = (*self.depends, *self.softdeps)
+        return tuple(dict.fromkeys(name.replace("-", "_") for name in names))
 
     @property
     def release(self) -> str:
@@ -83,7 +97,26 @@ def inspect_module(path: Path) -> ModuleInfo:
         parameters=dict(value.partition(":")[::2] for key, value in pairs if key == "parmtype"),
         machine=str(elf["e_machine"]),
         compilers=tuple(sorted(set(_strings(sections[".comment"])))),
+        depends=_module_names(first.get("depends", "").split(",")),
+        softdeps=_module_names(_softdeps(value for key, value in pairs if key == "softdep")),
+        firmware=tuple(value for key, value in pairs if key == "firmware")[:_MOST_NAMES],
     )
+
+
+def _softdeps(values: Iterable[str]) -> Iterator[str]:
+    """Yield the modules of the `pre:` parts."""
+    for value in values:
+        is_before = False
+        for word in value.split():
+            if word in ("pre:", "post:"):
+                is_before = word == "pre:"
+            elif is_before:
+                yield word
+
+
+def _module_names(words: Iterable[str]) -> tuple[str, ...]:
+    """Return the words that can be a module's name: they become words of a root shell in the guest."""
+    return tuple(word for word in words if _FILE_NAME.fullmatch(word))[:_MOST_NAMES]
 
 
 def require_fit(

@@ -8,11 +8,12 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
 from vmlab.errors import UsageError
+from vmlab.settings import NOTHING_STATED, ModuleSettings
 from vmlab.system.beneath import NotTaken, kind_of, read_beneath
 
 # By-products of earlier builds in the user's tree are not sources: the digest must not depend on them.
@@ -28,9 +29,10 @@ MOST_FILES = 20_000
 """Large modules outside of the kernel have a few thousand files; these are read in seconds."""
 # make splits words at blanks and interprets `:`, `=`, `#`, `$`, `%` and wildcards. Kbuild passes paths to `-Wp,`, which
 # splits at commas, and to a shell.
-_UNSAFE = re.compile(r"^-|[^\w.+@~^-]")
+UNSAFE_NAME = re.compile(r"^-|[^\w.+@~^-]")
 _ONLY_FILES = "only regular files, and links to files in the directory, can be sources"
-_TAKEN = frozenset({"", ".names", "source.tar"})
+_BUILD_FILES = frozenset({"Kbuild", "Makefile", "makefile", "GNUmakefile", "dkms.conf", "dkms.conf.in"})
+_TAKEN = frozenset({"", ".names", ".vmlab", "source.tar"})
 """Invalid names: the empty one, and those of the lab's files beside the sources."""
 
 
@@ -43,6 +45,14 @@ class Source:
     sums: Mapping[str, str]
     """SHA-256 by file of its executable bits and content."""
     digest: str
+    within: str = "."
+    """Directory that the user named, relative to this one."""
+    stated: ModuleSettings = NOTHING_STATED
+    """The tree, as its user describes it."""
+    module: str = ""
+    """Name of the module that is tested, if the user named one."""
+    added: Mapping[str, Path] = field(default_factory=dict)
+    """Files of the host that are copied into the tree, by their name in it."""
 
     @property
     def name(self) -> str:
@@ -51,12 +61,27 @@ class Source:
     @property
     def build_name(self) -> str:
         """Name of the directory's copy for the build: the directory's name, changed only if make cannot handle it."""
-        name = _UNSAFE.sub("_", self.name)
+        name = UNSAFE_NAME.sub("_", self.name)
         return f"module_{name.strip('.')}" if name in _TAKEN else name
+
+    @property
+    def firmware(self) -> dict[str, Path]:
+        """Firmware that the description names and that the tree has, by its name for the kernel: the file lies at that
+        name in the tree, or below `firmware/`."""
+        found = {}
+        for name in self.stated.firmware:
+            file = next((each for each in (name, f"firmware/{name}") if each in self.sums), None)
+            if file is not None:
+                found[name] = self.added.get(file, self.directory / file)
+        return found
 
     def read(self, file: str) -> tuple[bytes, os.stat_result]:
         """Return the content and the status of a file of it. Raises `UsageError` if it is not what was hashed."""
-        content, status = _read(self.directory, file, largest_bytes=LARGEST_MIB * 2**20)
+        place = self.added.get(file)
+        if place is None:
+            content, status = _read(self.directory, file, largest_bytes=LARGEST_MIB * 2**20)
+        else:
+            content, status = _read(place.parent, place.name, largest_bytes=LARGEST_MIB * 2**20)
         if _sum(content, status.st_mode) != self.sums[file]:
             raise UsageError(f"{str(self.directory / file)!r} changed while it was used", hint="run the command again")
         return content, status
@@ -78,12 +103,13 @@ def read_source(directory: Path) -> Source:
     """Read the sources in a directory; raises `UsageError` when it has neither a Kbuild file nor a Makefile."""
     if not directory.is_dir():
         raise UsageError(f"module directory {str(directory)!r} does not exist", hint="use --vmlab-module DIR")
-    if not any((directory / name).is_file() for name in ("Kbuild", "Makefile")):
+    found = list(islice(_sources(directory), MOST_FILES + 1))
+    if len(found) <= MOST_FILES and not any(path.name in _BUILD_FILES for path in found):
         raise UsageError(
             f"{str(directory)!r} has neither a Kbuild file nor a Makefile",
             hint="create a Kbuild file with `obj-m := NAME.o`",
         )
-    return _gather(directory, list(islice(_sources(directory), MOST_FILES + 1)))
+    return _gather(directory, found)
 
 
 def _sources(directory: Path) -> Iterator[Path]:
@@ -101,6 +127,18 @@ def _sources(directory: Path) -> Iterator[Path]:
 def read_files(directory: Path, files: Sequence[str]) -> Source:
     """Read the given files of a directory, named relative to it; raises as `read_source`."""
     return _gather(directory, [directory / file for file in files])
+
+
+def with_added(source: Source, added: Mapping[str, Path]) -> Source:
+    """Return the sources with files of the host added or replaced; raises `UsageError` for one that is not a regular
+    file."""
+    sums, digest = dict(source.sums), hashlib.sha256(source.digest.encode())
+    for name, path in sorted(added.items()):
+        content, status = _read(path.parent, path.name, largest_bytes=LARGEST_MIB * 2**20)
+        sums[name] = _sum(content, status.st_mode)
+        digest.update(f"{name}\0{sums[name]}\0".encode())
+    files = tuple(sorted({*source.files, *added}))
+    return replace(source, files=files, sums=sums, digest=digest.hexdigest(), added=dict(added)) if added else source
 
 
 def none_named(default: Path) -> UsageError:

@@ -23,6 +23,7 @@ from vmlab.plugin.fixtures import (
     guest,
     loaded_module,
     module,
+    modules,
     one_processor,
     program,
     shared_guest,
@@ -33,7 +34,7 @@ from vmlab.plugin.fixtures import (
     vmlab_target,
     vmlab_testbed,
 )
-from vmlab.plugin.needs import NETWORK
+from vmlab.plugin.needs import NETWORK, PARAMETERS
 from vmlab.plugin.perf import perf_access
 from vmlab.plugin.timing import MARKER, NO_PLACE, room_on_the_host, series, stopwatch, timed_guest, vmlab_timed
 from vmlab.settings import SETTINGS, check_environment
@@ -45,6 +46,7 @@ __all__ = [
     "guest",
     "loaded_module",
     "module",
+    "modules",
     "one_processor",
     "perf_access",
     "program",
@@ -91,6 +93,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         f"{NETWORK}: The test's guest has a network: it reaches the host's 127.0.0.1 and all that the host reaches.",
+    )
+    config.addinivalue_line(
+        "markers",
+        f"{PARAMETERS}(name=value): The fixture loaded_module loads the module with these parameters.",
     )
     config.addinivalue_line("markers", "slow: The test takes minutes; it runs with `nox -s soak`, not in the matrix.")
     if _is_asked(config) or _is_a_project(config):
@@ -338,7 +344,9 @@ def _is_a_project(config: pytest.Config) -> bool:
     path = config.rootpath / "pyproject.toml"
     try:
         # Neither a FIFO without a writer nor a link to a device ends a read.
-        return path.is_file() and "[tool.vmlab]" in path.read_text(encoding="utf-8")
+        return (config.rootpath / "vmlab.toml").is_file() or (
+            path.is_file() and "[tool.vmlab]" in path.read_text(encoding="utf-8")
+        )
     except (OSError, ValueError):
         return False
 

@@ -10,7 +10,8 @@ The guest
   any_guest       the test runs twice: on a booted guest, and on a forked one
 Its contents
   module          the module, built for the target; its sources and the .ko are in /build of a forked guest
-  loaded_module   the module, loaded in the guest that the test uses
+  modules         all modules of the tree, by name
+  loaded_module   the module, loaded in the guest that the test uses, with the parameters of `module_parameters`
   program         compiles a C program and copies it into the guest that the test uses
   perf_access     sets the permissions of perf in the guest that the test uses (in `perf.py`)
   one_processor   reduces an emulated guest to one processor, for tests that patch the running kernel
@@ -34,7 +35,7 @@ import pytest
 
 from vmlab.errors import hides_frames
 from vmlab.plugin.current import session_of
-from vmlab.plugin.needs import GUESTS, has_network
+from vmlab.plugin.needs import GUESTS, PARAMETERS, has_network
 
 if TYPE_CHECKING:
     from vmlab.catalogue.target import Target
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from vmlab.lab.machines import Running
     from vmlab.lab.testbed import Testbed
     from vmlab.module.build import Built
+    from vmlab.module.built import BuiltTree
     from vmlab.plugin.shared import SharedGuest
 
 __tracebackhide__ = hides_frames
@@ -145,20 +147,33 @@ def module(vmlab_testbed: Testbed) -> Built:
 
 
 @pytest.fixture
-def loaded_module(request: pytest.FixtureRequest, module: Built) -> Built:
-    """The module, loaded with its default parameters in the guest that the test uses, by default `guest`. A kernel
-    report during the load fails the test. Scope: test. Cost: none in a fork, an `insmod` in other guests."""
-    from vmlab.errors import ModuleError
-    from vmlab.module.load import insert, is_loaded
+def modules(vmlab_testbed: Testbed) -> BuiltTree:
+    """All modules of the tree of --vmlab-module, built for the target: `modules["xoro"]` is one, and `insert` of
+    `vmlab` loads it. Scope: test, one build per target. Cost: as `module`."""
+    return vmlab_testbed.built_tree()
 
-    where = used_guest(request)
-    if not is_loaded(where, module.info.name):
-        try:
-            insert(where, module)
-        except ModuleError as error:
-            session_of(request.config).mark_dirty(request.node, error.message, where)
-            raise
-    return module
+
+@pytest.fixture
+def loaded_module(request: pytest.FixtureRequest, module: Built) -> Iterator[Built]:
+    """The module, loaded in the guest that the test uses, by default `guest`, with the parameters of the marker
+    `module_parameters`, and after the modules that it needs. A kernel report during the load fails the test. Scope:
+    test. Cost: none in a fork, an `insmod` in other guests and with the marker."""
+    from vmlab.errors import ModuleError
+    from vmlab.module.load import insert, is_loaded, remove_with_needs
+
+    where, parameters = used_guest(request), parameters_of(request.node, module)
+    try:
+        if parameters:
+            remove_with_needs(where, module)
+        if not is_loaded(where, module.info.name):
+            insert(where, module, parameters)
+    except ModuleError as error:
+        session_of(request.config).mark_dirty(request.node, error.message, where)
+        raise
+    yield module
+    if parameters and "shared_guest" in request.fixturenames:
+        # The next test gets the module without these parameters.
+        session_of(request.config).mark_dirty(request.node, "loaded with parameters", where, is_meant=True)
 
 
 @pytest.fixture
@@ -197,7 +212,26 @@ def stage_for(request: pytest.FixtureRequest) -> Stage:
     from vmlab.lab.freezer import Stage
 
     names = request.fixturenames
-    return Stage.LOADED if "loaded_module" in names else Stage.BUILT if "module" in names else Stage.READY
+    if "loaded_module" in names and request.node.get_closest_marker(PARAMETERS) is None:
+        return Stage.LOADED
+    return Stage.BUILT if {"loaded_module", "module", "modules"} & set(names) else Stage.READY
+
+
+def parameters_of(item: pytest.Item, module: Built) -> dict[str, object]:
+    """Return the parameters of a test's marker `module_parameters`.
+
+    Raises `UsageError` for one that the module does not have, which the kernel would ignore.
+    """
+    from vmlab.errors import UsageError, nearest
+
+    found: dict[str, object] = {}
+    for marker in reversed(list(item.iter_markers(PARAMETERS))):
+        found |= marker.kwargs
+    for name in found:
+        if name not in module.info.parameters:
+            hint = nearest(name, module.info.parameters)
+            raise UsageError(f"@pytest.mark.module_parameters: {module.info.name} has no parameter {name!r}", hint=hint)
+    return found
 
 
 def used_guest(request: pytest.FixtureRequest) -> Guest:

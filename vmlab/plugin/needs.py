@@ -15,7 +15,10 @@ GUESTS = ("timed_guest", "guest", "any_guest", "booted_guest", "shared_guest")
 """Fixtures that return a guest. If a test uses several, `loaded_module` and `program` use the first in this order."""
 NETWORK = "network"
 """Marker of a test whose guest has a network."""
-_NEED_AN_IMAGE = (*GUESTS, "module", "program", "perf_access")
+PARAMETERS = "module_parameters"
+"""Marker with the parameters that `loaded_module` loads the module with."""
+_MODULES = ("module", "modules")
+_NEED_AN_IMAGE = (*GUESTS, *_MODULES, "program", "perf_access")
 """Fixtures that need a target's image; other fixtures of the plugin need it through one of these."""
 
 
@@ -40,7 +43,11 @@ def targets_with_an_image(items: Iterable[pytest.Item]) -> tuple[Target, ...]:
 
 def needs_the_module(items: Iterable[pytest.Item]) -> bool:
     """True if any of the tests builds the module."""
-    return any(_will_run(item) and _is_ours(item, "module") for item in items if target_of_item(item) is not None)
+    return any(
+        _will_run(item) and any(_is_ours(item, name) for name in _MODULES)
+        for item in items
+        if target_of_item(item) is not None
+    )
 
 
 def has_network(item: pytest.Item) -> bool | None:

@@ -216,11 +216,12 @@ class GuestSession:
         if target is not None and len(lost) >= _MOST_LOST:
             raise GivenUp(f"{target.id} is broken: {_MOST_LOST} tests in a row lost their machine; first: {lost[0]}")
 
-    def mark_dirty(self, item: pytest.Item, why: str, guest: Guest | None = None) -> None:
-        """Mark a test's shared guests dirty, or only `guest`: the next test gets a fresh fork."""
+    def mark_dirty(self, item: pytest.Item, why: str, guest: Guest | None = None, *, is_meant: bool = False) -> None:
+        """Mark a test's shared guests dirty, or only `guest`: the next test gets a fresh fork. `is_meant` marks dirt
+        that is no fault of the target."""
         for lent_guest, lent in _lent_to(item).items():
             if lent.shared is not None and guest in (None, lent_guest):
-                lent.shared.mark_dirty(why)
+                lent.shared.mark_dirty(why, is_meant=is_meant)
 
     def has_failed(self, item: pytest.Item) -> bool:
         return item.stash.get(_FAILED, False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Settings: default < `[tool.vmlab]` in pyproject.toml < environment < option.
+"""Settings: default < `[tool.vmlab]` in pyproject.toml, or vmlab.toml < environment < option.
 
 A setting is declared once, in `table.py`. Its option (`--vmlab-accel`), its environment variable (`VMLAB_ACCEL`), its
 key (`accel`), its help and its check all come from the declaration, and every value remembers where it came from.
@@ -10,6 +10,10 @@ or the lock.
 from vmlab.settings.load import Settings as Settings
 from vmlab.settings.load import check_environment as check_environment
 from vmlab.settings.load import load_settings as load_settings
+from vmlab.settings.load import split_module as split_module
+from vmlab.settings.module import MODULE_KEYS as MODULE_KEYS
+from vmlab.settings.module import NOTHING_STATED as NOTHING_STATED
+from vmlab.settings.module import ModuleSettings as ModuleSettings
 from vmlab.settings.parse import MOST_SHARDS as MOST_SHARDS
 from vmlab.settings.parse import without_password as without_password
 from vmlab.settings.table import SETTINGS as SETTINGS

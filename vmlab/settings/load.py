@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vmlab.errors import UsageError, nearest
+from vmlab.settings.module import NOTHING_STATED, ModuleSettings
 from vmlab.settings.parse import PATHS, Invalid, without_password
+from vmlab.settings.project import FILES, Project, read_project
 from vmlab.settings.table import SETTINGS, Setting
 from vmlab.settings.words import (
     AcceleratorChoice,
@@ -22,6 +25,7 @@ from vmlab.settings.words import (
 )
 
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
+_MODULE_NAME = re.compile(r"[\w-]{1,55}", re.ASCII)
 _LISTING = "vmlab targets --help"
 
 
@@ -31,6 +35,10 @@ class Settings:
 
     target: str
     module: Path
+    module_name: str = ""
+    """Name of one module, for a directory that makes several: NAME of --vmlab-module DIR:NAME."""
+    stated: ModuleSettings = NOTHING_STATED
+    """The module's tree, as the project's file describes it."""
     accel: AcceleratorChoice
     build: BuildPlace
     compiler: CompilerPolicy
@@ -69,7 +77,8 @@ def load_settings(
     since it comes with a repository that its user may only have entered.
     """
     given: dict[str, tuple[str, str]] = {s.name: (s.default, "default") for s in SETTINGS}
-    given |= _from_project(directory)
+    project = read_project(directory)
+    given |= {name: (text, _name_of(project)) for name, text in project.texts.items()}
     given |= _from_environment(os.environ if environment is None else environment)
     given |= {
         name: (text, _BY_NAME[name].option) for name, text in options.items() if text is not None and name in _BY_NAME
@@ -77,9 +86,24 @@ def load_settings(
     values: dict[str, Any] = {}
     for name, (text, origin) in given.items():
         setting = _BY_NAME[name]
-        is_relative = text and setting.parse in PATHS and origin in ("default", _PROJECT)
-        values[name] = _parsed(setting, text, origin, str(directory / text) if is_relative else text)
-    return Settings(**values, origin={name: origin for name, (_, origin) in given.items()})
+        is_relative = text and setting.parse in PATHS and origin in ("default", *FILES)
+        whole = str(directory / text) if is_relative else text
+        if name == "module":
+            whole, values["module_name"] = split_module(whole)
+        values[name] = _parsed(setting, text, origin, whole)
+    return Settings(**values, stated=project.module, origin={name: origin for name, (_, origin) in given.items()})
+
+
+def split_module(text: str) -> tuple[str, str]:
+    """Split `DIR:NAME` into the directory and the module's name; the name is empty for `DIR` alone, and for a directory
+    that has a colon in its name."""
+    directory, colon, name = text.rpartition(":")
+    is_named = colon and directory and _MODULE_NAME.fullmatch(name) and not Path(text).expanduser().exists()
+    return (directory, name) if is_named else (text, "")
+
+
+def _name_of(project: Project) -> str:
+    return project.file.name if project.file is not None else ""
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
@@ -92,46 +116,14 @@ def _parsed(setting: Setting, text: str, origin: str, value: str) -> Any:
     try:
         return setting.parse(value)
     except Invalid as error:
-        where = {_PROJECT: f"{origin}: {setting.name}", "default": f"the default of {setting.option}"}.get(
-            origin, origin
-        )
+        where = f"{origin}: {setting.name}" if origin in FILES else origin
+        where = f"the default of {setting.option}" if origin == "default" else where
         hint = f"use {setting.option}, or change {_SOURCES}" if origin == "default" else error.hint
         raise UsageError(f"{where} {error}, got {without_password(text)!r}", hint=hint) from None
 
 
-_PROJECT = "pyproject.toml"
 _SOURCES = "XDG_CACHE_HOME, HOME or the working directory"
 """Sources of the paths among the defaults."""
-
-
-def _from_project(directory: Path) -> dict[str, tuple[str, str]]:
-    from vmlab.decode import read_toml  # a pytest run without guests never needs it
-
-    path = directory / _PROJECT
-    if not path.is_file():
-        return {}
-    tool = read_toml(path).get("tool", {})
-    table = tool.get("vmlab", {}) if isinstance(tool, dict) else {}
-    if not isinstance(table, dict):
-        raise UsageError(f"{path}: tool.vmlab must be a table, got {table!r}", hint="write `[tool.vmlab]` once")
-    for name in table:
-        if name not in _BY_NAME:
-            hint = nearest(name, _BY_NAME, listing=_LISTING)
-            raise UsageError(f"{path}: [tool.vmlab] {name}: unknown key", hint=hint)
-        if _BY_NAME[name].is_personal:
-            setting = _BY_NAME[name]
-            raise UsageError(
-                f"{path}: [tool.vmlab] {name}: a project may not set this, because it decides what is "
-                "trusted or removed outside of the project",
-                hint=f"if you want it, use {setting.option} {setting.metavar} or {setting.variable}",
-            )
-    report = Path(_as_text(table.get("report", "")))
-    if report.is_absolute() or ".." in report.parts or str(report).startswith("~"):
-        raise UsageError(
-            f"{path}: [tool.vmlab] report: a project's report must be below its directory, got {str(report)!r}",
-            hint="use --vmlab-report DIR or VMLAB_REPORT",
-        )
-    return {name: (_as_text(value), _PROJECT) for name, value in table.items()}
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -145,7 +137,3 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[str, st
             raise UsageError(f"{variable}: unknown environment variable", hint=hint)
         found[name] = (text, variable)
     return found
-
-
-def _as_text(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -60,8 +60,9 @@ SETTINGS: tuple[Setting, ...] = (
         name="module",
         default="fibdrv",
         parse=path,
-        metavar="DIR",
-        help="directory with the module's Kbuild file or Makefile",
+        metavar="DIR[:NAME]",
+        help="directory with the module's Kbuild file, Makefile or dkms.conf, and the name of one module if it makes "
+        "several",
     ),
     Setting(
         name="accel",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def _every_file_is_a_module(monkeypatch: pytest.MonkeyPatch) -> None:
         machine="EM_X86_64",
         compilers=("GCC: (Debian 12.2.0-14) 12.2.0",),
     )
-    monkeypatch.setattr(build, "inspect_module", lambda _: info)
+    monkeypatch.setattr(build, "inspect_module", lambda path: replace(info, name=path.stem.replace("-", "_")))
 
 
 def _build(source: Source, place: FakePlace, store: Store, *, policy: CompilerPolicy = CompilerPolicy.REFUSE) -> Built:
@@ -132,7 +133,7 @@ def test_a_kernel_that_clang_built_gets_a_module_built_by_llvm(
 
     built = _build(source, place, store, policy=CompilerPolicy.WAIVE)
 
-    command = f"make -j2 -C /lib/modules/{_RELEASE}/build M=/build/fib {tools} modules"
+    command = f"cd fib && make -j2 -C /lib/modules/{_RELEASE}/build M=/build/fib {tools} modules"
     assert command in place.commands
     assert (built.compiler.name, built.match) == (name, Match.SAME)
 
@@ -231,7 +232,7 @@ def test_a_failed_build_is_not_cached(source: Source, store: Store) -> None:
     ("listing", "words"),
     [
         ("", "made no .ko file"),
-        ("fib/one.ko\0fib/two.ko\0", "makes several modules: one.ko, two.ko"),
+        ("fib/one.ko\0fib/two.ko\0", "makes several modules: one, two"),
     ],
 )
 def test_which_module_came_out_must_be_clear(source: Source, store: Store, listing: str, words: str) -> None:
@@ -371,3 +372,25 @@ def test_the_warnings_of_a_build_are_bounded(source: Source, store: Store) -> No
 
     assert len(warnings) == 1000
     assert max(map(len, warnings)) <= 500
+
+
+def test_a_directory_that_make_would_take_for_two_words_is_refused(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "fib" / "my src").mkdir(parents=True)
+    (tmp_path / "fib" / "my src" / "Kbuild").write_text("obj-m := fib.o\n")
+
+    with pytest.raises(BuildError, match="Kbuild cannot be called for a directory of this name: 'my src'"):
+        _build(read_source(tmp_path / "fib"), FakePlace(), store)
+
+
+def test_each_directory_gets_the_trees_variables_and_the_symbols_of_those_before(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "fib").mkdir()
+    call = "\tmake -C /x M=$(PWD)/{} EXTRA='-DA -DB'\n"
+    (tmp_path / "fib" / "Makefile").write_text(f"all:\n{call.format('a')}{call.format('b')}")
+    place = FakePlace(listing="fib/a/a.ko\0fib/b/fib.ko\0")
+
+    built = _build(read_source(tmp_path / "fib"), place, store)
+
+    first, second = (command for command in place.commands if " make " in command)
+    assert "M=/build/fib/a CC=gcc-12 EXTRA='-DA -DB' modules" in first
+    assert "KBUILD_EXTRA_SYMBOLS=/build/fib/a/Module.symvers modules" in second
+    assert (built.info.name, built.guest_path) == ("fib", "/build/fib/b/fib.ko")

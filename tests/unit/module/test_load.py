@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from vmlab.guest.transport import Completed
 from vmlab.module.build import Built
 from vmlab.module.compiler import Match, parse_compiler
 from vmlab.module.inspect import ModuleInfo
-from vmlab.module.load import insert, remove
+from vmlab.module.load import insert, remove, remove_with_needs
 from vmlab.settings import BuildPlace
 
 _GCC = parse_compiler("gcc-12 (Debian 12.2.0-14) 12.2.0")
@@ -109,3 +110,79 @@ def test_a_module_that_stays_is_told_by_the_last_line_of_rmmod() -> None:
         remove(kernel.guest(), "fib")
 
     assert caught.value.message == "fib does not unload: rmmod: ERROR: Module fib is in use by: fab"
+
+
+class _Loader:
+    """A guest that loads every module, and remembers the commands that load and unload."""
+
+    def __init__(self, *, missing: str = "") -> None:
+        self.commands: list[str] = []
+        self._missing = missing
+        self._loaded: set[str] = set()
+        words = ("insmod", "rmmod", "modprobe", "grep")
+        shell = {"echo": self._shell, "export": self._shell}
+        self.transport = FakeTransport({**shell, **dict.fromkeys(words, self._answer)})
+
+    def _answer(self, command: str) -> Completed:
+        words = shlex.split(command)
+        name = words[-1] if words[0] != "insmod" else Path(words[1]).stem
+        if words[0] == "grep":
+            return completed(command, status=int(words[2].strip("^ ") not in self._loaded))
+        self.commands.append(command)
+        if words[0] == "rmmod":
+            self._loaded.discard(name)
+        elif name != self._missing:
+            self._loaded.add(name)
+        status = int(name == self._missing)
+        return completed(command, status=status, stderr=f"modprobe: FATAL: Module {name} not found\n" * status)
+
+    def _shell(self, command: str) -> str:
+        return "0\n6,0,0,-;Linux version 6.1.0\n" if "LC_ALL" in command else ""
+
+
+def _named(built: Built, name: str, *depends: str, needs: tuple[Built, ...] = ()) -> Built:
+    return replace(
+        built,
+        guest_path=f"/build/fib/{name}.ko",
+        info=replace(built.info, name=name, depends=depends),
+        needs=needs,
+        kernel_modules=tuple(each for each in depends if each not in {need.info.name for need in needs}),
+    )
+
+
+def test_a_module_is_loaded_after_the_trees_and_the_kernels_own_and_unloaded_before(built: Built) -> None:
+    loader = _Loader()
+    bus = replace(_named(built, "bus", "crc7"), parameters={"limit": "3"})
+    driver = _named(built, "driver", "bus", "usbcore", needs=(bus,))
+    lab = guest(loader.transport)
+
+    insert(lab, driver, {"mode": "two words"})
+    remove_with_needs(lab, driver)
+
+    assert loader.commands == [
+        "modprobe crc7",
+        "insmod /build/fib/bus.ko limit=3",
+        "modprobe usbcore",
+        "insmod /build/fib/driver.ko 'mode=\"two words\"'",
+        "rmmod driver",
+        "rmmod bus",
+    ]
+
+
+def test_a_module_of_the_kernel_that_is_missing_is_named(built: Built) -> None:
+    loader = _Loader(missing="usbcore")
+
+    with pytest.raises(GuestError) as caught:
+        insert(guest(loader.transport), _named(built, "driver", "usbcore"))
+
+    words = "driver does not load: it depends on the kernel's module usbcore: modprobe: FATAL: Module usbcore not found"
+    assert caught.value.message == words
+
+
+def test_a_soft_dependency_may_be_missing(built: Built) -> None:
+    loader = _Loader(missing="uhid")
+    soft = replace(_named(built, "driver"), kernel_modules=("uhid",))
+
+    insert(guest(loader.transport), soft)
+
+    assert loader.commands == ["modprobe uhid", "insmod /build/fib/driver.ko"]

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Unit tests: no QEMU, run in seconds."""
