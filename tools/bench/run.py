@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+import api_map
 import arithmetic
 import classifier
 import comparison
@@ -38,6 +39,7 @@ LIMITS: tuple[Limit, ...] = (
     *explain.LIMITS,
     *reading.LIMITS,
     *arithmetic.LIMITS,
+    *api_map.LIMITS,
     *virtme.LIMITS,
 )
 RESULT = Path("build/bench.json")

@@ -137,7 +137,8 @@ def _without_map(reason: BuildReason, tree: Tree) -> Verdict | None:
 
 def _carriage_returns(reason: BuildReason, tree: Tree) -> str:
     """Name the script or Makefile whose lines end with CRLF; empty if none does."""
-    named = [file for file in tree.files if re.search(rf"(?:^|[\s/]){re.escape(file)}:", reason.text)]
+    words = {word.rstrip(":") for word in reason.text.split()}
+    named = [file for file in tree.files if file in words]
     for file in sorted(named or filter(_MAKES_FILES.search, tree.files)):
         if "\r\n" in tree.read(file):
             return f"the lines of {file} end with CRLF"
