@@ -23,6 +23,8 @@ from vmlab.api.rows import Kind
 
 Facts = dict[tuple[str, str], str]
 """Values by name and kind."""
+MENTIONED = "?"
+"""Kind of a name that the headers' code has, for `apimap.merge`; not in the map."""
 _KERNEL = re.compile(r"(?:boot/vmlinuz-|usr/lib/modules/[^/]+/vmlinuz$)")
 _MODULE = re.compile(r"lib/modules/[^/]+/kernel/(?P<path>.*)\.ko(?P<xz>\.xz)?$")
 _HEADER = re.compile(
@@ -130,6 +132,9 @@ def _parsed(kernel: bytes, batch: _Batch, known: Names) -> Facts:
             _merge(facts, part.get())
     if batch.headers:
         known = names_in(facts)
+        declared = {name for name, kind in facts if kind in (Kind.HEADER, Kind.MACRO, Kind.CONSTANT)}
+        for name, kind in [key for key in facts if key[1] == MENTIONED and key[0] in declared]:
+            del facts[name, kind]
     _state.update(base=base, known=known)
     with fork.Pool(cores) as pool:
         pending = [pool.apply_async(_modules, (batch.modules[n::8],)) for n in range(8)]
@@ -218,7 +223,7 @@ def _headers(files: Iterable[tuple[str, bytes]]) -> Facts:
 
 
 def _of_header(path: str, found: Declared) -> Facts:
-    facts: Facts = {(path, Kind.FILE): ""}
+    facts: Facts = {(path, Kind.FILE): ""} | {(name, MENTIONED): "" for name in found.mentioned}
     for name, shown in found.prototypes.items():
         facts[name, Kind.PROTOTYPE] = f"~{shown}"
         facts[name, Kind.HEADER] = f"{'i' if name in found.inlines else 'e'}:{path}"

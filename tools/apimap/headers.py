@@ -19,9 +19,10 @@ _TYPE = re.compile(r"\b(struct|union|enum)\s+([A-Za-z_]\w*)\s*$")
 _TYPEDEF = re.compile(
     r"\btypedef\b[^;]*?(?:\(\s*\*\s*(\w+)\s*\)\s*\([^;]*\)|(\w+)\s*(?:\[[^\];]*\]\s*)*)\s*(?:__\w+[^;]*)?$"
 )
-_FUNCTION = re.compile(
-    r"([A-Za-z_][\w\s*]*?[\s*])([A-Za-z_]\w*)\s*\((.*)\)\s*((?:__\w+(?:\s*\([^()]*\))?\s*)*)$", re.DOTALL
-)
+_FUNCTION = re.compile(r"(?P<returned>[A-Za-z_][\w\s*]*?[\s*])(?P<name>[A-Za-z_]\w*)\s*\(")
+_MACRO_CALL = re.compile(r"\s*[A-Z_][A-Z0-9_]+\s*\(")
+"""Beginning of a macro that stands before a declaration, without a semicolon."""
+_MENTION = re.compile(r"\b(?:([a-z_]\w{2,})\s*\(|([A-Z][A-Z0-9_]{2,})\b)")
 _ATTRIBUTE = re.compile(
     r"\b__attribute__\s*\(\((?:[^()]|\([^()]*\))*\)\)|\b(?:__printf|__scanf|__alloc_size|__acquires|"
     r"__releases|__must_hold|__cond_acquires|__aligned|__section|__counted_by|__realloc_size|"
@@ -52,12 +53,15 @@ class Declared:
     types: dict[str, str] = field(default_factory=dict)
     """Keyword by name: struct, union, enum, typedef."""
     constants: set[str] = field(default_factory=set)
+    mentioned: set[str] = field(default_factory=set)
+    """Names that look like functions or constants in its code, declared or not."""
 
 
 def declared_in(text: str) -> Declared:
     """Return the declarations of a header: 10 MB take about 2 s."""
     found = Declared()
     text = _COMMENT.sub(" ", text.replace("\\\r\n", " ").replace("\\\n", " "))
+    found.mentioned = {call or word for call, word in _MENTION.findall(text)}
     for name, brackets, parameters, body in _DEFINE.findall(text):
         _add_macro(found, name, parameters if brackets else None, body)
     for statement, body in _statements(_DIRECTIVE.sub("", text)):
@@ -145,10 +149,15 @@ def _add_constants(found: Declared, body: str) -> None:
 
 
 def _add_function(found: Declared, statement: str, body: str | None) -> None:
-    match = _FUNCTION.fullmatch(_ATTRIBUTE.sub(" ", statement).strip())
-    if match is None or match[2] in _KEYWORDS or match[2].startswith("__attribute"):
+    statement = _without_macros(_ATTRIBUTE.sub(" ", statement)).strip()
+    match = _FUNCTION.match(statement)
+    if match is None or match["name"] in _KEYWORDS or match["name"].startswith("__attribute"):
         return
-    returned, name, parameters, _ = match.groups()
+    end = _closing(statement, match.end())
+    returned, name, parameters = match["returned"], match["name"], statement[match.end() : end]
+    # What follows a declaration is attributes, not another declarator.
+    if end == len(statement) or not re.match(r"\s*(?:$|__\w+|[a-z_]+\()", statement[end + 1 :]):
+        return
     is_inline = body is not None or re.search(r"\binline\b|__always_inline", returned) is not None
     shown = _type_of(returned)
     if not shown or shown in ("else", "return", "do"):
@@ -162,6 +171,26 @@ def _add_function(found: Declared, statement: str, body: str | None) -> None:
         found.inlines.add(name)
         if body is not None:
             _add_alias(found, name, [word for word in words if word], body)
+
+
+def _without_macros(statement: str) -> str:
+    """Return a statement without the macros that are called before it."""
+    while (match := _MACRO_CALL.match(statement)) is not None:
+        end = _closing(statement, match.end())
+        if not statement[end + 1 :].strip():
+            return statement
+        statement = statement[end + 1 :]
+    return statement
+
+
+def _closing(text: str, start: int) -> int:
+    """Return the index of the bracket that closes the one before `start`; the text's length if none does."""
+    depth = 1
+    for match in re.compile(r"[()]").finditer(text, start):
+        depth += 1 if match[0] == "(" else -1
+        if depth == 0:
+            return match.start()
+    return len(text)
 
 
 def _split(parameters: str) -> Iterable[str]:

@@ -6,9 +6,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from apimap.collect import Facts
+from apimap.collect import MENTIONED, Facts
 
 from vmlab.api.map_file import ApiMap, Line
 from vmlab.api.rows import Kind, Row
@@ -42,8 +42,9 @@ def facts_of(known: ApiMap) -> dict[str, Facts]:
 
 def rows_of(lines: Sequence[Line], facts: Mapping[str, Facts]) -> list[Row]:
     """Return all rows, with successors, for lines in their order."""
-    columns = [facts[line.line] for line in lines]
+    columns = [dict(facts[line.line]) for line in lines]
     usable = set[str]().union(*(_callable(column) for column in columns))
+    _keep_mentioned(columns, usable)
     keys = {key for column in columns for key in column if _is_shown(key)}
     # A function that no module can call is known by its header only.
     keys -= {key for key in keys if key[1] == Kind.PROTOTYPE and key[0] not in usable}
@@ -52,6 +53,21 @@ def rows_of(lines: Sequence[Line], facts: Mapping[str, Facts]) -> list[Row]:
         for name, kind in keys
     ]
     return [*rows, *_successors(lines, columns)]
+
+
+def _keep_mentioned(columns: Sequence[Facts], usable: Collection[str]) -> None:
+    """Replace mentions by a declaration of unknown form, where another line has the name.
+
+    A name that headers use is not gone, even if its declaration has a form that was not recognized.
+    """
+    constants = {name for column in columns for name, kind in column if kind in (Kind.CONSTANT, Kind.MACRO)}
+    for column in columns:
+        for name, _ in [key for key in column if key[1] == MENTIONED]:
+            del column[name, MENTIONED]
+            if name in usable and (name, Kind.EXPORT) not in column:
+                column[name, Kind.HEADER] = "u:-"
+            elif name in constants:
+                column[name, Kind.CONSTANT] = "?"
 
 
 def _is_shown(key: tuple[str, str]) -> bool:
@@ -78,7 +94,7 @@ def _is_complete(line: Line) -> bool:
 
 
 def _callable(facts: Facts) -> set[str]:
-    usable = {name for (name, kind), value in facts.items() if kind == Kind.HEADER and value[0] in "im"}
+    usable = {name for (name, kind), value in facts.items() if kind == Kind.HEADER and value[0] in "imu"}
     return usable | {name for name, kind in facts if kind == Kind.EXPORT}
 
 

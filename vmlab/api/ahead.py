@@ -53,28 +53,31 @@ def used_in(texts: Iterable[str], symbols: Iterable[str] = ()) -> Used:
 def changes_ahead(used: Used, history: History) -> list[Explanation]:
     """Return what the newest line changed of these names, compared with the line before it; sorted by text.
 
-    A name is reported once. Costs below a second, for the blocks of the map that hold the names.
+    A name is reported once. Reads the whole map, in about a second. Structures are those of the generic flavour.
     """
-    newest = history.lines[-1]
+    newest = len(history.lines) - 1
+    complete = [number for number, line in enumerate(history.lines[:newest]) if line.has_headers and line.has_modules]
+    if not complete:
+        return []
+    changed = history.api.changed(complete[-1], newest)
+    line = history.lines[newest]
     found: dict[tuple[str, str], Explanation] = {}
-    for topic, name, owner in _questions(used, history):
-        said = explain(Question(topic=topic, name=name, owner=owner, line=newest.line), history)
-        if said.cause is Cause.API_CHANGED and said.step is not None and said.step.newer == newest:
+    for topic, name, owner in _questions(used, changed):
+        said = explain(Question(topic=topic, name=name, owner=owner, line=line.line), history)
+        if said.cause is Cause.API_CHANGED and said.step is not None and said.step.newer == line:
             found.setdefault((name, owner), said)
     return sorted(found.values(), key=lambda said: said.text)
 
 
-def _questions(used: Used, history: History) -> Iterator[tuple[Topic, str, str]]:
-    for name in sorted(used.symbols):
+def _questions(used: Used, changed: frozenset[str]) -> Iterator[tuple[Topic, str, str]]:
+    for name in sorted(used.symbols & changed):
         yield Topic.SYMBOL, name, ""
-    for name in sorted(used.symbols | used.calls):
+    for name in sorted((used.symbols | used.calls) & changed):
         yield from ((topic, name, "") for topic in (Topic.FUNCTION, Topic.CALL))
-    for name in sorted(used.constants - used.calls):
+    for name in sorted((used.constants - used.calls) & changed):
         yield Topic.IDENTIFIER, name, ""
-    for name in sorted(used.headers):
-        yield Topic.HEADER, name, ""
-    for owner in sorted(used.structs):
-        yield Topic.TYPE, owner, ""
-        if history.api.rows(owner):
-            for name in sorted(used.members):
-                yield from ((topic, name, owner) for topic in (Topic.MEMBER, Topic.MEMBER_TYPE))
+    yield from ((Topic.HEADER, name, "") for name in sorted(used.headers & changed))
+    yield from ((Topic.TYPE, name, "") for name in sorted(used.structs & changed))
+    for owner, dot, name in sorted(name.partition(".") for name in changed if "." in name):
+        if dot and owner in used.structs and name in used.members:
+            yield from ((topic, name, owner) for topic in (Topic.MEMBER, Topic.MEMBER_TYPE))

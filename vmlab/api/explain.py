@@ -96,11 +96,11 @@ def explain(question: Question, history: History) -> Explanation:
         case Topic.CALL:
             return _other_form(history, rows, name, at)
         case Topic.TYPE:
-            return _missing(history, history.types(rows), f"{_keyword(history, rows, at)}{name}", at, rows)
+            return _missing(question, history, history.types(rows), f"{_keyword(history, rows, at)}{name}", at, rows)
         case Topic.MEMBER | Topic.MEMBER_TYPE:
             return _member(question, history, at)
         case Topic.HEADER:
-            return _missing_header(history, rows, name, at)
+            return _missing_header(question, history, rows, at)
         case Topic.REDEFINED:
             return _redefined(history, rows, name, at)
         case Topic.NAMESPACE:
@@ -118,9 +118,9 @@ def _missing_name(question: Question, history: History, rows: Rows, at: int) -> 
     off = _not_configured(question, history, rows, shown, at)
     if off is not None:
         return off
-    if history.is_there(states, at, question.line) and header is not None:
+    if history.is_there(states, at, question.line) and header is not None and not header.startswith("u"):
         return Explanation(cause=Cause.UNCHANGED, text=f"{_first_path(header)} declares {shown}")
-    return _missing(history, states, shown, at, rows)
+    return _missing(question, history, states, shown, at, rows)
 
 
 def _missing_symbol(question: Question, history: History, rows: Rows, at: int) -> Explanation:
@@ -135,7 +135,7 @@ def _missing_symbol(question: Question, history: History, rows: Rows, at: int) -
             cause=Cause.UNKNOWN,
             text=f"{path} declares {shown}, but it is exported to modules in no line {_looked_at(history)}",
         )
-    return _missing(history, states, shown, at, rows)
+    return _missing(question, history, states, shown, at, rows)
 
 
 def _not_configured(question: Question, history: History, rows: Rows, shown: str, at: int) -> Explanation | None:
@@ -151,8 +151,10 @@ def _not_configured(question: Question, history: History, rows: Rows, shown: str
     return Explanation(cause=Cause.NOT_CONFIGURED, text=text, option=lacking)
 
 
-def _missing(history: History, states: States, shown: str, at: int, rows: Rows) -> Explanation:
+def _missing(question: Question, history: History, states: States, shown: str, at: int, rows: Rows) -> Explanation:
     """Explain that something is missing: gone, not there yet, or in no line."""
+    if history.is_there(states, at, question.line):
+        return Explanation(cause=Cause.UNCHANGED)
     step = history.loss(states, at) if at >= 0 else None
     if step is not None:
         text = f"{shown} is there in {step.older.line} and gone in {step.newer.line}{_successor(history, rows, step)}"
@@ -219,13 +221,14 @@ def _member(question: Question, history: History, at: int) -> Explanation:
         )
     if not any(states):
         return Explanation(cause=Cause.UNKNOWN)
-    return _missing(history, states, shown, at, member)
+    return _missing(question, history, states, shown, at, member)
 
 
-def _missing_header(history: History, rows: Rows, name: str, at: int) -> Explanation:
+def _missing_header(question: Question, history: History, rows: Rows, at: int) -> Explanation:
+    name = question.name
     states = history.files(rows)
     if any(states):
-        found = _missing(history, states, name, at, rows)
+        found = _missing(question, history, states, name, at, rows)
         moved = _same_file(history, name) if found.cause is Cause.API_CHANGED else ""
         return replace(found, text=f"{found.text}{f'; {moved} is there' if moved else ''}")
     if not _KERNELS_OWN.match(name):

@@ -43,7 +43,7 @@ class History:
 
     def callables(self, rows: Rows) -> States:
         """Return the lines in which modules can use a function, macro or variable of this name."""
-        inline = {n for n, value in _values(rows, Kind.HEADER) if value[:1] in "im"}
+        inline = {n for n, value in _values(rows, Kind.HEADER) if value[:1] in "imu"}
         is_inline_somewhere = bool(inline) or Kind.MACRO in rows
         places = [value.split(" ")[-1] for _, value in _values(rows, Kind.EXPORT)]
         is_of_a_module = any(place != "vmlinux" for place in places)

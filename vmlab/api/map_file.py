@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vmlab.api.rows import HINT, Kind, Row, decode, decode_all, encode, order
+from vmlab.api.rows import HINT, Kind, Row, decode, decode_all, encode, is_mask, order
 from vmlab.decode import read_regular_file, structure, unstructure
 from vmlab.errors import AssetError, UsageError
 
@@ -108,6 +108,17 @@ class ApiMap:
                 return
             lines = self._text(number).splitlines()
             yield from (decode(line, len(self.lines)) for line in lines if line.startswith(prefix))
+
+    def changed(self, older: int, newer: int) -> frozenset[str]:
+        """Return the names with another value in two lines, given by index: about a second, for the whole map."""
+        both = 1 << older | 1 << newer
+        found = set()
+        for number in range(len(self._blocks)):
+            for line in self._text(number).splitlines():
+                parts = line.split("\t")
+                if any(int(mask, 16) & both not in (0, both) for mask in parts[2::2] if is_mask(mask)):
+                    found.add(parts[0])
+        return frozenset(found)
 
     def all_rows(self) -> Iterator[Row]:
         """Yield every row, sorted by name and kind: some seconds."""

@@ -24,7 +24,8 @@ class Kind(StrEnum):
     PROTOTYPE = "p"
     """Function's type; one from a header, not from BTF, begins with `~`."""
     HEADER = "h"
-    """Headers that declare it, `way:path,path`; the way is e (external or a type), i (inline) or m (macro)."""
+    """Headers that declare it, `way:path,path`; the way is e (external or a type), i (inline), m (macro) or u (headers
+    use it, and its declaration was not recognized)."""
     MACRO = "d"
     """Number of a macro's parameters, with `+` if more may follow; `-` for one without parentheses."""
     ALIAS = "a"
@@ -36,7 +37,7 @@ class Kind(StrEnum):
     MEMBER = "m"
     """Type of a member; the name is `structure.member`."""
     CONSTANT = "c"
-    """Constant of an enumeration."""
+    """Constant of an enumeration; `?` if headers use it, and its declaration was not recognized."""
     FILE = "i"
     """Header that `#include` finds."""
     SUCCESSOR = "r"
@@ -81,6 +82,11 @@ def decode(text: str, lines: int) -> Row:
 
 
 _KINDS = {str(kind): kind for kind in Kind}
+
+
+def is_mask(text: str) -> bool:
+    """True for a mask of lines, as stored."""
+    return _MASK.fullmatch(text) is not None
 
 
 def decode_all(text: str, lines: int) -> Iterator[Row]:
