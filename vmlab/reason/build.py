@@ -46,6 +46,8 @@ _FIRST_LINES, _LAST_LINES = 40_000, 10_000
 """Lines that are examined: a build of 64 MiB of sources prints less than 1 MiB."""
 _MOST_CONTEXT = 24
 """Lines that are kept of a compiler's message; one in a nested macro of the kernel has some fifteen."""
+_LONGEST_MESSAGE = 1000
+"""Length of a message in characters: two types of functions have 300."""
 _MOST_LEVELS = 50
 """Levels of make whose directories are kept: Kbuild calls itself once for each directory."""
 
@@ -198,7 +200,7 @@ def _caused(
         return BuildReason(
             text=one_line(f"{where}: {tree.relative(text)}"),
             place=place or _nearest_place(lines, index, tree),
-            message=one_line(tree.relative(text)),
+            message=one_line(tree.relative(text), longest=_LONGEST_MESSAGE),
             context=tuple(_context(lines, index)),
             is_own=bool(place),
         )
@@ -228,7 +230,7 @@ def _told(text: str, tree: _Tree, *, place: str = "", more: str = "") -> BuildRe
     return BuildReason(
         text=one_line(line) + more,
         place=place,
-        message=one_line(line),
+        message=one_line(line, longest=_LONGEST_MESSAGE),
         is_own=bool(place),
         symbol=next((name for name in symbol.groups() if name), "") if symbol else "",
         object=next((name for name in complained.groups() if name), "") if complained else "",
