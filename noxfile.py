@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Nox sessions: `nox -s matrix`, `tests`, `lint`, `types`, `api`, `package`, `docs`, `bench`, `lab`, `soak`,
-`zoo`, `cloud`, `explain`, `driver`, `arithmetic`, `mutants`."""
+`zoo`, `cloud`, `explain`, `driver`, `arithmetic`, `mutants`, `advice`."""
 
 from __future__ import annotations
 
@@ -128,6 +128,13 @@ def mutants(session: nox.Session) -> None:
     """Small faults inserted into fibdrv, and the table of tests that detect them; `nox -s mutants -- --user-space`."""
     _prepare(session)
     session.run("python", "-m", "mutants.kill", *session.posargs, env={"PYTHONPATH": "tests:tools"})
+
+
+@nox.session
+def advice(session: nox.Session) -> None:
+    """Build each fact of images/api-advice.toml on both sides of its release; `nox -s advice -- strlcpy` builds one."""
+    _prepare(session)
+    session.run("python", "tools/apimap/prove.py", *session.posargs)
 
 
 @nox.session

@@ -132,6 +132,9 @@ class ModuleError(VmlabError):
 class BuildError(ModuleError):
     """The module does not build for this kernel."""
 
+    kind = ""
+    """Kind of the failure, one of six: `the kernel's API changed`; empty if the build was not tried or said nothing."""
+
 
 class GuestError(ModuleError):
     """A command in the guest did not do what the test asked of it."""

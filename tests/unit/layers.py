@@ -11,8 +11,9 @@ from pathlib import Path
 # Lowest first. The longest matching prefix gives a module's layer; a module may import its own and lower layers.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("vmlab.text", "vmlab.errors", "vmlab.decode", "vmlab.provenance", "vmlab.settings"),
-    ("vmlab.system", "vmlab.reason"),
+    ("vmlab.system",),
     ("vmlab.store", "vmlab.catalogue"),
+    ("vmlab.api", "vmlab.reason"),
     ("vmlab.context",),
     ("vmlab.host",),
     ("vmlab.image",),

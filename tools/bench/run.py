@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+import api_map
 import arithmetic
 import classifier
 import comparison
@@ -42,6 +43,7 @@ LIMITS: tuple[Limit, ...] = (
     *reading.LIMITS,
     *kernel_memory.LIMITS,
     *arithmetic.LIMITS,
+    *api_map.LIMITS,
     *virtme.LIMITS,
 )
 RESULT = Path("build/bench.json")

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: MIT
-"""Errors for failed builds: the reason, and its position in the module's sources."""
+"""Errors for failed builds: kind and reason, the change of the kernel's API behind it, position in the sources."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-from vmlab.errors import BuildError, UsageError, hides_frames
+from vmlab.api.data import own_advice, own_history
+from vmlab.catalogue.release import line_of
+from vmlab.errors import BuildError, UsageError, VmlabError, hides_frames
 from vmlab.image.image import BUILD_DIRECTORY
 from vmlab.module.source import Source
 from vmlab.reason.build import BuildReason, build_reason
+from vmlab.reason.failure_kind import FailureKind, Knowledge, Tree, Verdict, judge
 
 __tracebackhide__ = hides_frames
 
@@ -18,13 +21,64 @@ _SOURCES = (".c", ".h", ".S", ".rs")
 
 
 def build_failure(source: Source, release: str, output: str) -> BuildError:
-    """Error for a failed build with this output; its `source` is set if the reason is in one of the module's
+    """Error for a failed build with this output, with its kind; `source` is set if the reason is in one of the module's
     files."""
-    reason = build_reason(output, directory=f"{BUILD_DIRECTORY}/{source.build_name}", files=source.files)
-    why = f": {reason.text}" if reason.text else ""
-    failure = BuildError(f"{source.name} does not build on {release}{why}", detail=_end_of(output, _SHOWN_LINES))
+    verdict = judge_build(source, release, output)
+    reason = verdict.reason
+    failure = BuildError(
+        f"{source.name} does not build on {release}{_why(verdict)}",
+        hint=_hint(verdict),
+        detail=_end_of(output, _SHOWN_LINES),
+    )
+    failure.kind = str(verdict.kind) if reason.text else ""
     failure.source = reason.place or _place_of(reason, source)
     return failure
+
+
+def judge_build(source: Source, release: str, output: str) -> Verdict:
+    """Return the kind of a failed build on a kernel, its reason and what the map of API changes knows about it."""
+    major, minor = line_of(release)
+    return judge(
+        output,
+        tree=Tree(
+            directory=f"{BUILD_DIRECTORY}/{source.build_name}",
+            files=source.files,
+            read=lambda file: _text_of(source, file),
+        ),
+        line=f"{major}.{minor}",
+        is_cloud="-cloud-" in release,
+        knowledge=_knowledge(),
+    )
+
+
+def _knowledge() -> Knowledge | None:
+    # A build's failure is reported without the map too.
+    try:
+        return Knowledge(history=own_history(), advice=own_advice())
+    except VmlabError:
+        return None
+
+
+def _text_of(source: Source, file: str) -> str:
+    try:
+        return source.text(file)
+    except UsageError:
+        return ""  # removed since
+
+
+def _why(verdict: Verdict) -> str:
+    if not verdict.reason.text:
+        return ""
+    explained = f"; {verdict.explanation}" if verdict.explanation else ""
+    return f": {verdict.kind}: {verdict.reason.text}{explained}"
+
+
+def _hint(verdict: Verdict) -> str:
+    if verdict.advice is not None:
+        return f"{verdict.advice.sentence}; {verdict.advice.guard}"
+    if verdict.option and verdict.kind is FailureKind.NOT_CONFIGURED:
+        return "choose a target of the generic flavour: `vmlab targets` lists them"
+    return ""
 
 
 def program_failure(tree: Source, main: str, target: str, output: str) -> BuildError:

@@ -27,6 +27,12 @@ class BuildReason:
     """Symbol that modpost or objtool reports."""
     object: str = ""
     """Object that modpost or objtool reports, `src/fib.o`."""
+    message: str = ""
+    """The line's own words without its position: `'x' undeclared (first use in this function)`."""
+    context: tuple[str, ...] = ()
+    """Lines of a compiler's message that follow it: code, notes, expansions of macros."""
+    is_own: bool = False
+    """True if the line names a file of the tree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +44,10 @@ class _Line:
 
 _FIRST_LINES, _LAST_LINES = 40_000, 10_000
 """Lines that are examined: a build of 64 MiB of sources prints less than 1 MiB."""
+_MOST_CONTEXT = 24
+"""Lines that are kept of a compiler's message; one in a nested macro of the kernel has some fifteen."""
+_LONGEST_MESSAGE = 1000
+"""Length of a message in characters: two types of functions have 300."""
 _MOST_LEVELS = 50
 """Levels of make whose directories are kept: Kbuild calls itself once for each directory."""
 
@@ -101,9 +111,10 @@ _COMPLAINTS = tuple(
 )
 _STOP = re.compile(r"\.?\s+Stop\.$")
 _SYMBOL = re.compile(
-    r"\"(?P<undefined>\w+)\" \[.*\] undefined!|GPL-only symbol '(?P<gpl>\w+)'|uses symbol (?P<named>\w+) from namespace"
-    r"|objtool: (?P<function>\w+)"
+    r"\"(?P<undefined>\w+)\" \[.*\] undefined!|symbol '(?P<missing>\w+)' undefined!|GPL-only symbol '(?P<gpl>\w+)'"
+    r"|uses symbol (?P<named>\w+) from namespace|objtool: (?P<function>\w+)"
 )
+"""A missing symbol in quotation marks up to 7.2, in apostrophes since 7.3."""
 _OBJECT = re.compile(
     r"(?P<checked>\S+\.o): (?:error|warning): objtool: |missing MODULE_LICENSE\(\) in (?P<unlicensed>\S+\.o)"
 )
@@ -186,16 +197,30 @@ def _caused(
     if cause is _DIAGNOSTIC:
         is_lost = match["file"].startswith(("/tmp/", "{", "<"))
         where = "assembler" if is_lost else place or f"{tree.relative(match['file'])}:{match['line']}"
-        place = place or _nearest_place(lines, index, tree)
-        return BuildReason(text=one_line(f"{where}: {tree.relative(text)}"), place=place)
+        return BuildReason(
+            text=one_line(f"{where}: {tree.relative(text)}"),
+            place=place or _nearest_place(lines, index, tree),
+            message=one_line(tree.relative(text), longest=_LONGEST_MESSAGE),
+            context=tuple(_context(lines, index)),
+            is_own=bool(place),
+        )
     if groups.get("file") is None and text != match.string:
         place = place or next((_place_in(line, _RUST_PLACE, tree) for line in lines[index + 1 : index + 3]), "")
     told = _told(text, tree, place=place)
-    if '" [' in text and text.endswith("undefined!"):
-        symbols = {found["undefined"] for line in lines if (found := _SYMBOL.search(line.text)) and found["undefined"]}
+    if text.endswith("undefined!"):
+        named = (_SYMBOL.search(line.text) for line in lines if line.text.endswith("undefined!"))
+        symbols = {found["undefined"] or found["missing"] for found in named if found is not None}
         if len(symbols) > 1:
             return _told(text, tree, more=f" (and {len(symbols) - 1} more)")
     return told
+
+
+def _context(lines: Sequence[_Line], index: int) -> Iterator[str]:
+    """Yield the code and notes below a diagnostic."""
+    for line in lines[index + 1 : index + 1 + _MOST_CONTEXT]:
+        if not _CODE.match(line.text) or ": warning: " in line.text:
+            return
+        yield line.text
 
 
 def _told(text: str, tree: _Tree, *, place: str = "", more: str = "") -> BuildReason:
@@ -205,6 +230,8 @@ def _told(text: str, tree: _Tree, *, place: str = "", more: str = "") -> BuildRe
     return BuildReason(
         text=one_line(line) + more,
         place=place,
+        message=one_line(line, longest=_LONGEST_MESSAGE),
+        is_own=bool(place),
         symbol=next((name for name in symbol.groups() if name), "") if symbol else "",
         object=next((name for name in complained.groups() if name), "") if complained else "",
     )
