@@ -56,7 +56,10 @@ def main() -> None:
     command = [options.check_lengths, str(FIRST), str(options.last), *constants]
     if subprocess.run(command, check=False).returncode:
         sys.exit(1)
-    print("ok:", check_constants((Path(__file__).parents[1] / "arith/fib_length.c").read_text(encoding="utf-8"), phi, root))
+    print(
+        "ok:",
+        check_constants((Path(__file__).parents[1] / "arith/fib_length.c").read_text(encoding="utf-8"), phi, root),
+    )
 
 
 if __name__ == "__main__":
