@@ -15,6 +15,7 @@ import explain
 import fetch
 import forks
 import matrix
+import parts
 import reading
 import scale
 import timing
@@ -38,6 +39,7 @@ LIMITS: tuple[Limit, ...] = (
     *explain.LIMITS,
     *reading.LIMITS,
     *arithmetic.LIMITS,
+    *parts.LIMITS,
     *virtme.LIMITS,
 )
 RESULT = Path("build/bench.json")
