@@ -85,7 +85,7 @@ def spread(limit: int, count: int) -> list[int]:
 
 
 def check_constants(driver: Path) -> str:
-    """The three primes of ntt_pieces.c, and what is written there of each, from the primes alone; and that of radix.c."""
+    """The three primes of ntt_pieces.c and their constants, from the primes alone; the constant of radix.c."""
     source = (driver / "arith/ntt_pieces.c").read_text(encoding="utf-8")
     radix = (driver / "arith/radix.c").read_text(encoding="utf-8")
     if f"CHUNK_RECIPROCAL\t{(2**128 - 1) // 10**19 - 2**64:#x}ULL\n" not in radix:

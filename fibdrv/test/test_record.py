@@ -53,7 +53,7 @@ def record(n: int, form: int) -> str:
 
 
 def run(cli: str, reads: list[Read], *fault: str) -> list[tuple[int, int, int, str]]:
-    """Index, flags, bytes kept and record of each read, in order; nothing if the fault is beyond the last allocation."""
+    """Index, flags, bytes kept and record of each read, in order; nothing if there is no such allocation to fail."""
     lines = "\n".join(" ".join(map(str, read)) for read in reads)
     done = subprocess.run([cli, *fault], input=lines, capture_output=True, text=True, check=False)
     if done.returncode == NOT_REACHED and fault:

@@ -17,6 +17,7 @@ import fetch
 import forks
 import kernel_memory
 import matrix
+import parts
 import reading
 import scale
 import stages
@@ -44,6 +45,7 @@ LIMITS: tuple[Limit, ...] = (
     *kernel_memory.LIMITS,
     *arithmetic.LIMITS,
     *api_map.LIMITS,
+    *parts.LIMITS,
     *virtme.LIMITS,
 )
 RESULT = Path("build/bench.json")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Check fibdrv with a kernel reviewer's tools, on a Debian host: `nox -s driver`.
 
-It builds with `W=1` and sparse for the newest kernel with installed headers. It runs the kernel's checkpatch.pl with
+It builds with `W=1` and sparse for the newest kernel with installed headers, and reads how much stack the functions of
+the arithmetic use. It runs the kernel's checkpatch.pl with
 fibdrv/.checkpatch.conf, and mandoc's lint on the man page. Any message from them makes the status 1.
 """
 
@@ -22,6 +23,8 @@ _PACKAGES = "apt-get install make gcc sparse mandoc linux-headers-amd64 linux-so
 _SCRIPTS = ("checkpatch.pl", "const_structs.checkpatch", "spelling.txt")
 # A warning from the compiler, sparse or Kbuild, except Debian's missing vmlinux, which only BTF needs.
 _SAID = re.compile(r"^.*\b(?:warning|error):.*$", re.MULTILINE | re.IGNORECASE)
+_STACK_BYTES = 512
+"""The most that a function of the arithmetic may use of a kernel's stack."""
 _COMPLAINT = re.compile(r"^((?:ERROR|WARNING|CHECK):.*)\n#\d+: FILE: (.*):$", re.MULTILINE)
 
 
@@ -73,10 +76,19 @@ def build(work: Path, *options: str) -> list[str]:
         require(program)
     copy = work / f"build{len(options)}" / "fibdrv"
     shutil.copytree(DRIVER, copy, ignore=shutil.ignore_patterns("*.o", "*.ko", "*.mod*", ".*.cmd", "build"))
-    said = run(["make", "-C", str(headers()), f"M={copy}", "W=1", "C=2", *options, "modules"], copy)
+    words = ["W=1", "C=2", "KCFLAGS=-fstack-usage", *options, "modules"]
+    said = run(["make", "-C", str(headers()), f"M={copy}", *words], copy)
     if "LD [M]" not in said or "CHECK" not in said:
         return [f"neither built nor checked: {said}"]
-    return _SAID.findall(said)
+    return _SAID.findall(said) + stack(copy)
+
+
+def stack(built: Path) -> list[str]:
+    """Functions of the arithmetic that use too much of the stack, by gcc's .su files."""
+    lines = [line.split("\t") for file in built.glob("arith/*.su") for line in file.read_text().splitlines()]
+    if not lines:
+        return ["gcc wrote no .su file"]
+    return [f"{where}: {size} bytes of stack" for where, size, *_ in lines if int(size) >= _STACK_BYTES]
 
 
 def checkpatch(work: Path) -> list[str]:
