@@ -30,7 +30,7 @@ _BLOCKS = re.compile(r"TB count\s+(\d+)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What a stage took."""
+    """Processor time, elapsed time and translated blocks of one stage."""
 
     processor_s: float
     wall_s: float
