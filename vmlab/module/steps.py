@@ -17,6 +17,7 @@ from vmlab.image.image import Image
 from vmlab.image.kernel_config import read_options
 from vmlab.module.build_root import Outcome, Place
 from vmlab.module.source import Source
+from vmlab.module.tree.confined import matcher_in
 from vmlab.module.tree.declared import rust_source
 from vmlab.module.tree.description import Description, Fact, Patch
 from vmlab.module.tree.dkms import refusal
@@ -43,11 +44,7 @@ def require_allowed(
     description: Description, source: Source, kernel: KernelFacts, place: Place, *, timeout_s: float
 ) -> None:
     """Raise `BuildError` if the package excludes this kernel, or if the module needs a language that it lacks."""
-
-    def matches(pattern: str, text: str) -> bool:
-        command = f"printf %s {shlex.quote(text)} | grep -Eq -e {shlex.quote(pattern)}"
-        return place.run(command, timeout_s=timeout_s).status == 0
-
+    matches = matcher_in(place)
     for each in description.restrictions:
         why = refusal(each, kernel, matches)
         if why:
@@ -100,10 +97,8 @@ def _patch(patch: Patch, source: Source, kernel: KernelFacts, place: Place, *, t
     name, folder = shlex.quote(patch.name), posixpath.dirname(posixpath.dirname(patch.name)) or "."
     if patch.name not in source.sums:
         raise BuildError(f"{patch.origin}: {patch.name!r} is missing", hint="add it to the tree")
-    if patch.match:
-        command = f"printf %s {shlex.quote(kernel.release)} | grep -Eq -e {shlex.quote(patch.match)}"
-        if place.run(command, timeout_s=timeout_s).status != 0:
-            return ""
+    if patch.match and not matcher_in(place)(patch.match, kernel.release):
+        return ""
     where = shlex.quote(posixpath.join(source.build_name, folder))
     command = f'd=$PWD/{shlex.quote(source.build_name)} && cd {where} && patch -p1 <"$d"/{name}'
     outcome = place.run(command, timeout_s=timeout_s)

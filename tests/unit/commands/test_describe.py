@@ -50,7 +50,7 @@ def test_init_writes_settings_that_vmlab_reads_and_a_test(tmp_path: Path, capsys
     assert cli.main(["init", str(tmp_path)]) == 0
 
     table = read_toml(tmp_path / "vmlab.toml")
-    assert table == {"make": {"CONFIG_A": "m"}, "modules": ["a", "b"]}
+    assert table == {"module": ".", "make": {"CONFIG_A": "m"}, "modules": ["a", "b"]}
     test = (tmp_path / "tests" / "test_load.py").read_text()
     compile(test, "test_load.py", "exec")
     assert 'MODULES = ["a", "b"]' in test

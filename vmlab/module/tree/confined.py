@@ -82,7 +82,7 @@ def describe_confined(tree: TreeFiles, kernel: KernelFacts, place: Place, *, nam
     clear, else 20 to 100 ms a question.
     """
     source = tree.source
-    matches = _matcher(place)
+    matches = matcher_in(place)
     told = Told(matches=matches)
     first = describe(tree, source.stated, within=source.within, kernel=kernel, told=told, is_strict=False)
     if not first.unclear:
@@ -103,7 +103,9 @@ def describe_confined(tree: TreeFiles, kernel: KernelFacts, place: Place, *, nam
     return describe(tree, source.stated, within=source.within, kernel=kernel, told=told, is_strict=False)
 
 
-def _matcher(place: Place) -> Matches:
+def matcher_in(place: Place) -> Matches:
+    """Return a function that matches extended regular expressions with grep, in a place: one may take very long."""
+
     def matches(pattern: str, text: str) -> bool:
         command = f"printf %s {shlex.quote(text)} | grep -Eq -e {shlex.quote(pattern)}"
         return place.run(command, timeout_s=_TIMEOUT_S).status == 0

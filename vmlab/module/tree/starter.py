@@ -61,7 +61,7 @@ def starter_files(directory: Path, source: Source, description: Description) -> 
 
 
 def _settings(description: Description) -> str:
-    lines = [_HEAD]
+    lines = [_HEAD, 'module = "."']
     if any(note.endswith(ABOVE_THE_TREE) for note in description.notes):
         lines.append('# tree = ".."  # a Kbuild file names a directory above this one: vmlab describe has its line')
     sources = [fact.value for fact in description.sources]
