@@ -77,14 +77,15 @@ _MISSING_SOURCE = re.compile(
     r"|(?:[Mm]akefile|Kbuild)[^\s:/]*:\d+: (?P<included>\S{1,200}): No such file or directory"
     r"|cannot find (?P<library>\S{1,200}?)(?:$|: No such file)"
 )
+# "Only allowed in C99": Kbuild compiles as gnu89 before v5.18, commit e8c07082a810.
 _TOOL = re.compile(
     r"unrecognized (?:command[- ]line )?option|unknown argument: |unrecognized argument|unsupported option"
     r"|cannot load plugin|internal compiler error|sorry, unimplemented|Killed|out of memory|No space left on device"
     r"|: (?:command )?not found|(?:cannot|can't) execute|Permission denied|FAILED:? |resolve_btfids|pahole|BTF: "
     r"|error: objtool|fixdep|unrecognised emulation|unknown emulation|invalid value '.*' in|is not valid for"
-    # Kbuild compiles as gnu89 before v5.18, commit e8c07082a810.
     r"|ended with (?:status|')|Segmentation fault|file format not recognized|plugin|LLVM ERROR|Text file busy"
-    r"|only allowed in C99|unsupported (?:architecture|reloc)|bad value '|unknown (?:target|-\w+ option)|is not supported by this"
+    r"|only allowed in C99|unsupported (?:architecture|reloc)|bad value '|unknown (?:target|-\w+ option)"
+    r"|is not supported by this"
 )
 _NO_MODULES = "The present kernel configuration has modules disabled"
 _QUOTED = re.compile(r'^ *\d* \|\s*#\s*include\s+"')
