@@ -132,6 +132,9 @@ class ModuleError(VmlabError):
 class BuildError(ModuleError):
     """The module does not build for this kernel."""
 
+    output = ""
+    """The whole output of the build, as far as it is kept; `detail` has its end."""
+
 
 class GuestError(ModuleError):
     """A command in the guest did not do what the test asked of it."""

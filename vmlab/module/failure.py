@@ -23,6 +23,7 @@ def build_failure(source: Source, release: str, output: str) -> BuildError:
     reason = build_reason(output, directory=f"{BUILD_DIRECTORY}/{source.build_name}", files=source.files)
     why = f": {reason.text}" if reason.text else ""
     failure = BuildError(f"{source.name} does not build on {release}{why}", detail=_end_of(output, _SHOWN_LINES))
+    failure.output = output
     failure.source = reason.place or _place_of(reason, source)
     return failure
 
