@@ -134,6 +134,8 @@ class BuildError(ModuleError):
 
     kind = ""
     """Kind of the failure, one of six: `the kernel's API changed`; empty if the build was not tried or said nothing."""
+    output = ""
+    """The whole output of the build, as far as it is kept; `detail` has its end."""
 
 
 class GuestError(ModuleError):

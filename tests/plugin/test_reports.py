@@ -161,6 +161,16 @@ def test_where_a_fault_lies_is_kept_also_when_a_fixture_met_it(inner: Inner, wor
     assert properties["test_warned"]["vmlab.fingerprint"] == "01234567"
 
 
+def test_the_log_of_a_failed_build_is_kept_and_named(inner: Inner) -> None:
+    inner.tests(all=_BROKEN.replace("    error.source", '    error.output = "all of it"\n    error.source', 1))
+
+    result = inner.run("-k", "unbuilt")
+
+    kept = inner.pytester.path / "build" / "vmlab" / "builds" / "debian12-6.1.log"
+    assert kept.read_text() == "all of it"
+    assert f"the whole output: {kept}" in result.stdout.str()
+
+
 _REPORTED = """
 import pytest
 

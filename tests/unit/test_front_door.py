@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
@@ -50,6 +51,17 @@ def test_the_reference_has_every_name() -> None:
     )
 
     assert sorted(documented) == _NAMES
+
+
+def test_the_reference_lists_every_name_with_the_first_sentence_of_its_docstring() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", _REFERENCE.read_text(encoding="utf-8"), flags=re.MULTILINE))
+
+    assert rows == {name: _first_sentence(getattr(vmlab, name)) for name in _NAMES}
+
+
+def _first_sentence(documented: object) -> str:
+    paragraph = (inspect.getdoc(documented) or "").partition("\n\n")[0]
+    return re.split(r"(?<=\.)\s", " ".join(paragraph.split()))[0]
 
 
 def test_the_command_runs_as_a_module() -> None:

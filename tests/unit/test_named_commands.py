@@ -25,7 +25,7 @@ from vmlab.settings import SETTINGS
 
 _MODULES = sorted((ROOT / "vmlab").rglob("*.py"))
 _PARSER = cli.command_parser()
-_INCOMPLETE = ("arguments are required", "expected one argument")
+_INCOMPLETE = ("arguments are required", " needs ")
 # Options of other programs that messages name.
 _OTHERS = {
     "--performance-monitoring-unit": "gcloud",

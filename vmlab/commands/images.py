@@ -25,7 +25,7 @@ def add_commands(commands: Commands) -> None:
     _named(images.add("ls", _ls, "list what the store holds", settings=held), _TARGETS)
     _named(images.add("verify", _verify, "verify all hashes; exits with 1 if an object is damaged", settings=held))
     prune = images.add("prune", _prune, "remove the objects that no run uses any more", settings=held)
-    _named(prune, "remove all objects of these targets instead")
+    _named(prune, "remove all objects of these targets instead, as rm does")
     only = prune.add_mutually_exclusive_group()
     only.add_argument("--all", action="store_true", help="remove everything, including what the matrix uses")
     only.add_argument("--damaged", action="store_true", help="remove only damaged objects")
@@ -56,7 +56,7 @@ def add_commands(commands: Commands) -> None:
     attempt = images.add(
         "try",
         _try,
-        "rebuild the image of a cloud target, boot it and report the result",
+        "rebuild the images of targets on cloud images, fork a guest from each and report the result",
         settings=(*CATALOGUE, *GUESTS, *BUILDS),
     )
     _named(attempt, "these targets; default: all on cloud images")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmlab.commands.command_line import BUILDS, GUESTS, Commands
-from vmlab.commands.open_lab import open_lab
+from vmlab.commands.open_lab import open_lab, passing_lab
 from vmlab.errors import HostError, MachineLost, UsageError, nearest
 from vmlab.settings import Settings, split_module
 from vmlab.system.output import is_terminal, warn
@@ -69,9 +69,8 @@ def _shell(chosen: argparse.Namespace, settings: Settings) -> int:
                 hint=f"vmlab shell {chosen.name}",
             )
         return into_kept(open_lab(settings), chosen.name, command)
-    return into_target(
-        open_lab(settings), chosen.name, command, is_loaded=chosen.loaded is not None, is_booted=chosen.booted
-    )
+    with passing_lab(settings) as lab:
+        return into_target(lab, chosen.name, command, is_loaded=chosen.loaded is not None, is_booted=chosen.booted)
 
 
 def _with_module(settings: Settings, text: str) -> Settings:

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from vmlab.commands.command_line import BUILDS, CATALOGUE, GUESTS, Commands
-from vmlab.commands.open_lab import open_lab
+from vmlab.commands.open_lab import passing_lab
 from vmlab.errors import UsageError
 from vmlab.settings import Settings
 
@@ -58,11 +58,11 @@ def _time(chosen: argparse.Namespace, settings: Settings) -> int:
     question = ad_hoc_timing.Question(operation=chosen.operation, sizes=tuple(sizes))
     if chosen.json and chosen.against is None:
         raise UsageError("--json needs --against", hint="--out FILE writes the figures as JSON")
-    lab = open_lab(settings)
-    if chosen.against is None:
-        return ad_hoc_timing.time_alone(lab, question, out=chosen.out)
-    before = chosen.against.absolute()
-    return ad_hoc_timing.time_against(lab, before, question, Rules(), out=chosen.out, as_json=chosen.json)
+    with passing_lab(settings) as lab:
+        if chosen.against is None:
+            return ad_hoc_timing.time_alone(lab, question, out=chosen.out)
+        before = chosen.against.absolute()
+        return ad_hoc_timing.time_against(lab, before, question, Rules(), out=chosen.out, as_json=chosen.json)
 
 
 def _compare(chosen: argparse.Namespace, _: Settings) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vmlab.host.accelerator import Accelerator
 
 _TCG_FACTOR = 8.0
-"""Factor for emulated guests: a generous guess. Boots under TCG on two cores took 22 to 105 s, the longer ones on a
+"""Factor for emulated guests: a generous guess. Boots under TCG on two cores took 11 to 105 s, the longer ones on a
 busy host; nothing was measured under KVM."""
 
 

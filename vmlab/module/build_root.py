@@ -135,14 +135,12 @@ class HostPlace:
         stopped = ended.stopped or self._excess(Usage(processes=0, memory_mib=0))
         if stopped:
             last = _last_line(ended.output)
-            raise BuildError(
-                f"the build {stopped} and was stopped{f' after the output {last!r}' if last else ''}",
-                hint=_MORE_TIME if ended.is_over_time else _IN_A_GUEST,
-                detail=f"$ {command}\n{_end_of(ended.output)}",
-            )
+            after = f" after the output {last!r}" if last else ""
+            hint = _MORE_TIME if ended.is_over_time else _IN_A_GUEST
+            raise _failed(f"the build {stopped} and was stopped{after}", hint, command, ended.output)
         reached = reached_limit(ended.output, self._stage.room(), self._limits) if ended.status != 0 else ""
         if reached:
-            raise BuildError(f"the build reached {reached}", hint=_IN_A_GUEST, detail=_end_of(ended.output))
+            raise _failed(f"the build reached {reached}", _IN_A_GUEST, command, ended.output)
         return Outcome(status=ended.status, output=ended.output)
 
     def get(self, name: str, local: Path) -> None:
@@ -290,8 +288,11 @@ def _no_result(name: str, why: str) -> BuildError:
     return BuildError(f"the build's result {name!r} {why}", hint="the build must create it as a regular file")
 
 
-def _end_of(output: str) -> str:
-    return "\n".join(output.splitlines()[-_SHOWN_LINES:])
+def _failed(message: str, hint: str, command: str, output: str) -> BuildError:
+    end = "\n".join(output.splitlines()[-_SHOWN_LINES:])
+    error = BuildError(message, hint=hint, detail=f"$ {command}\n{end}")
+    error.output = output
+    return error
 
 
 def _last_line(output: str) -> str:

@@ -31,6 +31,7 @@ def build_failure(source: Source, release: str, output: str) -> BuildError:
         detail=_end_of(output, _SHOWN_LINES),
     )
     failure.kind = str(verdict.kind) if reason.text else ""
+    failure.output = output
     failure.source = reason.place or _place_of(reason, source)
     return failure
 

@@ -16,6 +16,7 @@ from vmlab.catalogue.target import Target, architectures_of
 from vmlab.cloud.lock import require_locked
 from vmlab.errors import (
     AssetError,
+    BuildError,
     CommandHung,
     EmulatorFault,
     HostError,
@@ -39,6 +40,7 @@ from vmlab.plugin.reporting import Reporter
 from vmlab.plugin.sharding import keep_own
 from vmlab.plugin.shared import GivenUp, SharedGuest
 from vmlab.plugin.watch import ItemWatch
+from vmlab.report.build_log import keep_build_log
 from vmlab.report.durations import read_durations
 from vmlab.report.files import remove_result
 from vmlab.report.kept import kept_notice
@@ -262,6 +264,8 @@ class GuestSession:
             # Also if a fixture lost the machine, before or after the test.
             self.mark_dirty(item, error.message)
         elif isinstance(error, ModuleError):
+            if isinstance(error, BuildError):
+                keep_build_log(error, self.lab.settings.report, _build_name(item))
             fingerprint = error.fingerprint if isinstance(error, KernelTrouble) else ""
             note(item, source=self.lab.source.place(error.source) if error.source else "", fingerprint=fingerprint)
         elif isinstance(error, AssetError | HostError) and not account_of(item).reason:
@@ -330,6 +334,11 @@ class GuestSession:
     def _notice(self, text: str) -> None:
         if text not in self.notices:
             self.notices.append(text)
+
+
+def _build_name(item: pytest.Item) -> str:
+    target = target_of_item(item)
+    return target.id if target is not None else "build"
 
 
 def _head_summary(reason: str, report: pytest.TestReport) -> None:

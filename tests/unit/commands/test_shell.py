@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from vmlab.commands import main as cli
+from vmlab.errors import BuildError, MachineLost, VmlabError
 from vmlab.lab.testbed import Testbed
 
 
@@ -84,6 +85,73 @@ def test_a_script_that_the_guests_shell_cannot_take_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("vmlab: the commands on standard input must have at most 100000 bytes")
     assert commands == []
+
+
+@pytest.fixture
+def ends_with(commands: list[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[VmlabError | None], None]:
+    """Choose the error with which each fork ends, after it wrote a console."""
+    del commands
+
+    def choose(error: VmlabError | None) -> None:
+        @contextlib.contextmanager
+        def fork(testbed: Testbed, *_: object, **__: object) -> Iterator[SimpleNamespace]:
+            consoles = testbed.run.settings.report / "consoles"
+            consoles.mkdir(parents=True)
+            (consoles / "debian12-6.1-1.log").write_text("Linux version 6.1\n")
+            if error is not None:
+                raise error
+            yield SimpleNamespace(open_shell=lambda _: 0)
+
+        monkeypatch.setattr(Testbed, "fork", fork)
+
+    return choose
+
+
+def test_a_command_that_ends_well_leaves_no_console_in_the_directory(
+    ends_with: Callable[[VmlabError | None], None], tmp_path: Path
+) -> None:
+    ends_with(None)
+
+    assert cli.main(["shell", "debian12-6.1", "true"]) == 0
+
+    assert not (tmp_path / "build").exists()
+
+
+def test_the_console_of_a_lost_guest_is_kept_and_named(
+    ends_with: Callable[[VmlabError | None], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ends_with(MachineLost("the guest was lost"))
+
+    assert cli.main(["shell", "debian12-6.1", "true"]) == 1
+
+    kept = tmp_path / "build" / "vmlab" / "consoles" / "debian12-6.1-1.log"
+    assert kept.read_text() == "Linux version 6.1\n"
+    assert capsys.readouterr().err == f"vmlab: the guest was lost\nconsole: {kept}\n"
+
+
+def test_consoles_stay_in_a_report_directory_that_was_named(
+    ends_with: Callable[[VmlabError | None], None], tmp_path: Path
+) -> None:
+    ends_with(None)
+
+    cli.main(["shell", "debian12-6.1", "--vmlab-report", "r", "true"])
+
+    assert (tmp_path / "r" / "consoles" / "debian12-6.1-1.log").is_file()
+
+
+def test_the_log_of_a_failed_build_is_kept_and_named(
+    ends_with: Callable[[VmlabError | None], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = BuildError("answer does not build", detail="the end")
+    error.output = "the beginning\nthe end\n"
+    ends_with(error)
+
+    assert cli.main(["shell", "debian12-6.1", "true"]) == 1
+
+    kept = tmp_path / "build" / "vmlab" / "builds" / "build.log"
+    assert kept.read_text() == error.output
+    assert capsys.readouterr().err == f"vmlab: answer does not build\nthe end\nthe whole output: {kept}\n"
+    assert [path.name for path in kept.parents[1].iterdir()] == ["builds"]
 
 
 @pytest.mark.parametrize(
