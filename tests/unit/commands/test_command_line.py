@@ -126,7 +126,7 @@ def test_a_shell_takes_no_command(head: list[str]) -> None:
     [
         (["shell"], "shell: the following arguments are required: TARGET (see `vmlab shell --help`)"),
         (["shell", "--loaded", "m"], "shell: the following arguments are required: TARGET (see `vmlab shell --help`)"),
-        (["shell", "x", "--loaded"], "--loaded needs DIR (see `vmlab shell --help`)"),
+        (["shell", "x", "--loaded"], "--loaded needs DIR[:NAME] (see `vmlab shell --help`)"),
         (["shell", "x", "--vmlab-cpus"], "--vmlab-cpus needs N (see `vmlab shell --help`)"),
         (["shell", "x", "--loadd", "m"], "shell has no option --loadd (did you mean '--loaded'? see `vmlab "),
         (["shell", "x", "--load", "m"], "shell has no option --load (did you mean '--loaded'? see `vmlab "),

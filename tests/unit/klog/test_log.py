@@ -107,7 +107,7 @@ class _Kernel:
         self.looks: list[int] = []
 
     def __call__(self, command: str) -> Completed:
-        if command.startswith("echo '<6>"):
+        if "echo '<6>" in command:
             number = int(self.lines[-1].split(",")[1]) + 1 if self.lines else 0
             self.lines.append(f"14,{number},9000000,-;{command.split('<6>')[1].split(chr(39))[0]}")
         is_rest = self._has_line and command.count("/proc/self/fd") > 0

@@ -12,6 +12,7 @@ import pytest
 from unit.fakes import FakeTransport, completed, guest
 from vmlab.errors import GuestError
 from vmlab.guest.guest import Guest
+from vmlab.guest.helper import CALL
 from vmlab.guest.transport import Completed
 from vmlab.module.build import Built
 from vmlab.module.compiler import Match, parse_compiler
@@ -32,7 +33,7 @@ class _Kernel:
         self._prefix = prefix
         self._insmod = insmod
         self._lines = ["6,0,0,-;Linux version 6.1.0"]
-        shell = {"echo": self._shell, "export": self._shell}
+        shell = dict.fromkeys(("echo", "export", CALL), self._shell)
         self.transport = FakeTransport({**shell, "insmod": self._refuse, "rmmod": self._refuse})
 
     def guest(self) -> Guest:
@@ -47,8 +48,8 @@ class _Kernel:
         return completed(command, status=1, stderr=self._insmod)
 
     def _shell(self, command: str) -> str:
-        if command.startswith("echo '<6>"):
-            self._say(14, shlex.split(command)[1].removeprefix("<6>"))
+        if "echo '<6>" in command:
+            self._say(14, command.split("<6>")[1].split("'")[0])
         return "\n".join(["0", *self._lines]) + "\n" if "LC_ALL" in command else ""
 
 
@@ -120,7 +121,7 @@ class _Loader:
         self._missing = missing
         self._loaded: set[str] = set()
         words = ("insmod", "rmmod", "modprobe", "grep")
-        shell = {"echo": self._shell, "export": self._shell}
+        shell = dict.fromkeys(("echo", "export", CALL), self._shell)
         self.transport = FakeTransport({**shell, **dict.fromkeys(words, self._answer)})
 
     def _answer(self, command: str) -> Completed:
