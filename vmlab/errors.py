@@ -176,24 +176,36 @@ def hides_frames(caught: object) -> bool:
 _MOST_NAMED = 6
 """Maximum number of names in one line; of more names only the nearest are shown."""
 _FEW = 3
+_NEAR = 0.5
+"""Least similarity, from 0 to 1, of a word that is named as near; difflib's own default for a good match is 0.6."""
 
 
 def nearest(word: str, words: Iterable[str], *, listing: str = "") -> str:
-    """Return a hint with the known word closest to `word`; if none is close, with all words, or the three nearest.
+    """Return a hint with the known word closest to `word`; if none is close, with all words, or up to three near ones.
 
     `listing` is the command that lists all words; the hint names it when it shows only some.
     """
     import difflib
 
     known = sorted(set(words))
-    close = [candidate for candidate in known if word and candidate.startswith(word)]
-    close = close or difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    close = closest(word, known)
     if close:
-        return f"did you mean {close[0]!r}?"
+        return f"did you mean {close!r}?"
     if len(known) <= _MOST_NAMED:
         return f"known: {', '.join(known)}" if known else "none is known"
-    near = difflib.get_close_matches(word, known, n=_FEW, cutoff=0.0)
+    near = difflib.get_close_matches(word, known, n=_FEW, cutoff=_NEAR)
+    if not near:
+        return f"`{listing}` lists all {len(known)}" if listing else f"known: {some(known)}"
     return f"nearest of {len(known)}: {', '.join(near)}" + (f"; `{listing}` lists all" if listing else "")
+
+
+def closest(word: str, words: Iterable[str]) -> str:
+    """Return the known word that was most likely meant; empty if none is close."""
+    import difflib
+
+    known = sorted(set(words))
+    found = [candidate for candidate in known if word and candidate.startswith(word)]
+    return next(iter(found or difflib.get_close_matches(word, known, n=1, cutoff=0.6)), "")
 
 
 def some(names: Iterable[str]) -> str:

@@ -44,6 +44,21 @@ def test_a_module_directory_without_a_kbuild_file_is_one_line(inner: Inner) -> N
 
 
 @pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--vmlab-modul=src", "unknown option --vmlab-modul (did you mean '--vmlab-module'?)"),
+        ("--vmlab-taget", "unknown option --vmlab-taget (did you mean '--vmlab-target'?)"),
+        ("--vmlab-xyz", "unknown option --vmlab-xyz ("),
+    ],
+)
+def test_an_unknown_option_is_one_line_with_the_nearest(pytester: pytest.Pytester, option: str, words: str) -> None:
+    pytester.makepyfile(_NO_GUEST)
+    result = pytester.runpytest_subprocess(option)
+    assert words in _usage_error(result)
+    assert "Traceback" not in result.stderr.str()
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         (("--vmlab-accel", "kmv"), "--vmlab-accel must be auto, kvm or tcg, got 'kmv' (did you mean 'kvm'?)"),

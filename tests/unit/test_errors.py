@@ -190,6 +190,10 @@ def test_an_empty_word_still_names_three_of_many() -> None:
     assert nearest("", _MANY).count(",") == 2
 
 
+def test_words_that_are_not_near_are_no_noise() -> None:
+    assert nearest("zzz", _MANY, listing="vmlab targets") == "`vmlab targets` lists all 9"
+
+
 def test_a_handful_of_names_is_listed_and_many_are_counted() -> None:
     assert some(["a", "b", "c"]) == "a, b, c"
     assert some(str(number) for number in range(20)) == "0, 1, 2 and 17 more"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
-from vmlab.errors import UsageError, nearest
+from vmlab.errors import UsageError, closest, nearest
 from vmlab.settings import SETTINGS, Settings
 
 _NO_VALUE = re.compile(r"argument (--\S+): expected one argument")
@@ -40,6 +40,12 @@ class CommandParser(argparse.ArgumentParser):
     def options(self) -> list[str]:
         """All option strings."""
         return list(self._option_string_actions)
+
+    @property
+    def selects_targets(self) -> bool:
+        """True if the command depends on the selected targets."""
+        option = self._option_string_actions.get("--vmlab-target")
+        return option is not None and option.help != argparse.SUPPRESS
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         # parse_known_intermixed_args() calls this method.
@@ -120,15 +126,17 @@ def parse(parser: CommandParser, arguments: Sequence[str] | None) -> argparse.Na
 def _unknown(word: str, command: CommandParser) -> UsageError:
     option, see = word.partition("=")[0], f"see `{command.prog} --help`"
     if not option.startswith("-"):
-        return UsageError(f"{_name(command)} does not take {word!r}", hint=see)
+        select = "to select targets use --vmlab-target; " if command.selects_targets else ""
+        return UsageError(f"{_name(command)} does not take {word!r}", hint=f"{select}{see}")
     if option in command.options:
         return UsageError(f"{option} must follow the command: {command.prog} {option}", hint=see)
     return UsageError(f"{_name(command)} has no option {option}", hint=f"{_near_option(option, command.options)}{see}")
 
 
 def _near_option(option: str, options: Iterable[str]) -> str:
-    hint = nearest(option, options)
-    return f"{hint} " if hint.startswith("did you mean") else ""
+    # Without the dashes, which make any two short options alike.
+    name = closest(option.lstrip("-"), [known.removeprefix("--") for known in options if known.startswith("--")])
+    return f"did you mean '--{name}'? " if name else ""
 
 
 def _name(command: CommandParser) -> str:

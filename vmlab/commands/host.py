@@ -44,12 +44,20 @@ def _setup(_: argparse.Namespace, settings: Settings) -> int:
     from vmlab.host.install import set_up
 
     chosen = load_matrix(own=settings.catalogue).select(settings.target)
+    steps: list[str] = []
+
+    def step(text: str) -> None:
+        steps.append(text)
+        _step(text)
+
     set_up(
-        _step,
+        step,
         architectures_of(chosen),
         uefi=uefi_architectures_of(chosen),
         keyrings={row.cloud.image.keyrings for row in chosen if row.cloud is not None and row.cloud.image.signature},
     )
+    if not steps:
+        _step("nothing to install: the selected targets have what they need")
     return 0
 
 

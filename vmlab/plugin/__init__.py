@@ -35,6 +35,7 @@ from vmlab.plugin.fixtures import (
     vmlab_testbed,
 )
 from vmlab.plugin.needs import NETWORK, PARAMETERS
+from vmlab.plugin.options import check_names
 from vmlab.plugin.perf import perf_access
 from vmlab.plugin.timing import MARKER, NO_PLACE, room_on_the_host, series, stopwatch, timed_guest, vmlab_timed
 from vmlab.settings import SETTINGS, check_environment
@@ -76,6 +77,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for setting in SETTINGS:
         value = {"action": "store_const", "const": "yes"} if setting.is_flag else {"metavar": setting.metavar}
         group.addoption(setting.option, dest=f"vmlab_{setting.name}", default=None, help=setting.help, **value)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
+    del early_config
+    check_names(args)
 
 
 def pytest_configure(config: pytest.Config) -> None:

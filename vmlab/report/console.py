@@ -65,7 +65,9 @@ def render(parts: Iterable[Grid | Line], *, width: int, color: bool) -> str:
             console.print(part.table)
         else:
             console.print(_text(part), soft_wrap=True)
-    return stream.getvalue()
+    text = stream.getvalue()
+    # rich pads the last column, which folds each line of a file in an editor.
+    return text if color else "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
 def _text(line: Line) -> Text:

@@ -24,24 +24,33 @@ _MOST_ROWS = 1000
 """Maximum of rows in a table: each takes rich a millisecond."""
 
 
+_COST = (
+    "cost of an exact count: the value of most batches, else the least that is not an outlier; "
+    "it may be below the quartiles"
+)
+
+
 def print_series(document: SeriesDocument) -> None:
     """Print a row per series and size: the cost, and the quartiles of its samples."""
     table = Grid()
     table.column("series", "target", "counts")
     table.column("n", "cost", "quartiles", "samples", is_right=True, is_whole=True)
     points = sum(len(row.points) for row in document.series)
-    left = _MOST_ROWS
+    left, is_outside = _MOST_ROWS, False
     for row in document.series:
         head = (row.name, row.target, unit_words(row.source, row.unit))
         shown, left = row.points[:left], max(0, left - len(row.points))
         for point in shown:
             spread = quartiles(point.samples)
             middle = f"{figure(spread.low)} to {figure(spread.high)}"
+            is_outside = is_outside or not spread.low <= cost(row, point) <= spread.high
             cells = (*head, str(point.n), figure(cost(row, point)), middle, str(len(point.samples)))
             table.row(*cells)
             head = ("", "", "")
     host = "; ".join(document.host.values()) or "an unknown host"
     more = [(f"and {points - _MOST_ROWS} more sizes: --pyperf OUT writes all",)] if points > _MOST_ROWS else []
+    if is_outside:
+        more.append((_COST,))
     show(table, *more, (f"measured {document.date} by vmlab {document.vmlab} on {host}",))
 
 

@@ -172,3 +172,19 @@ def test_targets_may_stand_behind_options(capsys: pytest.CaptureFixture[str]) ->
         assert cli.main(["images", "key", *words]) == 0
         keys.append(capsys.readouterr().out)
     assert keys[0] == keys[1] != keys[2] == keys[3]
+
+
+def test_a_table_for_a_file_has_no_blanks_at_the_ends_of_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["targets"]) == 0
+
+    assert [line for line in capsys.readouterr().out.splitlines() if line != line.rstrip()] == []
+
+
+def test_a_setup_with_nothing_to_do_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("vmlab.host.install.set_up", lambda *_, **__: None)
+
+    assert cli.main(["setup", "--vmlab-target", "debian12-6.1"]) == 0
+
+    assert capsys.readouterr().out == "vmlab: nothing to install: the selected targets have what they need\n"

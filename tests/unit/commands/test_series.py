@@ -125,3 +125,15 @@ def test_plot_uses_the_letters_that_the_terminal_has(encoding: str, mark: str, m
     assert cli.main(["plot", _write("a.json", series([1.0], name="λ"))]) == 0
     sys.stdout.flush()
     assert f"{mark} debian12-6.1" in written.getvalue().decode(encoding)
+
+
+def test_a_cost_outside_of_its_quartiles_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    # No value has a majority, so the cost is the least one, below the first quartile.
+    taken = [1000.0, 1000.0, 1000.0, *map(float, range(1001, 1041))]
+    assert cli.main(["series", _write("a.json", series({1: taken}, source=TimingSource.ICOUNT))]) == 0
+    assert "it may be below the quartiles" in capsys.readouterr().out
+
+
+def test_a_cost_within_its_quartiles_needs_no_explanation(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["series", _write("a.json", series([1000.0, 1001.0], source=TimingSource.CLOCK))]) == 0
+    assert "it may be below" not in capsys.readouterr().out
