@@ -113,6 +113,7 @@ def _options() -> set[str]:
 _ONE_OF_EACH = (
     ["targets"],
     ["doctor"],
+    ["log"],
     ["setup"],
     ["shell", "x"],
     ["symbols", "x"],

@@ -47,12 +47,15 @@ def _report(number: int, report: ExplainedReport) -> Iterator[str]:
     place = f"line {report.first_line}"
     if report.last_line != report.first_line:
         place = f"lines {report.first_line} to {report.last_line}"
-    facts = [place, f"at {report.time_s:.6f} s" if report.time_s is not None else ""]
-    facts += [
+    facts = [
+        place,
+        f"at {report.time_s:.6f} s" if report.time_s is not None else "",
         f"process {report.process}" if report.process else "",
         f"kernel {report.release}" if report.release else "",
+        f"printed at {report.location}" if report.location else "",
+        f"fingerprint {report.fingerprint}",
     ]
-    yield f"   {'; '.join([*filter(None, facts), f'fingerprint {report.fingerprint}'])}"
+    yield f"   {'; '.join(filter(None, facts))}"
     if report.allowed:
         yield f"   allowed: {report.allowed}"
     certain = [frame for frame in report.frames if not frame.is_guess] or list(report.frames)

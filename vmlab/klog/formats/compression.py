@@ -12,7 +12,7 @@ MOST_UNPACKED_BYTES = 1 << 30
 """Maximum size of a log, unpacked: a file of 1 MB can unpack to some GB."""
 _MOST_DICTIONARY_BYTES = 80 << 20
 """Maximum memory of xz's decoder: that of `xz -9` takes 65 MiB, and a header may name 4 GiB."""
-_PIECE_BYTES = 1 << 20
+_PIECE_BYTES = 256 << 10
 _MAGIC = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"BZh": "bzip2"}
 _OTHERS = {b"\x28\xb5\x2f\xfd": "zstd", b"\x04\x22\x4d\x18": "lz4", b"\x89LZO\0": "lzop", b"PK\x03\x04": "unzip"}
 _COMMANDS = {"unzip": "unzip -p"}

@@ -17,7 +17,8 @@ from vmlab.klog.log import LONGEST_TEXT, STAMP, LogRecord, stamped_texts
 _BATCH_LINES = 10_000
 _LONGEST_WRAPPED = 82
 """Maximum length of the lines of a mail that a program has wrapped."""
-_SHORTEST_WRAPPED = 64
+_SHORTEST_WRAPPED = 60
+"""Minimum length of a wrapped line, with the word that did not fit."""
 # Lines that only a kernel prints: a text without headers is a log if it has one.
 _OF_A_KERNEL = re.compile(
     r"Linux version \d|Command line: |Kernel command line: |BIOS-e820: |Modules linked in: |Call [Tt]race:"
@@ -25,7 +26,9 @@ _OF_A_KERNEL = re.compile(
     r"|usb \d+-[\d.]+: |pci \d{4}:|ACPI: |EXT4-fs \(|audit: type=|random: crng|input: .* as /devices/"
     r"|\w{1,64}: loading out-of-tree module|rcu: |NET: Registered |clocksource: "
 )
-_MODULES = re.compile(r"(?:[\w-]{2,64}(?:\([A-Z+-]{1,8}\))?(?: |$))+(?:\[last unloaded: .*)?$|\[last unloaded: .*")
+_MODULES = re.compile(
+    r"(?:[\w-]{1,64}(?:\([A-Z+-]{1,8}\))?(?: |$))*(?:\[last unloaded:.*|[\w-]{1,64}(?:\([A-Z+-]{1,8}\))?\]?)$"
+)
 
 
 class LogReader:
@@ -104,9 +107,9 @@ class LogReader:
             yield list(enumerate(part, start))
 
     def _read(self, number: int, line: str) -> None:
-        length = len(line)
         if self._style.is_quoted and line.startswith(">"):
             line = unquoted(line)
+        length = len(line)
         if not self._style.is_headed:
             self._add_bare(number, line)
             return
@@ -166,6 +169,8 @@ class LogReader:
         indent = self._style.indent
         text = (line[indent:] if indent and not line[:indent].strip() else line).rstrip()[:LONGEST_TEXT]
         last = self._batch[-1].text if self._batch else ""
+        if not (text or last):
+            return
         if last.startswith("Modules linked in: ") and len(last) < LONGEST_TEXT and _MODULES.match(text):
             self._append(f" {text}")
             return

@@ -12,7 +12,7 @@ from vmlab.errors import UsageError
 from vmlab.klog.formats.compression import unpacked
 from vmlab.text import without_sequences
 
-PIECE_BYTES = 1 << 20
+PIECE_BYTES = 128 << 10
 """Size of the parts that are read."""
 LONGEST_LINE_BYTES = 64 << 10
 """Maximum of a line that is kept: an entry of journalctl -o json has some KB."""
@@ -26,7 +26,7 @@ _ENCODINGS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (c
 # A field of journalctl -o export whose value has several lines: its name, eight bytes with its size, its value.
 _SIZED_FIELD = re.compile(rb"^([A-Z_][A-Z0-9_]{0,63})\n[\s\S]{4}\0{4}", re.MULTILINE)
 _EXPECTED = "expected the text of a kernel log, such as dmesg prints"
-_SEVERAL_RETURNS = re.compile(r"\r+\n")
+_LAST_RETURNS = re.compile(r"\r+$", re.MULTILINE)
 
 
 def read_lines(stream: BinaryIO, *, name: str) -> Iterator[list[str]]:
@@ -62,7 +62,7 @@ def _lines(data: bytes) -> list[str]:
     if "\x1b" in text:
         text = without_sequences(text)
     if "\r" in text:
-        text = _SEVERAL_RETURNS.sub("\n", text)
+        text = _LAST_RETURNS.sub("", text)
     return [line if len(line) <= LONGEST_LINE_BYTES else line[:LONGEST_LINE_BYTES] for line in text.split("\n")]
 
 
@@ -120,5 +120,5 @@ def _require_text(data: bytes, encoding: str, name: str) -> None:
     controls = len(sample) - len(sample.translate(None, _CONTROLS))
     # A truncated character at the sample's end counts as one byte that is not UTF-8.
     foreign = sample.decode("utf-8", "replace").count("\ufffd")
-    if controls > _MOST_CONTROLS * len(sample) or foreign > max(4, len(sample) // 5):
+    if controls > max(4, _MOST_CONTROLS * len(sample)) or foreign > max(4, len(sample) // 5):
         raise UsageError(f"{name} is binary, not text", hint=_EXPECTED)
