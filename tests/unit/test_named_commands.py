@@ -32,6 +32,7 @@ _OTHERS = {
     "--add-subuids": "usermod",
     "--add-subgids": "usermod",
     "--no-install-recommends": "apt-get",
+    "--file": "journalctl",
 }
 
 

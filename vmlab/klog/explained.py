@@ -21,7 +21,7 @@ _MOST_EQUAL = 20
 """Maximum of reports with the same title that are read; more are counted."""
 _LONGEST_LINE = 300
 """Maximum length of a line of a report that is kept, in characters."""
-_RELEASE = re.compile(r"\b(?:Not tainted|Tainted: [A-Z ]{1,64}?) +(?P<release>\d+\.[\w.+~-]{1,64}) #", re.ASCII)
+_RELEASE = re.compile(r"\b(?:Not tainted|Tainted: [A-Z -]{1,64}?) +(?P<release>\d+\.[\w.+~-]{1,64}) #", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

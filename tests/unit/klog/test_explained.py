@@ -120,6 +120,24 @@ def test_the_line_of_the_blamed_function_is_the_reports_source() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "release"),
+    [
+        ("CPU: 1 PID: 1 Comm: a Not tainted 6.1.0-lab #1", "6.1.0-lab"),
+        ("CPU: 1 UID: 0 PID: 1 Comm: a Tainted: G        W  OE       7.3.2-lab #1 PREEMPT(lazy)", "7.3.2-lab"),
+        (
+            "CPU: 3 PID: 1 Comm: a Kdump: loaded Tainted: G  OE    ------  ---  5.14.0-687.el9.x86_64 #1",
+            "5.14.0-687.el9.x86_64",
+        ),
+        ("CPU: 1 PID: 1 Comm: a", ""),
+    ],
+)
+def test_the_release_is_read_behind_the_taint(line: str, release: str) -> None:
+    log, _ = _explain(_log("BUG: KASAN: x in a+0x1/0x2 [b]", line, every_s=1))
+
+    assert log.reports[0].release == release
+
+
+@pytest.mark.parametrize(
     ("name", "module", "function"),
     [
         ("kasan-use-after-free-7.3", "gauge", "gauge_read"),

@@ -15,7 +15,8 @@ _PRIORITY = r"(?:<(?P<priority>\d{1,3})>)?"
 _CLOCK = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d(?:\.\d{1,9})?)"
 _COMMA_CLOCK = _CLOCK.replace(r"(?:\.", "(?:,")
 _DATE = r"\d{4}-\d\d-(?P<day>\d\d)"
-_SENDER = r"(?P<host>\S{1,255}) (?:\w{1,10}\.\w{1,10} )?(?P<sender>[^\s:\[\]]{1,64})(?:\[[^\]\s]{1,20}\])?: ?"
+# journalctl --no-hostname prints none; busybox prints facility and level.
+_SENDER = r"(?:[^\s:\[]{1,255} )?(?:\w{1,10}\.\w{1,10} )?(?P<sender>[^\s:\[\]]{1,64})(?:\[[^\]\s]{1,20}\])?: ?"
 _CALLER = r"(?: ?\[ *(?P<caller>[TC]\d{1,10})\])?"
 _DECODED = r"(?:(?P<facility>[a-z]\w{2,9}) *:\w{3,6} *: )?"
 _DELTA = r"(?: <[ \d.]{1,24}>)?"
@@ -53,7 +54,8 @@ class HeaderParser:
         """Names of the formats that were found."""
 
     def parse(self, line: str) -> Parsed | None:
-        """Parse a line; None if it has no known header."""
+        """Parse a line; None if it has no known header. Blanks before the header are ignored."""
+        line = line.lstrip() if line[:1].isspace() else line
         for name, pattern in self._formats.items():
             match = pattern.match(line)
             if match is not None and (parsed := self._read(name, match)) is not None:
@@ -77,8 +79,8 @@ class HeaderParser:
         caller = found.get("caller") or ""
         if found.get("time_s") is not None:
             time_s = float(found["time_s"])
-            is_stamped = "host" not in found
-            if name == "stamp":
+            is_stamped = name == "stamp"
+            if is_stamped:
                 text, is_kernel = self._without_sender(text, is_kernel)
         else:
             time_s, is_stamped = self._time_of(found), False
@@ -91,6 +93,8 @@ class HeaderParser:
 
     def _without_sender(self, text: str, is_kernel: bool) -> tuple[str, bool]:
         """Text without the host and sender that journalctl -o short-monotonic prints."""
+        if text.startswith("kernel: "):
+            return text[8:], is_kernel
         if self._host and not text.startswith(self._host):
             return text, is_kernel
         match = _MONOTONIC.match(text) if self._host or " kernel: " in text[:320] else None
@@ -134,10 +138,10 @@ _FORMATS: dict[str, re.Pattern[str]] = {
     for name, pattern in {
         # The kernel's own, with the level of its console, or decoded by dmesg -x; with dmesg -d the time since the
         # line before; with journalctl -o short-monotonic a host and a sender.
-        "stamp": rf"\s{{0,8}}(?:{_PRIORITY}|{_DECODED})\[ *(?P<time_s>\d{{1,9}}\.\d{{6}}){_DELTA}\]{_CALLER} ?{_TEXT}",
+        "stamp": rf"(?:{_PRIORITY}|{_DECODED})\[ *(?P<time_s>\d{{1,9}}\.\d{{6}}){_DELTA}\]{_CALLER} ?{_TEXT}",
         "kmsg": _KMSG.pattern,
         "syslog": rf"{_PRIORITY}\S{{1,9}} +(?P<day>\d{{1,2}}) {_CLOCK} {_SENDER}{_TEXT}",
-        "syslog of RFC 5424": rf"<(?P<priority>\d{{1,3}})>1 (?:{_DATE}T{_CLOCK}\S{{0,6}}|-) (?P<host>\S{{1,255}}) "
+        "syslog of RFC 5424": rf"<(?P<priority>\d{{1,3}})>1 (?:{_DATE}T{_CLOCK}\S{{0,6}}|-) \S{{1,255}} "
         rf"(?P<sender>\S{{1,64}}) \S{{1,128}} \S{{1,64}} (?:-|(?:\[(?:[^\]\\]|\\.){{0,2000}}\]){{1,20}})"
         rf"(?: \ufeff?{_TEXT}|$)",
         "ISO time": rf"{_PRIORITY}{_DATE}T{_CLOCK}(?:Z|[+-]\d\d:?\d\d) {_SENDER}{_TEXT}",

@@ -90,7 +90,8 @@ class LogReader:
         if self._style.is_quoted_printable:
             lines = printable_decoded(lines)
         if self._style.is_pstore:
-            lines = in_order(lines)
+            is_quoted = self._style.is_quoted
+            lines = in_order((number, unquoted(line) if is_quoted else line) for number, line in lines)
         lines = iter(lines)
         while batch := list(itertools.islice(lines, _BATCH_LINES)):
             if not self._style.is_headed:

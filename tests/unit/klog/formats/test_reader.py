@@ -112,6 +112,7 @@ def test_the_parts_of_a_dump_are_put_in_order() -> None:
     text = "Panic#1 Part1\n<4>[    3.000000] c\nPanic#1 Part2\n<4>[    2.000000] b\nPanic#1 Part10\n<4>[    1.000000] a"
 
     assert _texts(text) == ["a", "b", "c"]
+    assert _texts("".join(f"> {line}\n" for line in text.split("\n"))) == ["a", "b", "c"]
 
 
 def test_what_a_later_dump_repeats_is_read_once() -> None:
