@@ -6,6 +6,7 @@ Pure. The times of one log are only compared with each other, so a month or a zo
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -22,10 +23,12 @@ _DECODED = r"(?:(?P<facility>[a-z]\w{2,9}) *:\w{3,6} *: )?"
 _DELTA = r"(?: <[ \d.]{1,24}>)?"
 _TEXT = r"(?P<text>.*)"
 _MONOTONIC = re.compile(r"(?P<host>[\w.-]{1,255}) (?P<sender>[^\s:\[\]]{1,64})(?:\[\d{1,10}\])?: ?")
-_KMSG = re.compile(
-    r"(?:[0-9][\w.+~-]{1,127},)?(?P<record>\d{1,9},(?P<sequence>\d{1,20}),\d{1,20},[^;]{0,300};.*)", re.ASCII
-)
+_KMSG = r"(?:[0-9][\w.+~-]{1,127},)?(?P<record>\d{1,9},(?P<sequence>\d{1,20}),\d{1,20},[^;]{0,300};.*)"
 _FRAGMENT = re.compile(r",ncfrag=(?P<start>\d{1,9})/\d{1,9}")
+
+
+# Compiled when first used: a log has one of the formats, and all together take 20 ms.
+_compiled = functools.cache(re.compile)
 
 
 class Parsed(NamedTuple):
@@ -47,7 +50,7 @@ class HeaderParser:
     """A parser that tries first the format of the line before."""
 
     def __init__(self) -> None:
-        self._formats = dict(_FORMATS)
+        self._order = list(_FORMATS)
         self._host = ""
         self._clock_s = 0.0
         self.seen: set[str] = set()
@@ -56,11 +59,11 @@ class HeaderParser:
     def parse(self, line: str) -> Parsed | None:
         """Parse a line; None if it has no known header. Blanks before the header are ignored."""
         line = line.lstrip() if line[:1].isspace() else line
-        for name, pattern in self._formats.items():
-            match = pattern.match(line)
+        for name in self._order:
+            match = _compiled(_FORMATS[name]).match(line)
             if match is not None and (parsed := self._read(name, match)) is not None:
-                if name != next(iter(self._formats)):
-                    self._formats = {name: pattern, **self._formats}
+                if name != self._order[0]:
+                    self._order = [name, *(other for other in self._order if other != name)]
                 self.seen.add(name)
                 return parsed
         return None
@@ -133,27 +136,24 @@ def _of_kmsg(match: re.Match[str]) -> Parsed | None:
     )
 
 
-_FORMATS: dict[str, re.Pattern[str]] = {
-    name: re.compile(pattern)
-    for name, pattern in {
-        # The kernel's own, with the level of its console, or decoded by dmesg -x; with dmesg -d the time since the
-        # line before; with journalctl -o short-monotonic a host and a sender.
-        "stamp": rf"(?:{_PRIORITY}|{_DECODED})\[ *(?P<time_s>\d{{1,9}}\.\d{{6}}){_DELTA}\]{_CALLER} ?{_TEXT}",
-        "kmsg": _KMSG.pattern,
-        "syslog": rf"{_PRIORITY}\S{{1,9}} +(?P<day>\d{{1,2}}) {_CLOCK} {_SENDER}{_TEXT}",
-        "syslog of RFC 5424": rf"<(?P<priority>\d{{1,3}})>1 (?:{_DATE}T{_CLOCK}\S{{0,6}}|-) \S{{1,255}} "
-        rf"(?P<sender>\S{{1,64}}) \S{{1,128}} \S{{1,64}} (?:-|(?:\[(?:[^\]\\]|\\.){{0,2000}}\]){{1,20}})"
-        rf"(?: \ufeff?{_TEXT}|$)",
-        "ISO time": rf"{_PRIORITY}{_DATE}T{_CLOCK}(?:Z|[+-]\d\d:?\d\d) {_SENDER}{_TEXT}",
-        "full date": rf"\S{{2,9}} {_DATE} {_CLOCK} \S{{1,6}} {_SENDER}{_TEXT}",
-        "Unix time": rf"(?P<time_s>\d{{9,11}}\.\d{{3,6}}) {_SENDER}{_TEXT}",
-        "logread": rf"\w{{3}} \w{{3}} +(?P<day>\d{{1,2}}) {_CLOCK} \d{{4}} \w{{2,10}}\.\w{{3,10}} "
-        rf"(?P<sender>[^\s:\[\]]{{1,64}})(?:\[\d{{1,10}}\])?: ?{_TEXT}",
-        "dmesg -T": rf"{_DECODED}\[\w{{3}} \w{{3}} +(?P<day>\d{{1,2}}) {_CLOCK} \d{{4}}{_DELTA}\]"
-        rf"{_CALLER} (?!\[(?:error|warn|notice|info|crit)\]){_TEXT}",
-        "dmesg --time-format iso": rf"{_DECODED}{_DATE}T{_COMMA_CLOCK}[+-]\d\d:?\d\d{_CALLER} {_TEXT}",
-        "dmesg -H": rf"{_DECODED}\[(?: *\+(?P<delta>\d{{1,6}}\.\d{{6}})|\w{{3}} ?(?P<day>\d{{1,2}}) "
-        rf"(?P<hour>\d\d):(?P<minute>\d\d))\]{_CALLER} {_TEXT}",
-        "level": r"<(?P<priority>\d{1,3})>(?P<text>.*)",
-    }.items()
+_FORMATS = {
+    # The kernel's own, with the level of its console, or decoded by dmesg -x; with dmesg -d the time since the
+    # line before; with journalctl -o short-monotonic a host and a sender.
+    "stamp": rf"(?:{_PRIORITY}|{_DECODED})\[ *(?P<time_s>\d{{1,9}}\.\d{{6}}){_DELTA}\]{_CALLER} ?{_TEXT}",
+    "kmsg": _KMSG,
+    "syslog": rf"{_PRIORITY}\S{{1,9}} +(?P<day>\d{{1,2}}) {_CLOCK} {_SENDER}{_TEXT}",
+    "syslog of RFC 5424": rf"<(?P<priority>\d{{1,3}})>1 (?:{_DATE}T{_CLOCK}\S{{0,6}}|-) \S{{1,255}} "
+    rf"(?P<sender>\S{{1,64}}) \S{{1,128}} \S{{1,64}} (?:-|(?:\[(?:[^\]\\]|\\.){{0,2000}}\]){{1,20}})"
+    rf"(?: \ufeff?{_TEXT}|$)",
+    "ISO time": rf"{_PRIORITY}{_DATE}T{_CLOCK}(?:Z|[+-]\d\d:?\d\d) {_SENDER}{_TEXT}",
+    "full date": rf"\S{{2,9}} {_DATE} {_CLOCK} \S{{1,6}} {_SENDER}{_TEXT}",
+    "Unix time": rf"(?P<time_s>\d{{9,11}}\.\d{{3,6}}) {_SENDER}{_TEXT}",
+    "logread": rf"\w{{3}} \w{{3}} +(?P<day>\d{{1,2}}) {_CLOCK} \d{{4}} \w{{2,10}}\.\w{{3,10}} "
+    rf"(?P<sender>[^\s:\[\]]{{1,64}})(?:\[\d{{1,10}}\])?: ?{_TEXT}",
+    "dmesg -T": rf"{_DECODED}\[\w{{3}} \w{{3}} +(?P<day>\d{{1,2}}) {_CLOCK} \d{{4}}{_DELTA}\]"
+    rf"{_CALLER} (?!\[(?:error|warn|notice|info|crit)\]){_TEXT}",
+    "dmesg --time-format iso": rf"{_DECODED}{_DATE}T{_COMMA_CLOCK}[+-]\d\d:?\d\d{_CALLER} {_TEXT}",
+    "dmesg -H": rf"{_DECODED}\[(?: *\+(?P<delta>\d{{1,6}}\.\d{{6}})|\w{{3}} ?(?P<day>\d{{1,2}}) "
+    rf"(?P<hour>\d\d):(?P<minute>\d\d))\]{_CALLER} {_TEXT}",
+    "level": r"<(?P<priority>\d{1,3})>(?P<text>.*)",
 }

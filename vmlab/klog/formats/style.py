@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import quopri
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ _QUOTE = re.compile(r"(?:> ?){1,10}")
 _QUOTED_PRINTABLE = re.compile(r"content-transfer-encoding:\s*quoted-printable", re.IGNORECASE)
 _AT_MARGIN = re.compile(r"(?P<indent>[ \t]{0,16})(?:Call [Tt]race:|Modules linked in: |CPU: \d+ .*PID: \d+ Comm: )")
 """Pattern of lines that the kernel prints without spaces before them."""
+_MOST_PARTS = 100
+"""Maximum of lines that are joined: one has at most 76 characters (RFC 2045), and a kernel's 1,024."""
 _WEAK = "level"
 """A format whose header other files have, too: `<6>`."""
 
@@ -67,6 +68,8 @@ def unquoted(line: str) -> str:
 
 def printable_decoded(lines: Iterable[Numbered]) -> Iterator[Numbered]:
     """Decode numbered lines of a mail in quoted-printable; a line keeps the number of its first part."""
+    import quopri
+
     parts: list[str] = []
     start = 0
     for number, line in lines:
@@ -77,6 +80,3 @@ def printable_decoded(lines: Iterable[Numbered]) -> Iterator[Numbered]:
             parts = []
     if parts:
         yield start, "".join(parts)
-
-
-_MOST_PARTS = 100
