@@ -72,6 +72,27 @@ def _command(*words: str) -> Sink:
     return sink
 
 
+_A_LOG = str(Path(__file__).parents[1] / "unit" / "klog" / "logs" / "dmesg-several.txt")
+
+
+def _log(*options: str) -> Sink:
+    """`vmlab log` of a log that has the text in each part that is shown."""
+
+    def sink(text: str, directory: Path) -> None:
+        lines = [
+            f"sluice{text}: loading out-of-tree module taints kernel.",
+            f"Kernel panic - not syncing: {text}",
+            f"WARNING: CPU: 1 PID: 1 at {text}.c:1 a+0x1/0x2 [{text}]",
+            f"INFO: task {text}:1 blocked for more than 120 seconds.",
+        ]
+        log = directory / "a.log"
+        stamped = "".join(f"[{number:5d}.000000] {line}\n" for number, line in enumerate(lines))
+        log.write_bytes(stamped.encode("utf-8", "surrogateescape" if "\ud800" not in stamped else "surrogatepass"))
+        main(["log", *options, str(log)])
+
+    return sink
+
+
 def _file(write: Callable[[str, Path], object]) -> Sink:
     def sink(text: str, directory: Path) -> str:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -170,6 +191,12 @@ SINKS: Mapping[str, Sink] = {
     "a size": _command("time", "loop {n}", "--n", "TEXT"),
     "shell": _command("shell", "TEXT"),
     "the shell of a kept guest": _command("shell", "kept-TEXT"),
+    "log": _log(),
+    "log --json": _log("--json"),
+    "a log's name": _command("log", "TEXT"),
+    "a log's module": _command(
+        "log", str(Path(__file__).parents[1] / "unit/klog/logs/dmesg-several.txt"), "--module", "TEXT"
+    ),
     "images rm": _command("images", "rm", "TEXT"),
     "images check": _command("images", "check", "TEXT"),
     "symbols": _command("symbols", "TEXT"),
@@ -210,6 +237,7 @@ MODULES: Mapping[str, tuple[str, ...] | str] = {
     "vmlab.cloud.partial": "a file that only the lab reads, in ASCII JSON",
     "vmlab.commands.host": ("doctor",),
     "vmlab.commands.images": ("images rm", "images check", "images build"),
+    "vmlab.commands.log": ("log --json", "a log's name", "a log's module"),
     "vmlab.commands.main": ("an unknown command", "an unknown target"),
     "vmlab.commands.open_lab": ("the lab's notices and steps",),
     "vmlab.commands.report": ("report merge", "report summary", "report annotate", "report outputs"),
@@ -228,6 +256,7 @@ MODULES: Mapping[str, tuple[str, ...] | str] = {
     "vmlab.report.comparison": ("compare", "compare --json"),
     "vmlab.report.console": ("the table", "the coloured table"),
     "vmlab.report.durations": ("durations",),
+    "vmlab.report.explained_log": ("log",),
     "vmlab.report.files": ("results.json",),
     "vmlab.report.listing": ("targets", "images ls", "doctor", "doctor --json"),
     "vmlab.report.measurements": ("series", "series in a list", "plot", "an SVG plot"),

@@ -32,6 +32,7 @@ _OTHERS = {
     "--add-subuids": "usermod",
     "--add-subgids": "usermod",
     "--no-install-recommends": "apt-get",
+    "--file": "journalctl",
 }
 
 
@@ -113,6 +114,7 @@ def _options() -> set[str]:
 _ONE_OF_EACH = (
     ["targets"],
     ["doctor"],
+    ["log"],
     ["setup"],
     ["shell", "x"],
     ["symbols", "x"],

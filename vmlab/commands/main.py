@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vmlab import __version__
-from vmlab.commands import describe, host, images, report, shell, targets, timing
+from vmlab.commands import describe, host, images, log, report, shell, targets, timing
 from vmlab.commands.command_line import Act, CommandParser, Commands, add_settings, parse
 from vmlab.errors import UsageError, VmlabError
 from vmlab.settings import SETTINGS, load_settings
@@ -74,7 +74,7 @@ def command_parser() -> CommandParser:
     parser.add_argument("--version", action="version", version=f"vmlab {__version__}")
     add_settings(parser)
     commands = Commands(parser, metavar="COMMAND")
-    for room in (targets, describe, host, shell, images, timing, report):
+    for room in (targets, describe, host, shell, images, timing, report, log):
         room.add_commands(commands)
     return parser
 

@@ -18,7 +18,20 @@ _SYMBOL = (
 # A frame of a call trace: a line with only a symbol. 5.10 prints addresses before it on some paths; arm64 appends
 # letters since 6.12 (`(P)`: pt_regs).
 _FRAME = re.compile(rf"^\s{{0,8}}(?:\[<[0-9a-f]+>\] )?(?P<guess>\? )?{_SYMBOL}(?: \([A-Z]+\))?\s*$", re.ASCII)
-_EXACT = re.compile(rf"^\s{{0,8}}(?:RIP: [0-9a-f]{{4}}:|pc : ){_SYMBOL}", re.ASCII)
+# 32-bit arm names a function and the place that called it (dump_backtrace_entry() in arch/arm/kernel/traps.c); 5.10
+# prints addresses and parentheses, later kernels with CONFIG_BACKTRACE_VERBOSE. The first function is that of the PC.
+_CALLER = re.compile(
+    r"^\s{0,8}(?:\[<[0-9a-f]+>\] )?\(?[A-Za-z_][\w.$]{0,511}(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?(?: \[[\w-]{1,64}\])?\)?"
+    rf" from (?:\[<[0-9a-f]+>\] )?\(?{_SYMBOL}\)?\s*$",
+    re.ASCII,
+)
+# x86-64 until 4.9 prints the address twice before the symbol (bb5e5ce545f2, 4.10), and old kernels `IP: ` above it.
+# x86-32 prints EIP, arm PC, riscv epc.
+_EXACT = re.compile(
+    rf"^\s{{0,8}}(?:RIP: [0-9a-f]{{4}}:(?:\[<[0-9a-f]+>\] +\[<[0-9a-f]+>\] )?|E?IP: (?:\[<[0-9a-f]+>\] )?|EIP is at |"
+    rf"e?pc : |PC is at ){_SYMBOL}",
+    re.ASCII,
+)
 _IN_TITLE = re.compile(rf"(?:\bat |\bin |\bfrom |:\d{{1,7}} ){_SYMBOL}", re.ASCII)
 # Reports of the module loader, before 6.14 with the function's name.
 _LOADED = re.compile(
@@ -46,8 +59,11 @@ _PROCESSES = tuple(
         ("task:", r"^task:(?P<name>.{1,16}?) +state:.*\bpid: *(?P<pid>\d{1,9})"),
     )
 )
-REGISTERS = r"(?:R(?:IP|SP|AX|DX|BP|10|13)|[FC]S|CR2|DR[03]|PKRU|Code|pc |lr |sp |pstate|x(?:[12]\d|[0-9] )): "
-"""Pattern for the start of a line with registers, on x86 and arm64."""
+REGISTERS = (
+    r"(?:R(?:IP|SP|AX|DX|BP|10|13)|E(?:IP|AX|SI)|[CDF]S|CR[02]|DR[03]|PKRU|Code|e?pc |lr |sp |pstate"
+    r"|x(?:[12]\d|[0-9] )|r(?:10|[37] )): "
+)
+"""Pattern for the start of a line with registers, on x86, arm and riscv."""
 _REGISTERS = re.compile(rf"\s*{REGISTERS}")
 _SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv)\b.*$")
 
@@ -183,7 +199,7 @@ def _first_of_each(lines: Iterable[str]) -> Iterator[str]:
 def _frame(line: str) -> Frame | None:
     # Cached, because most traces have the same few kernel functions.
     exact = _EXACT.match(line)
-    match = exact or _FRAME.match(line)
+    match = exact or _FRAME.match(line) or (_CALLER.match(line) if " from " in line else None)
     if match is None:
         return None
     return Frame(
@@ -191,6 +207,6 @@ def _frame(line: str) -> Frame | None:
         offset=int(match["offset"], 16),
         size=int(match["size"], 16),
         module=match["module"] or "",
-        is_guess=exact is None and bool(match["guess"]),
+        is_guess=bool(match.groupdict().get("guess")),
         is_exact=exact is not None,
     )

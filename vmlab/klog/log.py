@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 _RECORD = re.compile(
@@ -12,7 +12,8 @@ _RECORD = re.compile(
     re.ASCII,
 )
 _CALLER = re.compile(r",caller=([TC]\d+)")
-_STAMP = re.compile(r"\[ *(?P<time_s>\d{1,9}\.\d{6})\](?: ?\[ *(?P<caller>[TC]\d+)\])? ?", re.ASCII)
+STAMP = re.compile(r"\[ *(?P<time_s>\d{1,9}\.\d{6})\](?: ?\[ *(?P<caller>[TC]\d+)\])? ?", re.ASCII)
+"""Pattern of the kernel's time stamp, with the caller."""
 _ESCAPED = re.compile(r"(?:\\x[0-9a-f]{2})+")
 _NEAR = 32
 """Maximum of records between a continuation and the start of its line."""
@@ -110,26 +111,30 @@ def join_continued(records: Sequence[LogRecord]) -> list[LogRecord]:
 
 def parse_console(text: str) -> list[LogRecord]:
     """Parse the text of a serial console. It has no levels and no sequence numbers; records are numbered here. Text
-    before a line's time stamp, and lines without one, are not from the kernel. A second stamp in a line, if it is not
-    earlier, starts another record: the console lost the line break."""
+    before a line's time stamp, and lines without one, are not from the kernel."""
     records: list[LogRecord] = []
     for line in text.split("\n"):
-        match = _STAMP.search(line)
-        while match is not None:
-            time_s = float(match["time_s"])
-            following = _later_stamp(line, match.end(), time_s)
-            end = following.start() if following is not None else len(line)
-            said = _limited(line[match.end() : end].rstrip())
-            caller = match["caller"] or ""
+        for time_s, caller, said in stamped_texts(line):
             records.append(LogRecord(sequence=len(records), level=6, time_s=time_s, text=said, caller=caller))
-            match = following
     return records
+
+
+def stamped_texts(line: str) -> Iterator[tuple[float, str, str]]:
+    """Time, caller and text of each record in a line of a console. A second stamp in a line, if it is not earlier,
+    starts another record: the console lost the line break."""
+    match = STAMP.search(line)
+    while match is not None:
+        time_s = float(match["time_s"])
+        following = _later_stamp(line, match.end(), time_s)
+        end = following.start() if following is not None else len(line)
+        yield time_s, match["caller"] or "", _limited(line[match.end() : end].rstrip())
+        match = following
 
 
 def _later_stamp(line: str, start: int, time_s: float) -> re.Match[str] | None:
     if line.find("[", start) < 0:
         return None
-    return next((match for match in _STAMP.finditer(line, start) if float(match["time_s"]) >= time_s), None)
+    return next((match for match in STAMP.finditer(line, start) if float(match["time_s"]) >= time_s), None)
 
 
 def _unescape(text: str) -> str:

@@ -71,8 +71,8 @@ class _Part:
         self.data += bytes(8)
 
 
-def object_file(*units: Unit, version: int = 5, machine: str = "x86") -> bytes:
-    """The bytes of the file."""
+def object_file(*units: Unit, version: int = 5, machine: str = "x86", modinfo: bytes = b"") -> bytes:
+    """The bytes of the file, with a section .modinfo if that has content."""
     info, lines, ranges = _Part(), _Part(), _Part()
     if version >= 5:
         ranges.data += struct.pack("<IHBBI", 0, 5, 8, 0, 0)
@@ -81,7 +81,7 @@ def object_file(*units: Unit, version: int = 5, machine: str = "x86") -> bytes:
         _write_lines(lines, unit, version)
     ranges_name = ".debug_rnglists" if version >= 5 else ".debug_ranges"
     parts = {".debug_info": info, ".debug_line": lines, ranges_name: ranges}
-    return _elf(units, parts, _abbreviations(), machine)
+    return _elf(units, parts, _abbreviations(), machine, modinfo)
 
 
 def _write_unit(info: _Part, unit: Unit, version: int, lines: int, ranges: _Part) -> None:
@@ -165,7 +165,7 @@ def _abbreviations() -> bytes:
     return written + b"\0"
 
 
-def _elf(units: Sequence[Unit], parts: dict[str, _Part], abbreviations: bytes, machine: str) -> bytes:
+def _elf(units: Sequence[Unit], parts: dict[str, _Part], abbreviations: bytes, machine: str, modinfo: bytes) -> bytes:
     names, symbols = b"\0", bytes(24)
     for number, _ in enumerate(SECTIONS, start=1):
         symbols += struct.pack("<IBBHQQ", 0, 3, 0, number, 0, 0)
@@ -186,6 +186,7 @@ def _elf(units: Sequence[Unit], parts: dict[str, _Part], abbreviations: bytes, m
         sections[name] = (1, 0, bytes(part.data), 0, 0, 0)
         rows = [struct.pack("<QQq", at, symbol << 32 | _ABS64[machine], add) for at, symbol, add in part.relocations]
         sections[f".rela{name}"] = (4, 0, b"".join(rows), len(SECTIONS) + 1, target, 24)
+    sections |= {".modinfo": (1, 0, modinfo, 0, 0, 0)} if modinfo else {}
     sections[".shstrtab"] = (3, 0, b"".join(_text(name) for name in [*sections, ".shstrtab"]), 0, 0, 0)
     body, headers, position = b"", b"", 0
     for name, (kind, flags, content, link, about, entry) in sections.items():
