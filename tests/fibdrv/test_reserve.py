@@ -70,7 +70,6 @@ def test_a_reader_that_takes_memory_is_killed_within_100_ms(
     timed_guest: Guest, module: Built, program: Program
 ) -> None:
     """The 220 MB of F(500,000,000) alone take longer: the kernel zeroes them, a counted instruction a byte."""
-    timed_guest.as_root("rmmod fibdrv")
     insert(timed_guest, module, {"max_n": 10**9})
     said = stress(timed_guest, program("test/fibstress.c"), "signal", "KILL", 500_000_000)
     assert number_in(said, "us") < AT_ONCE_US, said
