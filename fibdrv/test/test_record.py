@@ -194,9 +194,9 @@ def main() -> None:
     check_limit(cli)
     check_any_order(cli, 500 if options.quick else 4_000)
     print(f"ok: reading on to F({last}), here and there, within a limit, in any order")
-    print("ok:", check_faults(cli))
     if not options.quick:
         print("ok:", check_megabytes(cli))
+    print("ok:", check_faults(cli))
 
 
 if __name__ == "__main__":
