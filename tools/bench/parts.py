@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Savings of each part of fibdrv's arithmetic: its time relative to the time without it.
+"""Time that each part of fibdrv's arithmetic takes, relative to the time without that part.
 
 A part stays while its row is below the limit. `docs/arithmetic.md` states the figures of the last decision.
 """
