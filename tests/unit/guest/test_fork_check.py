@@ -65,6 +65,15 @@ def test_a_fork_that_is_right_passes_and_is_fed() -> None:
     assert any(f"date -s @{NOW:.3f}" in command for command in fork.commands)
 
 
+def test_a_fork_that_its_helper_fed_is_asked_nothing_more() -> None:
+    fork = _Fork(GOOD | {"seed": "fed"})
+
+    _prove(fork)
+
+    assert len(fork.commands) == 1
+    assert re.search(rf"prove {NOW:.6f} [0-9a-f]{{128}}'", fork.commands[0])
+
+
 def test_every_fork_is_fed_something_else() -> None:
     forks = [_Fork(GOOD), _Fork(GOOD)]
     for fork in forks:
