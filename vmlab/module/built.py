@@ -56,8 +56,9 @@ class Built:
     @property
     def fingerprint(self) -> str:
         """Digest of all that is loaded with it."""
-        loaded = (*self.needs, self)
-        parts = [part for each in loaded for part in (each.sha256, *(f"{k}={v}" for k, v in each.parameters.items()))]
+        parts: list[str] = []
+        for each in (*self.needs, self):
+            parts += [each.sha256, *(f"{name}={value}" for name, value in each.parameters.items()), *each.firmware]
         return self.sha256 if len(parts) == 1 else hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

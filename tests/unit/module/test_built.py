@@ -107,6 +107,11 @@ def test_the_fingerprint_covers_what_is_loaded_before_and_with_which_parameters(
     bus = _built("bus")
     driver = _built("driver", needs=(bus,))
 
-    prints = {each.fingerprint for each in (driver, replace(driver, needs=()), replace(driver, parameters={"n": "1"}))}
+    prints = {
+        driver.fingerprint,
+        replace(driver, needs=()).fingerprint,
+        replace(driver, parameters={"n": "1"}).fingerprint,
+        replace(driver, firmware={"a.bin": Path("a.bin")}).fingerprint,
+    }
 
-    assert len(prints) == 3
+    assert len(prints) == 4
