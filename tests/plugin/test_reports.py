@@ -171,6 +171,17 @@ def test_the_log_of_a_failed_build_is_kept_and_named(inner: Inner) -> None:
     assert f"the whole output: {kept}" in result.stdout.str()
 
 
+@_ALONE_AND_WITH_WORKERS
+def test_the_table_names_the_line_of_a_failed_assertion(inner: Inner, workers: tuple[str, ...]) -> None:
+    inner.tests(all="def test_sum(guest):\n    assert 1 + 1 == 3\n")
+
+    result = inner.run(*workers)
+
+    (row,) = inner.result()["targets"]
+    assert row["tests"]["test_sum"]["place"] == "test_all.py:2"
+    result.stdout.fnmatch_lines(["debian12-6.1: *assert (1 + 1) == 3 at test_all.py:2 *"])
+
+
 _REPORTED = """
 import pytest
 

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from vmlab.commands.command_line import CATALOGUE, CommandParser, Commands
 from vmlab.errors import UsageError
 from vmlab.settings import Settings
+from vmlab.system.files import is_file
 from vmlab.system.output import inert, say, say_json, warn, write
 
 if TYPE_CHECKING:
     from vmlab.report.merge import Part
-    from vmlab.report.model import RunResult
+    from vmlab.report.model import RunResult, TestResult
 
 
 def add_commands(commands: Commands) -> None:
@@ -102,10 +103,21 @@ def _annotate(chosen: argparse.Namespace, settings: Settings) -> int:
 
     for part in read_parts(chosen.places or [settings.report]):
         module = _module_of(part.result.settings.get("module", ""), settings)
-        directory = os.path.relpath(module, _checkout(module, os.environ.get("GITHUB_WORKSPACE", "")))
-        for line in annotate(part.result, directory=directory):
+        workspace = os.environ.get("GITHUB_WORKSPACE", "")
+        directory = os.path.relpath(module, _checkout(module, workspace))
+        root = os.path.relpath(Path.cwd(), _checkout(Path.cwd(), workspace))
+        for line in annotate(_with_places_here(part.result), directory=directory, root=root):
             write(f"{line}\n")
     return 0
+
+
+def _with_places_here(result: RunResult) -> RunResult:
+    """Return a result without the lines of tests that are not below this directory: pytest ran in another one."""
+
+    def kept(test: TestResult) -> TestResult:
+        return test if is_file(Path(test.place.rpartition(":")[0] or ".")) else replace(test, place="")
+
+    return replace(result, targets=tuple(replace(row, tests=tuple(map(kept, row.tests))) for row in result.targets))
 
 
 def _module_of(recorded: str, settings: Settings) -> Path:

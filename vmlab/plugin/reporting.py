@@ -31,6 +31,7 @@ from vmlab.report.measured import measured_lines, shown_path
 from vmlab.report.model import SCHEMA, Outcome, RunResult, ShardFacts, Standing, TargetResult, TestResult
 from vmlab.report.terminal import render
 from vmlab.settings import without_password
+from vmlab.text import printable
 from vmlab.timing.series import Series
 
 _WORKER_OUTPUT = "vmlab"
@@ -39,8 +40,17 @@ _WORKER_OUTPUT = "vmlab"
 class Reporter:
     """Receives every test's reports and groups the results by target."""
 
-    def __init__(self, lab: Lab, *, series: list[Series], notices: list[str], shard: ShardFacts | None = None) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        *,
+        rootdir: Path,
+        series: list[Series],
+        notices: list[str],
+        shard: ShardFacts | None = None,
+    ) -> None:
         self._lab = lab
+        self._rootdir = rootdir
         self._shard = shard
         self._series = series
         self._notices = notices
@@ -90,8 +100,18 @@ class Reporter:
             reason=(account.reason or _reason(report)) if is_fault else "",
             fingerprint=account.fingerprint if is_fault else "",
             source=account.source if is_fault else "",
+            place=self._place(report) if outcome in (Outcome.FAILED, Outcome.ERROR) else "",
             splats=account.splats,
         )
+
+    def _place(self, report: pytest.TestReport) -> str:
+        """Return the line at which a test failed, relative to pytest's rootdir; empty if it is not below that."""
+        crash = getattr(report.longrepr, "reprcrash", None)
+        if crash is None:
+            return ""
+        path = self._rootdir / crash.path
+        is_below = path.is_relative_to(self._rootdir)
+        return printable(f"{path.relative_to(self._rootdir)}:{crash.lineno}") if is_below else ""
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:

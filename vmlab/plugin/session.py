@@ -161,7 +161,9 @@ class GuestSession:
     def start_reporting(self, config: pytest.Config) -> Reporter:
         """Start to collect results for the table and the result file; return the reporter."""
         if self._reporter is None:
-            self._reporter = Reporter(self.lab, series=self.series, notices=self.notices, shard=self.shard)
+            self._reporter = Reporter(
+                self.lab, rootdir=config.rootpath, series=self.series, notices=self.notices, shard=self.shard
+            )
             config.pluginmanager.register(self._reporter, "vmlab-reporter")
         return self._reporter
 

@@ -19,18 +19,18 @@ MOST_ANNOTATIONS = 10
 _LONGEST = 4000
 
 
-def annotate(result: RunResult, *, directory: str) -> list[str]:
-    """Return an error for each distinct fault, at its line in the module's source if known; a warning for each distinct
-    lost, not run or unavailable outcome; and the run's notices.
+def annotate(result: RunResult, *, directory: str, root: str = "") -> list[str]:
+    """Return an error for each distinct fault, at its line in the module's source if known, else at the test's; a
+    warning for each distinct lost, not run or unavailable outcome; and the run's notices.
 
-    `directory` is the module's directory in the repository. Pure.
+    `directory` is the module's directory in the repository, and `root` that which pytest ran in. Pure.
     """
     faults = [test for row in result.targets for test in row.faults]
     wrong = _grouped([test for test in faults if test.outcome not in UNKNOWN])
     unknown = _grouped([test for test in faults if test.outcome in UNKNOWN])
     missing = [command("error", line, title="vmlab") for line in result.missing]
-    errors = [*missing, *(_of_fault("error", tests, directory) for tests in wrong)]
-    warnings = [_of_fault("warning", tests, directory) for tests in unknown]
+    errors = [*missing, *(_of_fault("error", tests, directory, root) for tests in wrong)]
+    warnings = [_of_fault("warning", tests, directory, root) for tests in unknown]
     return [*_limited("error", errors), *_limited("warning", warnings), *notices(result.notices)]
 
 
@@ -59,14 +59,15 @@ def command(word: str, text: str, **properties: str | int) -> str:
     return f"::{word}{' ' if told else ''}{told}::{_data(text)}"
 
 
-def _of_fault(word: str, tests: Sequence[TestResult], directory: str) -> str:
+def _of_fault(word: str, tests: Sequence[TestResult], directory: str, root: str) -> str:
     first = tests[0]
     targets = list(dict.fromkeys(test.target for test in tests))
     names = list(dict.fromkeys(test.test for test in tests))
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     text = f"{first.reason or first.outcome}\n{first.outcome}: {names[0]}{more}\non {', '.join(targets)}"
-    file, _, line = first.source.rpartition(":")
-    place = {"file": str(PurePosixPath(directory, file)), "line": line} if file else {}
+    file, _, line = (first.source or first.place).rpartition(":")
+    above = directory if first.source else root
+    place = {"file": str(PurePosixPath(above, file)), "line": line} if file else {}
     return command(word, text, **place, title=f"vmlab {targets[0]}{' and others' if targets[1:] else ''}")
 
 

@@ -111,6 +111,8 @@ class TestResult:
     """Digest that is equal for all kernel reports of the same fault; empty without a report."""
     source: str = ""
     """Line of the fault in the module's directory, e.g. `read.c:42`; empty if unknown."""
+    place: str = ""
+    """Line of the test that failed, e.g. `tests/test_read.py:7`, relative to pytest's rootdir; empty if unknown."""
     splats: tuple[SplatResult, ...] = ()
     """Kernel reports during the test, in order."""
 

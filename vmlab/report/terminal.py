@@ -104,9 +104,10 @@ def _warnings(told: tuple[str, ...]) -> str:
 
 
 def _why(test: TestResult) -> str:
-    """Return a fault's reason with its source line, unless the reason names the line (as compiler errors do)."""
-    reason = test.reason or str(test.outcome)
-    return reason if not test.source or test.source.rpartition("/")[2] in reason else f"{reason} at {test.source}"
+    """Return a fault's reason with its source line, else the test's, unless the reason names the line (as compiler
+    errors do)."""
+    reason, place = test.reason or str(test.outcome), test.source or test.place
+    return reason if not place or place.rpartition("/")[2] in reason else f"{reason} at {place}"
 
 
 def fault_key(test: TestResult) -> str:

@@ -172,6 +172,23 @@ def test_summary_and_annotations_are_of_the_last_run_unless_another_is_named(
     assert capsys.readouterr().out.startswith("::error file=x/x.c,line=3,")
 
 
+def test_an_annotation_stands_in_a_test_only_if_that_is_below_this_directory(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    known = run(row(("t", Outcome.FAILED, "assert 1 == 2"), known=facts())).targets[0]
+    places = ("tests/test_here.py:3", "tests/test_elsewhere.py:3")
+    tests = tuple(replace(known.tests[0], test=place, place=place, reason=place) for place in places)
+    write_result(run(replace(known, tests=tests)), tmp_path / "build" / "vmlab")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_here.py").touch()
+
+    assert cli.main(["report", "annotate"]) == 0
+
+    here, elsewhere = sorted(capsys.readouterr().out.splitlines(), key=lambda line: "elsewhere" in line)
+    assert here.startswith("::error file=tests/test_here.py,line=3,")
+    assert "file=" not in elsewhere
+
+
 def test_durations_are_written_and_can_be_given_to_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     _write("one", "debian12-6.1")
     assert cli.main(["report", "durations", "one", "--out", "durations.json"]) == 0

@@ -36,6 +36,22 @@ def test_a_fault_in_the_module_stands_at_its_line() -> None:
     ]
 
 
+def test_a_failed_assertion_stands_at_the_line_of_its_test() -> None:
+    fault = replace(_fault("fib::read", "assert 1 == 2"), place="tests/test_read.py:7")
+
+    (line,) = annotate(_run(fault), directory="drivers/fib", root="drivers")
+
+    assert line.startswith("::error file=drivers/tests/test_read.py,line=7,title=vmlab debian12-6.1::assert 1 == 2")
+
+
+def test_the_modules_line_comes_before_that_of_the_test() -> None:
+    fault = replace(_fault("fib::read", "kernel: WARNING", source="read.c:42"), place="tests/test_read.py:7")
+
+    (line,) = annotate(_run(fault), directory=".")
+
+    assert line.startswith("::error file=read.c,line=42,")
+
+
 def test_one_fault_on_many_kernels_is_one_annotation() -> None:
     faults = [
         _fault(test, "fibdrv.c:7: broken", target=target, source="fibdrv.c:7", outcome=Outcome.ERROR)
