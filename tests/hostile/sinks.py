@@ -93,6 +93,24 @@ def _log(*options: str) -> Sink:
     return sink
 
 
+def _tree(*words: str) -> Sink:
+    """A command that describes a module's tree, TREE, with the text in each file."""
+
+    def sink(text: str, directory: Path) -> None:
+        tree = directory / "tree"
+        tree.mkdir()
+        files = {
+            "Kbuild": f"obj-m := a.o\n# {text}\n",
+            "a.c": f'MODULE_FIRMWARE("{text}");\nMODULE_PARM_DESC(size, "{text}");\nmodule_param(size, int, 0);\n',
+            "dkms.conf": f'PACKAGE_NAME="{text}"\nBUILT_MODULE_NAME[0]="a"\n',
+        }
+        for name, content in files.items():
+            (tree / name).write_bytes(content.encode("utf-8", "replace"))
+        main([word.replace("TREE", str(tree)) for word in words])
+
+    return sink
+
+
 def _file(write: Callable[[str, Path], object]) -> Sink:
     def sink(text: str, directory: Path) -> str:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -197,6 +215,9 @@ SINKS: Mapping[str, Sink] = {
     "a log's module": _command(
         "log", str(Path(__file__).parents[1] / "unit/klog/logs/dmesg-several.txt"), "--module", "TEXT"
     ),
+    "describe": _tree("describe", "TREE"),
+    "describe --json": _tree("describe", "TREE", "--json"),
+    "init": _tree("init", "TREE"),
     "images rm": _command("images", "rm", "TEXT"),
     "images check": _command("images", "check", "TEXT"),
     "symbols": _command("symbols", "TEXT"),
@@ -229,12 +250,13 @@ SINKS: Mapping[str, Sink] = {
     "an SVG plot": _file(lambda text, path: draw(document_of(text), svg_file=path, name=None)),
     "pytest's report of a test": _pytests_report,
 }
-SHOWS_NO_TEXT = frozenset({"a step's outputs", "report outputs", "report durations"})
+SHOWS_NO_TEXT = frozenset({"init", "a step's outputs", "report outputs", "report durations"})
 """Sinks that show only a number or a part of the text."""
 
 MODULES: Mapping[str, tuple[str, ...] | str] = {
     "vmlab.cloud.lock": "a file that only the lab reads, in ASCII",
     "vmlab.cloud.partial": "a file that only the lab reads, in ASCII JSON",
+    "vmlab.commands.describe": ("describe", "describe --json", "init"),
     "vmlab.commands.host": ("doctor",),
     "vmlab.commands.images": ("images rm", "images check", "images build"),
     "vmlab.commands.log": ("log --json", "a log's name", "a log's module"),
@@ -249,6 +271,7 @@ MODULES: Mapping[str, tuple[str, ...] | str] = {
     "vmlab.plugin": "test_plugin_text.py",
     "vmlab.plugin.accounting": "test_plugin_text.py",
     "vmlab.plugin.clean": "test_plugin_text.py",
+    "vmlab.plugin.options": "test_plugin_text.py",
     "vmlab.plugin.progress": "test_plugin_text.py",
     "vmlab.plugin.reporting": "test_plugin_text.py",
     "vmlab.plugin.session": "test_plugin_text.py",

@@ -82,8 +82,8 @@ def test_a_tree_that_deletes_itself_harms_only_its_copy(vmlab_testbed: Testbed, 
 @pytest.mark.parametrize(
     ("prepare", "words"),
     [
-        ("while sleep 600 & do :; done; exit 9", "cannot be prepared"),
-        ("head -c 3G /dev/zero >big", "cannot be prepared"),
+        ("while sleep 600 & do :; done; exit 9", "reached its limit of 512 processes"),
+        ("head -c 3G /dev/zero >big", "reached its limit of 1 GiB in one file"),
         ("sudo insmod a.ko", "sudo: "),
         ("curl -O https://example.org/blob.bin", "cannot be prepared"),
         ("exit 3", "ended with status 3"),

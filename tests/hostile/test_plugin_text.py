@@ -160,6 +160,15 @@ def test_an_option_that_is_wrong_is_one_printable_line(pytester: pytest.Pytester
     assert found_in(lines[0]) == []
 
 
+def test_an_option_that_is_unknown_is_one_printable_line(pytester: pytest.Pytester) -> None:
+    done = Inner(pytester).run(f"--vmlab-{_TEXT.replace(chr(0), '')}")
+
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    lines = [line for line in done.errlines if line]
+    assert found_in("".join(lines)) == []
+    assert "vmlab: unknown option" in lines[-1]
+
+
 def test_an_ascii_terminal_shows_the_table_in_lines(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     inner = Inner(pytester)
     inner.tests(odd="def test_fails(guest):\n    raise ValueError('café → x')\n")

@@ -46,6 +46,9 @@ PROCESSES = 512
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 ENVIRONMENT = (f"PATH={_PATH}", f"HOME={BUILD_DIRECTORY}", "LC_ALL=C")
 """The whole environment of a build's commands."""
+# The kernel forgets PR_SET_PDEATHSIG when a process changes its user (prctl(2)), as on the way into the sandbox: a lab
+# that is killed meanwhile would leave the build behind. Its end of standard input tells what is inside.
+_UNTIL_THE_LAB_ENDS = "exec 3<&0 </dev/null; { read -r _ <&3; kill -9 -1; } >/dev/null 2>&1 & exec 3<&-; "
 _PER_NAMESPACE = (5, 14)
 """Release since which RLIMIT_NPROC counts per user namespace (kernel commit 21d1c5e386bc)."""
 
@@ -87,12 +90,12 @@ class Confinement:
 
 
 def confined(confinement: Confinement, command: str) -> list[str]:
-    """Return the command line that runs a shell command in the sandbox."""
+    """Return the command line that runs a shell command in the sandbox, until its standard input ends."""
     limits = [f"--{name}={value}" for name, value in sorted(confinement.limits.items())]
     stage = ["--target", str(confinement.stage_pid), "--user", "--mount", "--preserve-credentials"]
     # If memory runs out, the kernel ends a build before anything else.
     prefix = ["choom", "-n", "1000", "--", "nsenter", *stage, "--", "prlimit", *limits, "--"]
-    shell = ["/bin/sh", "-c", f"cd {BUILD_DIRECTORY} && {command}"]
+    shell = ["/bin/sh", "-c", f"{_UNTIL_THE_LAB_ENDS}cd {BUILD_DIRECTORY} && {command}"]
     inner = _bubblewrap if confinement.sandbox is Sandbox.BUBBLEWRAP else _own
     return [*prefix, *inner(confinement, shell)]
 

@@ -77,7 +77,8 @@ def run_watched(
 ) -> Watched:
     """Run a program to its end; it is killed at the timeout, or when `check` returns a reason.
 
-    `check` is called about every 0.2 s. Call from a thread that lives as long as the program. Raises `HostError` when
+    Its standard input is a pipe on which nothing comes, and which ends with this process, however that ends. `check` is
+    called about every 0.2 s. Call from a thread that lives as long as the program. Raises `HostError` when
     the program is missing or cannot be started.
     """
     program = find_program(argv[0])
@@ -113,7 +114,7 @@ def _start(argv: list[str], pass_fds: Sequence[int]) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             tied_to_parent(argv),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
