@@ -22,9 +22,8 @@ from vmlab.errors import GuestError
 from vmlab.guest import transport
 from vmlab.guest.banner import BannerWait
 from vmlab.guest.root_shell import LineTransport
-from vmlab.guest.ssh import SshTransport, connect
+from vmlab.guest.ssh import Address, SshTransport, connect
 from vmlab.guest.ssh_channel import PacketSocket, TimedChannel, execute, fetch
-from vmlab.guest.ssh_login import Address
 from vmlab.guest.transport import MOST_OUTPUT_BYTES, CommandTooSlow, FileTooLarge, output_of
 from vmlab.image.keys import lab_keys
 from vmlab.reason.command import last_words

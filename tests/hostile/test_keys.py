@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
 from vmlab.catalogue.target import Architecture
 from vmlab.errors import AssetError
-from vmlab.guest.ssh import connect
-from vmlab.guest.ssh_login import Address
+from vmlab.guest.ssh import Address, connect
 from vmlab.host.accelerator import Accelerator
 from vmlab.image.image import Draft, Image
 from vmlab.image.keys import LabKeys, lab_keys, make_keys

@@ -16,8 +16,7 @@ import pytest
 from hostile.ssh_attacks import DATA, HANDLE, INIT, OPEN, READ, STAT, VERSION, Attack, Sftp, answering, hostile_server
 from hostile.work import peak_memory
 from vmlab.errors import MachineLost
-from vmlab.guest.ssh import SshTransport, connect
-from vmlab.guest.ssh_login import Address
+from vmlab.guest.ssh import Address, SshTransport, connect
 from vmlab.guest.transport import CommandTooSlow, TransportLost
 from vmlab.image.keys import LabKeys, lab_keys
 from vmlab.store.store import Store

@@ -16,8 +16,7 @@ import pytest
 
 from vmlab.catalogue.target import Target
 from vmlab.errors import MachineLost
-from vmlab.guest.ssh import connect
-from vmlab.guest.ssh_login import Address
+from vmlab.guest.ssh import Address, connect
 from vmlab.image.keys import lab_keys
 from vmlab.lab.lab import Lab
 from vmlab.machine.argv import machine_spec

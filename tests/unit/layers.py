@@ -28,8 +28,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("vmlab.plugin", "vmlab.commands", "vmlab.testing", "vmlab.__main__"),
 )
 GUARDED = {
-    "fabric": ("vmlab.guest.ssh_login",),
-    "paramiko": ("vmlab.guest.ssh", "vmlab.guest.ssh_limits", "vmlab.guest.ssh_login", "vmlab.guest.ssh_session"),
+    "fabric": ("vmlab.guest.ssh",),
+    "paramiko": ("vmlab.guest.ssh", "vmlab.guest.ssh_limits"),
     "invoke": ("vmlab.guest.ssh",),
     "pytest": ("vmlab.plugin",),
     "_pytest": ("vmlab.plugin",),

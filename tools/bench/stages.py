@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from forks import new_lab
 from rows import Limit, Measured
 
-from vmlab.guest.connect import reach, resume_session, root_opener
+from vmlab.guest.connect import reach, root_opener
 from vmlab.guest.fork_check import prove_fork
 from vmlab.guest.guest import Guest
 from vmlab.guest.watch import KernelWatch
@@ -75,12 +75,8 @@ def fork_once(testbed: Testbed, files: SnapshotFiles, facts: SnapshotFacts) -> d
             guests: list[Guest] = []
 
             def connect() -> None:
-                session = facts.session
-                transport = (
-                    resume_session(machine, session, limits) if session else reach(machine, limits.connect_s, limits)
-                )
                 guest = Guest(
-                    transport,
+                    reach(machine, limits.connect_s, limits),
                     root_transport=root_opener(machine, limits, has_root_shell=True),
                     limits=limits,
                     console=machine.console,

@@ -133,8 +133,7 @@ def into_target(lab: Lab, name: str, command: str, *, is_loaded: bool, is_booted
 
 def into_kept(lab: Lab, name: str, command: str) -> int:
     """Run a shell, or one command, in the guest that a failing test left running; returns its exit status."""
-    from vmlab.guest.ssh import connect
-    from vmlab.guest.ssh_login import Address
+    from vmlab.guest.ssh import Address, connect
     from vmlab.image.keys import known_keys
     from vmlab.machine.console import Console
     from vmlab.machine.registry import kept_machines

@@ -1,35 +1,64 @@
 # SPDX-License-Identifier: MIT
-"""SSH to a guest: fabric on paramiko, which only the modules `ssh*` import."""
+"""SSH to a guest: fabric on paramiko, with the lab's keys only. No other module but `ssh_limits` imports them."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import io
+import logging
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import fabric
+import fabric.runners
 import paramiko
 from invoke.exceptions import ThreadException, UnexpectedExit
 
 from vmlab.errors import AssetError, MachineLost
 from vmlab.guest.banner import AGAIN_S, BannerWait
 from vmlab.guest.ssh_channel import TimedChannel, execute, fetch
-from vmlab.guest.ssh_limits import GARBLED, LimitedFiles
-from vmlab.guest.ssh_login import Address, log_in
+from vmlab.guest.ssh_limits import GARBLED, LimitedFiles, LimitedTransport
 from vmlab.guest.transport import MOST_FILE_BYTES, MOST_OUTPUT_BYTES, CommandTooSlow, Completed, TransportLost
+from vmlab.image.image import GUEST_USER
 from vmlab.system.excerpt import Excerpt
 from vmlab.system.wait import wait_until
 
+# paramiko logs every refused attempt with a traceback; the error raised here has the relevant part.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+
 _LOOK_S = 1.0
+_LEAST_S = 0.1
 GRACE_S = 5.0
 """Seconds after a timeout in which the library should have noticed it; then the connection is closed."""
 _KILLED = 128 + 9
-_ECHO = "keepalive@openssh.com"
 _NO_CHANNEL = "Timeout opening channel."
-_LOST = (paramiko.SSHException, EOFError, ConnectionError, ThreadException, TimeoutError)
+_LOST = (paramiko.SSHException, EOFError, ConnectionError, ThreadException, socket.timeout)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Address of a guest's SSH, with its host key and the login."""
+
+    port: int
+    host_key: str
+    user_key: Path
+    host: str = "127.0.0.1"
+    user: str = GUEST_USER
+
+
+class _ForgetfulShell(fabric.runners.RemoteShell):  # type: ignore[misc]
+    """A fabric runner for an interactive shell that does not keep its output."""
+
+    def respond(self, buffer_: list[str]) -> None:
+        # invoke would join all output so far at each read, to look for prompts.
+        buffer_.clear()
 
 
 class SshTransport:
@@ -68,15 +97,6 @@ class SshTransport:
         except (CommandTooSlow, TransportLost, OSError):
             return False
 
-    def require_answer(self, *, timeout_s: float) -> None:
-        """Require an answer of sshd, which starts no program; raises `CommandTooSlow` or `TransportLost`."""
-        with self._translated(_ECHO, timeout_s), self._bounded(timeout_s):
-            # sshd answers requests in their order, and refuses this one.
-            transport = self._connection.transport
-            transport.global_request(_ECHO)
-            if not transport.is_active():
-                raise transport.get_exception() or EOFError(f"the connection ended before the answer to {_ECHO!r}")
-
     def put(self, local: Path, remote: str, *, timeout_s: float) -> None:
         with self._translated(f"put {remote}", timeout_s), self._files(timeout_s) as files:
             files.put(str(local), remote, confirm=True)
@@ -100,8 +120,6 @@ class SshTransport:
     def close(self) -> None:
         with contextlib.suppress(*_LOST, OSError):
             self._connection.close()
-            # That of a continued session is not fabric's (`ssh_session.py`).
-            self._connection.transport.close()
 
     def cut(self) -> None:
         self.close()
@@ -218,7 +236,7 @@ def connect(
         if prepared is None:
             return None
         try:
-            return SshTransport(log_in(address, prepared, step_timeout_s, deadline))
+            return _log_in(address, prepared, step_timeout_s, deadline)
         except (paramiko.AuthenticationException, paramiko.BadHostKeyException) as refusal:
             failure, failed_at = f"{type(refusal).__name__}: {refusal}", time.monotonic()
             refused = AssetError(
@@ -254,3 +272,66 @@ def connect(
             if refused is not None and has_just_failed():
                 raise refused from None
             raise
+
+
+def _log_in(address: Address, prepared: socket.socket, step_timeout_s: float, deadline: float) -> SshTransport:
+    """Log in over a socket that has received sshd's banner; closes the socket on failure."""
+    left_s = max(deadline - time.monotonic(), 0.0)
+    # paramiko has a timeout for each step; the timer limits them together.
+    timer = threading.Timer(left_s, _end, (prepared,))
+    timer.daemon = True
+    timer.start()
+    try:
+        connection = _connection(address, prepared, min(step_timeout_s, max(left_s, _LEAST_S)))
+        connection.open()
+    except BaseException:
+        prepared.close()
+        raise
+    finally:
+        timer.cancel()
+    connection.transport.set_keepalive(0)
+    connection.transport.clear_to_send_timeout = step_timeout_s
+    return SshTransport(connection)
+
+
+def _end(prepared: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        prepared.shutdown(socket.SHUT_RDWR)
+
+
+def _connection(address: Address, prepared: socket.socket, step_timeout_s: float) -> Any:
+    def make_transport(*arguments: Any, **options: Any) -> paramiko.Transport:
+        transport = LimitedTransport(*arguments, **options)
+        # The default is 15 s, and connect() has no argument for it (paramiko/transport.py, `handshake_timeout`).
+        transport.handshake_timeout = step_timeout_s
+        return transport
+
+    # An empty SSH configuration: the user's may rename hosts, add proxies or offer keys. Lazy: fabric reads no files of
+    # its own, whose forward_agent would let a guest use the user's SSH agent.
+    config = fabric.Config(
+        lazy=True,
+        ssh_config=paramiko.SSHConfig.from_file(io.StringIO("")),
+        overrides={"runners": {"remote_shell": _ForgetfulShell}},
+    )
+    connection = fabric.Connection(
+        host=address.host,
+        port=address.port,
+        user=address.user,
+        config=config,
+        connect_kwargs={
+            "sock": prepared,
+            "pkey": paramiko.Ed25519Key.from_private_key_file(str(address.user_key)),
+            "allow_agent": False,
+            "look_for_keys": False,
+            "banner_timeout": step_timeout_s,
+            "auth_timeout": step_timeout_s,
+            "timeout": step_timeout_s,
+            "transport_factory": make_transport,
+        },
+    )
+    # fabric installs AutoAddPolicy; the lab must refuse a guest without its image's host key.
+    connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    kind, encoded = address.host_key.split()[:2]
+    key = paramiko.Ed25519Key(data=base64.b64decode(encoded))
+    connection.client.get_host_keys().add(f"[{address.host}]:{address.port}", kind, key)
+    return connection

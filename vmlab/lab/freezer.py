@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from vmlab.decode import structure, unstructure
-from vmlab.errors import AssetError, HostError, MachineLost, hides_frames
-from vmlab.guest.connect import await_booted, open_session
+from vmlab.errors import AssetError, HostError, hides_frames
+from vmlab.guest.connect import await_booted
 from vmlab.guest.fork_check import ForkUnproved, Mark, make_mark
 from vmlab.guest.guest import Guest
-from vmlab.guest.ssh_session import Session
 from vmlab.host.accelerator import Accelerator
 from vmlab.host.facts import processor_model
 from vmlab.host.kvm import kvm_parameters
@@ -40,8 +39,8 @@ __tracebackhide__ = hides_frames
 
 _DISK_MIB = 512
 """Space for a frozen guest's disk: an estimate of what a boot and a module's build write, not a measurement."""
-_SESSIONS = "$(pgrep -fc '^sshd(-session)?: .*@')"
-_REVISION = 5
+_SESSION = "pgrep -f '^sshd(-session)?: .*@' >/dev/null"
+_REVISION = 6
 """Raised when the preparation of a guest before the freeze changes, so that older snapshots are not used."""
 
 
@@ -84,8 +83,6 @@ class SnapshotFacts:
     release: str
     boot_s: float
     mark: Mark
-    session: Session | None = None
-    """SSH session that waits in the guest; None if there is none, so that each fork must log in."""
 
 
 class Freezer:
@@ -149,7 +146,7 @@ class Freezer:
         origin = files.for_forks(self._rig.image.disk)
         with (
             self._context.store.hold(snapshot.path),
-            self._machines.resume(origin, facts.mark, session=facts.session, has_network=has_network) as running,
+            self._machines.resume(origin, facts.mark, has_network=has_network) as running,
         ):
             self._rig.learn_fork(running.start_s)
             yield running
@@ -163,11 +160,10 @@ class Freezer:
                 boot_s = running.start_s
                 # Freeze an idle guest: wait for boot jobs to finish.
                 await_booted(running.guest)
-                session = None
             else:
                 before = self.obtain(_before(cargo))
                 facts = facts_of(before)
-                boot_s, session = facts.boot_s, facts.session
+                boot_s = facts.boot_s
                 with self._context.store.hold(before.path):
                     files.copy_from(SnapshotFiles(directory=before.path), base=image.disk)
                 try:
@@ -178,9 +174,7 @@ class Freezer:
                 cargo.bring(running.guest)
             self._context.progress(f"{target.id}: freezing the {cargo.stage} guest")
             running.guest.log_out()
-            _await_logout(running.guest, others=0 if session is None else 1)
-            if cargo.stage is Stage.READY:
-                session = self._begin_session(running)
+            _await_logout(running.guest)
             # What is still in the page cache would be written again by every fork.
             running.guest.as_root("sync")
             mark = make_mark(running.guest)
@@ -195,17 +189,8 @@ class Freezer:
             release=image.release,
             boot_s=boot_s,
             mark=mark,
-            session=session,
         )
         return dict(unstructure(made))
-
-    def _begin_session(self, running: Running) -> Session | None:
-        """Begin the SSH session of a snapshot; a failure is a notice."""
-        try:
-            return open_session(running.machine, running.guest)
-        except MachineLost as error:
-            self._context.tell(self._rig.target.id, "every fork logs in, which takes longer", error.message)
-            return None
 
     def _require_room(self, directory: Path) -> None:
         """Raise `HostError` if the disk could fill up: QEMU would die without a message when a guest uses memory."""
@@ -227,7 +212,7 @@ def facts_of(snapshot: StoredObject) -> SnapshotFacts:
     return structure(snapshot.facts, SnapshotFacts, where=f"snapshot {snapshot.digest}")
 
 
-def _await_logout(guest: Guest, *, others: int) -> None:
-    """Wait until no SSH session is left but `others`: in a fork its connection would be gone."""
+def _await_logout(guest: Guest) -> None:
+    """Wait until no SSH session is left: in a fork its connection would be gone."""
     tries = round(10 * guest.limits.connect_s)
-    guest.as_root(f"i=0; while [ {_SESSIONS} -gt {others} ] && [ $i -lt {tries} ]; do i=$((i + 1)); sleep 0.1; done")
+    guest.as_root(f"i=0; while {_SESSION} && [ $i -lt {tries} ]; do i=$((i + 1)); sleep 0.1; done")

@@ -12,12 +12,11 @@ from pathlib import Path
 
 from vmlab.catalogue.target import Boot, Target
 from vmlab.errors import GuestError, hides_frames
-from vmlab.guest.connect import await_booted, reach, resume_session, root_opener
+from vmlab.guest.connect import await_booted, reach, root_opener
 from vmlab.guest.fork_check import Mark, prove_fork
 from vmlab.guest.guest import Guest
 from vmlab.guest.hang import HangProbe
 from vmlab.guest.kfence import start_kfence
-from vmlab.guest.ssh_session import Session
 from vmlab.guest.transport import LateTransport, Transport
 from vmlab.host.accelerator import Accelerator
 from vmlab.image.kernel_config import has_option, require_kfence
@@ -77,22 +76,15 @@ class Machines:
             yield Running(target=target, guest=guest, machine=machine, start_s=start_s, open_shell=transport.interact)
 
     @contextlib.contextmanager
-    def resume(
-        self, origin: Origin, mark: Mark, *, session: Session | None = None, has_network: bool = False
-    ) -> Iterator[Running]:
+    def resume(self, origin: Origin, mark: Mark, *, has_network: bool = False) -> Iterator[Running]:
         """Yield a guest resumed from a snapshot's files and proved to be the frozen guest.
 
-        It continues the SSH `session` of the snapshot; without one it gets a new login, which takes half a second under
-        TCG. Raises `ForkUnproved`, `MachineLost`, and `AssetError` if QEMU refuses the files.
+        Raises `ForkUnproved`, `MachineLost`, and `AssetError` if QEMU refuses the files. Costs 1 to 2 s under TCG.
         """
         rig, limits = self._rig, self._rig.limits
         with self.machine(origin, has_network=has_network) as machine:
-            # Beside the proof, on another processor of the guest: a login takes longer than the proof.
-            late = LateTransport(
-                lambda: (
-                    resume_session(machine, session, limits) if session else reach(machine, limits.connect_s, limits)
-                )
-            )
+            # Log in while the proof runs: the login takes longer, and uses another processor of the guest.
+            late = LateTransport(lambda: reach(machine, limits.connect_s, limits))
             guest = self._guest(machine, late, has_root_shell=True, log_position=mark.log_position)
             with contextlib.closing(guest):
                 prove_fork(guest, mark, has_real_time=rig.target.boot is not Boot.ICOUNT)

@@ -21,9 +21,6 @@ MAC_ADDRESS = "52:54:00:76:6d:6c"
 CONSOLE_NAME = "console"
 LINE_NAME = "org.vmlab.line"
 """Virtio port that `guest/root_shell.py` uses; udev links it in /dev/virtio-ports."""
-SESSION_NAME = "org.vmlab.ssh"
-"""Virtio port of the SSH connection that forks continue (`guest/ssh_session.py`). Its device has no event indexes: with
-them a single lost notification blocks a queue for ever, without them the next message moves the lost one too."""
 STRICT_PARAMETERS = ("init_on_alloc=0", "slub_debug=FZPU")
 """Kernel parameters of a strict boot. Memory is not zeroed on allocation, unlike in Debian's kernels. SLUB checks every
 object: sanity, red zones, poison, and user tracking (Documentation/mm/slub.rst)."""
@@ -110,7 +107,6 @@ class Wiring:
     """File that the guest's output is appended to."""
     monitor_fd: int
     line_fd: int
-    session_fd: int
     memory: Memory | None = None
     is_incoming: bool = False
     """True to wait for a device state instead of powering on."""
@@ -222,8 +218,8 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
 
     The serial port is a `pipe`, because a `file` backend has an input only since QEMU 8.2, and some serial ports
     (arm64's) cannot change their backend at run time. Its log is the console: unlike the pipe's files, a log may be an
-    inherited descriptor. Monitor, line and session use inherited sockets, because a socket path is limited to 107
-    bytes. Port 0 lets QEMU pick the forwarded port, so that machines do not race for one; `restrict` does not affect it
+    inherited descriptor. Monitor and line use inherited sockets, because a socket path is limited to 107 bytes. Port 0
+    lets QEMU pick the forwarded port, so that machines do not race for one; `restrict` does not affect it
     (qemu-options.hx). A resumed guest does not announce its address to a network that QEMU resumes too: its network
     manager would take that for a change. The generation identifier, if the board has it, differs in each process and
     tells a kernel that it was forked. Debian's cloud kernels 6.12 and newer support it.
@@ -242,8 +238,6 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
         *spec.board.generation,
         *("-chardev", f"socket,id=line,fd={wiring.line_fd}", "-device", "virtio-serial-pci,event_idx=off"),
         *("-device", f"virtserialport,chardev=line,name={LINE_NAME}"),
-        *("-chardev", f"socket,id=session,fd={wiring.session_fd}"),
-        *("-device", f"virtserialport,chardev=session,name={SESSION_NAME}"),
         *(("-incoming", "defer") if wiring.is_incoming else ()),
         *(word for disk in wiring.extra for word in _extra_disk(disk)),
     ]
@@ -258,10 +252,10 @@ def guest_visible_words(spec: MachineSpec) -> list[str]:
     kernel = dataclasses.replace(spec.kernel, file=nowhere, initrd=nowhere) if spec.kernel else None
     bare = dataclasses.replace(spec, kernel=kernel)
     memory = Memory(file=nowhere, is_shared=False)
-    wiring = Wiring(
-        layers=(nowhere,), serial=nowhere, console=nowhere, monitor_fd=0, line_fd=0, session_fd=0, memory=memory
+    return qemu_argv(
+        bare,
+        Wiring(layers=(nowhere,), serial=nowhere, console=nowhere, monitor_fd=0, line_fd=0, memory=memory),
     )
-    return qemu_argv(bare, wiring)
 
 
 def with_names(spec: MachineSpec, names: Names) -> MachineSpec:

@@ -85,9 +85,7 @@ class Machine:
         self.ssh_port = 0
         self.started = 0.0
         self.line: socket.socket | None = None
-        """Host's end of the guest's virtio port for the root shell."""
-        self.session_line: socket.socket | None = None
-        """Host's end of the guest's virtio port for SSH."""
+        """Host's end of the guest's virtio port."""
         self._is_keepable = is_keepable
         self._room_timeout_s = room_timeout_s
         self._extra = extra
@@ -171,7 +169,7 @@ class Machine:
         write_record(self._scratch.path, record)
         self._stack.pop_all()
         self._scratch.release()
-        _KEPT.append((leash, self._monitor, self.line, self.session_line))
+        _KEPT.append((leash, self._monitor, self.line))
         return record
 
     def _start(self, stack: contextlib.ExitStack) -> None:
@@ -183,18 +181,18 @@ class Machine:
             make_overlay(self.origin.base, overlay)
         ours, theirs = socket.socketpair()
         stack.callback(ours.close)
-        self.line, line_end = socket.socketpair()
+        self.line, far_end = socket.socketpair()
         stack.callback(self.line.close)
-        self.session_line, session_end = socket.socketpair()
-        stack.callback(self.session_line.close)
-        far_ends = (theirs, line_end, session_end)
         if self.keys is not None and self.origin.state is None:
             # They wait in the socket until the guest opens its port.
             self.line.sendall(self.keys.for_guest())
         self._given = given = self._hand_over(self._find_confinement())
-        with room_for(self._expected_mib(), timeout_s=self._room_timeout_s), theirs, line_end, session_end, given:
-            argv = qemu_argv(with_names(self.spec, given), self._wiring(given, overlay, far_ends))
-            own = (*(end.fileno() for end in far_ends), *([scratch.lock_fd] if self._is_keepable else ()))
+        with room_for(self._expected_mib(), timeout_s=self._room_timeout_s), theirs, far_end, given:
+            argv = qemu_argv(
+                with_names(self.spec, given),
+                self._wiring(given, overlay, monitor_fd=theirs.fileno(), line_fd=far_end.fileno()),
+            )
+            own = (theirs.fileno(), far_end.fileno(), *([scratch.lock_fd] if self._is_keepable else ()))
             self._qemu = QemuProcess(
                 argv,
                 complaints=scratch.path / "qemu.err",
@@ -234,11 +232,10 @@ class Machine:
             self._notice(confinement.notice)
         return given
 
-    def _wiring(self, given: Handover, overlay: Path, far_ends: tuple[socket.socket, ...]) -> Wiring:
-        """Open the machine's files for QEMU, and name them. QEMU gets the `far_ends` of monitor, line and session."""
+    def _wiring(self, given: Handover, overlay: Path, *, monitor_fd: int, line_fd: int) -> Wiring:
+        """Open the machine's files for QEMU, and name them."""
         assert self._scratch is not None
         origin = self.origin
-        monitor_fd, line_fd, session_fd = (end.fileno() for end in far_ends)
         disks = (given.drive(overlay, is_writable=True), *map(given.drive, (origin.base, *origin.beneath)))
         extra = tuple(
             dataclasses.replace(disk, file=given.drive(disk.file, is_writable=not disk.is_read_only))
@@ -250,7 +247,6 @@ class Machine:
             console=given.log(self.console.path),
             monitor_fd=monitor_fd,
             line_fd=line_fd,
-            session_fd=session_fd,
             memory=self._memory,
             is_incoming=origin.state is not None,
             extra=extra,

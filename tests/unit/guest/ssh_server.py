@@ -48,10 +48,9 @@ class SshServer:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
-    def serve(self, client: socket.socket) -> None:
-        """Serve one connection until its login; the rest happens in threads."""
+    def _serve(self, client: socket.socket) -> None:
         time.sleep(self._greets_after_s)
         transport = paramiko.Transport(client)
         transport.add_server_key(self._host_key)

@@ -15,8 +15,7 @@ import pytest
 
 from vmlab.errors import AssetError, MachineLost
 from vmlab.guest.banner import MOST_CONNECTIONS, BannerWait, least_needed
-from vmlab.guest.ssh import SshTransport, connect
-from vmlab.guest.ssh_login import Address
+from vmlab.guest.ssh import Address, SshTransport, connect
 from vmlab.image.keys import LabKeys, lab_keys
 from vmlab.store.store import Store
 

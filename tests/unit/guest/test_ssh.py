@@ -12,8 +12,7 @@ import paramiko
 import pytest
 
 from vmlab.errors import AssetError, MachineLost
-from vmlab.guest.ssh import SshTransport, connect
-from vmlab.guest.ssh_login import Address
+from vmlab.guest.ssh import Address, SshTransport, connect
 from vmlab.guest.transport import CommandTooSlow, TransportLost
 from vmlab.image.keys import LabKeys, lab_keys
 from vmlab.store.store import Store

@@ -66,7 +66,6 @@ def _wiring(*, memory: Memory | None = None, is_incoming: bool = False) -> Wirin
         console=Path("/report/console.log"),
         monitor_fd=7,
         line_fd=8,
-        session_fd=9,
         memory=memory,
         is_incoming=is_incoming,
     )
@@ -93,8 +92,6 @@ _DEVICES = [
     "-device", "vmgenid,guid=auto",
     "-chardev", "socket,id=line,fd=8", "-device", "virtio-serial-pci,event_idx=off",
     "-device", "virtserialport,chardev=line,name=org.vmlab.line",
-    "-chardev", "socket,id=session,fd=9",
-    "-device", "virtserialport,chardev=session,name=org.vmlab.ssh",
 ]
 # fmt: on
 
@@ -230,7 +227,6 @@ def test_a_comma_in_a_path_does_not_end_the_option() -> None:
         console=Path("/a,b/console"),
         monitor_fd=3,
         line_fd=4,
-        session_fd=5,
         memory=Memory(file=Path("/a,b/ram"), is_shared=False),
     )
     argv = qemu_argv(_spec(Accelerator.TCG), wiring)
