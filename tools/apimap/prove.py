@@ -2,7 +2,7 @@
 """Prove every fact in images/api-advice.toml by builds on the nearest default targets before and after its release.
 
 For each fact: the code that LINUX_VERSION_CODE guards builds on both sides, and one form alone fails on the other side.
-`python tools/apimap/prove.py [NAME…]`, as `nox -s advice` does: ten minutes on two idle cores.
+`python tools/apimap/prove.py [NAME…]`, as `nox -s advice` does: two minutes on two idle cores.
 """
 
 from __future__ import annotations
