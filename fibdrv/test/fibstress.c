@@ -32,8 +32,6 @@ static const char usage[] =
 "           every call with nonsense of all kinds; load with max_n=20000\n"
 "       fibstress hammer DEVICE\n"
 "           opens, reads and closes it until it is killed, there or not\n"
-"       fibstress never DEVICE\n"
-"           opens it until it is killed, which must never succeed\n"
 "       fibstress cycles DEVICE INDEX ROUNDS\n"
 "           opens it, reads on from F(INDEX) three times, and closes it\n"
 "       fibstress faults DEVICE FAIL FORMAT FIRST LAST\n"
@@ -344,8 +342,6 @@ int main(int argc, char **argv)
 				    number(argv[5]));
 	if (argc == 3 && !strcmp(argv[1], "hammer"))
 		hammer(argv[2]);
-	if (argc == 3 && !strcmp(argv[1], "never"))
-		never(argv[2]);
 	if (argc == 5 && !strcmp(argv[1], "cycles"))
 		return command_cycles(argv[2], number(argv[3]), number(argv[4]));
 	if (argc == 7 && !strcmp(argv[1], "faults"))

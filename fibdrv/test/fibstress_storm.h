@@ -60,16 +60,3 @@ static int command_storm(const char *device, unsigned long threads,
 	printf("ok: %lu threads, %lu rounds\n", threads, rounds);
 	return 0;
 }
-
-/* Open the device all the time, which must never succeed, until killed. */
-static void never(const char *device)
-{
-	for (;;) {
-		int fd = open(device, O_RDONLY | O_CLOEXEC);
-
-		if (fd >= 0)
-			wrong("it could be opened");
-		if (errno != ENXIO)
-			die(device);
-	}
-}
