@@ -12,6 +12,7 @@ from vmlab.lab.testbed import Testbed
 from vmlab.module.build import Built
 from vmlab.module.load import carry, insert
 
+from .cgroup import inside_cgroup, make_cgroup, require_nobody_killed
 from .edges import END
 from .oracle import fibonacci
 from .probe import DEVICE
@@ -24,42 +25,18 @@ pytestmark = pytest.mark.thorough
 LAST = END - 1
 PRIME = 2**61 - 1
 PARAMETERS = "/sys/module/fibdrv/parameters"
-CGROUP = "/sys/fs/cgroup/fibdrv-test"
 _TRIES = 20
-
-
-def _make_cgroup(guest: Guest, limit: str) -> None:
-    """Create a cgroup with a memory limit and a sleeping second process."""
-    guest.as_root(f"""
-echo +memory > /sys/fs/cgroup/cgroup.subtree_control
-mkdir {CGROUP}
-echo {limit} > {CGROUP}/memory.max
-if [ -e {CGROUP}/memory.swap.max ]; then echo 0 > {CGROUP}/memory.swap.max; fi
-sh -c 'echo $$ > {CGROUP}/cgroup.procs; exec sleep 1000' > /dev/null 2>&1 &
-echo $! > /tmp/bystander
-""")
-
-
-def _inside(command: str) -> str:
-    """A command line that runs the command in the cgroup and prints the end of its output."""
-    return f"LC_ALL=C sh -c 'echo $$ > {CGROUP}/cgroup.procs; exec {command}' 2>&1 | tail -c 200"
-
-
-def _require_nobody_killed(guest: Guest) -> None:
-    events = dict(line.split() for line in guest.read(f"{CGROUP}/memory.events").splitlines())
-    assert events["oom_kill"] == "0"
-    guest.as_root("kill -0 $(cat /tmp/bystander)")
 
 
 @pytest.mark.usefixtures("loaded_module")
 def test_a_cgroup_smaller_than_the_number_gets_enomem_and_nobody_is_killed(guest: Guest, program: Program) -> None:
     fibctl = program("tools/fibctl.c")
-    _make_cgroup(guest, "3M")
+    make_cgroup(guest, "3M")
     for form in ("decimal", "binary"):
-        said = guest.as_root(_inside(f"{fibctl} --format {form} {LAST}"))
+        said = guest.as_root(inside_cgroup(f"{fibctl} --format {form} {LAST}"))
         assert "Cannot allocate memory" in said, said
-    assert guest.as_root(_inside(f"{fibctl} 100")) == "354224848179261915075\n"
-    _require_nobody_killed(guest)
+    assert guest.as_root(inside_cgroup(f"{fibctl} 100")) == "354224848179261915075\n"
+    require_nobody_killed(guest)
     # Reads without a memory limit succeed.
     assert guest.succeed(f"{fibctl} --format hex {LAST} | wc -c") == "1735606\n"
 
@@ -72,12 +49,12 @@ def test_max_n_may_be_more_than_memory_holds(guest: Guest, module: Built, progra
     """
     fibctl = program("tools/fibctl.c")
     insert(guest, module, {"max_n": 10**9})
-    _make_cgroup(guest, "64M")
-    once = _inside(f"{fibctl} --format binary 1000000000")
+    make_cgroup(guest, "64M")
+    once = inside_cgroup(f"{fibctl} --format binary 1000000000")
     said = guest.as_root(f"for i in $(seq {_TRIES}); do {once}; done")
     assert said.count("Cannot allocate memory") == _TRIES, said
-    assert guest.as_root(_inside(f"{fibctl} 100")) == "354224848179261915075\n"
-    _require_nobody_killed(guest)
+    assert guest.as_root(inside_cgroup(f"{fibctl} 100")) == "354224848179261915075\n"
+    require_nobody_killed(guest)
 
 
 def test_what_no_contiguous_piece_holds_is_mapped_and_right(guest: Guest, module: Built, program: Program) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hostile.build_attacks import SECRET, attempt
 from vmlab.errors import BuildError
 from vmlab.lab.testbed import Testbed
-from vmlab.module.build import build_module
+from vmlab.module.build import build_tree
 from vmlab.module.build_root import HostPlace
 from vmlab.module.source import read_source
 from vmlab.settings import BuildPlace, CompilerPolicy
@@ -103,7 +103,7 @@ def test_a_makefile_does_not_bring_what_it_made_into_the_store(
     )
 
     with pytest.raises(BuildError, match=reason) as caught:
-        build_module(
+        build_tree(
             read_source(tmp_path / "fib"),
             vmlab_testbed.image,
             lambda: HostPlace(vmlab_testbed.image),

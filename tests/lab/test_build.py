@@ -12,7 +12,7 @@ from vmlab.catalogue.target import Target
 from vmlab.errors import BuildError
 from vmlab.guest.guest import Guest
 from vmlab.lab.lab import Lab
-from vmlab.module.build import Built, build_module
+from vmlab.module.build import Built, build_tree
 from vmlab.module.build_root import GuestPlace, HostPlace, Place
 from vmlab.module.compiler import Match
 from vmlab.module.source import Source, read_source
@@ -30,7 +30,7 @@ def _cold(lab: Lab, target: Target, source: Source, guest: Guest, name: BuildPla
     def place() -> Place:
         return HostPlace(image) if name is BuildPlace.HOST else GuestPlace(guest)
 
-    return build_module(
+    return build_tree(
         source,
         image,
         place,
@@ -38,7 +38,7 @@ def _cold(lab: Lab, target: Target, source: Source, guest: Guest, name: BuildPla
         Store(store),
         policy=CompilerPolicy.REFUSE,
         timeout_s=lab.testbed(target).limits.build_s,
-    )
+    ).chosen(source)
 
 
 def test_guest_and_host_build_the_same_bytes(

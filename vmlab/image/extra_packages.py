@@ -17,13 +17,12 @@ from typing import Any
 from vmlab.catalogue.target import Target
 from vmlab.context import Context
 from vmlab.errors import HostError
-from vmlab.image.downloads import offer, sync_in, sync_out
 from vmlab.image.from_packages import base_of, suite_name
 from vmlab.image.image import Image
-from vmlab.image.mirrors import REMOVE_LOGINS, find_mirrors, index_options
+from vmlab.image.mirrors import find_mirrors, index_options
 from vmlab.image.mmdebstrap import fresh_log, mmdebstrap
+from vmlab.image.on_base import BASE, CHROOT, installed_on_base
 from vmlab.image.unpack import unpack
-from vmlab.settings import StaleIndex
 from vmlab.store.trees import entries_below
 from vmlab.system.files import remove_tree
 from vmlab.system.process import run
@@ -79,32 +78,23 @@ def with_packages(target: Target, image: Image, packages: Sequence[str], context
 def _install(target: Target, image: Image, packages: Sequence[str], work: Path, context: Context) -> None:
     what = f"{target.id}: adding {', '.join(packages)} to its tools"
     mirrors = find_mirrors(context.settings.mirror)
-    (work / "base.tar").symlink_to(base_of(target, context).file("base.tar"))
+    (work / BASE).symlink_to(base_of(target, context).file(BASE))
     downloads = context.store.directory(f"downloads/{suite_name(target)}")
     sources = "\n".join(map(mirrors.source_line, target.suite.pockets))
-    install = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
-    is_fresh = "false" if context.settings.stale_index is StaleIndex.ACCEPT else "true"
-    chroot = 'DEBIAN_FRONTEND=noninteractive chroot "$1"'
     collect = shlex.join(["sh", "-c", _COLLECT, "collect", *packages])
     with mirrors.login_options(work) as logins:
         mmdebstrap(
             [
-                "--variant=custom",
-                "--skip=update,chroot/policy-rc.d,chroot/start-stop-daemon",
-                "--setup-hook=tar-in base.tar /",
-                *logins,
-                *index_options(context.settings.stale_index),
-                *sync_in(downloads),
-                f"""--customize-hook=printf '%s\\n' {shlex.quote(sources)} >"$1/etc/apt/sources.list" """,
-                f"--customize-hook={chroot} apt-get -o Acquire::Check-Valid-Until={is_fresh} update",
-                offer(install),
-                # The times of inodes tell what is new, and a change in the same tick would not be newer.
-                '--customize-hook=touch "$1/vmlab-before" && sleep 1',
-                f"--customize-hook={chroot} {shlex.join(install)} "
-                "-o Dpkg::Options::=--force-unsafe-io -o APT::Keep-Downloaded-Packages=true",
-                REMOVE_LOGINS,
-                *sync_out(downloads),
-                f"--customize-hook={chroot} {collect}",
+                *installed_on_base(
+                    packages,
+                    sources=sources,
+                    logins=[*logins, *index_options(context.settings.stale_index)],
+                    downloads=downloads,
+                    stale_index=context.settings.stale_index,
+                    # The times of inodes tell what is new, and a change in the same tick would not be newer.
+                    before=['--customize-hook=touch "$1/vmlab-before" && sleep 1'],
+                ),
+                f"--customize-hook={CHROOT} {collect}",
                 "--customize-hook=download /srv/extra.tar extra.tar",
                 "",
                 "/dev/null",
@@ -122,7 +112,7 @@ def _install(target: Target, image: Image, packages: Sequence[str], work: Path, 
     unpack(work / "extra.tar", work / "extra", files={}, tree="")
     overlay(work / "extra", work / "tools")
     remove_tree(work / "extra")
-    for name in ("base.tar", "extra.tar"):
+    for name in (BASE, "extra.tar"):
         (work / name).unlink()
 
 

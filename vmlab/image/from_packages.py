@@ -16,15 +16,14 @@ from vmlab.catalogue.target import Architecture, Target
 from vmlab.context import Context
 from vmlab.decode import unstructure
 from vmlab.image.debian_index import KernelPackages
-from vmlab.image.downloads import offer, sync_in, sync_out
 from vmlab.image.image import Image
 from vmlab.image.kernel_file import unpack_kernel
 from vmlab.image.kernel_line import Resolution, resolve
 from vmlab.image.mirrors import REMOVE_LOGINS, find_mirrors, index_options
 from vmlab.image.mmdebstrap import fresh_log, mmdebstrap
+from vmlab.image.on_base import BASE, CHROOT, installed_on_base
 from vmlab.image.recipe import Recipe, guest_packages, load_recipe, write_overlay
 from vmlab.image.sealed import installed_of_interest, stored_image, unpack_tools
-from vmlab.settings import StaleIndex
 from vmlab.store.store import StoredObject, digest_of
 
 _DISK_SIZE = "4G"
@@ -97,7 +96,7 @@ def _obtain_base(target: Target, recipe: Recipe, inputs: Mapping[str, Any], cont
                     '--customize-hook=chroot "$1" /setup && rm "$1/setup"',
                     REMOVE_LOGINS,
                     f"--customize-hook={recipe.pack}",
-                    "--customize-hook=download /srv/base.tar base.tar",
+                    f"--customize-hook=download /srv/base.tar {BASE}",
                     suite.codename,
                     "/dev/null",
                     *map(mirrors.source_line, suite.pockets),
@@ -132,33 +131,24 @@ def _build_image(
     context: Context,
 ) -> Mapping[str, Any]:
     mirrors = find_mirrors(context.settings.mirror)
-    (work / "base.tar").symlink_to(base.file("base.tar"))
+    (work / BASE).symlink_to(base.file(BASE))
     downloads = context.store.directory(f"downloads/{suite_name(target)}")
     sources = "\n".join(map(mirrors.source_line, target.pockets))
     # A backported kernel may need a newer linux-base, which apt takes from backports only with `-t`.
     extra = target.pockets[len(target.suite.pockets) :]
     release = ["-t", extra[-1]] if extra else []
     versions = [f"{name}={kernel.version}" for name in (kernel.image, kernel.headers)]
-    install = ["apt-get", "install", "--yes", "--no-install-recommends", *release, *versions]
-    is_fresh = "false" if context.settings.stale_index is StaleIndex.ACCEPT else "true"
-    chroot = 'DEBIAN_FRONTEND=noninteractive chroot "$1"'
     with mirrors.login_options(work) as logins:
         mmdebstrap(
             [
-                "--variant=custom",
-                # The base contains mmdebstrap's replacements for starting services; `seal` undoes them.
-                "--skip=update,chroot/policy-rc.d,chroot/start-stop-daemon",
-                "--setup-hook=tar-in base.tar /",
-                *logins,
-                *sync_in(downloads),
-                f"""--customize-hook=printf '%s\\n' {shlex.quote(sources)} >"$1/etc/apt/sources.list" """,
-                f"--customize-hook={chroot} apt-get -o Acquire::Check-Valid-Until={is_fresh} update",
-                offer(install),
-                f"--customize-hook={chroot} {shlex.join(install)} "
-                "-o Dpkg::Options::=--force-unsafe-io -o APT::Keep-Downloaded-Packages=true",
-                REMOVE_LOGINS,
-                *sync_out(downloads),
-                f"--customize-hook={chroot} sh -c "
+                *installed_on_base(
+                    [*release, *versions],
+                    sources=sources,
+                    logins=logins,
+                    downloads=downloads,
+                    stale_index=context.settings.stale_index,
+                ),
+                f"--customize-hook={CHROOT} sh -c "
                 "'apt-get clean; rm -rf /var/lib/apt/lists/*; dpkg-query -W >/packages'",
                 "--customize-hook=download /packages packages",
                 '--customize-hook=rm "$1/packages"',
@@ -181,6 +171,6 @@ def _build_image(
     unpack_tools(work / "tools.tar", work / "tools")
     unpack_kernel(work / "kernel", target.architecture)
     installed = installed_of_interest(work / "packages")
-    for name in ("base.tar", "tools.tar", "packages"):
+    for name in (BASE, "tools.tar", "packages"):
         (work / name).unlink()
     return {"target": target.id, "release": kernel.release, "packages": installed}

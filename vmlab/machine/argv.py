@@ -221,8 +221,9 @@ def qemu_argv(spec: MachineSpec, wiring: Wiring) -> list[str]:
     inherited descriptor. Monitor and line use inherited sockets, because a socket path is limited to 107 bytes. Port 0
     lets QEMU pick the forwarded port, so that machines do not race for one; `restrict` does not affect it
     (qemu-options.hx). A resumed guest does not announce its address to a network that QEMU resumes too: its network
-    manager would take that for a change. The generation identifier, if the board has it, differs in each process and
-    tells a kernel that it was forked. Debian's cloud kernels 6.12 and newer support it.
+    manager would take that for a change. The line's device has no event indexes, as a precaution: with them one lost
+    notification would block the line until the next. The generation identifier, if the board has it, differs in each
+    process and tells a kernel that it was forked. Debian's cloud kernels 6.12 and newer support it.
     """
     return [
         *_base(spec, wiring.memory),

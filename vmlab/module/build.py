@@ -74,23 +74,6 @@ class _Facts:
     duration_s: float
 
 
-def build_module(
-    source: Source,
-    image: Image,
-    place: Callable[[], Place],
-    place_name: BuildPlace,
-    store: Store,
-    *,
-    policy: CompilerPolicy,
-    timeout_s: float,
-    needs: Sequence[Need] = (),
-) -> Built:
-    """Return the module that a tree is built for; raises as `build_tree`, and `BuildError` if the tree makes several
-    and none of them was named."""
-    tree = build_tree(source, image, place, place_name, store, policy=policy, timeout_s=timeout_s, needs=needs)
-    return tree.chosen(source)
-
-
 def build_tree(
     source: Source,
     image: Image,

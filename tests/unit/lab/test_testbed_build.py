@@ -10,7 +10,7 @@ import pytest
 from unit.module.test_build import FakePlace
 from vmlab.errors import MachineLost
 from vmlab.module import build
-from vmlab.module.build import build_module
+from vmlab.module.build import build_tree
 from vmlab.module.inspect import ModuleInfo
 from vmlab.settings import BuildPlace, CompilerPolicy, load_settings
 from vmlab.testing import FakeLab, FakeRig
@@ -47,7 +47,7 @@ def test_a_build_that_starts_is_announced(testbed: ScriptedTestbed, progress: li
 
 
 def test_a_cached_build_is_not_announced(testbed: ScriptedTestbed, progress: list[str]) -> None:
-    build_module(
+    build_tree(
         testbed.run.source,
         testbed.image,
         FakePlace,

@@ -13,7 +13,7 @@ from unit.fakes import image
 from vmlab.catalogue.target import Architecture
 from vmlab.errors import BuildError
 from vmlab.module import build
-from vmlab.module.build import Built, build_module, compile_program, find_compiler, make_command
+from vmlab.module.build import Built, build_tree, compile_program, find_compiler, make_command
 from vmlab.module.build_root import Outcome
 from vmlab.module.compiler import Match, parse_compiler
 from vmlab.module.failure import build_failure
@@ -95,9 +95,10 @@ def _every_file_is_a_module(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _build(source: Source, place: FakePlace, store: Store, *, policy: CompilerPolicy = CompilerPolicy.REFUSE) -> Built:
-    return build_module(
+    tree = build_tree(
         source, image(Path("/i"), release=_RELEASE), lambda: place, BuildPlace.HOST, store, policy=policy, timeout_s=10
     )
+    return tree.chosen(source)
 
 
 @pytest.fixture
